@@ -1,0 +1,206 @@
+"""The experiment file: read with a safe loader and validated at the door, all problems at once."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from benchmark.errors import UserError
+
+PART_KINDS = ("backbone", "neck", "head", "schedule")
+PART_FOLDERS = {
+    "backbone": "backbones",
+    "neck": "necks",
+    "head": "heads",
+    "schedule": "schedules",
+    "dataset": "datasets",
+    "profile": "profiles",
+}
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Parts(_Strict):
+    """The names of a row's parts: files under ``configs/backbones/``, ``necks/``, ``heads/``, ``schedules/``."""
+
+    backbone: Name
+    neck: Name
+    head: Name
+    schedule: Name
+
+
+class Row(_Strict):
+    """One line of the leaderboard.
+
+    Attributes:
+        name: Unique within the experiment; the readable part of the run ids.
+        parts: Which parts it is composed from.
+        labels: Cells of the table by column title; a title that is missing shows the part's name.
+        published: Published mAP50 as a fraction in 0..1, or None.
+        overrides: Key paths of the composed config and their values (``set`` in the file).
+        gpus: Number of GPUs that one run of this row trains on.
+    """
+
+    name: Name
+    parts: Parts
+    labels: dict[str, str] = Field(default_factory=dict)
+    published: Annotated[float, Field(ge=0, le=1)] | None = None
+    overrides: dict[str, Any] = Field(default_factory=dict, alias="set")
+    gpus: Annotated[int, Field(ge=1)] = 1
+
+
+class Grid(_Strict):
+    """Every combination of these parts becomes a row named ``backbone-neck-head-schedule``."""
+
+    backbone: list[Name] = Field(min_length=1)
+    neck: list[Name] = Field(min_length=1)
+    head: list[Name] = Field(min_length=1)
+    schedule: list[Name] = Field(min_length=1)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows as they would stand in the file."""
+        kinds = [getattr(self, kind) for kind in PART_KINDS]
+        combinations = [dict(zip(PART_KINDS, names, strict=True)) for names in itertools.product(*kinds)]
+        return [{"name": "-".join(parts.values()), "parts": parts} for parts in combinations]
+
+
+class SplitPaths(_Strict):
+    """Paths of one split, relative to the experiment file unless absolute."""
+
+    annotations: Path
+    images: Path
+
+
+class DataSource(_Strict):
+    """Where the data is: a ``root`` folder as ``--data-root`` takes it, or the paths of both splits.
+
+    Attributes:
+        part: The dataset part under ``configs/datasets/``.
+        name: Name for display; the folder's name if None.
+        root: Folder with ``train.json`` and ``val.json``.
+        train: Paths of the training split.
+        val: Paths of the validation split.
+        classes: The class names that the data must have, in label order; None accepts whatever it has.
+    """
+
+    part: Name = "coco"
+    name: str | None = None
+    root: Path | None = None
+    train: SplitPaths | None = None
+    val: SplitPaths | None = None
+    classes: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> DataSource:
+        if self.root and (self.train or self.val):
+            raise ValueError("give either 'root' or 'train' and 'val', not both")
+        if (self.train is None) != (self.val is None):
+            raise ValueError("'train' and 'val' belong together: one of them is missing")
+        return self
+
+
+class Tracking(_Strict):
+    """Weights & Biases: the project and entity that the runs are logged to, and the mode.
+
+    ``auto`` is online with a login or an API key, offline otherwise.
+    """
+
+    project: str = "detboard"
+    entity: str | None = None
+    mode: Literal["auto", "online", "offline", "off"] = "auto"
+    images: Annotated[int, Field(ge=0)] = 4
+
+
+class Experiment(_Strict):
+    """A leaderboard to regenerate.
+
+    Attributes:
+        name: Name of the experiment; the W&B group and the stem of the table's files.
+        title: Heading of the table.
+        dataset: Where the data is.
+        profile: Name of the profile part: how much is done.
+        seeds: Every row runs once with each.
+        wandb: Where the runs are tracked.
+        rows: The lines of the table, in order.
+        path: The experiment file.
+    """
+
+    name: Name
+    title: str
+    dataset: DataSource = DataSource()
+    profile: Name = "full"
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[0], min_length=1)
+    wandb: Tracking = Tracking()
+    rows: list[Row] = Field(default_factory=list)
+    path: Path
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError(f"the seeds repeat: {seeds}")
+        return seeds
+
+    @model_validator(mode="after")
+    def _rows_differ(self) -> Experiment:
+        names = [row.name for row in self.rows]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"row names repeat: {', '.join(repeated)}")
+        if not names:
+            raise ValueError("no rows: give 'rows', 'grid' or both")
+        return self
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Reads and validates an experiment file.
+
+    Raises:
+        UserError: With every problem in the file, each naming its field.
+    """
+    content = _read_yaml(path)
+    try:
+        grid = [Grid.model_validate(content.pop("grid"))] if "grid" in content else []
+        rows = [row for part in grid for row in part.rows()]
+        content["rows"] = [*_listed(content, "rows"), *rows]
+        content.setdefault("name", path.stem)
+        content.setdefault("title", content["name"])
+        return Experiment.model_validate({**content, "path": path.resolve()})
+    except ValidationError as error:
+        raise UserError([f"{path}: {_worded(problem)}" for problem in error.errors()]) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: an experiment is a mapping with 'rows'; this is {type(content).__name__}")
+    return content
+
+
+def _listed(content: dict[str, Any], key: str) -> list[Any]:
+    value = content.get(key) or []
+    if not isinstance(value, list):
+        raise UserError(f"'{key}' is a list of rows; this is {type(value).__name__}")
+    return value
+
+
+def _worded(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "experiment"
+    value = problem["input"]
+    shown = f" (got {value!r})" if isinstance(value, str | int | float | bool | None) else ""
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}{shown}"

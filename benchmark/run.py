@@ -1,0 +1,224 @@
+"""A run: what was asked (`RunSpec`), what happened (`RunRecord`), and the folder that it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from benchmark.dataset import Dataset, Split
+from benchmark.files import read_json, write_json
+
+SCHEMA_VERSION = 1
+
+# Keys of a config that do not change what is measured: where things lie, who watches, how many hands work.
+_NOT_IDENTITY = frozenset(
+    {
+        "ann_file",
+        "backend_args",
+        "data_prefix",
+        "data_root",
+        "launcher",
+        "log_level",
+        "num_workers",
+        "persistent_workers",
+        "resume",
+        "seed",
+        "vis_backends",
+        "visualizer",
+        "work_dir",
+    }
+)
+
+
+class State(str, Enum):
+    """How a run ended, or that it has not.
+
+    ``lost`` and those above it are never written to a record: a folder without ``record.json`` is
+    unfinished, and the next sweep continues it.
+    """
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+    PRUNED = "pruned"
+    LOST = "lost"  # started, no record, and no job holds its folder: killed, or its machine is gone
+    RUNNING = "running"  # a job holds its folder
+    WAITING = "waiting"  # never started
+
+
+class FailureKind(str, Enum):
+    """Why a run failed."""
+
+    OOM = "oom"
+    DIVERGED = "diverged"
+    DATA = "data"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What was asked: one row, one seed, one dataset, one profile.
+
+    Attributes:
+        run_id: Readable prefix and 8 hex digits, see `run_id`.
+        experiment: Name of the experiment; the W&B group.
+        row: Name of the row within the experiment.
+        labels: The row's cells in the table, by column title.
+        parts: Part names by kind: backbone, neck, head, schedule.
+        seed: Random seed of the training.
+        dataset: Where the data is, its classes and hashes.
+        profile: Name of the profile part.
+        overrides: Key paths of the composed config and their values, applied last.
+        gpus: Number of processes (one a GPU) that train together.
+        schema_version: Version of ``spec.json``.
+    """
+
+    run_id: str
+    experiment: str
+    row: str
+    labels: Mapping[str, str]
+    parts: Mapping[str, str]
+    seed: int
+    dataset: Dataset
+    profile: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    gpus: int = 1
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain values that ``spec.json`` holds."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        return plain
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
+        """Reads back what `to_json` made."""
+        plain = dict(value)
+        data = dict(plain.pop("dataset"))
+        splits = {name: _split(data[name]) for name in ("train", "val")}
+        return cls(
+            dataset=Dataset(name=data["name"], classes=tuple(data["classes"]), **splits), **plain
+        )
+
+
+def _split(value: Mapping[str, str]) -> Split:
+    return Split(Path(value["annotations"]), Path(value["images"]), value["sha256"])
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What happened, written once and never edited.
+
+    Attributes:
+        run_id: The run's id.
+        row: Name of the row.
+        seed: Random seed.
+        profile: Name of the profile.
+        state: ``complete``, ``failed`` or ``pruned``.
+        metrics: ``mAP50``, ``mAP``, ``mAP75``, ``mAP_s``, ``mAP_m``, ``mAP_l`` as fractions in 0..1 at full
+            precision (None where the data has no such object), and ``per_class``: a mapping from class name to
+            ``{"mAP50": float | None, "mAP": float | None}``. Empty for a run that failed before its first validation.
+        no_predictions: The model predicted nothing at all at its last evaluation.
+        params: Number of parameters of the model, None if it was never built.
+        train_seconds: Wall-clock seconds spent training and validating, over all attempts.
+        peak_memory_gib: Peak memory: of the GPU where there is one, else resident memory of the process.
+        started_at: ISO 8601 time in UTC at which the first attempt started.
+        finished_at: ISO 8601 time in UTC.
+        provenance: Git commit and dirty flag, versions, device, hashes, see `benchmark.provenance`.
+        failure: ``{"kind", "message", "log_tail"}`` of a failed run, else None.
+        wandb: ``{"mode", "url"}`` of the W&B run; ``url`` is None offline.
+        schema_version: Version of ``record.json``.
+    """
+
+    run_id: str
+    row: str
+    seed: int
+    profile: str
+    state: State
+    metrics: Mapping[str, Any]
+    no_predictions: bool
+    params: int | None
+    train_seconds: float
+    peak_memory_gib: float | None
+    started_at: str
+    finished_at: str
+    provenance: Mapping[str, Any]
+    failure: Mapping[str, str] | None = None
+    wandb: Mapping[str, Any] | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RunRecord:
+        """Reads back what ``record.json`` holds."""
+        return cls(**{**value, "state": State(value["state"])})
+
+
+class RunFolder:
+    """The paths of a run; the folder is the run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spec_file = path / "spec.json"
+        self.config_file = path / "config.py"
+        self.metrics_file = path / "metrics.jsonl"
+        self.predictions_file = path / "predictions.json"
+        self.record_file = path / "record.json"
+        self.log_file = path / "log.txt"
+        self.checkpoints = path / "checkpoints"
+        self.stop_file = path / "stop"
+        self.lock_file = path / "job.lock"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has a record."""
+        return self.record_file.exists()
+
+    def read_spec(self) -> RunSpec:
+        """What was asked."""
+        return RunSpec.from_json(read_json(self.spec_file))
+
+    def read_record(self) -> RunRecord:
+        """What happened."""
+        return RunRecord.from_json(read_json(self.record_file))
+
+    def write_spec(self, spec: RunSpec) -> None:
+        """Writes ``spec.json`` atomically."""
+        write_json(self.spec_file, spec.to_json())
+
+    def write_record(self, record: RunRecord) -> None:
+        """Writes ``record.json`` atomically: the last thing that a job does."""
+        write_json(self.record_file, asdict(record))
+
+
+def identity(config: Mapping[str, Any], dataset: Dataset, seed: int, profile: str) -> str:
+    """The 8 hex digits that change when anything changes that the result depends on.
+
+    Args:
+        config: The composed config, from a plan or loaded from a run's ``config.py``.
+        dataset: The dataset; only the hashes of its annotation files count, not where they lie.
+        seed: Random seed.
+        profile: Name of the profile.
+    """
+    hashes = [dataset.train.sha256, dataset.val.sha256]
+    content = [SCHEMA_VERSION, _essence(config), hashes, seed, profile]
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _essence(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _essence(v) for k, v in value.items() if k not in _NOT_IDENTITY}
+    if isinstance(value, list | tuple):
+        return [_essence(item) for item in value]
+    return value
+
+
+def run_id(row: str, seed: int, profile: str, digest: str) -> str:
+    """A readable id that is a safe folder name and W&B id: ``retinanet_r50-s0-smoke-1a2b3c4d``."""
+    prefix = re.sub(r"[^A-Za-z0-9_.]+", "_", row).strip("_.")[:60] or "row"
+    return f"{prefix}-s{seed}-{profile}-{digest}"
