@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,8 @@ PART_FOLDERS = {
     "dataset": "datasets",
     "profile": "profiles",
 }
+
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
 
@@ -56,6 +59,15 @@ class Row(_Strict):
     overrides: dict[str, Any] = Field(default_factory=dict, alias="set")
     gpus: Annotated[int, Field(ge=1)] = 1
 
+    @field_validator("overrides")
+    @classmethod
+    def _exponents_are_numbers(cls, overrides: dict[str, Any]) -> dict[str, Any]:
+        # YAML 1.1 reads 1e-4 as a string: it wants a dot and a sign.
+        return {
+            key: float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
+            for key, value in overrides.items()
+        }
+
 
 class Grid(_Strict):
     """Every combination of these parts becomes a row named ``backbone-neck-head-schedule``."""
@@ -68,7 +80,9 @@ class Grid(_Strict):
     def rows(self) -> list[dict[str, Any]]:
         """The rows as they would stand in the file."""
         kinds = [getattr(self, kind) for kind in PART_KINDS]
-        combinations = [dict(zip(PART_KINDS, names, strict=True)) for names in itertools.product(*kinds)]
+        combinations = [
+            dict(zip(PART_KINDS, names, strict=True)) for names in itertools.product(*kinds)
+        ]
         return [{"name": "-".join(parts.values()), "parts": parts} for parts in combinations]
 
 
@@ -187,7 +201,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not YAML: {error}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: an experiment is a mapping with 'rows'; this is {type(content).__name__}")
+        raise UserError(
+            f"{path}: an experiment is a mapping with 'rows'; this is {type(content).__name__}"
+        )
     return content
 
 

@@ -1,0 +1,33 @@
+# make setup   .venv with what requirements.lock pins
+# make check   ruff, format, mypy
+# make test    all tests
+# make lock    requirements.lock from pyproject.toml
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup check test lock clean
+
+setup: .venv/installed
+
+# pip builds mmcv apart from torch, and so without its compiled ops; benchmark/ops.py serves them from torchvision.
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 13) else "Python 3.10 to 3.12, please: this is %d.%d. Name one: make setup PYTHON=python3.11" % v)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --editable .
+	touch $@
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+test: setup
+	$(BIN)/python -m pytest
+
+lock: setup
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --generate-hashes --no-emit-index-url --quiet --output-file requirements.lock --custom-compile-command 'make lock'
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,400 @@
+"""The command line. Each command imports what it needs, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.plan import Plan, Planned, Request
+
+app = typer.Typer(
+    name="detboard",
+    help="Regenerates a detection leaderboard: trains, tracks and tabulates every row with mmdet.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(
+    help="Check a COCO-format dataset, or draw a synthetic one.", no_args_is_help=True
+)
+app.add_typer(data_app, name="data")
+
+File = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="The experiment file (YAML).")]
+Results = Annotated[Path, typer.Option(help="Folder of runs and tables.")]
+Profile = Annotated[
+    str | None, typer.Option(help="How much is done: full, smoke, or a profile of your own.")
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder with train.json and val.json, in place of the experiment's data."),
+]
+Rows = Annotated[str | None, typer.Option(metavar="A,B", help="Only these rows.")]
+Seeds = Annotated[
+    str | None, typer.Option(metavar="0,1,2", help="Seeds in place of the experiment's.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY.PATH=VALUE",
+        help="Change a key of every row's config; +KEY.PATH adds one.",
+    ),
+]
+
+COMPLETE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+@app.command()
+def plan(
+    experiment: File,
+    profile: Profile = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+    rows: Rows = None,
+    seeds: Seeds = None,
+    set_: Overrides = None,
+) -> None:
+    """Show what would run, what is finished and what stands in the way; trains nothing."""
+    from rich.console import Console
+
+    from benchmark.plan import make_plan
+    from benchmark.resources import visible_gpus
+    from benchmark.sweep import missing, obstacles
+
+    made = make_plan(_request(experiment, profile, data_root, results, rows, seeds, set_))
+    Console().print(_plan_table(made))
+    typer.echo(f"{len(missing(made))} of {len(made.runs)} runs are missing.")
+    problems = obstacles(made, visible_gpus()) if missing(made) else []
+    if problems:
+        raise UserError(problems)
+
+
+@app.command()
+def config(
+    experiment: File,
+    rows: Rows = None,
+    profile: Profile = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+    seeds: Seeds = None,
+    set_: Overrides = None,
+) -> None:
+    """Print a row's composed config, a plain mmdet config; trains nothing."""
+    from benchmark.compose import render
+    from benchmark.plan import make_plan
+
+    made = make_plan(_request(experiment, profile, data_root, results, rows, seeds, set_))
+    if len(made.runs) != 1:
+        names = ", ".join(row.name for row in made.rows)
+        raise UserError(
+            f"one row and one seed, please: --rows NAME of {names}; --seeds of {made.seeds}"
+        )
+    typer.echo(render(dict(made.runs[0].config)), nl=False)
+
+
+@app.command()
+def sweep(
+    experiment: File,
+    profile: Profile = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+    rows: Rows = None,
+    seeds: Seeds = None,
+    set_: Overrides = None,
+    slots: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Runs side by side; one a GPU, or one without GPUs, unless given."
+        ),
+    ] = None,
+    launcher: Annotated[
+        str, typer.Option(help="How jobs are started: local or inprocess.")
+    ] = "local",
+    wandb: Annotated[
+        str | None,
+        typer.Option(help="auto, online, offline or off, in place of the experiment's."),
+    ] = None,
+    retry: Annotated[
+        str | None, typer.Option(metavar="failed", help="Run these again: failed, pruned.")
+    ] = None,
+) -> None:
+    """Run what is missing, and write the table."""
+    from benchmark.plan import make_plan
+    from benchmark.sweep import missing, only_driver
+
+    request = _request(experiment, profile, data_root, results, rows, seeds, set_)
+    made = make_plan(request)
+    again = _states(retry)
+    tracking = _tracking(made, wandb)
+    with only_driver(results):
+        runs = missing(made, again)
+        if runs:
+            _run(made, runs, slots, launcher, tracking)
+        _after(request, ran=bool(runs))
+
+
+@app.command()
+def report(
+    experiment: File,
+    profile: Profile = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+    seeds: Seeds = None,
+    set_: Overrides = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if what is on disk differs.")
+    ] = False,
+) -> None:
+    """Write the table again from the records on disk; trains nothing and needs neither data nor W&B."""
+    from benchmark.report.select import plan_on_disk, table_of
+    from benchmark.report.write import write_report
+
+    request = _request(experiment, profile, data_root, results, None, seeds, set_)
+    made = plan_on_disk(request)
+    readme = results.resolve().parent / "README.md"
+    written = write_report(table_of(made, request.overrides), results, readme=readme, check=check)
+    for diff in written.diffs:
+        typer.echo(diff)
+    verb = "differs" if check else "wrote"
+    for path in written.changed:
+        typer.echo(f"{verb} {path}")
+    if not written.changed:
+        typer.echo(f"up to date: {', '.join(map(str, written.unchanged))}")
+    if check and written.changed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def doctor() -> None:
+    """Show versions, native ops, GPUs, W&B and disk, and what to do about each problem."""
+    from rich.console import Console
+
+    from benchmark.doctor import findings, table
+
+    found = findings()
+    Console().print(table(found))
+    if any(finding.problem for finding in found):
+        raise typer.Exit(FAILED)
+
+
+@data_app.command("check")
+def data_check(
+    folder: Annotated[Path, typer.Argument(help="Folder with train.json and val.json.")],
+) -> None:
+    """Count what is there, and list what would make a training fail or its numbers wrong."""
+    from benchmark.data.check import check, report_text
+    from benchmark.dataset import describe
+
+    dataset = describe(folder)
+    found = check(dataset)
+    typer.echo(report_text(dataset))
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}")
+    if found.errors:
+        raise UserError(list(found.errors))
+
+
+@data_app.command("synthesize")
+def data_synthesize(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder to draw the set in; reused if it is there.")
+    ],
+    train: Annotated[int | None, typer.Option(min=1, help="Number of training images.")] = None,
+    val: Annotated[int | None, typer.Option(min=1, help="Number of validation images.")] = None,
+    size: Annotated[int | None, typer.Option(min=64, help="Longest side in pixels.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws another set.")] = 0,
+) -> None:
+    """Draw the synthetic ten-class waste set: deterministic, and a detector can learn it."""
+    from benchmark.data.synthesize import synthesize
+
+    chosen = {"train": train, "val": val, "size": size}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    typer.echo(f"synthetic data in {synthesize(folder, seed=seed, **given)}")
+
+
+def _request(
+    experiment: Path,
+    profile: str | None,
+    data_root: Path | None,
+    results: Path,
+    rows: str | None,
+    seeds: str | None,
+    overrides: list[str] | None,
+) -> Request:
+    from benchmark.plan import Request
+
+    problems: list[str] = []
+    request = Request(
+        path=experiment,
+        results=results,
+        profile=profile,
+        data_root=data_root,
+        rows=_names(rows),
+        seeds=_seeds(seeds, problems),
+        overrides=_overrides(overrides or [], problems),
+    )
+    if problems:
+        raise UserError(problems)
+    return request
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _seeds(text: str | None, problems: list[str]) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    names = _names(text) or ()
+    if not names or not all(name.isdecimal() and int(name) < 2**32 for name in names):
+        problems.append(f"--seeds {text}: give whole numbers from 0 to 4294967295, as in 0,1,2")
+        return None
+    return tuple(dict.fromkeys(int(name) for name in names))
+
+
+def _overrides(texts: list[str], problems: list[str]) -> dict[str, Any]:
+    problems += [
+        f"--set {text}: write KEY.PATH=VALUE" for text in texts if "=" not in text.lstrip("=")
+    ]
+    pairs = [text.split("=", 1) for text in texts if "=" in text]
+    return {key.strip(): _value(value.strip()) for key, value in pairs}
+
+
+def _value(text: str) -> Any:
+    """A Python literal, one of true, false and null, or the text itself."""
+    words = {"true": True, "false": False, "null": None, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _states(retry: str | None) -> set[Any]:
+    from benchmark.errors import allowed
+    from benchmark.run import State
+
+    choices = {state.value: state for state in (State.FAILED, State.PRUNED)}
+    names = _names(retry) or ()
+    wrong = [f"--retry {name}: {allowed(name, choices)}" for name in names if name not in choices]
+    if wrong:
+        raise UserError(wrong)
+    return {choices[name] for name in names}
+
+
+def _tracking(made: Plan, mode: str | None) -> Any:
+    from benchmark.errors import allowed
+
+    modes = ("auto", "online", "offline", "off")
+    if mode is None:
+        return made.experiment.wandb
+    if mode not in modes:
+        raise UserError(f"--wandb {mode}: {allowed(mode, modes)}")
+    return made.experiment.wandb.model_copy(update={"mode": mode})
+
+
+def _run(made: Plan, runs: list[Planned], slots: int | None, launcher: str, tracking: Any) -> None:
+    from rich.console import Console
+
+    from benchmark.launchers import make_launcher
+    from benchmark.progress import make_watcher
+    from benchmark.resources import make_pool
+    from benchmark.sweep import Sweep, obstacles
+
+    pool = make_pool(slots)
+    problems = obstacles(made, pool.gpus)
+    if problems:
+        raise UserError(problems)
+    starter = make_launcher(launcher)
+    typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {pool.slots} at a time.")
+    with make_watcher(Console(), runs) as watcher:
+        Sweep(starter, pool, tracking, watcher).run(runs)
+
+
+def _after(request: Request, ran: bool) -> None:
+    """Writes and shows the table; ends with the status that the runs deserve."""
+    from dataclasses import replace
+
+    from benchmark.plan import make_plan
+    from benchmark.run import State
+
+    asked = make_plan(request)
+    if ran or _table_is_older(request, asked):
+        _write_table(replace(request, rows=None))
+    counts = ", ".join(f"{number} {state.value}" for state, number in asked.counts().items())
+    typer.echo(f"{'done' if ran else 'nothing to do'}: {counts}")
+    for run in asked.runs:
+        if run.state is not State.COMPLETE and run.state is not State.PRUNED:
+            typer.echo(_failure_line(run), err=True)
+    if any(run.state not in (State.COMPLETE, State.PRUNED) for run in asked.runs):
+        raise typer.Exit(FAILED)
+
+
+def _table_is_older(request: Request, made: Plan) -> bool:
+    table = request.results / f"{made.experiment.name}.md"
+    if not table.exists():
+        return True
+    newest = max(run.folder.record_file.stat().st_mtime for run in made.runs if run.record)
+    return table.stat().st_mtime < newest
+
+
+def _write_table(request: Request) -> None:
+    from rich.console import Console
+
+    from benchmark.plan import make_plan
+    from benchmark.report.select import table_of
+    from benchmark.report.terminal import rich_table
+    from benchmark.report.write import write_report
+
+    table = table_of(make_plan(request), request.overrides)
+    readme = request.results.resolve().parent / "README.md"
+    written = write_report(table, request.results, readme=readme)
+    Console().print(rich_table(table))
+    for path in written.changed:
+        typer.echo(f"wrote {path}")
+
+
+def _failure_line(run: Planned) -> str:
+    failure = run.record.failure if run.record else None
+    if failure is None:
+        why = "no record; the next sweep continues it"
+        return f"{run.spec.run_id}: {run.state.value}: {why}; see {run.folder.log_file}"
+    first = (failure["message"].splitlines() or [""])[0]
+    return f"{run.spec.run_id}: failed ({failure['kind']}): {first}; see {run.folder.log_file}"
+
+
+def _plan_table(made: Plan) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    from benchmark.progress import STYLES
+
+    title = f"{made.experiment.title}: {made.profile} profile, {made.dataset.name}"
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    for name in ("row", "seed", "run", "state"):
+        table.add_column(name, overflow="fold")
+    for run in made.runs:
+        state = Text(run.state.value, style=STYLES[run.state])
+        table.add_row(Text(run.spec.row), str(run.spec.seed), run.spec.run_id, state)
+    return table
+
+
+def main() -> None:
+    """Entry point of ``detboard``: wrong input ends with status 2 and a message, never with a traceback."""
+    try:
+        app()
+    except UserError as error:
+        for problem in error.problems:
+            typer.echo(f"error: {problem}", err=True)
+        sys.exit(WRONG_INPUT)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: the same command continues where it was", err=True)
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,197 @@
+"""mmengine's config files: read and merged without importing mmengine if possible, and written."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import math
+import sys
+from functools import lru_cache
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from benchmark.errors import UserError
+
+_WIDTH = 100
+_RESERVED = ("_base_", "env_variables", "filename", "pretty_text", "text")  # by mmengine.Config
+
+
+def merged(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    """Merges ``new`` into ``old`` as ``mmengine.Config`` merges a file into its bases.
+
+    Mappings merge key by key, everything else is replaced, and a mapping with ``_delete_=True``
+    replaces the old one. As in mmengine, ``_delete_`` stays where there was nothing to delete, for
+    a later merge.
+
+    Args:
+        new: Wins over ``old``; unchanged.
+        old: Unchanged; parts of both are shared by the result.
+
+    Raises:
+        TypeError: A mapping would be merged into something else; the message names the key.
+    """
+    result = dict(old)
+    for key, value in new.items():
+        result[key] = _merged_value(key, value, old) if isinstance(value, dict) else value
+    return result
+
+
+def _merged_value(key: str, value: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    if key not in old:
+        return value
+    unmarked = {k: v for k, v in value.items() if k != "_delete_"}
+    if value.get("_delete_", False):
+        return unmarked
+    if not isinstance(old[key], dict):
+        kind = type(old[key]).__name__
+        raise TypeError(
+            f"'{key}' is a mapping, but what it would merge into is {kind}; "
+            "with _delete_=True it replaces that"
+        )
+    return merged(unmarked, old[key])
+
+
+def plain(value: Any) -> Any:
+    """A deep copy in which nothing is shared, without mmengine's ``_delete_`` marks."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items() if k != "_delete_"}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, tuple):
+        return tuple(plain(item) for item in value)
+    return value
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """Reads one config file and its bases as ``mmengine.Config.fromfile`` does.
+
+    Plain Python files and their ``_base_`` are read here. Files with ``{{ }}``, ``read_base`` or
+    imports from outside the standard library go to mmengine, which takes half a second to import.
+
+    Args:
+        path: A ``.py`` file. Read once a process, as long as it does not change.
+
+    Returns:
+        The config. It is shared: do not change it.
+
+    Raises:
+        UserError: The file cannot be read or raises; the message names it.
+    """
+    return _load(path.resolve(), path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _load(path: Path, changed_ns: int) -> dict[str, Any]:
+    try:
+        source = path.read_text(encoding="utf-8")
+        tree = ast.parse(source, str(path))
+        simple = "{{" not in source and not any(_needs_mmengine(node) for node in ast.walk(tree))
+        return _run(tree, path) if simple else _load_with_mmengine(path)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a config file may raise
+        raise UserError(f"{path}: cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _needs_mmengine(node: ast.AST) -> bool:
+    if isinstance(node, ast.Name) and node.id == "_base_":
+        return isinstance(node.ctx, ast.Load)
+    if isinstance(node, ast.ImportFrom):
+        return node.level > 0 or not _is_standard(node.module or "")
+    if isinstance(node, ast.Import):
+        return not all(_is_standard(alias.name) for alias in node.names)
+    return isinstance(node, ast.With)
+
+
+def _is_standard(module: str) -> bool:
+    return module.split(".")[0] in sys.stdlib_module_names
+
+
+def _run(tree: ast.Module, path: Path) -> dict[str, Any]:
+    """What a file leaves defined, less functions, modules and ``__names``, over its bases."""
+    names: dict[str, Any] = {}
+    exec(compile(tree, str(path), "exec"), names)
+    bases = names.pop("_base_", [])
+    own = {
+        key: value
+        for key, value in names.items()
+        if not key.startswith("__") and not isinstance(value, FunctionType | ModuleType)
+    }
+    return merged(own, _bases([bases] if isinstance(bases, str) else bases, path))
+
+
+def _bases(names: list[str], path: Path) -> dict[str, Any]:
+    together: dict[str, Any] = {}
+    for name in names:
+        base = _load_with_mmengine(path) if "::" in name else load_config(path.parent / name)
+        if repeated := sorted(together.keys() & base.keys()):
+            raise UserError(f"{path}: bases that both define {', '.join(repeated)}")
+        together.update(base)
+    return together
+
+
+def _load_with_mmengine(path: Path) -> dict[str, Any]:
+    from mmengine import Config
+
+    # Imports of the whole config run when its model is built, not once a part.
+    config: dict[str, Any] = Config.fromfile(path, import_custom_modules=False).to_dict()
+    return config
+
+
+def render(config: dict[str, Any]) -> str:
+    """Writes a config as Python source that ``mmengine.Config.fromfile`` reads back exactly.
+
+    Args:
+        config: Plain values: mappings, lists, tuples, text, numbers, True, False, None.
+
+    Returns:
+        One assignment a top-level key, in the config's order; the same config gives the same text.
+
+    Raises:
+        UserError: A key or value that cannot be written so.
+    """
+    bad = [key for key in config if not _is_name(key) or key.startswith("__") or key in _RESERVED]
+    if bad:
+        raise UserError([f"{key!r} cannot be a top-level key of a config file" for key in bad])
+    return "".join(f"{key} = {_source(value, 0, len(key) + 3)}\n" for key, value in config.items())
+
+
+def _source(value: Any, indent: int, used: int) -> str:
+    """Source of a value: one line if that fits behind ``used`` characters, else an item a line."""
+    left, items, right = _pieces(value)
+    if items is None:
+        return left
+    line = left + ", ".join(key + _source(item, 0, -(10**6)) for key, item in items) + right
+    if indent + used + len(line) < _WIDTH or not items:
+        return line
+    inner = indent + 4
+    lines = [f"{' ' * inner}{key}{_source(item, inner, len(key) + 1)},\n" for key, item in items]
+    return f"{left}\n{''.join(lines)}{' ' * indent}{right}"
+
+
+def _pieces(value: Any) -> tuple[str, list[tuple[str, Any]] | None, str]:
+    """Opening, items (each with what stands before it) and closing of a value's source."""
+    if isinstance(value, dict):
+        if value and all(isinstance(key, str) and _is_name(key) for key in value):
+            return "dict(", [(f"{key}=", item) for key, item in value.items()], ")"
+        return "{", [(f"{key!r}: ", item) for key, item in value.items()], "}"
+    if isinstance(value, list):
+        return "[", [("", item) for item in value], "]"
+    if isinstance(value, tuple):
+        return "(", [("", item) for item in value], ",)" if len(value) == 1 else ")"
+    return _atom(value), None, ""
+
+
+def _atom(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float({str(value)!r})"
+    if value is None or isinstance(value, str | int | float):
+        return repr(value)
+    raise UserError(
+        f"a config cannot hold {value!r}: only text, numbers, lists, tuples and mappings"
+    )
+
+
+def _is_name(key: str) -> bool:
+    return key.isidentifier() and not keyword.iskeyword(key)

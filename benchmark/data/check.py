@@ -1,0 +1,235 @@
+"""Finds what is wrong with a dataset before any training pays for it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.columns import Boxes, Images, boxes_of, images_of
+from benchmark.data.pictures import missing_files, size_faults
+from benchmark.dataset import SHOWN, Dataset, Split, first, read_annotations
+
+# Tools that round corners to whole pixels, or that count pixels from 1, leave boxes that pass the
+# image's edge by less than this; mmdet clips them, and what is lost is below what they measured.
+_OVERHANG_PX = 1.0
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a check found, a message for each kind of problem.
+
+    Attributes:
+        errors: Training would fail, or its numbers would be wrong.
+        warnings: Worth a look: training works, and leaves out or meets what the message says.
+    """
+
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def check(dataset: Dataset, limit: int = SHOWN) -> Findings:
+    """Checks both splits: their annotations, and that the image files are there.
+
+    Args:
+        dataset: What `benchmark.dataset.describe` found.
+        limit: How many offenders a message names.
+
+    Raises:
+        UserError: An annotation file cannot be read, or is not in COCO's form.
+    """
+    findings = Findings()
+    files = {}
+    for name, split in (("train", dataset.train), ("val", dataset.val)):
+        content = read_annotations(split.annotations)
+        images, boxes = images_of(content["images"]), boxes_of(content["annotations"])
+        reporter = _Reporter(split.annotations, limit, findings)
+        _check_images(reporter, images)
+        _check_boxes(reporter, images, boxes, content["categories"])
+        _check_files(reporter, images, split)
+        _check_enough(reporter, name, boxes, content["categories"])
+        files[name] = _absolute(split, images.files)
+    shared = sorted(files["train"] & files["val"])
+    reporter = _Reporter(dataset.val.annotations, limit, findings)
+    reporter.warning(shared, "images that are in train too: what is measured was seen in training")
+    return findings
+
+
+def report_text(dataset: Dataset) -> str:
+    """Counts images, boxes, and boxes of each class in both splits, as a text of several lines.
+
+    Raises:
+        UserError: An annotation file cannot be read, or is not in COCO's form.
+    """
+    lines = [f"{dataset.name}: {len(dataset.classes)} classes"]
+    counts = []
+    for name, split in (("train", dataset.train), ("val", dataset.val)):
+        content = read_annotations(split.annotations)
+        boxes = boxes_of(content["annotations"])
+        empty = len(content["images"]) - len(np.unique(boxes.image_ids))
+        lines.append(
+            f"  {name:<5}  {len(content['images']):>7} images  {len(boxes.ids):>8} boxes"
+            f"  {empty:>6} images without a box  {split.images}"
+        )
+        counts.append(_boxes_per_class(boxes, content["categories"]))
+    width = max(len("class"), *map(len, dataset.classes))
+    lines += ["", f"  {'class':<{width}}  {'train':>8}  {'val':>8}"]
+    lines += [f"  {c:<{width}}  {counts[0][c]:>8}  {counts[1][c]:>8}" for c in dataset.classes]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class _Reporter:
+    """Words a kind of problem: how many, what, the first few; says nothing about none."""
+
+    path: Path
+    limit: int
+    findings: Findings
+
+    def error(self, offenders: Sequence[str], what: str) -> None:
+        self._add(self.findings.errors, offenders, what)
+
+    def warning(self, offenders: Sequence[str], what: str) -> None:
+        self._add(self.findings.warnings, offenders, what)
+
+    def _add(self, to: list[str], offenders: Sequence[str], what: str) -> None:
+        if offenders:
+            shown = first(offenders, self.limit)
+            to.append(f"{self.path}: {what} ({len(offenders)}): {shown}")
+
+
+def _check_images(reporter: _Reporter, images: Images) -> None:
+    reporter.error(images.faults, "images with a field missing or wrong")
+    reporter.error(_repeated(images.ids), "image ids that repeat")
+    names = Counter(images.files)
+    repeated = [name for name, count in names.items() if count > 1]
+    reporter.warning(repeated, "image files that are listed more than once")
+
+
+def _check_boxes(
+    reporter: _Reporter, images: Images, boxes: Boxes, categories: Sequence[dict[str, Any]]
+) -> None:
+    reporter.error(boxes.faults, "annotations with a field missing or wrong")
+    reporter.error(_repeated(boxes.ids), "annotation ids that repeat")
+    known = np.array([category["id"] for category in categories], np.int64)
+    strange = ~np.isin(boxes.category_ids, known)
+    unknown = _named(boxes, strange, "category", boxes.category_ids)
+    reporter.error(unknown, "annotations of a category that 'categories' does not list")
+    if not images.faults:  # else the image may be there, and only its entry be wrong
+        lost = ~np.isin(boxes.image_ids, images.ids)
+        what = "annotations of an image that 'images' does not list"
+        reporter.error(_named(boxes, lost, "image", boxes.image_ids), what)
+    zero = [str(value) for value in boxes.ids[boxes.ids == 0]]
+    reporter.warning(
+        zero, "annotations with the id 0, which COCO's evaluation takes for 'not found'"
+    )
+    _check_geometry(reporter, images, boxes)
+
+
+def _check_geometry(reporter: _Reporter, images: Images, boxes: Boxes) -> None:
+    width, height = boxes.xywh[:, 2], boxes.xywh[:, 3]
+    flat = (width <= 0) | (height <= 0)
+    reporter.error(
+        _boxed(boxes, flat),
+        "boxes whose width or height is not above 0 (a bbox is [x, y, width, height])",
+    )
+    outside = _outside(images, boxes) & ~flat
+    reporter.error(_boxed(boxes, outside, images), "boxes that reach outside their image")
+    tiny = ~flat & ~outside & ((width < 1) | (height < 1) | (boxes.area <= 0))
+    reporter.warning(
+        _boxed(boxes, tiny),
+        "boxes that training leaves out, as mmdet does: a side below 1 pixel, or no area",
+    )
+
+
+def _outside(images: Images, boxes: Boxes) -> NDArray[np.bool_]:
+    """Which boxes pass their image's edge by a pixel or more; False where there is no image."""
+    if not len(images.ids):
+        return np.zeros(len(boxes.ids), np.bool_)
+    rows = _image_rows(images, boxes)
+    x, y, width, height = boxes.xywh.T
+    over_right = x + width - images.width[rows]
+    over_bottom = y + height - images.height[rows]
+    overhang = np.maximum.reduce([-x, -y, over_right, over_bottom])
+    outside: NDArray[np.bool_] = overhang >= _OVERHANG_PX
+    listed: NDArray[np.bool_] = images.ids[rows] == boxes.image_ids
+    return np.logical_and(outside, listed)
+
+
+def _image_rows(images: Images, boxes: Boxes) -> NDArray[np.intp]:
+    """The row of each box's image among ``images``; any row where the image is not listed."""
+    order = np.argsort(images.ids, kind="stable")
+    found = np.searchsorted(images.ids[order], boxes.image_ids)
+    rows: NDArray[np.intp] = order[np.minimum(found, len(order) - 1)]
+    return rows
+
+
+def _check_files(reporter: _Reporter, images: Images, split: Split) -> None:
+    missing = missing_files(split.images, images.files)
+    reporter.error(missing, f"images that are not in {split.images}")
+    wrong, turned = size_faults(split.images, images)
+    reporter.error(wrong, "images (of a sample) that are not what the annotations say")
+    reporter.warning(
+        turned,
+        "images (of a sample) annotated with the size that they have before their EXIF "
+        "orientation turns them; mmdet turns them, so the boxes may not fit",
+    )
+
+
+def _check_enough(
+    reporter: _Reporter, name: str, boxes: Boxes, categories: Sequence[dict[str, Any]]
+) -> None:
+    if not np.any(~boxes.crowd):
+        purpose = "learn from" if name == "train" else "measure"
+        told = "no box" if not boxes.faults else "no sound box"
+        reporter.findings.errors.append(f"{reporter.path}: {told}: there is nothing to {purpose}")
+        return
+    counts = _boxes_per_class(boxes, categories)
+    none = [category["name"] for category in categories if not counts[category["name"]]]
+    reporter.warning(none, f"classes without a box in {name}")
+
+
+def _boxes_per_class(boxes: Boxes, categories: Sequence[dict[str, Any]]) -> Counter[str]:
+    ids, counts = np.unique(boxes.category_ids, return_counts=True)
+    count_of = dict(zip(ids.tolist(), counts.tolist(), strict=True))
+    return Counter({category["name"]: count_of.get(category["id"], 0) for category in categories})
+
+
+def _absolute(split: Split, files: Sequence[str]) -> set[str]:
+    return {os.path.normpath(split.images / name) for name in files}
+
+
+def _repeated(ids: NDArray[np.int64]) -> list[str]:
+    values, counts = np.unique(ids, return_counts=True)
+    return [str(value) for value in values[counts > 1]]
+
+
+def _named(
+    boxes: Boxes, chosen: NDArray[np.bool_], label: str, values: NDArray[np.int64]
+) -> list[str]:
+    pairs = zip(boxes.ids[chosen].tolist(), values[chosen].tolist(), strict=True)
+    return [f"annotation {key} ({label} {value})" for key, value in pairs]
+
+
+def _boxed(boxes: Boxes, chosen: NDArray[np.bool_], images: Images | None = None) -> list[str]:
+    """Offending boxes by annotation id, with their numbers and, given images, the image's size."""
+    sizes = _sizes(images, boxes, chosen) if images is not None else ("" for _ in boxes.ids[chosen])
+    return [
+        f"annotation {key} {[float(f'{number:.6g}') for number in box]}{size}"
+        for key, box, size in zip(
+            boxes.ids[chosen].tolist(), boxes.xywh[chosen].tolist(), sizes, strict=True
+        )
+    ]
+
+
+def _sizes(images: Images, boxes: Boxes, chosen: NDArray[np.bool_]) -> Iterator[str]:
+    if not chosen.any():
+        return
+    for row in _image_rows(images, boxes)[chosen]:
+        yield f" in {images.files[row]} of {images.width[row]}x{images.height[row]}"

@@ -1,0 +1,210 @@
+"""COCO box evaluation at full precision: detections and annotations in, average precision out.
+
+The numbers are those of pycocotools' ``COCOeval``; hotcoco computes them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.files import write_text
+
+# Positions in COCOeval's summary.
+_SUMMARY = {"mAP": 0, "mAP50": 1, "mAP75": 2, "mAP_s": 3, "mAP_m": 4, "mAP_l": 5}
+# What COCOeval reports where there is no object to find.
+_ABSENT = -1.0
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Boxes that a detector found in a set of images; each array has one entry a box.
+
+    Attributes:
+        image_ids: Ids of the annotation file, shape (N,), int64.
+        boxes: COCO xywh in pixels of the original image, shape (N, 4), float64.
+        scores: Shape (N,), float64.
+        category_ids: Ids of the annotation file, shape (N,), int64.
+    """
+
+    image_ids: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    category_ids: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def from_coco(cls, results: Sequence[Mapping[str, Any]]) -> Detections:
+        """Takes a list in COCO's results format: image_id, category_id, bbox (xywh), score."""
+        return cls(
+            np.array([result["image_id"] for result in results], np.int64),
+            np.array([result["bbox"] for result in results], np.float64).reshape(-1, 4),
+            np.array([result["score"] for result in results], np.float64),
+            np.array([result["category_id"] for result in results], np.int64),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Detections]) -> Detections:
+        """Joins the detections of several images, in the order given."""
+        empty = cls.from_coco([])
+        names = ("image_ids", "boxes", "scores", "category_ids")
+        columns = ([getattr(part, name) for part in (empty, *parts)] for name in names)
+        return cls(*(np.concatenate(column) for column in columns))
+
+    def to_coco(self) -> list[dict[str, Any]]:
+        """The boxes as plain values in COCO's results format."""
+        columns = (self.image_ids, self.category_ids, self.boxes, self.scores)
+        keys = ("image_id", "category_id", "bbox", "score")
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [dict(zip(keys, row, strict=True)) for row in rows]
+
+    def rows(self) -> NDArray[np.float64]:
+        """One array, shape (N, 7): image id, x, y, w, h, score, category id."""
+        return np.column_stack([self.image_ids, self.boxes, self.scores, self.category_ids])
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Average precision, as fractions in 0..1; None where there is no object to find.
+
+    Attributes:
+        mAP: Mean over the IoU thresholds 0.50, 0.55 .. 0.95, and over the classes.
+        mAP50: At IoU 0.50.
+        mAP75: At IoU 0.75.
+        mAP_s: As mAP, objects under 32 x 32 pixels.
+        mAP_m: As mAP, objects from 32 x 32 to 96 x 96 pixels.
+        mAP_l: As mAP, objects over 96 x 96 pixels.
+        per_class: By class name, in label order: ``{"mAP50": ..., "mAP": ...}``.
+        no_predictions: Nothing at all was detected.
+        detections: What was evaluated.
+    """
+
+    mAP: float | None  # noqa: N815  (the field's own term)
+    mAP50: float | None  # noqa: N815
+    mAP75: float | None  # noqa: N815
+    mAP_s: float | None  # noqa: N815
+    mAP_m: float | None  # noqa: N815
+    mAP_l: float | None  # noqa: N815
+    per_class: dict[str, dict[str, float | None]]
+    no_predictions: bool
+    detections: Detections
+
+
+class GroundTruth:
+    """A COCO annotation file, read once for any number of evaluations.
+
+    Args:
+        annotations: Path of the file, or what it holds.
+    """
+
+    def __init__(self, annotations: str | PathLike[str] | Mapping[str, Any]) -> None:
+        import hotcoco
+
+        given = dict(annotations) if isinstance(annotations, Mapping) else str(annotations)
+        self._coco = hotcoco.COCO(given)
+
+    @cached_property
+    def category_ids(self) -> dict[str, int]:
+        """Category ids by name, in the order of the file."""
+        return {
+            category["name"]: int(number)
+            for number, category in zip(self._coco.cats, self._coco.cats.values(), strict=True)
+        }
+
+    def evaluate(
+        self,
+        detections: Detections,
+        image_ids: Iterable[int] | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> Evaluation:
+        """See `evaluate`."""
+        names = list(self.category_ids if classes is None else classes)
+        ids = [self.category_ids[name] for name in names if name in self.category_ids]
+        if not ids:
+            raise ValueError(f"no class of {names} is among {list(self.category_ids)}")
+        result = self._run(detections, image_ids, sorted(ids))
+        precision = result.eval["precision"]
+        position = {number: k for k, number in enumerate(sorted(ids))}
+        slots = {name: position.get(self.category_ids.get(name, -1)) for name in names}
+        return Evaluation(
+            **{name: _present(float(result.stats[i])) for name, i in _SUMMARY.items()},
+            per_class={name: _class_precision(precision, k) for name, k in slots.items()},
+            no_predictions=len(detections) == 0,
+            detections=detections,
+        )
+
+    def _run(
+        self, detections: Detections, image_ids: Iterable[int] | None, category_ids: list[int]
+    ) -> Any:
+        import hotcoco
+
+        run = hotcoco.COCOeval(self._coco, self._coco.load_res(detections.rows()), "bbox")
+        # pycocotools sorts both lists; the order decides how a mean rounds.
+        run.params.catIds = category_ids
+        if image_ids is not None:
+            run.params.imgIds = sorted({int(number) for number in image_ids})
+        run.evaluate()
+        run.accumulate()
+        run.summary_lines()  # computes `stats` as summarize() does, and prints nothing
+        return run
+
+
+def evaluate(
+    annotations: str | PathLike[str] | Mapping[str, Any],
+    detections: Detections | Sequence[Mapping[str, Any]],
+    image_ids: Iterable[int] | None = None,
+    classes: Sequence[str] | None = None,
+) -> Evaluation:
+    """Evaluates detections against COCO annotations, as pycocotools does, at most 100 an image.
+
+    Args:
+        annotations: Path of a COCO annotation file, or what it holds.
+        detections: The boxes, also as a list in COCO's results format.
+        image_ids: The images to evaluate on; all of the file by default.
+        classes: Names of the classes to evaluate, in label order; all of the file by default. One
+            that the file does not have counts as a class without objects.
+
+    Raises:
+        ValueError: The file has none of the classes.
+    """
+    if not isinstance(detections, Detections):
+        detections = Detections.from_coco(detections)
+    return GroundTruth(annotations).evaluate(detections, image_ids, classes)
+
+
+def _class_precision(
+    precision: NDArray[np.float64], position: int | None
+) -> dict[str, float | None]:
+    """AP of one class; ``precision`` is (IoU threshold, recall, class, object size, detections)."""
+    if position is None:
+        return {"mAP50": None, "mAP": None}
+    values = precision[:, :, position, 0, -1]
+    return {"mAP50": _mean(values[0]), "mAP": _mean(values)}
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    counted = values[values > _ABSENT]
+    return float(np.mean(counted)) if counted.size else None
+
+
+def _present(value: float) -> float | None:
+    return None if value == _ABSENT else value
+
+
+def write_predictions(path: Path, detections: Detections) -> None:
+    """Writes COCO results JSON atomically, without spaces and without rounding.
+
+    Evaluating the file again gives the same numbers to the last bit.
+    """
+    separators = (",", ":")
+    write_text(path, json.dumps(detections.to_coco(), separators=separators, allow_nan=False))

@@ -1,0 +1,94 @@
+"""The process that a job runs in: its own session, its own log, and an end when its driver is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmark.experiment import Tracking
+from benchmark.job import JobOptions, run_job
+from benchmark.resources import Resources
+from benchmark.run import RunFolder
+
+
+def to_json(options: JobOptions) -> str:
+    """The options on a command line."""
+    tracking = options.tracking.model_dump(mode="json")
+    return json.dumps({"tracking": tracking, "resources": asdict(options.resources)})
+
+
+def from_json(text: str) -> JobOptions:
+    """Reads back what `to_json` made."""
+    value: dict[str, Any] = json.loads(text)
+    resources = {**value["resources"], "gpus": tuple(value["resources"]["gpus"])}
+    return JobOptions(Tracking(**value["tracking"]), Resources(**resources))
+
+
+def set_environment(options: JobOptions) -> None:
+    """Names the GPUs and the threads; must come before CUDA is initialised."""
+    resources = options.resources
+    os.environ["OMP_NUM_THREADS"] = str(resources.threads)
+    if resources.gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(resources.gpus)
+
+
+def run_forked(folder: str, options: JobOptions) -> None:
+    """Body of a process that the forkserver made."""
+    from multiprocessing import connection, parent_process
+
+    # A session of its own: Ctrl-C in the terminal reaches the driver only, and one signal ends the
+    # job together with its data-loader workers.
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _log_to(RunFolder(Path(folder)).log_file)
+    parent = parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+        _end_with_driver(lambda: connection.wait([sentinel]))
+    set_environment(options)
+    run_job(Path(folder), options)
+
+
+def main() -> None:
+    """Body of one of the processes that torchrun started: ``FOLDER OPTIONS``; stdin ends with the driver."""
+    folder, options = Path(sys.argv[1]), from_json(sys.argv[2])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_driver(lambda: os.read(0, 1))
+    run_job(folder, options)
+
+
+def _log_to(path: Path) -> None:
+    """Sends everything that this process and its children print to ``path``, C libraries included."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for target, source in ((0, nowhere), (1, descriptor), (2, descriptor)):
+        os.dup2(source, target)
+    os.close(descriptor)
+    os.close(nowhere)
+    # A fork has taken over the forkserver's stream objects, which may be block-buffered.
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+
+
+def _end_with_driver(wait_for_driver: Callable[[], object]) -> None:
+    """Ends this process's group as soon as the driver is gone, however it went."""
+
+    def watch() -> None:
+        wait_for_driver()
+        print("the driver is gone: this job ends; the next sweep continues it", flush=True)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, name="driver-watch", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""What an experiment asks for, and how much of it is there: resume is a set difference on run ids."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmark import locks
+from benchmark.compose import check_parts, compose, config_roots, render
+from benchmark.dataset import Dataset, describe, describe_source
+from benchmark.errors import UserError, allowed
+from benchmark.experiment import Experiment, Row, load_experiment
+from benchmark.files import write_text
+from benchmark.run import RunFolder, RunRecord, RunSpec, State, identity, run_id
+
+# A job says "stop" and lets go of its folder in this time; a lock that is held longer is a living job's.
+_ORPHAN_GRACE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options that choose what an experiment's verbs work on.
+
+    Attributes:
+        path: The experiment file.
+        results: Folder of the results.
+        profile: Name of a profile in place of the experiment's.
+        data_root: A dataset folder in place of the experiment's.
+        rows: Names of the rows to work on; None for all.
+        seeds: Seeds in place of the experiment's.
+        overrides: ``--set``: key paths and values, applied to every row after the row's own.
+    """
+
+    path: Path
+    results: Path = Path("results")
+    profile: str | None = None
+    data_root: Path | None = None
+    rows: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run: what is asked, its folder, and what is known of it."""
+
+    spec: RunSpec
+    config: Mapping[str, Any]
+    folder: RunFolder
+    state: State
+    record: RunRecord | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a request.
+
+    Attributes:
+        experiment: The experiment.
+        dataset: The data that it runs on.
+        profile: The profile that it runs under.
+        rows: The rows that were chosen, in order.
+        seeds: The seeds of each row.
+        runs: One for each row and seed, row by row.
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    profile: str
+    rows: tuple[Row, ...]
+    seeds: tuple[int, ...]
+    runs: tuple[Planned, ...]
+
+    def counts(self) -> dict[State, int]:
+        """Number of runs in each state."""
+        states = [run.state for run in self.runs]
+        return {state: states.count(state) for state in State if state in states}
+
+
+def make_plan(request: Request) -> Plan:
+    """Reads the experiment and the data's annotation headers, and looks at what is on disk.
+
+    Raises:
+        UserError: With everything that is wrong with the experiment, its parts, the overrides and the data.
+    """
+    experiment = load_experiment(request.path)
+    problems: list[str] = []
+    dataset = _collect(problems, lambda: find_dataset(experiment, request))
+    rows = _collect(problems, lambda: choose_rows(experiment, request.rows)) or ()
+    profile = request.profile or experiment.profile
+    problems += check_parts(experiment.model_copy(update={"profile": profile}))
+    if problems or dataset is None:
+        raise UserError(problems)
+    return plan_for(experiment, request, dataset, profile, rows)
+
+
+def plan_for(
+    experiment: Experiment, request: Request, dataset: Dataset, profile: str, rows: Sequence[Row]
+) -> Plan:
+    """The plan over a dataset that is already known.
+
+    Raises:
+        UserError: With every override that does not fit its row.
+    """
+    seeds = request.seeds or tuple(experiment.seeds)
+    problems: list[str] = []
+    runs: list[Planned] = []
+    for row in rows:
+        step = partial(_runs, experiment, request, dataset, profile, row, seeds)
+        runs += _collect(problems, step) or ()
+    if problems:
+        raise UserError(list(dict.fromkeys(problems)))
+    return Plan(experiment, dataset, profile, tuple(rows), tuple(seeds), tuple(runs))
+
+
+def _collect(problems: list[str], step: Callable[[], Any]) -> Any:
+    try:
+        return step()
+    except UserError as error:
+        problems += error.problems
+        return None
+
+
+def find_dataset(experiment: Experiment, request: Request) -> Dataset:
+    """The dataset of ``--data-root``, else the experiment's own."""
+    cache = request.results / "datasets.json"
+    if request.data_root is not None:
+        return describe(request.data_root, cache=cache)
+    return describe_source(experiment.dataset, experiment.path.parent, cache=cache)
+
+
+def choose_rows(experiment: Experiment, names: Iterable[str] | None) -> tuple[Row, ...]:
+    """The rows called ``names``, in the experiment's order; all of them for None."""
+    known = {row.name: row for row in experiment.rows}
+    if names is None:
+        return tuple(experiment.rows)
+    wanted = list(names)
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise UserError([f"--rows {name}: no such row; {allowed(name, known)}" for name in unknown])
+    return tuple(row for row in experiment.rows if row.name in wanted)
+
+
+def _runs(
+    experiment: Experiment,
+    request: Request,
+    dataset: Dataset,
+    profile: str,
+    row: Row,
+    seeds: Iterable[int],
+) -> list[Planned]:
+    roots = config_roots(experiment.path)
+    planned = []
+    for seed in seeds:
+        config = compose(
+            row,
+            dataset,
+            dataset_part=experiment.dataset.part,
+            profile=profile,
+            seed=seed,
+            overrides=request.overrides,
+            roots=roots,
+        )
+        spec = _spec(experiment, request, dataset, profile, row, seed, config)
+        planned.append(look(spec, config, request.results))
+    return planned
+
+
+def _spec(
+    experiment: Experiment,
+    request: Request,
+    dataset: Dataset,
+    profile: str,
+    row: Row,
+    seed: int,
+    config: Mapping[str, Any],
+) -> RunSpec:
+    return RunSpec(
+        run_id=run_id(row.name, seed, profile, identity(config, dataset, seed, profile)),
+        experiment=experiment.name,
+        row=row.name,
+        labels=row.labels,
+        parts=row.parts.model_dump(),
+        seed=seed,
+        dataset=dataset,
+        profile=profile,
+        overrides={**row.overrides, **request.overrides},
+        gpus=row.gpus,
+    )
+
+
+def look(spec: RunSpec, config: Mapping[str, Any], results: Path) -> Planned:
+    """Looks up on disk what became of a run."""
+    folder = RunFolder(results / "runs" / spec.run_id)
+    record = folder.read_record() if folder.finished else None
+    return Planned(spec, config, folder, _state(folder, record), record)
+
+
+def _state(folder: RunFolder, record: RunRecord | None) -> State:
+    if record is not None:
+        return record.state
+    if not folder.path.exists():
+        return State.WAITING
+    if locks.is_held(folder.lock_file):
+        return State.RUNNING
+    return State.LOST if folder.lock_file.exists() else State.WAITING
+
+
+def prepare(run: Planned) -> None:
+    """Writes what a job reads: ``spec.json`` and ``config.py``, and clears an old ``stop``."""
+    run.folder.path.mkdir(parents=True, exist_ok=True)
+    run.folder.stop_file.unlink(missing_ok=True)
+    run.folder.write_spec(run.spec)
+    write_text(run.folder.config_file, render(dict(run.config)))
+
+
+def set_aside(run: Planned) -> None:
+    """Makes a finished run unfinished again: its record stays, as ``record-1.json``, ``record-2.json``, ..."""
+    number = len(list(run.folder.path.glob("record-*.json"))) + 1
+    run.folder.record_file.rename(run.folder.path / f"record-{number}.json")
+    if run.record is not None and (run.record.failure or {}).get("kind") == "diverged":
+        # Its checkpoints lead to the same end: begin anew.
+        for checkpoint in run.folder.checkpoints.glob("*.pth"):
+            checkpoint.unlink()
+
+
+def wait_for_orphans(runs: Iterable[Planned], grace_s: float = _ORPHAN_GRACE_S) -> list[Planned]:
+    """Waits for jobs whose driver was killed a moment ago; returns the runs whose job still lives."""
+    end = time.monotonic() + grace_s
+    held = [run for run in runs if locks.is_held(run.folder.lock_file)]
+    while held and time.monotonic() < end:
+        time.sleep(0.1)
+        held = [run for run in held if locks.is_held(run.folder.lock_file)]
+    return held

@@ -1,0 +1,206 @@
+"""Shows a sweep to a person: a live table in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from benchmark.journal import Tail
+from benchmark.plan import Planned
+from benchmark.run import State
+
+STYLES = {
+    State.COMPLETE: "green",
+    State.RUNNING: "cyan",
+    State.FAILED: "bold red",
+    State.LOST: "yellow",
+    State.PRUNED: "magenta",
+    State.WAITING: "dim",
+}
+_REFRESH_S = 0.5
+
+
+@dataclass
+class Progress:
+    """How far a run is, as its journal tells.
+
+    Attributes:
+        iteration: Training iterations done.
+        max_iters: Training iterations in all; 0 until the job has said so.
+        mAP50: Newest validation, a fraction in 0..1; None before the first.
+        eta_s: Seconds of training left at the pace of this attempt; None before it has a pace.
+    """
+
+    tail: Tail
+    state: State = State.RUNNING
+    cause: str = ""
+    iteration: int = 0
+    max_iters: int = 0
+    mAP50: float | None = None  # noqa: N815 - the field's own term
+    eta_s: float | None = None
+    _start: tuple[int, float] = (0, 0.0)
+
+    def update(self) -> list[dict[str, Any]]:
+        """Takes in what is new in the journal, and returns it."""
+        points = self.tail.new_points()
+        for point in points:
+            self._take(point)
+        return points
+
+    def _take(self, point: dict[str, Any]) -> None:
+        self.iteration = point["iter"]
+        if point["kind"] == "start":
+            self.max_iters = point["max_iters"]
+            self._start = (point["iter"], point["elapsed_s"])
+        elif point["kind"] == "val":
+            self.mAP50 = point["mAP50"]
+        done, seconds = self.iteration - self._start[0], point["elapsed_s"] - self._start[1]
+        self.eta_s = (self.max_iters - self.iteration) * seconds / done if done > 0 else None
+
+
+@dataclass
+class Board:
+    """What is known of every run of a sweep."""
+
+    total: int
+    progress: dict[str, Progress] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+    def counts(self) -> str:
+        """``3 of 9 done, 1 running, 1 failed``."""
+        states = [progress.state for progress in self.progress.values()]
+        ended = [state for state in states if state is not State.RUNNING]
+        parts = [f"{len(ended)} of {self.total} ended"]
+        for state in (State.RUNNING, State.FAILED, State.LOST):
+            if state in states:
+                parts.append(f"{states.count(state)} {state.value}")
+        return ", ".join(parts)
+
+
+def show_eta(seconds: float | None) -> str:
+    """Seconds as ``0:01:30``; a dash for None."""
+    return "—" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def show_value(value: float | None) -> str:
+    """A fraction with four digits; a dash for None."""
+    return "—" if value is None else f"{value:.4f}"
+
+
+class LiveWatcher:
+    """A table that is redrawn in place."""
+
+    def __init__(self, console: Console, runs: Sequence[Planned]) -> None:
+        self.board = Board(len(runs))
+        self._waiting = [run.spec.run_id for run in runs]
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._next = 0.0
+
+    def __enter__(self) -> LiveWatcher:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def started(self, run: Planned) -> None:
+        """Adds the run to the board."""
+        self._waiting.remove(run.spec.run_id)
+        self.board.progress[run.spec.run_id] = Progress(Tail(run.folder.metrics_file))
+
+    def ended(self, run: Planned, cause: str) -> None:
+        """Takes in the run's end."""
+        progress = self.board.progress[run.spec.run_id]
+        progress.update()
+        progress.state, progress.cause, progress.eta_s = run.state, cause, None
+
+    def tick(self) -> None:
+        """Shows what is new."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _REFRESH_S
+        for progress in self.board.progress.values():
+            if progress.state is State.RUNNING:
+                progress.update()
+        self._live.update(self._table(), refresh=True)
+
+    def _table(self) -> Table:
+        table = Table(title=self.board.counts(), title_justify="left", box=None, pad_edge=False)
+        table.add_column("run", overflow="fold")
+        for name in ("state", "iteration", "ETA", "mAP50"):
+            table.add_column(name, justify="right", no_wrap=True)
+        room = max(5, self._live.console.height - 6)
+        rows = list(self.board.progress.items())
+        for name, progress in rows[-room:]:
+            table.add_row(escape(name), *_cells(progress))
+        for name in self._waiting[: max(0, room - len(rows))]:
+            table.add_row(escape(name), "waiting", "—", "—", "—", style="dim")
+        return table
+
+
+def _cells(progress: Progress) -> list[str]:
+    style = STYLES[progress.state]
+    iterations = f"{progress.iteration}/{progress.max_iters or '?'}"
+    return [
+        f"[{style}]{progress.state.value}[/]",
+        iterations,
+        show_eta(progress.eta_s),
+        show_value(progress.mAP50),
+    ]
+
+
+class LineWatcher:
+    """A line for every start, validation and end: for logs and for terminals that cannot redraw."""
+
+    def __init__(self, console: Console, runs: Sequence[Planned]) -> None:
+        self.board = Board(len(runs))
+        self._console = console
+
+    def __enter__(self) -> LineWatcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def started(self, run: Planned) -> None:
+        """Adds the run to the board."""
+        self.board.progress[run.spec.run_id] = Progress(Tail(run.folder.metrics_file))
+        self._say(f"{run.spec.run_id}: started")
+
+    def ended(self, run: Planned, cause: str) -> None:
+        """Takes in the run's end."""
+        progress = self.board.progress[run.spec.run_id]
+        self._show(run.spec.run_id, progress)
+        progress.state = run.state
+        tail = f" ({cause})" if cause else f", mAP50 {show_value(progress.mAP50)}"
+        self._say(f"{run.spec.run_id}: {run.state.value}{tail}; {self.board.counts()}")
+
+    def tick(self) -> None:
+        """Shows what is new."""
+        for name, progress in self.board.progress.items():
+            if progress.state is State.RUNNING:
+                self._show(name, progress)
+
+    def _show(self, name: str, progress: Progress) -> None:
+        for point in progress.update():
+            if point["kind"] == "val":
+                where = f"iteration {point['iter']}/{progress.max_iters or '?'}"
+                left = f", {show_eta(progress.eta_s)} left" if progress.eta_s else ""
+                self._say(f"{name}: {where}, mAP50 {show_value(point['mAP50'])}{left}")
+
+    def _say(self, text: str) -> None:
+        elapsed = timedelta(seconds=int(time.monotonic() - self.board.began))
+        self._console.print(f"[{elapsed}] {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def make_watcher(console: Console, runs: Sequence[Planned]) -> LiveWatcher | LineWatcher:
+    """A live table where the console is a terminal, lines elsewhere."""
+    return LiveWatcher(console, runs) if console.is_terminal else LineWatcher(console, runs)

@@ -1,0 +1,204 @@
+"""Runs what is missing: jobs side by side on slots, each watched until it has a record or is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from benchmark import locks
+from benchmark.data.check import check
+from benchmark.errors import UserError
+from benchmark.experiment import Tracking
+from benchmark.files import write_json
+from benchmark.job import JobOptions
+from benchmark.launchers import Job, Launcher
+from benchmark.plan import Plan, Planned, look, prepare, set_aside, wait_for_orphans
+from benchmark.resources import Pool, Resources
+from benchmark.run import RunFolder, State
+
+POLL_S = 0.1
+STOP_PATIENCE_S = 60.0
+
+
+class Watcher(Protocol):
+    """Sees a sweep as it goes; `benchmark.progress` shows it to a person."""
+
+    def started(self, run: Planned) -> None:
+        """A job was started."""
+
+    def ended(self, run: Planned, cause: str) -> None:
+        """A job ended; ``run`` has its new state, ``cause`` says why if that is not ``complete``."""
+
+    def tick(self) -> None:
+        """A moment has passed."""
+
+
+@dataclass(frozen=True)
+class _Active:
+    run: Planned
+    job: Job
+    resources: Resources
+
+
+@contextmanager
+def only_driver(results: Path) -> Iterator[None]:
+    """Holds the results folder for one driver.
+
+    Raises:
+        UserError: Another driver holds it.
+    """
+    try:
+        lock = locks.acquire(results / "runs" / ".driver.lock")
+    except locks.Held as held:
+        raise UserError(
+            f"another sweep ({held.who}) works on {results}: wait for it, or use another --results"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
+    """The runs that have no record, and those whose state is to be tried again."""
+    again = set(retry)
+    return [run for run in plan.runs if run.record is None or run.state in again]
+
+
+def obstacles(plan: Plan, gpus: Sequence[str]) -> list[str]:
+    """What would make runs fail, found before any of them starts: the data, and GPUs that are not there."""
+    problems = list(check(plan.dataset).errors)
+    if gpus:
+        problems += [
+            f"row {row.name}: asks for {row.gpus} GPUs; this machine has {len(gpus)}"
+            for row in plan.rows
+            if row.gpus > len(gpus)
+        ]
+    return problems
+
+
+class Sweep:
+    """One pass over the missing runs.
+
+    Args:
+        launcher: Starts the jobs.
+        pool: Says how many run side by side, and on what.
+        tracking: Where the W&B points go.
+        watcher: Is told what happens.
+    """
+
+    def __init__(
+        self, launcher: Launcher, pool: Pool, tracking: Tracking, watcher: Watcher
+    ) -> None:
+        self.launcher = launcher
+        self.pool = pool
+        self.tracking = tracking
+        self.watcher = watcher
+        self._active: list[_Active] = []
+
+    def run(self, runs: Sequence[Planned]) -> list[Planned]:
+        """Runs ``runs`` and returns them with their new states; a run that fails does not stop the others.
+
+        Ctrl-C asks the running jobs to end and waits for them; a second one kills them.
+        """
+        end_orphans(runs)
+        waiting = list(runs)
+        done: list[Planned] = []
+        try:
+            while waiting or self._active:
+                self._start_some(waiting)
+                done += self._collect()
+                self.watcher.tick()
+                time.sleep(POLL_S)
+        except BaseException:
+            self._stop()
+            raise
+        finally:
+            self.launcher.close()
+        return done
+
+    def _start_some(self, waiting: list[Planned]) -> None:
+        for run in list(waiting):
+            resources = self.pool.acquire(run.spec.gpus)
+            if resources is None:
+                return
+            waiting.remove(run)
+            if run.record is not None:
+                set_aside(run)
+            prepare(run)
+            self.watcher.started(replace(run, state=State.RUNNING, record=None))
+            job = self.launcher.submit(run.folder.path, JobOptions(self.tracking, resources))
+            self._active.append(_Active(run, job, resources))
+
+    def _collect(self) -> list[Planned]:
+        ended = [active for active in self._active if active.job.ended()]
+        for active in ended:
+            self._active.remove(active)
+            self.pool.release(active.resources)
+        return [self._judge(active) for active in ended]
+
+    def _judge(self, active: _Active) -> Planned:
+        run = look(active.run.spec, active.run.config, active.run.folder.path.parents[1])
+        if run.record is None:
+            run = replace(run, state=State.LOST)
+        self.watcher.ended(run, cause(run, active.job.exit_text()))
+        return run
+
+    def _stop(self) -> None:
+        for active in self._active:
+            ask_to_stop(active.run.folder, "interrupted")
+        end = time.monotonic() + STOP_PATIENCE_S
+        try:
+            while any(not active.job.ended() for active in self._active) and time.monotonic() < end:
+                time.sleep(POLL_S)
+        finally:
+            for active in self._active:
+                active.job.kill()
+
+
+def ask_to_stop(folder: RunFolder, state: str) -> None:
+    """Asks the job to end at its next iteration: as ``pruned``, or ``interrupted`` to be continued later."""
+    write_json(folder.stop_file, {"state": state}, indent=None)
+
+
+def cause(run: Planned, exit_text: str) -> str:
+    """Why a run is not complete, in one line; empty for one that is."""
+    if run.record is None:
+        return f"{exit_text} without a record; the next sweep continues it"
+    if run.record.failure is None:
+        return ""
+    lines = run.record.failure["message"].splitlines() or [""]
+    return f"{run.record.failure['kind']}: {lines[0]}"
+
+
+def end_orphans(runs: Sequence[Planned]) -> None:
+    """Ends jobs that have outlived their driver.
+
+    Raises:
+        UserError: A job holds a folder on another machine.
+    """
+    for run in wait_for_orphans(runs):
+        held = locks.Held(run.folder.lock_file)
+        if held.pid is None or held.host != socket.gethostname():
+            raise UserError(f"{run.folder.path}: its job ({held.who}) still runs: end it first")
+        if _is_ours(held.pid):
+            for end in (os.killpg, os.kill):
+                with suppress(ProcessLookupError, PermissionError):
+                    end(held.pid, signal.SIGKILL)
+        if wait_for_orphans([run]):
+            raise UserError(f"{run.folder.path}: its job ({held.who}) cannot be ended")
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether ``pid`` is a Python process, and not one that was given a dead job's number."""
+    try:
+        return b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

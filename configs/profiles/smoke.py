@@ -1,0 +1,14 @@
+"""Every architecture, loss, optimizer and scheduler as published, in minutes on a laptop's CPU.
+
+Its numbers say that the code works, nothing about the models.
+"""
+
+# Batches this small load faster in the training process than worker processes start.
+train_dataloader = dict(num_workers=0, persistent_workers=False)
+val_dataloader = dict(num_workers=0, persistent_workers=False)
+test_dataloader = dict(num_workers=0, persistent_workers=False)
+
+default_hooks = dict(logger=dict(interval=5))
+
+# Applied to the merged config by benchmark/profile.py, which says what each means.
+shrink = dict(longest_side=160, epochs=3, images=24, val_images=24, pretrained=False)

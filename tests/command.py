@@ -1,0 +1,105 @@
+"""Runs the command line as a user does: a process of its own, no terminal, no input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TINY = Path(__file__).parent / "tiny" / "tiny.yaml"
+
+
+@dataclass
+class Bench:
+    """A results folder, and the commands that work on it."""
+
+    data: Path
+    results: Path
+    experiment: Path = TINY
+
+    def arguments(self, verb: str, *more: str) -> list[str]:
+        common = ["--data-root", str(self.data), "--results", str(self.results)]
+        return [sys.executable, "-m", "benchmark", verb, str(self.experiment), *common, *more]
+
+    def run(self, verb: str, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return run(self.arguments(verb, *more), **environment)
+
+    def start(self, verb: str, *more: str, **environment: str) -> subprocess.Popen[str]:
+        """Starts a command in a process group of its own, as a shell does."""
+        return subprocess.Popen(
+            self.arguments(verb, *more),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env=_environment(environment),
+        )
+
+    def folder(self, row: str) -> Path:
+        """The only run folder of a row."""
+        (found,) = self.results.glob(f"runs/{row}-s*")
+        return found
+
+    def record(self, row: str) -> dict[str, Any]:
+        return json.loads((self.folder(row) / "record.json").read_text())
+
+    def points(self, row: str, kind: str) -> list[dict[str, Any]]:
+        path = self.folder(row) / "metrics.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [point for line in lines if (point := _parsed(line)).get("kind") == kind]
+
+
+def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=_environment(environment),
+    )
+
+
+def _environment(more: dict[str, str]) -> dict[str, str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
+    return {**clean, "COLUMNS": "200", "CUDA_VISIBLE_DEVICES": "", **more}
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:  # the job is writing it
+        return {}
+
+
+def wait_until(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.02)
+
+
+def job_pid(folder: Path) -> int:
+    return int(json.loads((folder / "job.lock.holder").read_text())["pid"])
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not yet waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,162 @@
+"""Kill anything at any moment: the same command again ends with the same set of records."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmark import locks
+from command import Bench, alive, job_pid, kill_group, wait_until
+
+# Long enough to be caught in the middle, with a checkpoint after every epoch.
+LONG = ("--set", "train_cfg.max_epochs=8", "--wandb", "off")
+
+
+@pytest.fixture
+def bench(synthetic_data: Path, tmp_path: Path) -> Bench:
+    return Bench(synthetic_data, tmp_path / "results")
+
+
+def _validated(bench: Bench, row: str, times: int) -> Callable[[], bool]:
+    def enough() -> bool:
+        folders = list(bench.results.glob(f"runs/{row}-s*"))
+        return bool(folders) and len(bench.points(row, "val")) >= times
+
+    return enough
+
+
+def _start_and_wait(bench: Bench, row: str, times: int) -> subprocess.Popen[str]:
+    driver = bench.start("sweep", *LONG)
+    wait_until(_validated(bench, row, times), f"{times} validations of {row}")
+    return driver
+
+
+def _assert_whole(bench: Bench, row: str) -> None:
+    """Every epoch was validated once, and every iteration stands in the journal once."""
+    assert bench.record(row)["state"] == "complete"
+    assert [point["epoch"] for point in bench.points(row, "val")] == list(range(1, 9))
+    steps = [point["iter"] for point in bench.points(row, "train")]
+    assert steps == sorted(set(steps))
+
+
+def test_killed_job_is_continued_by_the_next_sweep(bench: Bench) -> None:
+    driver = _start_and_wait(bench, "plain", 2)
+    os.kill(job_pid(bench.folder("plain")), signal.SIGKILL)
+    output, _ = driver.communicate(timeout=200)
+    assert driver.returncode == 1
+    assert "killed by signal 9" in output
+    assert "momentum-s0" in output
+    _assert_whole(bench, "momentum")  # the sweep went on with the other row
+    untouched = (bench.folder("momentum") / "record.json").stat().st_mtime_ns
+
+    name = bench.folder("plain").name
+    assert "lost" in bench.run("plan", *LONG[:2]).stdout
+    again = bench.run("sweep", *LONG)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert bench.folder("plain").name == name
+    _assert_whole(bench, "plain")
+    starts = bench.points("plain", "start")
+    assert len(starts) == 2
+    assert starts[1]["iter"] > 0
+    assert bench.record("plain")["started_at"] == starts[0]["time"]
+    assert (bench.folder("momentum") / "record.json").stat().st_mtime_ns == untouched
+
+
+@pytest.mark.parametrize("kill", [lambda d: (d.kill(), d.wait()), kill_group], ids=["driver", "group"])
+def test_killed_driver_takes_its_job_along(
+    bench: Bench, kill: Callable[[subprocess.Popen[str]], object]
+) -> None:
+    driver = _start_and_wait(bench, "momentum", 1)
+    plain = (bench.folder("plain") / "record.json").stat().st_mtime_ns
+    job = job_pid(bench.folder("momentum"))
+    kill(driver)
+    wait_until(lambda: not alive(job), "the job to notice", 30)
+    assert not (bench.folder("momentum") / "record.json").exists()
+
+    again = bench.run("sweep", *LONG)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "1 of 2 runs to do" in again.stdout
+    _assert_whole(bench, "momentum")
+    assert (bench.folder("plain") / "record.json").stat().st_mtime_ns == plain
+
+
+def test_damaged_checkpoint_is_passed_over(bench: Bench) -> None:
+    driver = _start_and_wait(bench, "plain", 3)
+    kill_group(driver)
+    folder = bench.folder("plain") / "checkpoints"
+    newest, before, *_ = sorted(folder.glob("epoch_*.pth"), reverse=True)
+    os.truncate(newest, newest.stat().st_size // 2)
+    again = bench.run("sweep", *LONG, "--rows", "plain")
+    assert again.returncode == 0, again.stdout + again.stderr
+    _assert_whole(bench, "plain")
+    continued_from = bench.points("plain", "start")[1]["iter"]
+    assert continued_from == int(before.stem.removeprefix("epoch_")) * 6
+
+
+def test_ctrl_c_ends_the_jobs_and_keeps_the_run(bench: Bench) -> None:
+    driver = _start_and_wait(bench, "plain", 1)
+    job = job_pid(bench.folder("plain"))
+    os.killpg(driver.pid, signal.SIGINT)
+    output, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "interrupted" in output
+    assert "Traceback" not in output
+    assert not alive(job)
+    assert not (bench.folder("plain") / "record.json").exists()
+    again = bench.run("sweep", *LONG, "--rows", "plain")
+    assert again.returncode == 0, again.stdout + again.stderr
+    _assert_whole(bench, "plain")
+
+
+def test_second_driver_is_told_and_stops(bench: Bench) -> None:
+    driver = _start_and_wait(bench, "plain", 1)
+    second = bench.run("sweep", *LONG)
+    assert second.returncode == 2
+    assert f"process {driver.pid}" in second.stderr
+    kill_group(driver)
+
+
+def test_live_job_of_a_dead_driver_is_ended(bench: Bench) -> None:
+    driver = _start_and_wait(bench, "plain", 1)
+    job = job_pid(bench.folder("plain"))
+    os.kill(job, signal.SIGSTOP)  # it cannot notice that its driver is gone
+    kill_group(driver)
+    assert locks.is_held(bench.folder("plain") / "job.lock")
+    again = bench.run("sweep", *LONG, "--rows", "plain")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert not alive(job)
+    _assert_whole(bench, "plain")
+
+
+def test_stop_file_prunes_a_run(bench: Bench) -> None:
+    driver = _start_and_wait(bench, "plain", 2)
+    (bench.folder("plain") / "stop").write_text('{"state": "pruned"}')
+    output, _ = driver.communicate(timeout=200)
+    record = bench.record("plain")
+    assert record["state"] == "pruned", output
+    validations = bench.points("plain", "val")
+    assert len(validations) < 8
+    assert record["metrics"]["mAP50"] == validations[-1]["mAP50"]
+    assert "1 complete, 1 pruned" in output
+
+
+def test_kill_between_checkpoint_and_validation_loses_no_number(bench: Bench) -> None:
+    """All that is left of a run is its last checkpoint: its evaluation is made up for."""
+    assert bench.run("sweep", *LONG, "--rows", "plain").returncode == 0
+    folder = bench.folder("plain")
+    driver = bench.start("sweep", *LONG, "--rows", "momentum")
+    wait_until(_validated(bench, "momentum", 8), "the last validation of momentum")
+    kill_group(driver)
+    folder = bench.folder("momentum")
+    if (folder / "record.json").exists():
+        pytest.skip("the run was over before it could be killed")
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(lines[:-1]))
+    again = bench.run("sweep", *LONG, "--rows", "momentum")
+    assert again.returncode == 0, again.stdout + again.stderr
+    _assert_whole(bench, "momentum")

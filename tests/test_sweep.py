@@ -1,0 +1,232 @@
+"""From outside in: what ``detboard sweep`` leaves on disk, and what it says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mmdet
+import pytest
+from benchmark.run import RunFolder, identity
+from command import Bench, run
+from wandb_file import offline_folders, read_run
+
+
+@pytest.fixture(scope="module")
+def swept(
+    synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Bench, subprocess.CompletedProcess[str]]:
+    """A sweep of both rows, side by side, tracked offline."""
+    bench = Bench(synthetic_data, tmp_path_factory.mktemp("swept") / "results")
+    return bench, bench.run("sweep", "--slots", "2", "--wandb", "offline")
+
+
+def test_every_row_is_complete(swept: tuple[Bench, subprocess.CompletedProcess[str]]) -> None:
+    bench, done = swept
+    assert done.returncode == 0, done.stdout + done.stderr
+    for row in ("plain", "momentum"):
+        record = bench.record(row)
+        assert record["state"] == "complete"
+        assert 0 <= record["metrics"]["mAP50"] <= 1
+        assert record["params"] > 100_000
+        assert record["peak_memory_gib"] > 0
+        assert record["provenance"]["hashes"]["train"]
+        assert record["provenance"]["device"]
+    assert "2 complete" in done.stdout
+
+
+def test_run_folder_holds_what_the_docs_say(swept: tuple[Bench, object]) -> None:
+    bench, _ = swept
+    folder = RunFolder(bench.folder("plain"))
+    for path in (folder.spec_file, folder.config_file, folder.metrics_file, folder.log_file):
+        assert path.stat().st_size > 0, path
+    assert [path.name for path in folder.checkpoints.iterdir()] == ["final.pth"]
+    assert not folder.stop_file.exists()
+    validations = bench.points("plain", "val")
+    assert [point["epoch"] for point in validations] == [1, 2, 3, 4]
+    assert validations[-1]["mAP50"] == bench.record("plain")["metrics"]["mAP50"]
+    assert {"loss", "lr", "memory_mib", "iter", "epoch"} <= set(bench.points("plain", "train")[0])
+
+
+def test_predictions_give_the_recorded_number(swept: tuple[Bench, object]) -> None:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    bench, _ = swept
+    truth = COCO(str(bench.data / "val.json"))
+    found = truth.loadRes(str(bench.folder("plain") / "predictions.json"))
+    evaluation = COCOeval(truth, found, "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    assert abs(evaluation.stats[1] - bench.record("plain")["metrics"]["mAP50"]) < 1e-12
+
+
+def test_run_id_can_be_computed_from_the_folder(swept: tuple[Bench, object]) -> None:
+    from mmengine.config import Config
+
+    bench, _ = swept
+    folder = RunFolder(bench.folder("momentum"))
+    spec = folder.read_spec()
+    config = Config.fromfile(str(folder.config_file)).to_dict()
+    digest = identity(config, spec.dataset, spec.seed, spec.profile)
+    assert spec.run_id == folder.path.name == f"momentum-s0-tiny-{digest}"
+
+
+def test_nothing_to_do_touches_nothing_and_loads_nothing(
+    swept: tuple[Bench, subprocess.CompletedProcess[str]],
+) -> None:
+    bench, _ = swept
+    before = {path: path.stat().st_mtime_ns for path in bench.results.glob("runs/*-s*/*")}
+    arguments = bench.arguments("sweep")
+    done = run([arguments[0], "-X", "importtime", *arguments[1:]])
+    assert done.returncode == 0
+    assert "nothing to do: 2 complete" in done.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not loaded & {"torch", "mmdet", "mmengine", "wandb", "optuna", "pandas"}
+    assert {p: p.stat().st_mtime_ns for p in bench.results.glob("runs/*-s*/*")} == before
+
+
+def test_table_is_written(swept: tuple[Bench, object]) -> None:
+    bench, _ = swept
+    table = (bench.results / "tiny.md").read_text()
+    assert f"{bench.record('plain')['metrics']['mAP50']:.4f}" in table
+    assert "not comparable" in table
+    assert (bench.results / "tiny.csv").exists()
+
+
+def test_report_needs_neither_options_nor_data(
+    swept: tuple[Bench, object], tmp_path: Path
+) -> None:
+    bench, _ = swept
+    command = [sys.executable, "-m", "benchmark", "report", str(bench.experiment)]
+    results = ["--results", str(bench.results)]
+    same = run([*command, *results, "--check"])
+    assert same.returncode == 0, same.stdout + same.stderr
+    (bench.results / "tiny.md").write_text("by hand\n")
+    differs = run([*command, *results, "--check"])
+    assert differs.returncode == 1
+    assert "-by hand" in differs.stdout
+    assert run([*command, *results]).returncode == 0
+    assert run([*command, *results, "--check"]).returncode == 0
+
+
+def test_wandb_holds_the_points_the_config_and_the_record(swept: tuple[Bench, object]) -> None:
+    bench, _ = swept
+    folder = bench.folder("plain")
+    (tracked_in,) = offline_folders(folder)
+    tracked = read_run(tracked_in)
+    assert tracked.id == folder.name
+    assert tracked.group == "tiny"
+    assert tracked.config["seed"] == 0
+    assert tracked.config["optim_wrapper"]["optimizer"]["momentum"] == 0.9
+    values = [point["val/mAP50"] for point in tracked.points if "val/mAP50" in point]
+    assert values == [point["mAP50"] for point in bench.points("plain", "val")]
+    assert tracked.summary["state"] == "complete"
+
+
+def test_stock_train_script_runs_the_config(swept: tuple[Bench, object], tmp_path: Path) -> None:
+    bench, _ = swept
+    script = Path(mmdet.__file__).parent / ".mim" / "tools" / "train.py"
+    config = shutil.copy(bench.folder("plain") / "config.py", tmp_path / "config.py")
+    stock = [sys.executable, "-m", "benchmark.ops", str(script), str(config)]
+    done = run([*stock, "--work-dir", str(tmp_path / "work"), "--cfg-options", "train_cfg.max_epochs=1"])
+    assert done.returncode == 0, done.stderr
+    assert "bbox_mAP_50" in done.stdout + done.stderr
+    assert (tmp_path / "work" / "epoch_1.pth").exists()
+
+
+def test_failures_are_recorded_and_the_others_go_on(synthetic_data: Path, tmp_path: Path) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results", _with_broken_rows(tmp_path))
+    done = bench.run("sweep", "--wandb", "off")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert bench.record("plain")["state"] == "complete"
+    assert bench.record("diverges")["failure"]["kind"] == "diverged"
+    broken = bench.record("broken")
+    assert (broken["state"], broken["failure"]["kind"]) == ("failed", "error")
+    assert "Traceback" in broken["failure"]["log_tail"]
+    assert f"{bench.folder('broken').name}: failed (error)" in done.stderr
+    assert "log.txt" in done.stderr
+
+    plain = (bench.folder("plain") / "record.json").stat().st_mtime_ns
+    again = bench.run("sweep", "--wandb", "off", "--rows", "broken,plain")
+    assert again.returncode == 1
+    assert "nothing to do" in again.stdout
+    retried = bench.run("sweep", "--wandb", "off", "--rows", "broken,plain", "--retry", "failed")
+    assert "1 of 2 runs to do" in retried.stdout
+    assert (bench.folder("broken") / "record-1.json").exists()
+    assert bench.record("broken")["finished_at"] > broken["finished_at"]
+    assert (bench.folder("plain") / "record.json").stat().st_mtime_ns == plain
+
+
+def _with_broken_rows(folder: Path) -> Path:
+    import yaml
+    from command import TINY
+
+    shutil.copytree(TINY.parent / "configs", folder / "configs")
+    content = yaml.safe_load(TINY.read_text())
+    parts = content["rows"][0]["parts"]
+    content["rows"][1:] = [
+        {"name": "broken", "parts": parts, "set": {"model.neck.in_channels": [1, 2, 3, 4]}},
+        {"name": "diverges", "parts": parts, "set": {"optim_wrapper.optimizer.lr": 1.0e30}},
+    ]
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_inprocess_runs_here(synthetic_data: Path, tmp_path: Path) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results")
+    done = bench.run("sweep", "--launcher", "inprocess", "--rows", "plain", "--wandb", "off")
+    assert done.returncode == 0, done.stderr
+    assert "Epoch(train)" in done.stdout + done.stderr
+    assert "Epoch(train)" in (bench.folder("plain") / "log.txt").read_text()
+    assert bench.record("plain")["state"] == "complete"
+
+
+def test_several_processes_train_one_run(synthetic_data: Path, tmp_path: Path) -> None:
+    import yaml
+    from command import TINY
+
+    shutil.copytree(TINY.parent / "configs", tmp_path / "configs")
+    content = yaml.safe_load(TINY.read_text())
+    content["rows"] = [{**content["rows"][0], "gpus": 2}]
+    experiment = tmp_path / "tiny.yaml"
+    experiment.write_text(yaml.safe_dump(content))
+    bench = Bench(synthetic_data, tmp_path / "results", experiment)
+    done = bench.run("sweep", "--wandb", "off")
+    assert done.returncode == 0, done.stderr + (bench.folder("plain") / "log.txt").read_text()
+    assert bench.record("plain")["state"] == "complete"
+    # Two processes share the 24 images: half the iterations of one.
+    assert bench.points("plain", "start")[0]["max_iters"] == 4 * 24 / 4 / 2
+
+
+def test_a_model_that_predicts_nothing_is_complete(synthetic_data: Path, tmp_path: Path) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results")
+    options = ("--rows", "plain", "--wandb", "off", "--set", "model.test_cfg.score_thr=0.99")
+    done = bench.run("sweep", *options)
+    assert done.returncode == 0, done.stderr
+    record = bench.record("plain")
+    assert record["state"] == "complete"
+    assert record["no_predictions"] is True
+    assert record["metrics"]["mAP50"] == 0
+    assert "no predictions" in (bench.results / "tiny.md").read_text()
+
+
+def test_real_photographs(tmp_path: Path) -> None:
+    import os
+
+    folder = os.environ.get("DETBOARD_TEST_DATA")
+    if not folder:
+        pytest.skip("DETBOARD_TEST_DATA names no folder with train.json and val.json")
+    bench = Bench(Path(folder), tmp_path / "results", Path("experiments/leaderboard.yaml"))
+    done = bench.run("sweep", "--profile", "smoke", "--rows", "r50_fpn_3x", "--wandb", "off")
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = bench.record("r50_fpn_3x")
+    classes = [c["name"] for c in json.loads((Path(folder) / "train.json").read_text())["categories"]]
+    assert list(record["metrics"]["per_class"]) == classes
+    assert record["state"] == "complete"

@@ -1,0 +1,1 @@
+default_hooks = dict(logger=dict(interval=2))
