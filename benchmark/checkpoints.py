@@ -38,4 +38,3 @@ def remove_all_but_final(folder: Path) -> None:
     """Removes the checkpoints that only a resume needs; a finished run keeps ``final.pth``."""
     for path in saved(folder):
         path.unlink(missing_ok=True)
-    (folder / "last_checkpoint").unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import typer
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
+    from benchmark.data.check import Findings
     from benchmark.plan import Plan, Planned, Request
 
 app = typer.Typer(
@@ -71,9 +72,8 @@ def plan(
     made = make_plan(_request(experiment, profile, data_root, results, rows, seeds, set_))
     Console().print(_plan_table(made))
     typer.echo(f"{len(missing(made))} of {len(made.runs)} runs are missing.")
-    problems = obstacles(made, visible_gpus()) if missing(made) else []
-    if problems:
-        raise UserError(problems)
+    if missing(made):
+        _tell(obstacles(made, visible_gpus()))
 
 
 @app.command()
@@ -126,18 +126,22 @@ def sweep(
     ] = None,
 ) -> None:
     """Run what is missing, and write the table."""
-    from benchmark.plan import make_plan
+    from benchmark.outcome import close
+    from benchmark.plan import make_plan, refreshed, with_all_rows
     from benchmark.sweep import missing, only_driver
 
     request = _request(experiment, profile, data_root, results, rows, seeds, set_)
     made = make_plan(request)
+    # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
+    whole = with_all_rows(made, request)
     again = _states(retry)
     tracking = _tracking(made, wandb)
     with only_driver(results):
         runs = missing(made, again)
         if runs:
             _run(made, runs, slots, launcher, tracking)
-        _after(request, ran=bool(runs))
+        if not close(refreshed(made), refreshed(whole), request, ran=bool(runs)):
+            raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -195,10 +199,7 @@ def data_check(
     dataset = describe(folder)
     found = check(dataset)
     typer.echo(report_text(dataset))
-    for warning in found.warnings:
-        typer.echo(f"warning: {warning}")
-    if found.errors:
-        raise UserError(list(found.errors))
+    _tell(found)
 
 
 @data_app.command("synthesize")
@@ -310,65 +311,18 @@ def _run(made: Plan, runs: list[Planned], slots: int | None, launcher: str, trac
     from benchmark.sweep import Sweep, obstacles
 
     pool = make_pool(slots)
-    problems = obstacles(made, pool.gpus)
-    if problems:
-        raise UserError(problems)
+    _tell(obstacles(made, pool.gpus))
     starter = make_launcher(launcher)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {pool.slots} at a time.")
     with make_watcher(Console(), runs) as watcher:
         Sweep(starter, pool, tracking, watcher).run(runs)
 
 
-def _after(request: Request, ran: bool) -> None:
-    """Writes and shows the table; ends with the status that the runs deserve."""
-    from dataclasses import replace
-
-    from benchmark.plan import make_plan
-    from benchmark.run import State
-
-    asked = make_plan(request)
-    if ran or _table_is_older(request, asked):
-        _write_table(replace(request, rows=None))
-    counts = ", ".join(f"{number} {state.value}" for state, number in asked.counts().items())
-    typer.echo(f"{'done' if ran else 'nothing to do'}: {counts}")
-    for run in asked.runs:
-        if run.state is not State.COMPLETE and run.state is not State.PRUNED:
-            typer.echo(_failure_line(run), err=True)
-    if any(run.state not in (State.COMPLETE, State.PRUNED) for run in asked.runs):
-        raise typer.Exit(FAILED)
-
-
-def _table_is_older(request: Request, made: Plan) -> bool:
-    table = request.results / f"{made.experiment.name}.md"
-    if not table.exists():
-        return True
-    newest = max(run.folder.record_file.stat().st_mtime for run in made.runs if run.record)
-    return table.stat().st_mtime < newest
-
-
-def _write_table(request: Request) -> None:
-    from rich.console import Console
-
-    from benchmark.plan import make_plan
-    from benchmark.report.select import table_of
-    from benchmark.report.terminal import rich_table
-    from benchmark.report.write import write_report
-
-    table = table_of(make_plan(request), request.overrides)
-    readme = request.results.resolve().parent / "README.md"
-    written = write_report(table, request.results, readme=readme)
-    Console().print(rich_table(table))
-    for path in written.changed:
-        typer.echo(f"wrote {path}")
-
-
-def _failure_line(run: Planned) -> str:
-    failure = run.record.failure if run.record else None
-    if failure is None:
-        why = "no record; the next sweep continues it"
-        return f"{run.spec.run_id}: {run.state.value}: {why}; see {run.folder.log_file}"
-    first = (failure["message"].splitlines() or [""])[0]
-    return f"{run.spec.run_id}: failed ({failure['kind']}): {first}; see {run.folder.log_file}"
+def _tell(found: Findings) -> None:
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if found.errors:
+        raise UserError(found.errors)
 
 
 def _plan_table(made: Plan) -> Any:

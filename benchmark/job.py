@@ -252,6 +252,8 @@ def _kind(error: BaseException) -> FailureKind:
 def _from_data(error: BaseException) -> bool:
     """Whether the error came out of loading data, in this process or in a worker of the data loader."""
     data_modules = ("mmdet/datasets/", "mmcv/transforms/")
-    frames = [Path(frame.filename).as_posix() for frame in traceback.extract_tb(error.__traceback__)]
+    frames = [
+        Path(frame.filename).as_posix() for frame in traceback.extract_tb(error.__traceback__)
+    ]
     raised_here = any(module in name for module in data_modules for name in frames)
     return raised_here or "in DataLoader worker process" in str(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,21 @@ def plan_for(
     return Plan(experiment, dataset, profile, tuple(rows), tuple(seeds), tuple(runs))
 
 
+def with_all_rows(plan: Plan, request: Request) -> Plan:
+    """The plan over every row of the experiment, for the table; as it is where an override fits no other row."""
+    rows = plan.experiment.rows
+    try:
+        return plan_for(plan.experiment, request, plan.dataset, plan.profile, rows)
+    except UserError:
+        return plan
+
+
+def refreshed(plan: Plan) -> Plan:
+    """The same runs, looked up on disk again."""
+    runs = [look(run.spec, run.config, run.folder.path.parents[1]) for run in plan.runs]
+    return replace(plan, runs=tuple(runs))
+
+
 def _collect(problems: list[str], step: Callable[[], Any]) -> Any:
     try:
         return step()
@@ -179,8 +194,9 @@ def _spec(
     seed: int,
     config: Mapping[str, Any],
 ) -> RunSpec:
+    digest = identity(config, dataset, seed, profile, row.gpus)
     return RunSpec(
-        run_id=run_id(row.name, seed, profile, identity(config, dataset, seed, profile)),
+        run_id=run_id(row.name, seed, profile, digest),
         experiment=experiment.name,
         row=row.name,
         labels=row.labels,

@@ -195,7 +195,9 @@ class RunFolder:
         write_json(self.record_file, asdict(record))
 
 
-def identity(config: Mapping[str, Any], dataset: Dataset, seed: int, profile: str) -> str:
+def identity(
+    config: Mapping[str, Any], dataset: Dataset, seed: int, profile: str, gpus: int = 1
+) -> str:
     """The 8 hex digits that change when anything changes that the result depends on.
 
     Args:
@@ -203,9 +205,10 @@ def identity(config: Mapping[str, Any], dataset: Dataset, seed: int, profile: st
         dataset: The dataset; only the hashes of its annotation files count, not where they lie.
         seed: Random seed.
         profile: Name of the profile.
+        gpus: Number of processes that train together: the batch grows with it.
     """
     hashes = [dataset.train.sha256, dataset.val.sha256]
-    content = [SCHEMA_VERSION, _essence(config), hashes, seed, profile]
+    content = [SCHEMA_VERSION, _essence(config), hashes, seed, profile, gpus]
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmark import locks
-from benchmark.data.check import check
+from benchmark.data.check import Findings, check
 from benchmark.errors import UserError
 from benchmark.experiment import Tracking
 from benchmark.files import write_json
@@ -72,16 +72,15 @@ def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
     return [run for run in plan.runs if run.record is None or run.state in again]
 
 
-def obstacles(plan: Plan, gpus: Sequence[str]) -> list[str]:
+def obstacles(plan: Plan, gpus: Sequence[str]) -> Findings:
     """What would make runs fail, found before any of them starts: the data, and GPUs that are not there."""
-    problems = list(check(plan.dataset).errors)
-    if gpus:
-        problems += [
-            f"row {row.name}: asks for {row.gpus} GPUs; this machine has {len(gpus)}"
-            for row in plan.rows
-            if row.gpus > len(gpus)
-        ]
-    return problems
+    found = check(plan.dataset)
+    too_few = [
+        f"row {row.name}: asks for {row.gpus} GPUs; this machine has {len(gpus)}"
+        for row in plan.rows
+        if gpus and row.gpus > len(gpus)
+    ]
+    return replace(found, errors=[*found.errors, *too_few])
 
 
 class Sweep:

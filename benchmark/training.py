@@ -208,7 +208,8 @@ def peak_memory_gib() -> float:
     """Peak memory in GiB: allocated on the GPU where there is one, else resident memory of the process."""
     if torch.cuda.is_available():
         return float(torch.cuda.max_memory_allocated()) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts in KiB
+    resident = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return resident / 2**20  # Linux counts in KiB
 
 
 def validation_missing(runner: Runner, journal: Journal) -> bool:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command import Bench, alive, job_pid, kill_group, wait_until
 
 from benchmark import locks
-from command import Bench, alive, job_pid, kill_group, wait_until
 
 # Long enough to be caught in the middle, with a checkpoint after every epoch.
 LONG = ("--set", "train_cfg.max_epochs=8", "--wandb", "off")
@@ -67,7 +67,9 @@ def test_killed_job_is_continued_by_the_next_sweep(bench: Bench) -> None:
     assert (bench.folder("momentum") / "record.json").stat().st_mtime_ns == untouched
 
 
-@pytest.mark.parametrize("kill", [lambda d: (d.kill(), d.wait()), kill_group], ids=["driver", "group"])
+@pytest.mark.parametrize(
+    "kill", [lambda d: (d.kill(), d.wait()), kill_group], ids=["driver", "group"]
+)
 def test_killed_driver_takes_its_job_along(
     bench: Bench, kill: Callable[[subprocess.Popen[str]], object]
 ) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import mmdet
 import pytest
-from benchmark.run import RunFolder, identity
 from command import Bench, run
 from wandb_file import offline_folders, read_run
+
+from benchmark.run import RunFolder, identity
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_run_id_can_be_computed_from_the_folder(swept: tuple[Bench, object]) -> 
     folder = RunFolder(bench.folder("momentum"))
     spec = folder.read_spec()
     config = Config.fromfile(str(folder.config_file)).to_dict()
-    digest = identity(config, spec.dataset, spec.seed, spec.profile)
+    digest = identity(config, spec.dataset, spec.seed, spec.profile, spec.gpus)
     assert spec.run_id == folder.path.name == f"momentum-s0-tiny-{digest}"
 
 
@@ -98,9 +99,7 @@ def test_table_is_written(swept: tuple[Bench, object]) -> None:
     assert (bench.results / "tiny.csv").exists()
 
 
-def test_report_needs_neither_options_nor_data(
-    swept: tuple[Bench, object], tmp_path: Path
-) -> None:
+def test_report_needs_neither_options_nor_data(swept: tuple[Bench, object], tmp_path: Path) -> None:
     bench, _ = swept
     command = [sys.executable, "-m", "benchmark", "report", str(bench.experiment)]
     results = ["--results", str(bench.results)]
@@ -133,7 +132,9 @@ def test_stock_train_script_runs_the_config(swept: tuple[Bench, object], tmp_pat
     script = Path(mmdet.__file__).parent / ".mim" / "tools" / "train.py"
     config = shutil.copy(bench.folder("plain") / "config.py", tmp_path / "config.py")
     stock = [sys.executable, "-m", "benchmark.ops", str(script), str(config)]
-    done = run([*stock, "--work-dir", str(tmp_path / "work"), "--cfg-options", "train_cfg.max_epochs=1"])
+    done = run(
+        [*stock, "--work-dir", str(tmp_path / "work"), "--cfg-options", "train_cfg.max_epochs=1"]
+    )
     assert done.returncode == 0, done.stderr
     assert "bbox_mAP_50" in done.stdout + done.stderr
     assert (tmp_path / "work" / "epoch_1.pth").exists()
@@ -227,6 +228,8 @@ def test_real_photographs(tmp_path: Path) -> None:
     done = bench.run("sweep", "--profile", "smoke", "--rows", "r50_fpn_3x", "--wandb", "off")
     assert done.returncode == 0, done.stdout + done.stderr
     record = bench.record("r50_fpn_3x")
-    classes = [c["name"] for c in json.loads((Path(folder) / "train.json").read_text())["categories"]]
+    classes = [
+        c["name"] for c in json.loads((Path(folder) / "train.json").read_text())["categories"]
+    ]
     assert list(record["metrics"]["per_class"]) == classes
     assert record["state"] == "complete"

@@ -1,7 +1,8 @@
 """The contract of a launcher: start a job on a run folder, say whether it has ended, end it.
 
 A launcher knows run folders and nothing of rows, studies or tables. A job that has ended is judged by its
-folder, not by its exit status: with a record it is finished, without one it is unfinished and the next sweep continues it.
+folder, not by its exit status: with a record it is finished, without one it is unfinished and the next sweep
+continues it.
 """
 
 from __future__ import annotations

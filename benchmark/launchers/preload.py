@@ -3,9 +3,12 @@
 Nothing here may initialise CUDA or start a thread: neither survives a fork.
 """
 
+import contextlib
 import importlib
+import io
+import warnings
 
-from benchmark import ops
+from benchmark import ops, tracking
 
 MODULES = (
     "mmengine.runner",
@@ -15,16 +18,18 @@ MODULES = (
     "mmdet.models",
     "mmdet.visualization",
     "mmpretrain.models",
-    "wandb",
+    *tracking.PRELOAD,
     "benchmark.coco_metric",
     "benchmark.launchers.child",
     "benchmark.provenance",
-    "benchmark.tracking",
     "benchmark.training",
     # The driver's main module, which a child of the forkserver imports again.
     "benchmark.cli",
 )
 
 ops.install()  # before any module that imports mmcv.ops
-for name in MODULES:
-    importlib.import_module(name)
+# What mmdet says of its optional parts would come out in the middle of the driver's display.
+with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    warnings.simplefilter("ignore")
+    for name in MODULES:
+        importlib.import_module(name)

@@ -3,19 +3,22 @@ train_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     sampler=dict(type="DefaultSampler", shuffle=True),
-    dataset=dict(pipeline=[
+    dataset=dict(
+        pipeline=[
             dict(type="LoadImageFromFile"),
             dict(type="LoadAnnotations", with_bbox=True),
             dict(type="Resize", scale=(64, 64), keep_ratio=True),
             dict(type="PackDetInputs"),
-        ]),
+        ]
+    ),
 )
 val_dataloader = dict(
     batch_size=4,
     num_workers=0,
     persistent_workers=False,
     sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(pipeline=[
+    dataset=dict(
+        pipeline=[
             dict(type="LoadImageFromFile"),
             dict(type="Resize", scale=(64, 64), keep_ratio=True),
             dict(type="LoadAnnotations", with_bbox=True),
@@ -23,7 +26,8 @@ val_dataloader = dict(
                 type="PackDetInputs",
                 meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
             ),
-        ]),
+        ]
+    ),
 )
 test_dataloader = val_dataloader
 

@@ -1,0 +1,65 @@
+"""How a sweep closes: the table, the count, and a line for every run that is not complete."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmark.plan import Plan, Planned, Request
+from benchmark.run import State
+
+_WELL = (State.COMPLETE, State.PRUNED)
+
+
+def close(asked: Plan, whole: Plan, request: Request, ran: bool) -> bool:
+    """Writes the table and says how the runs ended.
+
+    Args:
+        asked: The runs that were asked for, as they are now.
+        whole: All runs of the table.
+        request: The options of the command.
+        ran: Whether anything was run; if not, a table that is newer than the records is left alone.
+
+    Returns:
+        Whether every run that was asked for is done.
+    """
+    if ran or _table_is_older(request.results, whole):
+        _write_table(whole, request)
+    counts = ", ".join(f"{number} {state.value}" for state, number in asked.counts().items())
+    print(f"{'done' if ran else 'nothing to do'}: {counts}")
+    unwell = [run for run in asked.runs if run.state not in _WELL]
+    for run in unwell:
+        print(_failure_line(run), file=sys.stderr)
+    return not unwell
+
+
+def _table_is_older(results: Path, plan: Plan) -> bool:
+    table = results / f"{plan.experiment.name}.md"
+    if not table.exists():
+        return True
+    written = table.stat().st_mtime
+    return any(run.folder.record_file.stat().st_mtime > written for run in plan.runs if run.record)
+
+
+def _write_table(plan: Plan, request: Request) -> None:
+    from rich.console import Console
+
+    from benchmark.report.select import table_of
+    from benchmark.report.terminal import rich_table
+    from benchmark.report.write import write_report
+
+    table = table_of(plan, request.overrides)
+    readme = request.results.resolve().parent / "README.md"
+    written = write_report(table, request.results, readme=readme)
+    Console().print(rich_table(table))
+    for path in written.changed:
+        print(f"wrote {path}")
+
+
+def _failure_line(run: Planned) -> str:
+    failure = run.record.failure if run.record else None
+    if failure is None:
+        why = "no record; the next sweep continues it"
+        return f"{run.spec.run_id}: {run.state.value}: {why}; see {run.folder.log_file}"
+    first = (failure["message"].splitlines() or [""])[0]
+    return f"{run.spec.run_id}: failed ({failure['kind']}): {first}; see {run.folder.log_file}"

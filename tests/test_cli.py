@@ -1,0 +1,159 @@
+"""Bad input ends with status 2 and every problem at once; good input shows what was asked for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from command import TINY, Bench, run
+
+COMMAND = [sys.executable, "-m", "benchmark"]
+
+
+@pytest.fixture
+def bench(synthetic_data: Path, tmp_path: Path) -> Bench:
+    return Bench(synthetic_data, tmp_path / "results")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    done = run([sys.executable, "-X", "importtime", "-m", "benchmark", "--help"])
+    assert done.returncode == 0
+    assert "sweep" in done.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    heavy = {"torch", "mmdet", "mmengine", "wandb", "optuna", "pandas", "numpy", "pydantic", "yaml"}
+    assert not loaded & heavy
+
+
+def test_plan_shows_what_would_run_and_trains_nothing(bench: Bench) -> None:
+    done = bench.run("plan", "--seeds", "0,1")
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 runs are missing" in done.stdout
+    assert done.stdout.count("waiting") == 4
+    assert not (bench.results / "runs").exists()
+
+
+def test_config_prints_a_plain_mmdet_config(bench: Bench, tmp_path: Path) -> None:
+    from mmengine.config import Config
+
+    done = bench.run("config", "--rows", "momentum", "--set", "optim_wrapper.optimizer.lr=1e-3")
+    assert done.returncode == 0, done.stderr
+    path = tmp_path / "printed.py"
+    path.write_text(done.stdout)
+    config = Config.fromfile(str(path))
+    assert config.optim_wrapper.optimizer.lr == 1e-3
+    assert config.optim_wrapper.optimizer.momentum == 0.8
+    assert config.model.bbox_head.num_classes == 10
+    assert Path(config.train_dataloader.dataset.ann_file) == bench.data / "train.json"
+
+
+def test_config_wants_one_run(bench: Bench) -> None:
+    done = bench.run("config")
+    assert done.returncode == 2
+    assert "plain, momentum" in done.stderr
+
+
+def _problems(done: object) -> list[str]:
+    assert done.returncode == 2, done.stdout + done.stderr  # type: ignore[attr-defined]
+    assert "Traceback" not in done.stderr  # type: ignore[attr-defined]
+    lines = done.stderr.splitlines()  # type: ignore[attr-defined]
+    return [line for line in lines if line.startswith("error: ")]
+
+
+def test_every_problem_of_an_experiment_is_told_at_once(tmp_path: Path) -> None:
+    content = yaml.safe_load(TINY.read_text())
+    content["rows"][0]["published"] = 45.27
+    content["rows"][1]["partz"] = {}
+    content["seeds"] = [0, 0]
+    content["profil"] = "smoke"
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(content))
+    problems = _problems(run([*COMMAND, "sweep", str(path)]))
+    for field in ("rows.0.published", "rows.1.partz", "seeds", "profil"):
+        assert any(f"{path}: {field}:" in problem for problem in problems), (field, problems)
+
+
+def test_unknown_names_come_with_the_allowed_ones(bench: Bench) -> None:
+    problems = _problems(bench.run("sweep", "--rows", "plane", "--profile", "fool"))
+    assert any("plane" in problem and "did you mean 'plain'?" in problem for problem in problems)
+    assert any("fool" in problem and "allowed: " in problem for problem in problems)
+    assert any(
+        "no such launcher" in p for p in _problems(bench.run("sweep", "--launcher", "slurn"))
+    )
+    assert any("--wandb on" in p for p in _problems(bench.run("sweep", "--wandb", "on")))
+    assert any("--retry lost" in p for p in _problems(bench.run("sweep", "--retry", "lost")))
+    assert any("--seeds 1,x" in p for p in _problems(bench.run("sweep", "--seeds", "1,x")))
+
+
+def test_unknown_part_names_its_row(tmp_path: Path, synthetic_data: Path) -> None:
+    content = yaml.safe_load(TINY.read_text())
+    content["rows"][0]["parts"]["backbone"] = "resnet5"
+    shutil.copytree(TINY.parent / "configs", tmp_path / "configs")
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(content))
+    (problem,) = _problems(Bench(synthetic_data, tmp_path / "results", path).run("plan"))
+    assert "resnet5" in problem
+    assert "resnet50" in problem
+    assert "tiny" in problem
+
+
+def test_wrong_overrides_are_told_at_once(bench: Bench) -> None:
+    wrong = ["optim_wrapper.optimizer.lrr=0.1", "model.neck.out_channels={}", "no_equals_sign"]
+    options = [part for text in wrong[:2] for part in ("--set", text)]
+    problems = "\n".join(_problems(bench.run("sweep", *options)))
+    assert "optim_wrapper.optimizer.lrr" in problems
+    assert "optim_wrapper.optimizer.lr" in problems
+    assert "model.neck.out_channels" in problems
+    assert any(wrong[2] in p for p in _problems(bench.run("sweep", "--set", wrong[2])))
+
+
+@pytest.mark.parametrize("command", ["sweep", "plan"])
+def test_missing_data_is_told_before_anything_runs(tmp_path: Path, command: str) -> None:
+    bench = Bench(tmp_path / "nowhere", tmp_path / "results")
+    (problem,) = _problems(bench.run(command))
+    assert str(tmp_path / "nowhere") in problem
+    assert not (tmp_path / "results" / "runs" / "plain-s0-tiny").exists()
+
+
+def test_faults_in_the_data_are_told_before_any_training(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(synthetic_data, tmp_path / "data")
+    train = json.loads((data / "train.json").read_text())
+    train["annotations"][0]["category_id"] = 99
+    train["annotations"][1]["bbox"] = [0, 0, 5000, 5000]
+    (data / "train.json").write_text(json.dumps(train))
+    (data / "images" / train["images"][-1]["file_name"]).unlink()
+    bench = Bench(data, tmp_path / "results")
+    problems = "\n".join(_problems(bench.run("sweep")))
+    assert "99" in problems
+    assert "5000" in problems
+    assert train["images"][-1]["file_name"] in problems
+    assert not list(bench.results.glob("runs/*/log.txt"))
+
+
+def test_data_check_counts_and_judges(synthetic_data: Path) -> None:
+    done = run([*COMMAND, "data", "check", str(synthetic_data)])
+    assert done.returncode == 0, done.stderr
+    assert "Styrofoam" in done.stdout
+
+
+def test_missing_experiment_is_a_message() -> None:
+    (problem,) = _problems(run([*COMMAND, "sweep", "no/such.yaml"]))
+    assert "no/such.yaml" in problem
+
+
+def test_doctor_says_where_the_ops_come_from() -> None:
+    done = run([*COMMAND, "doctor"])
+    assert "mmcv ops" in done.stdout
+    assert "torch" in done.stdout
+    assert "offline" in done.stdout
+
+
+def test_report_without_runs_says_what_to_do(tmp_path: Path) -> None:
+    command = [*COMMAND, "report", str(TINY), "--results", str(tmp_path / "results")]
+    (problem,) = _problems(run(command))
+    assert "detboard sweep" in problem
