@@ -5,6 +5,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Several GB come down at the first set-up: pip shows how far it is, where somebody can see it.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input $(shell test -t 2 || echo -qq)
 
 .PHONY: setup check test lock clean
 
@@ -14,8 +16,9 @@ setup: .venv/installed
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 13) else "Python 3.10 to 3.12, please: this is %d.%d. Name one: make setup PYTHON=python3.11" % v)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --editable .
+	@echo "installing what requirements.lock pins into .venv (about 3 GB to download)"
+	$(PIP) --require-hashes --requirement requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
 check: setup

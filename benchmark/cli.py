@@ -140,7 +140,9 @@ def sweep(
         runs = missing(made, again)
         if runs:
             _run(made, runs, slots, launcher, tracking)
-        if not close(refreshed(made), refreshed(whole), request, ran=bool(runs)):
+        # What was read a moment ago still holds where nothing ran.
+        asked, table = (refreshed(made), refreshed(whole)) if runs else (made, whole)
+        if not close(asked, table, request, ran=bool(runs)):
             raise typer.Exit(FAILED)
 
 
@@ -314,8 +316,12 @@ def _run(made: Plan, runs: list[Planned], slots: int | None, launcher: str, trac
     _tell(obstacles(made, pool.gpus))
     starter = make_launcher(launcher)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {pool.slots} at a time.")
-    with make_watcher(Console(), runs) as watcher:
-        Sweep(starter, pool, tracking, watcher).run(runs)
+    try:
+        with make_watcher(Console(), runs) as watcher:
+            Sweep(starter, pool, tracking, watcher).run(runs)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: the same command continues where it was", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _tell(found: Findings) -> None:
@@ -349,6 +355,3 @@ def main() -> None:
         for problem in error.problems:
             typer.echo(f"error: {problem}", err=True)
         sys.exit(WRONG_INPUT)
-    except KeyboardInterrupt:
-        typer.echo("interrupted: the same command continues where it was", err=True)
-        sys.exit(INTERRUPTED)

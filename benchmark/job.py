@@ -20,7 +20,7 @@ from benchmark.journal import Journal, now
 from benchmark.resources import Resources
 from benchmark.run import FailureKind, RunFolder, RunRecord, RunSpec, State
 
-LOG_TAIL_CHARACTERS = 4000
+LOG_TAIL_CHARACTERS = 10_000
 ORPHAN_PATIENCE_S = 60
 
 
@@ -97,7 +97,9 @@ class _Job:
 
         torch.set_num_threads(self.options.resources.threads)
         print(f"{now()} run {self.spec.run_id}, process {os.getpid()}", flush=True)
-        config = Config.fromfile(str(self.folder.config_file), lazy_import=False)
+        # mmengine prints the config into the log and every checkpoint: laying it out with yapf takes 1 s each.
+        path = str(self.folder.config_file)
+        config = Config.fromfile(path, lazy_import=False, format_python_code=False)
         if _rank() == 0:
             self.tracker = open_tracker(
                 self.spec, config.to_dict(), self.folder, self.options.tracking

@@ -15,7 +15,7 @@ from benchmark.dataset import Dataset, describe, describe_source
 from benchmark.errors import UserError, allowed
 from benchmark.experiment import Experiment, Row, load_experiment
 from benchmark.files import write_text
-from benchmark.run import RunFolder, RunRecord, RunSpec, State, identity, run_id
+from benchmark.run import RunFolder, RunRecord, RunSpec, State, essence, identity, run_id
 
 # A job says "stop" and lets go of its folder in this time; a lock that is held longer is a living job's.
 _ORPHAN_GRACE_S = 5.0
@@ -120,6 +120,8 @@ def plan_for(
 def with_all_rows(plan: Plan, request: Request) -> Plan:
     """The plan over every row of the experiment, for the table; as it is where an override fits no other row."""
     rows = plan.experiment.rows
+    if len(plan.rows) == len(rows):
+        return plan
     try:
         return plan_for(plan.experiment, request, plan.dataset, plan.profile, rows)
     except UserError:
@@ -168,19 +170,21 @@ def _runs(
     row: Row,
     seeds: Iterable[int],
 ) -> list[Planned]:
-    roots = config_roots(experiment.path)
+    base = compose(
+        row,
+        dataset,
+        dataset_part=experiment.dataset.part,
+        profile=profile,
+        seed=0,
+        overrides=request.overrides,
+        roots=config_roots(experiment.path),
+    )
+    same = essence(base)
     planned = []
     for seed in seeds:
-        config = compose(
-            row,
-            dataset,
-            dataset_part=experiment.dataset.part,
-            profile=profile,
-            seed=seed,
-            overrides=request.overrides,
-            roots=roots,
-        )
-        spec = _spec(experiment, request, dataset, profile, row, seed, config)
+        # Composed once a row: nothing else in a config depends on the seed.
+        config = {**base, "randomness": {**base["randomness"], "seed": seed}}
+        spec = _spec(experiment, request, dataset, profile, row, seed, same)
         planned.append(look(spec, config, request.results))
     return planned
 
@@ -192,9 +196,9 @@ def _spec(
     profile: str,
     row: Row,
     seed: int,
-    config: Mapping[str, Any],
+    same: str,
 ) -> RunSpec:
-    digest = identity(config, dataset, seed, profile, row.gpus)
+    digest = identity(same, dataset, seed, profile, row.gpus)
     return RunSpec(
         run_id=run_id(row.name, seed, profile, digest),
         experiment=experiment.name,

@@ -196,25 +196,31 @@ class RunFolder:
 
 
 def identity(
-    config: Mapping[str, Any], dataset: Dataset, seed: int, profile: str, gpus: int = 1
+    config: Mapping[str, Any] | str, dataset: Dataset, seed: int, profile: str, gpus: int = 1
 ) -> str:
     """The 8 hex digits that change when anything changes that the result depends on.
 
     Args:
-        config: The composed config, from a plan or loaded from a run's ``config.py``.
+        config: The composed config, from a plan or loaded from a run's ``config.py``; or its `essence`, where
+            that is known: computing it takes far longer than the rest.
         dataset: The dataset; only the hashes of its annotation files count, not where they lie.
         seed: Random seed.
         profile: Name of the profile.
         gpus: Number of processes that train together: the batch grows with it.
     """
     hashes = [dataset.train.sha256, dataset.val.sha256]
-    content = [SCHEMA_VERSION, _essence(config), hashes, seed, profile, gpus]
-    text = json.dumps(content, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    around = json.dumps([SCHEMA_VERSION, hashes, seed, profile, gpus])
+    same = config if isinstance(config, str) else essence(config)
+    return hashlib.sha256(f"{around}\n{same}".encode()).hexdigest()[:8]
+
+
+def essence(config: Mapping[str, Any]) -> str:
+    """What of a config changes the result, as JSON: the same for all seeds of a row."""
+    return json.dumps(_essence(config), sort_keys=True, default=str)
 
 
 def _essence(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):  # not Mapping: a check of an abstract class is ten times slower
         return {str(k): _essence(v) for k, v in value.items() if k not in _NOT_IDENTITY}
     if isinstance(value, list | tuple):
         return [_essence(item) for item in value]

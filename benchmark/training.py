@@ -186,17 +186,13 @@ def _train_point(runner: Runner, interval: int) -> dict[str, Any]:
 
 
 def _epoch(runner: Runner, iterations: int) -> float:
-    """Passes over the training data after ``iterations``; iteration-based loops have no other epoch."""
+    """Passes over the training data after ``iterations``; iteration-based loops have no epoch of their own."""
     loader = runner.train_dataloader
-    return round(iterations / max(1, _iterations_an_epoch(loader)), 4)
-
-
-def _iterations_an_epoch(loader: Any) -> float:
-    try:
-        return len(loader)
-    except TypeError:  # an infinite sampler has no length
-        batch = loader.batch_size or getattr(loader.batch_sampler, "batch_size", 1)
-        return len(loader.dataset) / (batch * dist.get_world_size())
+    if hasattr(runner.train_loop, "run_epoch"):
+        return round(iterations / len(loader), 4)
+    batch = loader.batch_size or loader.batch_sampler.batch_size
+    images = iterations * int(batch) * int(dist.get_world_size())
+    return round(images / len(loader.dataset), 4)
 
 
 def memory_mib() -> int:

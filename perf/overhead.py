@@ -52,8 +52,9 @@ def detboard(verb: str, *arguments: str) -> str:
 
 def run(command: Sequence[str], fine: Sequence[int] = (0,)) -> str:
     """Runs a command with all CPUs; a status that is not ``fine`` ends this script with its output."""
-    tracking = ("WANDB_MODE", "WANDB_DIR", "WANDB_API_KEY")
-    own = {key: value for key, value in os.environ.items() if key not in tracking}
+    # Without bytecode on disk, every process would compile all that it imports.
+    unwanted = ("WANDB_MODE", "WANDB_DIR", "WANDB_API_KEY", "PYTHONDONTWRITEBYTECODE")
+    own = {key: value for key, value in os.environ.items() if key not in unwanted}
     environment = {**own, "OMP_NUM_THREADS": str(cpu_count())}
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment

@@ -183,7 +183,7 @@ def values(table: Table) -> list[dict[str, Any]]:
 
 
 def best(rows: list[dict[str, Any]], key: str = "map50") -> set[int]:
-    """Positions of the rows with the best value in a column; none where fewer than two have one.
+    """Positions of the rows with the best value in a column; none where fewer than two differ.
 
     Args:
         rows: What `values` gives.
@@ -196,7 +196,7 @@ def best(rows: list[dict[str, Any]], key: str = "map50") -> set[int]:
     if column.better is None:
         raise ValueError(f"no value of the column '{key}' is better than another")
     known = [row[key] for row in rows if row[key] is not None]
-    if len(known) < 2:
+    if len(set(known)) < 2:
         return set()
     top = max(known) if column.better == "higher" else min(known)
     return {position for position, row in enumerate(rows) if row[key] == top}

@@ -8,9 +8,6 @@ train_dataloader = dict(num_workers=0, persistent_workers=False)
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = dict(num_workers=0, persistent_workers=False)
 
-# From random weights ResNeXt-101 diverges at the published rate within 24 iterations.
-optim_wrapper = dict(clip_grad=dict(max_norm=5, norm_type=2))
-
 default_hooks = dict(logger=dict(interval=4))
 
 # The published learning rates are those of 8 GPUs; from random weights on one device they end in NaN.

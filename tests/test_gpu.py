@@ -1,0 +1,68 @@
+"""What only a GPU can show; each test skips, with the reason, where there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from command import Bench
+
+LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.slow,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine"),
+]
+ON_GPU = {"CUDA_VISIBLE_DEVICES": "0"}
+SMOKE = ("--profile", "smoke", "--wandb", "off")
+
+
+@pytest.fixture
+def bench(synthetic_data: Path, tmp_path: Path) -> Bench:
+    return Bench(synthetic_data, tmp_path / "results", LEADERBOARD)
+
+
+def test_nine_rows_on_a_gpu(bench: Bench) -> None:
+    done = bench.run("sweep", *SMOKE, **ON_GPU)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for row in yaml.safe_load(LEADERBOARD.read_text())["rows"]:
+        record = bench.record(row["name"])
+        assert record["state"] == "complete"
+        assert record["provenance"]["device"] == torch.cuda.get_device_name(0)
+        assert record["peak_memory_gib"] > 0.1
+
+
+def test_mixed_precision(bench: Bench) -> None:
+    amp = ("--set", "optim_wrapper.type=AmpOptimWrapper", "--rows", "r50_fpn_3x")
+    done = bench.run("sweep", *SMOKE, *amp, **ON_GPU)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert bench.record("r50_fpn_3x")["state"] == "complete"
+
+
+def test_two_jobs_share_the_gpu(bench: Bench) -> None:
+    rows = ("--rows", "r50_fpn_3x,r50_fpn_90k", "--slots", "2")
+    done = bench.run("sweep", *SMOKE, *rows, **ON_GPU)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = (bench.record(row) for row in ("r50_fpn_3x", "r50_fpn_90k"))
+    assert first["started_at"] <= second["finished_at"]
+    assert second["started_at"] <= first["finished_at"]
+
+
+def test_running_out_of_memory_spares_the_next_row(synthetic_data: Path, tmp_path: Path) -> None:
+    content = yaml.safe_load(LEADERBOARD.read_text())
+    row = next(row for row in content["rows"] if row["name"] == "r50_fpn_pisa_1x")
+    huge = {"train_dataloader.dataset.pipeline.2.scale": [12000, 12000]}
+    content["rows"] = [{**row, "name": "huge", "set": huge}, {**row, "name": "small"}]
+    content["dataset"] = {"root": str(synthetic_data)}
+    folder = tmp_path / "experiments"
+    folder.mkdir()
+    path = folder / "memory.yaml"
+    path.write_text(yaml.safe_dump(content))
+    bench = Bench(synthetic_data, tmp_path / "results", path)
+    done = bench.run("sweep", *SMOKE, **ON_GPU)
+    assert done.returncode == 1
+    assert bench.record("huge")["failure"]["kind"] == "oom"
+    assert bench.record("small")["state"] == "complete"

@@ -1,0 +1,61 @@
+"""The measurement scripts run from end to end and print their rows; no time is looked at."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from command import TINY, run
+
+PERF = Path(__file__).parents[1] / "perf"
+NUMBER = r"\s+-?\d+\.\d+"
+
+
+def printed(script: str, *options: str) -> str:
+    done = run([sys.executable, str(PERF / script), *options])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\d+ cores, \S", done.stdout), done.stdout  # the machine
+    return done.stdout
+
+
+def test_evaluation() -> None:
+    text = printed("evaluation.py", "--images", "20", "--boxes", "200", "--repeat", "1")
+    for name in ("hotcoco", "pycocotools"):
+        assert re.search(rf"^{name} \S+{NUMBER} s", text, re.MULTILINE), text
+    difference = re.search(r"largest difference of the six numbers: (\S+)", text)
+    assert difference and float(difference[1]) < 1e-12, text
+
+
+def test_startup() -> None:
+    text = printed("startup.py", "--rows", "3", "--seeds", "2", "--repeat", "1")
+    for name in ("python -c pass", "detboard --help", "sweep, 6 finished runs"):
+        assert re.search(rf"^{re.escape(name)}{NUMBER} s", text, re.MULTILINE), text
+
+
+@pytest.mark.slow
+def test_overhead() -> None:
+    text = printed("overhead.py", "--runs", "2", "--stock", "1", "--wandb", "off")
+    names = ("stock, median of 1", "detboard, 2 runs", "overhead of that", "stock / later run")
+    for name in names:
+        assert re.search(rf"^ *{re.escape(name)}{NUMBER}", text, re.MULTILINE), text
+
+
+@pytest.mark.slow
+def test_throughput() -> None:
+    what = ["--experiment", str(TINY), "--profile", "tiny", "--rows", "plain", "--slots", "1"]
+    text = printed("throughput.py", *what, "--iterations", "4", "--images", "8", "--size", "112")
+    assert re.search(rf"^plain, FP32, 1 at a time{NUMBER}{NUMBER}{NUMBER}", text, re.MULTILINE), (
+        text
+    )
+    assert "device: CPU: " in text
+
+
+@pytest.mark.parametrize(
+    "options", [["--amp"], ["--iterations", "0"], ["--rows", "plain", "--slots", "0"]]
+)
+def test_throughput_refuses_what_cannot_be_measured(options: list[str]) -> None:
+    done = run([sys.executable, str(PERF / "throughput.py"), *options])
+    assert done.returncode == 2
+    assert options[-2 if options[-1] == "0" else -1] in done.stderr
