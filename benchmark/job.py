@@ -97,9 +97,10 @@ class _Job:
 
         torch.set_num_threads(self.options.resources.threads)
         print(f"{now()} run {self.spec.run_id}, process {os.getpid()}", flush=True)
-        # mmengine prints the config into the log and every checkpoint: laying it out with yapf takes 1 s each.
         path = str(self.folder.config_file)
-        config = Config.fromfile(path, lazy_import=False, format_python_code=False)
+        # mmengine writes the config into the log and every checkpoint, laid out with yapf: 0.3 s each time.
+        content = Config.fromfile(path, lazy_import=False).to_dict()
+        config = Config(content, filename=path, format_python_code=False)
         if _rank() == 0:
             self.tracker = open_tracker(
                 self.spec, config.to_dict(), self.folder, self.options.tracking
