@@ -317,7 +317,7 @@ def _run(made: Plan, runs: list[Planned], slots: int | None, launcher: str, trac
     starter = make_launcher(launcher)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {pool.slots} at a time.")
     try:
-        with make_watcher(Console(), runs) as watcher:
+        with make_watcher(Console(), runs, shared=launcher == "inprocess") as watcher:
             Sweep(starter, pool, tracking, watcher).run(runs)
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command continues where it was", err=True)

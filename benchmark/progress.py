@@ -201,6 +201,15 @@ class LineWatcher:
         self._console.print(f"[{elapsed}] {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def make_watcher(console: Console, runs: Sequence[Planned]) -> LiveWatcher | LineWatcher:
-    """A live table where the console is a terminal, lines elsewhere."""
-    return LiveWatcher(console, runs) if console.is_terminal else LineWatcher(console, runs)
+def make_watcher(
+    console: Console, runs: Sequence[Planned], shared: bool
+) -> LiveWatcher | LineWatcher:
+    """A live table where the console is a terminal of its own, lines elsewhere.
+
+    Args:
+        console: Where it is shown.
+        runs: The runs to come.
+        shared: Whether the jobs print to the console, too: a debugger could not be used under a live table.
+    """
+    live = console.is_terminal and not shared
+    return LiveWatcher(console, runs) if live else LineWatcher(console, runs)

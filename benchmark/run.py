@@ -125,7 +125,7 @@ class RunRecord:
             ``{"mAP50": float | None, "mAP": float | None}``. Empty for a run that failed before its first validation.
         no_predictions: The model predicted nothing at all at its last evaluation.
         params: Number of parameters of the model, None if it was never built.
-        train_seconds: Wall-clock seconds spent training and validating, over all attempts.
+        train_seconds: Wall-clock seconds spent training and validating, over all attempts, less what a kill undid.
         peak_memory_gib: Peak memory: of the GPU where there is one, else resident memory of the process.
         started_at: ISO 8601 time in UTC at which the first attempt started.
         finished_at: ISO 8601 time in UTC.
