@@ -6,7 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from benchmark.report.columns import COLUMNS, best, values
+from benchmark.report.columns import COLUMNS, Column, best, values
 from benchmark.report.table import Table
 
 # The row's name, which --rows takes, stands for its five labels: eleven columns fit no terminal.
@@ -25,9 +25,14 @@ def rich_table(table: Table) -> RichTable:
     for position, row in enumerate(rows):
         styles = {"status": _STYLES.get(row["state"], ""), "map50": "bold" * (position in top)}
         # Text, not str: square brackets in a title or a cell are no markup.
-        cells = [Text(c.cell(row[c.key]), style=styles.get(c.key, "")) for c in _TERMINAL]
+        cells = [Text(c.cell(row[c.key]), style=styles.get(c.key, "")) for c in _columns(table)]
         drawn.add_row(*cells)
     return drawn
+
+
+def _columns(table: Table) -> list[Column]:
+    """Leaves out the difference where it would be a column of dashes."""
+    return [c for c in _TERMINAL if table.comparable or c.key != "difference"]
 
 
 def _headed(table: Table) -> RichTable:
@@ -39,7 +44,7 @@ def _headed(table: Table) -> RichTable:
         pad_edge=False,
         padding=0,
     )
-    for column in _TERMINAL:
+    for column in _columns(table):
         heading = column.heading(table)
         drawn.add_column(
             Text(heading),
