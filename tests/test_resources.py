@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.resources import Pool, Resources, make_pool, visible_gpus
+
+
+def test_each_run_gets_a_gpu_of_its_own() -> None:
+    pool = Pool(slots=2, gpus=("0", "1"), cpus=8)
+    first, second = pool.acquire(1), pool.acquire(1)
+    assert (first, second) == (Resources(("0",), 4), Resources(("1",), 4))
+    assert pool.acquire(1) is None
+    pool.release(first)
+    assert pool.acquire(1) == first
+
+
+def test_more_slots_than_gpus_share_them_evenly() -> None:
+    pool = Pool(slots=4, gpus=("0", "1"), cpus=8)
+    taken = [pool.acquire(1) for _ in range(4)]
+    assert sorted(gpu for resources in taken if resources for gpu in resources.gpus) == list("0011")
+    assert pool.acquire(1) is None
+
+
+def test_a_run_of_several_processes_waits_for_as_many_gpus() -> None:
+    pool = Pool(slots=3, gpus=("0", "1", "2"), cpus=6)
+    one = pool.acquire(1)
+    assert pool.acquire(3) is None
+    pair = pool.acquire(2)
+    assert pair == Resources(("1", "2"), 1, 2)
+    pool.release(one)
+    pool.release(pair)
+    assert pool.acquire(3) == Resources(("0", "1", "2"), 1, 3)
+
+
+def test_without_gpus_the_threads_are_shared_out() -> None:
+    pool = Pool(slots=2, cpus=8)
+    assert pool.acquire(1) == Resources((), 4)
+    assert pool.acquire(2) == Resources((), 2, 2)
+    assert pool.acquire(1) is None
+    assert Pool(slots=4, cpus=2).acquire(1) == Resources((), 1)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "found"),
+    [
+        (None, ("0", "1", "2")),
+        ("", ()),
+        ("2,0", ("2", "0")),
+        ("1,-1,2", ("1",)),
+        ("GPU-1a,GPU-2b", ("GPU-1a", "GPU-2b")),
+    ],
+)
+def test_gpus_that_may_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str | None, found: tuple[str, ...]
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nprintf '0\\n1\\n2\\n'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if allowed is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
+    assert visible_gpus() == found
+    assert make_pool(None).slots == max(1, len(found))
+    assert make_pool(5).slots == 5
+
+
+def test_no_driver_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert visible_gpus() == ()
