@@ -39,6 +39,12 @@ def _umask() -> int:
     return mask
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files of `replacing` that a kill left in ``folder`` and below; nobody may be writing."""
+    for path in folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes ``text`` (UTF-8) to ``path`` atomically."""
     with replacing(path) as temporary:

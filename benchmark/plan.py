@@ -14,7 +14,7 @@ from benchmark.compose import check_parts, compose, config_roots, render
 from benchmark.dataset import Dataset, describe, describe_source
 from benchmark.errors import UserError, allowed
 from benchmark.experiment import Experiment, Row, load_experiment
-from benchmark.files import write_text
+from benchmark.files import remove_leftovers, write_text
 from benchmark.run import RunFolder, RunRecord, RunSpec, State, essence, identity, run_id
 
 # A job says "stop" and lets go of its folder in this time; a lock that is held longer is a living job's.
@@ -231,9 +231,10 @@ def _state(folder: RunFolder, record: RunRecord | None) -> State:
 
 
 def prepare(run: Planned) -> None:
-    """Writes what a job reads: ``spec.json`` and ``config.py``, and clears an old ``stop``."""
+    """Writes what a job reads, ``spec.json`` and ``config.py``, and clears what a kill left behind."""
     run.folder.path.mkdir(parents=True, exist_ok=True)
     run.folder.stop_file.unlink(missing_ok=True)
+    remove_leftovers(run.folder.path)
     run.folder.write_spec(run.spec)
     write_text(run.folder.config_file, render(dict(run.config)))
 

@@ -172,7 +172,9 @@ class LineWatcher:
 
     def started(self, run: Planned) -> None:
         """Adds the run to the board."""
-        self.board.progress[run.spec.run_id] = Progress(Tail(run.folder.metrics_file))
+        progress = Progress(Tail(run.folder.metrics_file))
+        progress.update()  # what an earlier attempt measured is no news
+        self.board.progress[run.spec.run_id] = progress
         self._say(f"{run.spec.run_id}: started")
 
     def ended(self, run: Planned, cause: str) -> None:

@@ -93,9 +93,12 @@ def test_damaged_checkpoint_is_passed_over(bench: Bench) -> None:
     folder = bench.folder("plain") / "checkpoints"
     newest, before, *_ = sorted(folder.glob("epoch_*.pth"), reverse=True)
     os.truncate(newest, newest.stat().st_size // 2)
+    half_written = folder / ".epoch_9.pth.x1y2z3.tmp"
+    half_written.write_bytes(b"PK")
     again = bench.run("sweep", *LONG, "--rows", "plain")
     assert again.returncode == 0, again.stdout + again.stderr
     _assert_whole(bench, "plain")
+    assert not half_written.exists()
     continued_from = bench.points("plain", "start")[1]["iter"]
     assert continued_from == int(before.stem.removeprefix("epoch_")) * 6
 
