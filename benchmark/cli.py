@@ -173,6 +173,8 @@ def report(
         typer.echo(f"{verb} {path}")
     if not written.changed:
         typer.echo(f"up to date: {', '.join(map(str, written.unchanged))}")
+    if written.readme_skipped:
+        typer.echo(f"no README written: {written.readme_skipped}")
     if check and written.changed:
         raise typer.Exit(FAILED)
 
