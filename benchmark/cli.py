@@ -49,7 +49,7 @@ Overrides = Annotated[
     ),
 ]
 
-COMPLETE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 
 @app.command()
@@ -71,8 +71,9 @@ def plan(
 
     made = make_plan(_request(experiment, profile, data_root, results, rows, seeds, set_))
     Console().print(_plan_table(made))
-    typer.echo(f"{len(missing(made))} of {len(made.runs)} runs are missing.")
-    if missing(made):
+    runs = missing(made)
+    typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
+    if runs:
         _tell(obstacles(made, visible_gpus()))
 
 
@@ -160,12 +161,12 @@ def report(
 ) -> None:
     """Write the table again from the records on disk; trains nothing and needs neither data nor W&B."""
     from benchmark.report.select import plan_on_disk, table_of
-    from benchmark.report.write import write_report
+    from benchmark.report.write import readme_beside, write_report
 
     request = _request(experiment, profile, data_root, results, None, seeds, set_)
     made = plan_on_disk(request)
-    readme = results.resolve().parent / "README.md"
-    written = write_report(table_of(made, request.overrides), results, readme=readme, check=check)
+    table, readme = table_of(made, request.overrides), readme_beside(results)
+    written = write_report(table, results, readme=readme, check=check)
     for diff in written.diffs:
         typer.echo(diff)
     verb = "differs" if check else "wrote"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, attempt
 from benchmark.experiment import DataSource, SplitPaths
 from benchmark.files import read_json, write_json
 
@@ -17,9 +17,6 @@ SHOWN = 5  # offenders that a message names
 _SAMPLE = 20  # image files that are looked up to find the images' folder
 _CACHED_FROM_BYTES = 1 << 20  # reading a smaller file is as quick as looking it up
 _CACHE_VERSION = 1
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,11 @@ class Dataset:
     classes: tuple[str, ...]
     train: Split
     val: Split
+
+    @property
+    def hashes(self) -> tuple[str, str]:
+        """SHA-256 of the annotation files of train and val: what makes two datasets the same."""
+        return self.train.sha256, self.val.sha256
 
 
 def describe(root: Path, name: str | None = None, cache: Path | None = None) -> Dataset:
@@ -155,10 +157,10 @@ class _Outline:
 
 def _found(name: str, train: _Place, val: _Place, cache: Path | None) -> Dataset:
     problems: list[str] = []
-    outlines = [_try(problems, _outline, place.annotations, cache) for place in (train, val)]
+    outlines = [attempt(problems, _outline, place.annotations, cache) for place in (train, val)]
     in_train, in_val = outlines
     folders = [
-        _try(problems, _images_folder, place, outline.files)
+        attempt(problems, _images_folder, place, outline.files)
         for place, outline in zip((train, val), outlines, strict=True)
         if outline
     ]
@@ -173,17 +175,6 @@ def _found(name: str, train: _Place, val: _Place, cache: Path | None) -> Dataset
         Split(train.annotations, train_images, in_train.sha256),
         Split(val.annotations, val_images, in_val.sha256),
     )
-
-
-def _try(
-    problems: list[str], action: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
-) -> _T | None:
-    """The action's result, or None with its problems noted, so that all are told at once."""
-    try:
-        return action(*args, **kwargs)
-    except UserError as error:
-        problems += error.problems
-        return None
 
 
 def _outline(path: Path, cache: Path | None) -> _Outline:

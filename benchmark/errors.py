@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class UserError(Exception):
@@ -17,6 +21,23 @@ class UserError(Exception):
     def __init__(self, problems: str | Iterable[str]) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
+
+
+def attempt(
+    problems: list[str], action: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+) -> _T | None:
+    """The action's result, or None with its problems noted, so that all are told at once."""
+    try:
+        return action(*args, **kwargs)
+    except UserError as error:
+        problems += error.problems
+        return None
+
+
+def shown(value: Any) -> str:
+    """A value for a message: its source, cut short where it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def allowed(value: str, choices: Iterable[str]) -> str:

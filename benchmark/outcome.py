@@ -46,11 +46,10 @@ def _write_table(plan: Plan, request: Request) -> None:
 
     from benchmark.report.select import table_of
     from benchmark.report.terminal import rich_table
-    from benchmark.report.write import write_report
+    from benchmark.report.write import readme_beside, write_report
 
     table = table_of(plan, request.overrides)
-    readme = request.results.resolve().parent / "README.md"
-    written = write_report(table, request.results, readme=readme)
+    written = write_report(table, request.results, readme=readme_beside(request.results))
     Console().print(rich_table(table))
     for path in written.changed:
         print(f"wrote {path}")
@@ -58,8 +57,8 @@ def _write_table(plan: Plan, request: Request) -> None:
 
 def _failure_line(run: Planned) -> str:
     failure = run.record.failure if run.record else None
-    if failure is None:
+    if run.record is None or failure is None:
         why = "no record; the next sweep continues it"
         return f"{run.spec.run_id}: {run.state.value}: {why}; see {run.folder.log_file}"
-    first = (failure["message"].splitlines() or [""])[0]
-    return f"{run.spec.run_id}: failed ({failure['kind']}): {first}; see {run.folder.log_file}"
+    why = f"failed ({failure['kind']}): {run.record.cause}"
+    return f"{run.spec.run_id}: {why}; see {run.folder.log_file}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from benchmark.config_file import merged
+from benchmark.errors import shown
 
 # Filled in from the data set and the seeds, which a run's identity is made of: an override would go
 # unseen.
@@ -106,7 +107,7 @@ def _fitted(old: Any, new: Any) -> Any:
     was, is_now = _kind(old), _kind(new)
     if "none" not in (was, is_now) and was != is_now and {was, is_now} not in _INTERCHANGEABLE:
         raise _ValueProblemError(
-            f"{new!r} is a {is_now}; the value there is a {was} ({_short(old)}){_hint(was, new)}"
+            f"{new!r} is a {is_now}; the value there is a {was} ({shown(old)}){_hint(was, new)}"
         )
     return _like(old, new)
 
@@ -125,11 +126,6 @@ def _kind(value: Any) -> str:
         if isinstance(value, list | tuple)
         else "text"
     )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _hint(was: str, new: Any) -> str:

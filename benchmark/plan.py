@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark import locks
+from benchmark import checkpoints, locks
 from benchmark.compose import check_parts, compose, config_roots, render
 from benchmark.dataset import Dataset, describe, describe_source
-from benchmark.errors import UserError, allowed
+from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment import Experiment, Row, load_experiment
 from benchmark.files import remove_leftovers, write_text
 from benchmark.run import RunFolder, RunRecord, RunSpec, State, essence, identity, run_id
@@ -89,8 +88,8 @@ def make_plan(request: Request) -> Plan:
     """
     experiment = load_experiment(request.path)
     problems: list[str] = []
-    dataset = _collect(problems, lambda: find_dataset(experiment, request))
-    rows = _collect(problems, lambda: choose_rows(experiment, request.rows)) or ()
+    dataset = attempt(problems, find_dataset, experiment, request)
+    rows = attempt(problems, choose_rows, experiment, request.rows) or ()
     profile = request.profile or experiment.profile
     problems += check_parts(experiment.model_copy(update={"profile": profile}))
     if problems or dataset is None:
@@ -110,8 +109,8 @@ def plan_for(
     problems: list[str] = []
     runs: list[Planned] = []
     for row in rows:
-        step = partial(_runs, experiment, request, dataset, profile, row, seeds)
-        runs += _collect(problems, step) or ()
+        found = attempt(problems, _runs, experiment, request, dataset, profile, row, seeds)
+        runs += found or ()
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     return Plan(experiment, dataset, profile, tuple(rows), tuple(seeds), tuple(runs))
@@ -130,16 +129,7 @@ def with_all_rows(plan: Plan, request: Request) -> Plan:
 
 def refreshed(plan: Plan) -> Plan:
     """The same runs, looked up on disk again."""
-    runs = [look(run.spec, run.config, run.folder.path.parents[1]) for run in plan.runs]
-    return replace(plan, runs=tuple(runs))
-
-
-def _collect(problems: list[str], step: Callable[[], Any]) -> Any:
-    try:
-        return step()
-    except UserError as error:
-        problems += error.problems
-        return None
+    return replace(plan, runs=tuple(look_again(run) for run in plan.runs))
 
 
 def find_dataset(experiment: Experiment, request: Request) -> Dataset:
@@ -185,7 +175,8 @@ def _runs(
         # Composed once a row: nothing else in a config depends on the seed.
         config = {**base, "randomness": {**base["randomness"], "seed": seed}}
         spec = _spec(experiment, request, dataset, profile, row, seed, same)
-        planned.append(look(spec, config, request.results))
+        folder = RunFolder(request.results / "runs" / spec.run_id)
+        planned.append(look(spec, config, folder))
     return planned
 
 
@@ -213,9 +204,13 @@ def _spec(
     )
 
 
-def look(spec: RunSpec, config: Mapping[str, Any], results: Path) -> Planned:
+def look_again(run: Planned) -> Planned:
+    """Looks up on disk what became of a run since it was planned."""
+    return look(run.spec, run.config, run.folder)
+
+
+def look(spec: RunSpec, config: Mapping[str, Any], folder: RunFolder) -> Planned:
     """Looks up on disk what became of a run."""
-    folder = RunFolder(results / "runs" / spec.run_id)
     record = folder.read_record() if folder.finished else None
     return Planned(spec, config, folder, _state(folder, record), record)
 
@@ -245,8 +240,7 @@ def set_aside(run: Planned) -> None:
     run.folder.record_file.rename(run.folder.path / f"record-{number}.json")
     if run.record is not None and (run.record.failure or {}).get("kind") == "diverged":
         # Its checkpoints lead to the same end: begin anew.
-        for checkpoint in run.folder.checkpoints.glob("*.pth"):
-            checkpoint.unlink()
+        checkpoints.remove_all_but_final(run.folder.checkpoints)
 
 
 def wait_for_orphans(runs: Iterable[Planned], grace_s: float = _ORPHAN_GRACE_S) -> list[Planned]:

@@ -22,6 +22,13 @@ class Resources:
     threads: int
     processes: int = 1
 
+    def environment(self) -> dict[str, str]:
+        """The environment variables that hold a process to these GPUs and threads."""
+        variables = {"OMP_NUM_THREADS": str(self.threads)}
+        if self.gpus:
+            variables["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus)
+        return variables
+
 
 def visible_gpus() -> tuple[str, ...]:
     """Ids of the GPUs that this process may use, found without initialising CUDA."""

@@ -157,6 +157,12 @@ class RunRecord:
         """Reads back what ``record.json`` holds."""
         return cls(**{**value, "state": State(value["state"])})
 
+    @property
+    def cause(self) -> str:
+        """First line of the failure's message; empty where there is none."""
+        lines = (self.failure or {}).get("message", "").strip().splitlines()
+        return lines[0] if lines else ""
+
 
 class RunFolder:
     """The paths of a run; the folder is the run."""
@@ -208,8 +214,7 @@ def identity(
         profile: Name of the profile.
         gpus: Number of processes that train together: the batch grows with it.
     """
-    hashes = [dataset.train.sha256, dataset.val.sha256]
-    around = json.dumps([SCHEMA_VERSION, hashes, seed, profile, gpus])
+    around = json.dumps([SCHEMA_VERSION, dataset.hashes, seed, profile, gpus])
     same = config if isinstance(config, str) else essence(config)
     return hashlib.sha256(f"{around}\n{same}".encode()).hexdigest()[:8]
 

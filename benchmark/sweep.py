@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +17,8 @@ from benchmark.experiment import Tracking
 from benchmark.files import write_json
 from benchmark.job import JobOptions
 from benchmark.launchers import Job, Launcher
-from benchmark.plan import Plan, Planned, look, prepare, set_aside, wait_for_orphans
+from benchmark.plan import Plan, Planned, look_again, prepare, set_aside, wait_for_orphans
+from benchmark.processes import is_python, kill_group
 from benchmark.resources import Pool, Resources
 from benchmark.run import RunFolder, State
 
@@ -144,7 +143,7 @@ class Sweep:
         return [self._judge(active) for active in ended]
 
     def _judge(self, active: _Active) -> Planned:
-        run = look(active.run.spec, active.run.config, active.run.folder.path.parents[1])
+        run = look_again(active.run)
         if run.record is None:
             run = replace(run, state=State.LOST)
         self.watcher.ended(run, cause(run, active.job.exit_text()))
@@ -173,8 +172,7 @@ def cause(run: Planned, exit_text: str) -> str:
         return f"{exit_text} without a record; the next sweep continues it"
     if run.record.failure is None:
         return ""
-    lines = run.record.failure["message"].splitlines() or [""]
-    return f"{run.record.failure['kind']}: {lines[0]}"
+    return f"{run.record.failure['kind']}: {run.record.cause}"
 
 
 def end_orphans(runs: Sequence[Planned]) -> None:
@@ -187,17 +185,7 @@ def end_orphans(runs: Sequence[Planned]) -> None:
         held = locks.Held(run.folder.lock_file)
         if held.pid is None or held.host != socket.gethostname():
             raise UserError(f"{run.folder.path}: its job ({held.who}) still runs: end it first")
-        if _is_ours(held.pid):
-            for end in (os.killpg, os.kill):
-                with suppress(ProcessLookupError, PermissionError):
-                    end(held.pid, signal.SIGKILL)
+        if is_python(held.pid):
+            kill_group(held.pid)
         if wait_for_orphans([run]):
             raise UserError(f"{run.folder.path}: its job ({held.who}) cannot be ended")
-
-
-def _is_ours(pid: int) -> bool:
-    """Whether ``pid`` is a Python process, and not one that was given a dead job's number."""
-    try:
-        return b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 TINY = Path(__file__).parent / "tiny" / "tiny.yaml"
+
+
+def variant(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """A copy of the tiny experiment, and its parts, in ``folder``, with something changed."""
+    shutil.copytree(TINY.parent / "configs", folder / "configs")
+    content = yaml.safe_load(TINY.read_text())
+    change(content)
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
 
 
 @dataclass

@@ -24,3 +24,13 @@ def synthetic_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic data set; tests share it and must not write into it."""
     folder = tmp_path_factory.mktemp("data") / "synthetic"
     return synthesize(folder, train=24, val=12, size=112)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """Each device in turn; CUDA where there is one."""
+    import torch
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return request.param

@@ -6,10 +6,11 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from command import TINY, Bench, run
+from command import TINY, Bench, run, variant
 
 COMMAND = [sys.executable, "-m", "benchmark"]
 
@@ -89,11 +90,10 @@ def test_unknown_names_come_with_the_allowed_ones(bench: Bench) -> None:
 
 
 def test_unknown_part_names_its_row(tmp_path: Path, synthetic_data: Path) -> None:
-    content = yaml.safe_load(TINY.read_text())
-    content["rows"][0]["parts"]["backbone"] = "resnet5"
-    shutil.copytree(TINY.parent / "configs", tmp_path / "configs")
-    path = tmp_path / "wrong.yaml"
-    path.write_text(yaml.safe_dump(content))
+    def misspell(content: dict[str, Any]) -> None:
+        content["rows"][0]["parts"]["backbone"] = "resnet5"
+
+    path = variant(tmp_path, misspell)
     (problem,) = _problems(Bench(synthetic_data, tmp_path / "results", path).run("plan"))
     assert "resnet5" in problem
     assert "resnet50" in problem

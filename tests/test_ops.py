@@ -25,15 +25,9 @@ from mmdet.models.losses.focal_loss import (  # noqa: E402
 from benchmark import torch_ops  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 pytestmark = pytest.mark.skipif(
     ops.origin() == "compiled", reason="mmcv's own operators are compiled here"
 )
-
-
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, needs_cuda])])
-def device(request: pytest.FixtureRequest) -> str:
-    return request.param
 
 
 # Focal losses.

@@ -10,15 +10,9 @@ ops.install()
 
 import mmcv.ops  # noqa: E402
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 pytestmark = pytest.mark.skipif(
     ops.origin() == "compiled", reason="mmcv's own operators are compiled here"
 )
-
-
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, needs_cuda])])
-def device(request: pytest.FixtureRequest) -> str:
-    return request.param
 
 
 # Non-maximum suppression: mmcv's loops, written out one pair at a time in C floats.

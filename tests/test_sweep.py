@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import mmdet
 import pytest
-from command import Bench, run
+from command import Bench, run, variant
 from wandb_file import offline_folders, read_run
 
 from benchmark.run import RunFolder, identity
@@ -141,7 +142,7 @@ def test_stock_train_script_runs_the_config(swept: tuple[Bench, object], tmp_pat
 
 
 def test_failures_are_recorded_and_the_others_go_on(synthetic_data: Path, tmp_path: Path) -> None:
-    bench = Bench(synthetic_data, tmp_path / "results", _with_broken_rows(tmp_path))
+    bench = Bench(synthetic_data, tmp_path / "results", variant(tmp_path, _break_rows))
     done = bench.run("sweep", "--wandb", "off")
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
@@ -164,20 +165,12 @@ def test_failures_are_recorded_and_the_others_go_on(synthetic_data: Path, tmp_pa
     assert (bench.folder("plain") / "record.json").stat().st_mtime_ns == plain
 
 
-def _with_broken_rows(folder: Path) -> Path:
-    import yaml
-    from command import TINY
-
-    shutil.copytree(TINY.parent / "configs", folder / "configs")
-    content = yaml.safe_load(TINY.read_text())
+def _break_rows(content: dict[str, Any]) -> None:
     parts = content["rows"][0]["parts"]
     content["rows"][1:] = [
         {"name": "broken", "parts": parts, "set": {"model.neck.in_channels": [1, 2, 3, 4]}},
         {"name": "diverges", "parts": parts, "set": {"optim_wrapper.optimizer.lr": 1.0e30}},
     ]
-    path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
 
 
 def test_inprocess_runs_here(synthetic_data: Path, tmp_path: Path) -> None:
@@ -190,14 +183,10 @@ def test_inprocess_runs_here(synthetic_data: Path, tmp_path: Path) -> None:
 
 
 def test_several_processes_train_one_run(synthetic_data: Path, tmp_path: Path) -> None:
-    import yaml
-    from command import TINY
+    def on_two_gpus(content: dict[str, Any]) -> None:
+        content["rows"] = [{**content["rows"][0], "gpus": 2}]
 
-    shutil.copytree(TINY.parent / "configs", tmp_path / "configs")
-    content = yaml.safe_load(TINY.read_text())
-    content["rows"] = [{**content["rows"][0], "gpus": 2}]
-    experiment = tmp_path / "tiny.yaml"
-    experiment.write_text(yaml.safe_dump(content))
+    experiment = variant(tmp_path, on_two_gpus)
     bench = Bench(synthetic_data, tmp_path / "results", experiment)
     done = bench.run("sweep", "--wandb", "off")
     assert done.returncode == 0, done.stderr + (bench.folder("plain") / "log.txt").read_text()

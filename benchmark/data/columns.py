@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.errors import shown
+
 _BIGGEST = 2**31 - 1  # of a width, a height, a coordinate or an area; what hotcoco takes
 _BIGGEST_ID = 2**63 - 1
 
@@ -92,7 +94,7 @@ def _sorted_out(
     good, faults = [], []
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict):
-            faults.append(f"number {number} is {_said(entry)}, not an object")
+            faults.append(f"number {number} is {shown(entry)}, not an object")
         elif fault := fault_of(entry):
             name = f"id {entry['id']!r}" if "id" in entry else f"number {number}"
             faults.append(f"{name}: {fault}")
@@ -129,12 +131,7 @@ def _box_fault(entry: dict[str, Any]) -> str | None:
 def _fault(entry: dict[str, Any], key: str, wanted: str) -> str:
     if key not in entry:
         return f"'{key}' is missing"
-    return f"'{key}' is {_said(entry[key])}, not {wanted}"
-
-
-def _said(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return f"'{key}' is {shown(entry[key])}, not {wanted}"
 
 
 # The tests below are by exact type, for bool is an int in Python: `true` would pass as 1.

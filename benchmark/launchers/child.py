@@ -31,14 +31,6 @@ def from_json(text: str) -> JobOptions:
     return JobOptions(Tracking(**value["tracking"]), Resources(**resources))
 
 
-def set_environment(options: JobOptions) -> None:
-    """Names the GPUs and the threads; must come before CUDA is initialised."""
-    resources = options.resources
-    os.environ["OMP_NUM_THREADS"] = str(resources.threads)
-    if resources.gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(resources.gpus)
-
-
 def run_forked(folder: str, options: JobOptions) -> None:
     """Body of a process that the forkserver made."""
     from multiprocessing import connection, parent_process
@@ -52,7 +44,7 @@ def run_forked(folder: str, options: JobOptions) -> None:
     if parent is not None:
         sentinel = parent.sentinel
         _end_with_driver(lambda: connection.wait([sentinel]))
-    set_environment(options)
+    os.environ.update(options.resources.environment())  # before CUDA is initialised
     run_job(Path(folder), options)
 
 

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from benchmark.job import JobOptions
 from benchmark.launchers.base import Job
 from benchmark.launchers.child import run_forked, to_json
+from benchmark.processes import kill_group
 from benchmark.run import RunFolder
 
 
@@ -53,7 +53,8 @@ class _Forked:
         return exit_text(self._process.exitcode)
 
     def kill(self) -> None:
-        _kill_group(self._process.pid)
+        if self._process.pid is not None:
+            kill_group(self._process.pid)
         self._process.join()
 
 
@@ -88,29 +89,14 @@ class _Torchrun:
         # torchrun puts its workers in groups of their own: the closed pipe is what ends them.
         if self._process.stdin is not None:
             self._process.stdin.close()
-        _kill_group(self._process.pid)
+        kill_group(self._process.pid)
         self._process.wait()
 
 
 def _environment(options: JobOptions) -> dict[str, str]:
     package_root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": path,
-        "OMP_NUM_THREADS": str(options.resources.threads),
-    }
-    if options.resources.gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = ",".join(options.resources.gpus)
-    return environment
-
-
-def _kill_group(pid: int | None) -> None:
-    # The process by itself as well: a job that was just forked has no group of its own yet.
-    for end in (os.killpg, os.kill):
-        with suppress(ProcessLookupError, PermissionError):
-            if pid is not None:
-                end(pid, signal.SIGKILL)
+    return {**os.environ, "PYTHONPATH": path, **options.resources.environment()}
 
 
 def exit_text(code: int | None) -> str:

@@ -96,8 +96,7 @@ def dataset_text(table: Table) -> str:
 
 def _failure(result: RowResult, record: RunRecord) -> str:
     failure = record.failure or {}
-    lines = failure.get("message", "").strip().splitlines()
-    cause = escape(_shortened(lines[0])) if lines else "no message"
+    cause = escape(_shortened(record.cause)) if record.cause else "no message"
     log = RunFolder(Path("runs") / record.run_id).log_file.as_posix()
     kind = escape(failure.get("kind", "error"))
     return f"- {escape(result.row.name)}, seed {record.seed}: {kind}: {cause} ([log]({log}))\n"

@@ -48,8 +48,8 @@ def plan_on_disk(request: Request) -> Plan:
     if request.profile is not None:
         found = [run for run in found if run.spec.profile == request.profile]
     if request.data_root is not None:
-        wanted = _hashes(find_dataset(experiment, request))
-        found = [run for run in found if _hashes(run.spec.dataset) == wanted]
+        wanted = find_dataset(experiment, request).hashes
+        found = [run for run in found if run.spec.dataset.hashes == wanted]
     found = [run for run in found if _extra(run.spec, experiment) == dict(request.overrides)]
     if not found:
         return _nothing_run(experiment, request)
@@ -91,8 +91,4 @@ def _extra(spec: RunSpec, experiment: Experiment) -> dict[str, Any]:
 
 
 def _setting(spec: RunSpec) -> tuple[Any, ...]:
-    return (spec.profile, *_hashes(spec.dataset))
-
-
-def _hashes(dataset: Any) -> tuple[str, str]:
-    return dataset.train.sha256, dataset.val.sha256
+    return (spec.profile, *spec.dataset.hashes)

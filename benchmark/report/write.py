@@ -68,6 +68,11 @@ def write_report(
     return Written(changed, unchanged, diffs, skipped)
 
 
+def readme_beside(results: Path) -> Path:
+    """The README that may hold the table: the one beside the results folder."""
+    return results.resolve().parent / "README.md"
+
+
 def _readme_text(
     table: Table, content: pd.DataFrame, readme: Path | None
 ) -> tuple[str | None, str | None]:
