@@ -8,20 +8,24 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark import checkpoints, locks
 from benchmark.experiment import Tracking
+from benchmark.files import read_jsonl
 from benchmark.journal import Journal, now
 from benchmark.resources import Resources
 from benchmark.run import FailureKind, RunFolder, RunRecord, RunSpec, State
 
 LOG_TAIL_CHARACTERS = 10_000
 ORPHAN_PATIENCE_S = 60
+
+_SCORES = ("mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l")
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,12 @@ class JobOptions:
     Attributes:
         tracking: Where W&B points go.
         resources: GPUs and threads.
+        latency: Time the predict path after the last validation, for the record.
     """
 
     tracking: Tracking
     resources: Resources
+    latency: bool = False
 
 
 def run_job(path: Path, options: JobOptions) -> None:
@@ -67,6 +73,8 @@ class _Job:
         self.journal = Journal(folder.metrics_file)
         self.params: int | None = None
         self.tracker: Any = None
+        self.latency_ms: dict[str, Any] | None = None
+        self.latency_took_s = 0.0
 
     def run(self) -> None:
         """Trains; whatever happens, the folder says what, unless the job is to be continued later."""
@@ -125,6 +133,8 @@ class _Job:
             self.runner.val_loop.run()
         if _rank() == 0:
             self._keep_results()
+            if self.options.latency:
+                self._measure_latency()
 
     def _keep_results(self) -> None:
         from benchmark.evaluate import write_predictions
@@ -145,6 +155,20 @@ class _Job:
 
         samples = sample_images(self.spec.dataset, detections, self.options.tracking.images)
         self.tracker.log_images(samples)
+
+    def _measure_latency(self) -> None:
+        """Times the predict path in the precision of the validation; a failure costs the number, not the run."""
+        from mmengine.runner.amp import autocast
+
+        from benchmark.latency import measure
+
+        start = time.monotonic()
+        try:
+            with autocast(enabled=self.runner.val_loop.fp16):
+                self.latency_ms = measure(self.runner.model, self.runner.val_dataloader.dataset)
+        except Exception as error:
+            print(f"{now()} latency not measured: {type(error).__name__}: {error}", flush=True)
+        self.latency_took_s = time.monotonic() - start
 
     def _finish(self, state: State, failure: Mapping[str, str] | None = None) -> None:
         if _rank() != 0:
@@ -175,14 +199,26 @@ class _Job:
             no_predictions=bool(metrics.pop("no_predictions", False)),
             metrics=metrics,
             params=self.params,
-            train_seconds=round(self.journal.elapsed_s, 3),
+            train_seconds=round(self.journal.elapsed_s - self.latency_took_s, 3),
             peak_memory_gib=round(peak_memory_gib(), 4),
             started_at=self.journal.started_at(),
             finished_at=now(),
             provenance=collect(self.spec, self.folder),
             failure=failure,
             wandb=self.tracker.info if self.tracker is not None else None,
+            latency_ms=self.latency_ms,
+            best=_best(read_jsonl(self.folder.metrics_file)),
         )
+
+
+def _best(points: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
+    """The highest value of each score in any validation; None without a validation that has a value."""
+    validations = [point for point in points if point["kind"] == "val"]
+    values = {
+        name: [point[name] for point in validations if point.get(name) is not None]
+        for name in _SCORES
+    }
+    return {name: max(found) for name, found in values.items() if found} or None
 
 
 def _build_runner(config: Any, folder: RunFolder, resources: Resources) -> Any:

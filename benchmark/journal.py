@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -83,13 +84,15 @@ class Tail:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._offset = 0
+        self._inode = 0
 
     def new_points(self) -> list[dict[str, Any]]:
         """The whole lines that are new; after a resume has rewritten the file, all lines."""
         try:
             with self.path.open("rb") as file:
-                if file.seek(0, 2) < self._offset:
-                    self._offset = 0
+                inode = os.fstat(file.fileno()).st_ino
+                if inode != self._inode:  # rewritten by `Journal.start`
+                    self._inode, self._offset = inode, 0
                 file.seek(self._offset)
                 whole, newline, _rest = file.read().rpartition(b"\n")
         except OSError:

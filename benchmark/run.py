@@ -66,7 +66,7 @@ class RunSpec:
 
     Attributes:
         run_id: Readable prefix and 8 hex digits, see `run_id`.
-        experiment: Name of the experiment; the W&B group.
+        experiment: Name of the experiment, or of the study; the W&B group.
         row: Name of the row within the experiment.
         labels: The row's cells in the table, by column title.
         parts: Part names by kind: backbone, neck, head, schedule.
@@ -75,6 +75,8 @@ class RunSpec:
         profile: Name of the profile part.
         overrides: Key paths of the composed config and their values, applied last.
         gpus: Number of processes (one a GPU) that train together.
+        trial: Number of the trial that the run is, None outside of a study.
+        params: The trial's parameters by name; what they set is among ``overrides``.
         schema_version: Version of ``spec.json``.
     """
 
@@ -88,6 +90,8 @@ class RunSpec:
     profile: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
     gpus: int = 1
+    trial: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -132,6 +136,12 @@ class RunRecord:
         provenance: Git commit and dirty flag, versions, device, hashes, see `benchmark.provenance`.
         failure: ``{"kind", "message", "log_tail"}`` of a failed run, else None.
         wandb: ``{"mode", "url"}`` of the W&B run; ``url`` is None offline.
+        latency_ms: ``{"median", "p95", "images", "device"}`` of the predict path at batch 1, the first two in
+            milliseconds an image, see `benchmark.latency.measure`. None where it was not asked for, where the run
+            ended before it, and where the measurement failed; ``log.txt`` then says why.
+        best: For each score in ``metrics`` (without ``per_class``) the highest value of any validation of this run,
+            each on its own: they may stem from different validations. A score that had a value in none is left
+            out; None without a validation.
         schema_version: Version of ``record.json``.
     """
 
@@ -150,6 +160,8 @@ class RunRecord:
     provenance: Mapping[str, Any]
     failure: Mapping[str, str] | None = None
     wandb: Mapping[str, Any] | None = None
+    latency_ms: Mapping[str, Any] | None = None
+    best: Mapping[str, float] | None = None
     schema_version: int = SCHEMA_VERSION
 
     @classmethod

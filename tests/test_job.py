@@ -1,18 +1,188 @@
-"""The small pieces of a job: its journal, its checkpoints, the cause of a failure."""
+"""A job and its small pieces: its record, its journal, its checkpoints, the cause of a failure."""
 
 from __future__ import annotations
 
 import json
+import time
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from command import TINY
+from mmengine.model import BaseModel
 
 from benchmark import checkpoints, locks
-from benchmark.job import _kind
+from benchmark.experiment import Tracking
+from benchmark.files import read_jsonl, write_text
+from benchmark.job import JobOptions, _best, _kind, run_job
 from benchmark.journal import Journal, Tail
+from benchmark.launchers.child import from_json, to_json
+from benchmark.plan import Request, make_plan, prepare
+from benchmark.provenance import device_name
+from benchmark.resources import Resources
+from benchmark.run import RunFolder, RunRecord
 from benchmark.training import Diverged
+
+SCORES = ("mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l")
+QUICK = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1))
+TIMED = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1), latency=True)
+
+
+@pytest.fixture
+def folder(synthetic_data: Path, tmp_path: Path) -> Iterator[RunFolder]:
+    """A run of two epochs that is ready to start."""
+    request = Request(
+        TINY,
+        tmp_path / "results",
+        data_root=synthetic_data,
+        rows=("plain",),
+        overrides={"train_cfg.max_epochs": 2},
+    )
+    (run,) = make_plan(request).runs
+    prepare(run)
+    threads = torch.get_num_threads()
+    yield run.folder
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def after_validation(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[], object]], None]:
+    """Has something happen as soon as the run's first validation is in its journal."""
+    write = Journal.write
+
+    def arrange(happen: Callable[[], object]) -> None:
+        def write_and_happen(self: Journal, point: dict[str, Any]) -> None:
+            write(self, point)
+            if point["kind"] == "val":
+                happen()
+
+        monkeypatch.setattr(Journal, "write", write_and_happen)
+
+    return arrange
+
+
+def _highest(folder: RunFolder) -> dict[str, float]:
+    validations = [point for point in read_jsonl(folder.metrics_file) if point["kind"] == "val"]
+    assert validations
+    columns = {name: [point[name] for point in validations] for name in SCORES}
+    return {
+        name: max(value for value in column if value is not None)
+        for name, column in columns.items()
+        if set(column) != {None}
+    }
+
+
+def test_record_of_a_whole_run_has_its_best_and_its_latency(folder: RunFolder) -> None:
+    run_job(folder.path, TIMED)
+    record = folder.read_record()
+    assert record.state == "complete"
+    assert record.best == _highest(folder)
+    assert record.best["mAP50"] >= record.metrics["mAP50"]
+    latency = record.latency_ms
+    assert latency is not None
+    assert latency["p95"] >= latency["median"] > 0
+    assert (latency["images"], latency["device"]) == (30, device_name())
+
+
+def test_latency_that_cannot_be_measured_costs_the_number_only(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = time.monotonic() + 1e6
+
+    def broken(self: BaseModel, data: Any) -> None:
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        raise RuntimeError("no kernel for this")
+
+    # Validation goes through val_step, and the measurement through test_step.
+    monkeypatch.setattr(BaseModel, "test_step", broken)
+    run_job(folder.path, TIMED)
+    record = folder.read_record()
+    assert record.state == "complete"
+    assert record.latency_ms is None
+    assert record.best == _highest(folder)
+    assert record.train_seconds < 1e5  # the measurement is not training
+    assert "latency not measured: RuntimeError: no kernel for this\n" in capsys.readouterr().out
+
+
+def test_pruned_run_has_its_best(
+    folder: RunFolder, after_validation: Callable[[Callable[[], object]], None]
+) -> None:
+    after_validation(lambda: folder.stop_file.write_text('{"state": "pruned"}'))
+    run_job(folder.path, TIMED)
+    record = folder.read_record()
+    assert record.state == "pruned"
+    assert record.best == _highest(folder)
+    assert record.latency_ms is None
+
+
+def test_failed_run_has_its_best(
+    folder: RunFolder, after_validation: Callable[[Callable[[], object]], None]
+) -> None:
+    def fail() -> None:
+        raise Diverged("loss is nan at iteration 7")
+
+    after_validation(fail)
+    run_job(folder.path, QUICK)
+    record = folder.read_record()
+    assert record.state == "failed"
+    assert (record.failure or {})["kind"] == "diverged"
+    assert record.best == _highest(folder)
+
+
+def test_run_that_failed_before_its_first_validation_has_no_best(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.config_file.write_text(folder.config_file.read_text() + "\nmodel['type'] = 'Nothing'\n")
+    run_job(folder.path, TIMED)
+    record = folder.read_record()
+    assert record.state == "failed"
+    assert record.best is None
+    assert record.latency_ms is None
+
+
+def test_best_takes_each_score_from_its_own_validation() -> None:
+    points = [
+        {"kind": "start", "iter": 0},
+        {"kind": "val", "mAP50": 0.25, "mAP": 0.125, "mAP_s": None, "mAP_l": None},
+        {"kind": "val", "mAP50": 0.5, "mAP": 0.0625, "mAP_s": 0.0, "mAP_l": None},
+        {"kind": "train", "mAP50": 0.75},
+    ]
+    assert _best(points) == {"mAP50": 0.5, "mAP": 0.125, "mAP_s": 0.0}
+    assert _best(points[:1]) is None
+
+
+def test_record_from_before_these_fields_is_read() -> None:
+    old = {
+        "run_id": "plain-s0-tiny-00000000",
+        "row": "plain",
+        "seed": 0,
+        "profile": "tiny",
+        "state": "complete",
+        "metrics": {},
+        "no_predictions": False,
+        "params": 1,
+        "train_seconds": 1.0,
+        "peak_memory_gib": 1.0,
+        "started_at": "2026-11-23T01:05:13+00:00",
+        "finished_at": "2026-11-23T01:05:26+00:00",
+        "provenance": {},
+        "failure": None,
+        "wandb": {"mode": "off", "url": None},
+        "schema_version": 1,
+    }
+    record = RunRecord.from_json(old)
+    assert record.latency_ms is None
+    assert record.best is None
+
+
+@pytest.mark.parametrize("options", [QUICK, TIMED], ids=["quick", "timed"])
+def test_options_survive_a_command_line(options: JobOptions) -> None:
+    assert from_json(to_json(options)) == options
 
 
 def _raised_in_data() -> Exception:
@@ -82,8 +252,10 @@ def test_tail_gives_whole_lines_once(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write(": 2}\n")
     assert tail.new_points() == [{"iter": 2}]
-    path.write_text('{"iter": 1}\n')  # a resume has dropped the second
-    assert tail.new_points() == [{"iter": 1}]
+    rewritten = [{"iter": 1}, {"iter": 3, "a": "longer than what it replaces"}]
+    write_text(path, "".join(json.dumps(point) + "\n" for point in rewritten))  # by a resume
+    assert tail.new_points() == rewritten
+    assert tail.new_points() == []
 
 
 def test_newest_checkpoint_that_is_whole(tmp_path: Path) -> None:

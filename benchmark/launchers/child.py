@@ -21,14 +21,15 @@ from benchmark.run import RunFolder
 def to_json(options: JobOptions) -> str:
     """The options on a command line."""
     tracking = options.tracking.model_dump(mode="json")
-    return json.dumps({"tracking": tracking, "resources": asdict(options.resources)})
+    resources = asdict(options.resources)
+    return json.dumps({"tracking": tracking, "resources": resources, "latency": options.latency})
 
 
 def from_json(text: str) -> JobOptions:
     """Reads back what `to_json` made."""
     value: dict[str, Any] = json.loads(text)
     resources = {**value["resources"], "gpus": tuple(value["resources"]["gpus"])}
-    return JobOptions(Tracking(**value["tracking"]), Resources(**resources))
+    return JobOptions(Tracking(**value["tracking"]), Resources(**resources), value["latency"])
 
 
 def run_forked(folder: str, options: JobOptions) -> None:
