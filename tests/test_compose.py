@@ -205,7 +205,7 @@ def test_changed_part_is_read_again(tmp_path: Path) -> None:
 
 def test_part_names() -> None:
     roots = config_roots(LEADERBOARD)
-    assert part_names("neck", roots) == ["fpg", "fpn"]
+    assert part_names("neck", roots) == ["fpg", "fpn", "fpn_w32"]
     assert part_names("profile", roots) == ["full", "smoke"]
     assert all(part_names(kind, roots) for kind in PART_FOLDERS)
 
@@ -221,8 +221,8 @@ def test_unknown_parts_are_all_reported(tmp_path: Path) -> None:
         "dataset.part: no part 'voc'; allowed: coco",
         "profile: no part 'smok'; allowed: full, smoke; did you mean 'smoke'?",
         "row 'a': backbone: no part 'resnet5'; allowed: convnext_large, convnext_tiny, resnet101, "
-        "resnet18, resnet50, resnext101_64x4d; did you mean 'resnet50'?",
-        "row 'b': neck: no part 'pan'; allowed: fpg, fpn; did you mean 'fpn'?",
+        "resnet18, resnet18_w16, resnet50, resnext101_64x4d; did you mean 'resnet50'?",
+        "row 'b': neck: no part 'pan'; allowed: fpg, fpn, fpn_w32; did you mean 'fpn'?",
     ]
 
 
