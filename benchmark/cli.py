@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,8 @@ from benchmark.errors import UserError
 if TYPE_CHECKING:
     from benchmark.data.check import Findings
     from benchmark.plan import Plan, Planned, Request
+    from benchmark.run import State
+    from benchmark.tuning.study import Study
 
 app = typer.Typer(
     name="detboard",
@@ -49,6 +51,17 @@ Overrides = Annotated[
     ),
 ]
 
+Slots = Annotated[
+    int | None,
+    typer.Option(min=1, help="Runs side by side; one a GPU, or one without GPUs, unless given."),
+]
+LauncherName = Annotated[
+    str, typer.Option("--launcher", help="How jobs are started: local or inprocess.")
+]
+Wandb = Annotated[
+    str | None, typer.Option(help="auto, online, offline or off, in place of the experiment's.")
+]
+
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 
@@ -65,11 +78,12 @@ def plan(
     """Show what would run, what is finished and what stands in the way; trains nothing."""
     from rich.console import Console
 
+    from benchmark.options import request_of
     from benchmark.plan import make_plan
     from benchmark.resources import visible_gpus
     from benchmark.sweep import missing, obstacles
 
-    made = make_plan(_request(experiment, profile, data_root, results, rows, seeds, set_))
+    made = make_plan(request_of(experiment, profile, data_root, results, rows, seeds, set_))
     Console().print(_plan_table(made))
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
@@ -89,9 +103,10 @@ def config(
 ) -> None:
     """Print a row's composed config, a plain mmdet config; trains nothing."""
     from benchmark.compose import render
+    from benchmark.options import request_of
     from benchmark.plan import make_plan
 
-    made = make_plan(_request(experiment, profile, data_root, results, rows, seeds, set_))
+    made = make_plan(request_of(experiment, profile, data_root, results, rows, seeds, set_))
     if len(made.runs) != 1:
         names = ", ".join(row.name for row in made.rows)
         raise UserError(
@@ -109,42 +124,71 @@ def sweep(
     rows: Rows = None,
     seeds: Seeds = None,
     set_: Overrides = None,
-    slots: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Runs side by side; one a GPU, or one without GPUs, unless given."
-        ),
-    ] = None,
-    launcher: Annotated[
-        str, typer.Option(help="How jobs are started: local or inprocess.")
-    ] = "local",
-    wandb: Annotated[
-        str | None,
-        typer.Option(help="auto, online, offline or off, in place of the experiment's."),
-    ] = None,
+    slots: Slots = None,
+    launcher: LauncherName = "local",
+    wandb: Wandb = None,
     retry: Annotated[
         str | None, typer.Option(metavar="failed", help="Run these again: failed, pruned.")
     ] = None,
 ) -> None:
     """Run what is missing, and write the table."""
-    from benchmark.outcome import close
-    from benchmark.plan import make_plan, refreshed, with_all_rows
-    from benchmark.sweep import missing, only_driver
+    from benchmark.options import request_of, states_of
 
-    request = _request(experiment, profile, data_root, results, rows, seeds, set_)
-    made = make_plan(request)
-    # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
-    whole = with_all_rows(made, request)
-    again = _states(retry)
-    tracking = _tracking(made, wandb)
-    with only_driver(results):
-        runs = missing(made, again)
-        if runs:
-            _run(made, runs, slots, launcher, tracking)
-        # What was read a moment ago still holds where nothing ran.
-        asked, table = (refreshed(made), refreshed(whole)) if runs else (made, whole)
-        if not close(asked, table, request, ran=bool(runs)):
-            raise typer.Exit(FAILED)
+    request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
+    if not _sweep(request, slots, launcher, wandb, states_of(retry)):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def tune(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")],
+    profile: Profile = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+    set_: Overrides = None,
+    slots: Slots = None,
+    launcher: LauncherName = "local",
+    wandb: Wandb = None,
+    trials: Annotated[
+        int | None, typer.Option(min=0, help="This many more trials, in place of n_trials in all.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="postgresql://..., for several drivers; studies.db in the results folder if not given.",
+        ),
+    ] = None,
+    promote: Annotated[
+        bool,
+        typer.Option(
+            "--promote", help="Append the best trial to the experiment as a row, and train that."
+        ),
+    ] = False,
+    trial: Annotated[
+        int | None, typer.Option(min=0, help="The trial to promote, in place of the best.")
+    ] = None,
+) -> None:
+    """Continue a study, or start it: tune one row with Optuna."""
+    from benchmark.options import request_of
+
+    request = request_of(study, profile, data_root, results, None, None, set_)
+    if trial is not None and not promote:
+        raise UserError("--trial names the trial to promote: give --promote, too")
+    from benchmark.tuning.study import read_study
+
+    made = read_study(request)
+    if promote and trial is None and len(made.file.objectives) > 1:
+        raise UserError(
+            "--promote: two objectives have no best trial; look at the Pareto front in the summary, "
+            "and name one of it with --trial NUMBER"
+        )
+    well, row = _tune(made, slots, launcher, wandb, trials, storage, (promote, trial))
+    if row is not None:
+        of_row = replace(made.request, rows=(row,), seeds=None, overrides={})
+        well = _sweep(of_row, slots, launcher, wandb, set()) and well
+    if not well:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -160,10 +204,11 @@ def report(
     ] = False,
 ) -> None:
     """Write the table again from the records on disk; trains nothing and needs neither data nor W&B."""
+    from benchmark.options import request_of
     from benchmark.report.select import plan_on_disk, table_of
     from benchmark.report.write import readme_beside, write_report
 
-    request = _request(experiment, profile, data_root, results, None, seeds, set_)
+    request = request_of(experiment, profile, data_root, results, None, seeds, set_)
     made = plan_on_disk(request)
     table, readme = table_of(made, request.overrides), readme_beside(results)
     written = write_report(table, results, readme=readme, check=check)
@@ -225,106 +270,91 @@ def data_synthesize(
     typer.echo(f"synthetic data in {synthesize(folder, seed=seed, **given)}")
 
 
-def _request(
-    experiment: Path,
-    profile: str | None,
-    data_root: Path | None,
-    results: Path,
-    rows: str | None,
-    seeds: str | None,
-    overrides: list[str] | None,
-) -> Request:
-    from benchmark.plan import Request
+def _sweep(
+    request: Request, slots: int | None, launcher: str, wandb: str | None, again: set[State]
+) -> bool:
+    """Runs what is missing and writes the table; returns whether all that was asked for is done."""
+    from benchmark.options import tracking_of
+    from benchmark.outcome import close
+    from benchmark.plan import make_plan, refreshed, with_all_rows
+    from benchmark.sweep import missing, only_driver
 
-    problems: list[str] = []
-    request = Request(
-        path=experiment,
-        results=results,
-        profile=profile,
-        data_root=data_root,
-        rows=_names(rows),
-        seeds=_seeds(seeds, problems),
-        overrides=_overrides(overrides or [], problems),
-    )
-    if problems:
-        raise UserError(problems)
-    return request
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _seeds(text: str | None, problems: list[str]) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    names = _names(text) or ()
-    if not names or not all(name.isdecimal() and int(name) < 2**32 for name in names):
-        problems.append(f"--seeds {text}: give whole numbers from 0 to 4294967295, as in 0,1,2")
-        return None
-    return tuple(dict.fromkeys(int(name) for name in names))
-
-
-def _overrides(texts: list[str], problems: list[str]) -> dict[str, Any]:
-    problems += [
-        f"--set {text}: write KEY.PATH=VALUE" for text in texts if "=" not in text.lstrip("=")
-    ]
-    pairs = [text.split("=", 1) for text in texts if "=" in text]
-    return {key.strip(): _value(value.strip()) for key, value in pairs}
-
-
-def _value(text: str) -> Any:
-    """A Python literal, one of true, false and null, or the text itself."""
-    words = {"true": True, "false": False, "null": None, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _states(retry: str | None) -> set[Any]:
-    from benchmark.errors import allowed
-    from benchmark.run import State
-
-    choices = {state.value: state for state in (State.FAILED, State.PRUNED)}
-    names = _names(retry) or ()
-    wrong = [f"--retry {name}: {allowed(name, choices)}" for name in names if name not in choices]
-    if wrong:
-        raise UserError(wrong)
-    return {choices[name] for name in names}
-
-
-def _tracking(made: Plan, mode: str | None) -> Any:
-    from benchmark.errors import allowed
-
-    modes = ("auto", "online", "offline", "off")
-    if mode is None:
-        return made.experiment.wandb
-    if mode not in modes:
-        raise UserError(f"--wandb {mode}: {allowed(mode, modes)}")
-    return made.experiment.wandb.model_copy(update={"mode": mode})
+    made = make_plan(request)
+    # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
+    whole = with_all_rows(made, request)
+    tracking = tracking_of(made, wandb)
+    with only_driver(request.results):
+        runs = missing(made, again)
+        if runs:
+            _run(made, runs, slots, launcher, tracking)
+        # What was read a moment ago still holds where nothing ran.
+        asked, table = (refreshed(made), refreshed(whole)) if runs else (made, whole)
+        return close(asked, table, request, ran=bool(runs))
 
 
 def _run(made: Plan, runs: list[Planned], slots: int | None, launcher: str, tracking: Any) -> None:
+    from functools import partial
+
     from rich.console import Console
 
+    from benchmark.job import JobOptions
     from benchmark.launchers import make_launcher
-    from benchmark.progress import make_watcher
+    from benchmark.progress import Board, make_watcher, name_of
     from benchmark.resources import make_pool
-    from benchmark.sweep import Sweep, obstacles
+    from benchmark.sweep import Listed, Sweep, end_orphans, obstacles
 
     pool = make_pool(slots)
     _tell(obstacles(made, pool.gpus))
     starter = make_launcher(launcher)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {pool.slots} at a time.")
+    names, shared = [name_of(run) for run in runs], launcher == "inprocess"
     try:
-        with make_watcher(Console(), runs, shared=launcher == "inprocess") as watcher:
-            Sweep(starter, pool, tracking, watcher).run(runs)
+        end_orphans(runs)
+        with make_watcher(Console(), Board(len(runs)), names, shared) as watcher:
+            Sweep(starter, pool, partial(JobOptions, tracking), watcher).run(Listed(runs))
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command continues where it was", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _tune(
+    made: Study,
+    slots: int | None,
+    launcher: str,
+    wandb: str | None,
+    trials: int | None,
+    storage: str | None,
+    promote: tuple[bool, int | None],
+) -> tuple[bool, str | None]:
+    """Runs a study and writes what it found; returns whether a trial is complete, and the name of a promoted row."""
+    from benchmark.launchers import make_launcher
+    from benchmark.options import tracking_of
+    from benchmark.resources import make_pool
+    from benchmark.sweep import obstacles, only_driver
+    from benchmark.tuning.command import Running, close_study, open_store, promoted, run_study
+
+    pool = make_pool(slots)
+    _tell(obstacles(made.base, pool.gpus))
+    tracking = tracking_of(made.base, wandb)
+    starter, shared = make_launcher(launcher), launcher == "inprocess"
+    with only_driver(made.request.results):
+        store = open_store(made, storage)
+        try:
+            ran = run_study(made, store, Running(pool, starter, shared, tracking, trials))
+        except KeyboardInterrupt:
+            typer.echo("interrupted: the same command continues where it was", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        well = close_study(made, store, tracking, ran=bool(ran))
+        if not promote[0]:
+            return well, None
+        row = promoted(made, store, promote[1])
+    if row is None:
+        typer.echo("nothing to promote: no trial beat the row's own setting")
+        return well, None
+    typer.echo(
+        f"row {row.row.name}: {'written to' if row.changed else 'as it is in'} {made.file.experiment}"
+    )
+    return well, row.row.name
 
 
 def _tell(found: Findings) -> None:

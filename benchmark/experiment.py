@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from benchmark.errors import UserError
+from benchmark.yaml_file import Name, Strict, exponents, read_yaml, validated
 
 PART_KINDS = ("backbone", "neck", "head", "schedule")
 PART_FOLDERS = {
@@ -22,16 +21,8 @@ PART_FOLDERS = {
     "profile": "profiles",
 }
 
-_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Parts(_Strict):
+class Parts(Strict):
     """The names of a row's parts: files under ``configs/backbones/``, ``necks/``, ``heads/``, ``schedules/``."""
 
     backbone: Name
@@ -40,7 +31,7 @@ class Parts(_Strict):
     schedule: Name
 
 
-class Row(_Strict):
+class Row(Strict):
     """One line of the leaderboard.
 
     Attributes:
@@ -50,6 +41,7 @@ class Row(_Strict):
         published: Published mAP50 as a fraction in 0..1, or None.
         overrides: Key paths of the composed config and their values (``set`` in the file).
         gpus: Number of GPUs that one run of this row trains on.
+        study: The tuning study that the row's values come from, None for a row that was not tuned.
     """
 
     name: Name
@@ -58,18 +50,15 @@ class Row(_Strict):
     published: Annotated[float, Field(ge=0, le=1)] | None = None
     overrides: dict[str, Any] = Field(default_factory=dict, alias="set")
     gpus: Annotated[int, Field(ge=1)] = 1
+    study: Name | None = None
 
     @field_validator("overrides")
     @classmethod
     def _exponents_are_numbers(cls, overrides: dict[str, Any]) -> dict[str, Any]:
-        # YAML 1.1 reads 1e-4 as a string: it wants a dot and a sign.
-        return {
-            key: float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
-            for key, value in overrides.items()
-        }
+        return {key: exponents(value) for key, value in overrides.items()}
 
 
-class Grid(_Strict):
+class Grid(Strict):
     """Every combination of these parts becomes a row named ``backbone-neck-head-schedule``."""
 
     backbone: list[Name] = Field(min_length=1)
@@ -86,14 +75,14 @@ class Grid(_Strict):
         return [{"name": "-".join(parts.values()), "parts": parts} for parts in combinations]
 
 
-class SplitPaths(_Strict):
+class SplitPaths(Strict):
     """Paths of one split, relative to the experiment file unless absolute."""
 
     annotations: Path
     images: Path
 
 
-class DataSource(_Strict):
+class DataSource(Strict):
     """Where the data is: a ``root`` folder as ``--data-root`` takes it, or the paths of both splits.
 
     Attributes:
@@ -121,7 +110,7 @@ class DataSource(_Strict):
         return self
 
 
-class Tracking(_Strict):
+class Tracking(Strict):
     """Weights & Biases: the project and entity that the runs are logged to, and the mode.
 
     ``auto`` is online with a login or an API key, offline otherwise.
@@ -132,8 +121,13 @@ class Tracking(_Strict):
     mode: Literal["auto", "online", "offline", "off"] = "auto"
     images: Annotated[int, Field(ge=0)] = 4
 
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, mode: Any) -> Any:
+        return "off" if mode is False else mode  # YAML 1.1 reads a bare off as false
 
-class Experiment(_Strict):
+
+class Experiment(Strict):
     """A leaderboard to regenerate.
 
     Attributes:
@@ -180,31 +174,13 @@ def load_experiment(path: Path) -> Experiment:
     Raises:
         UserError: With every problem in the file, each naming its field.
     """
-    content = _read_yaml(path)
-    try:
-        grid = [Grid.model_validate(content.pop("grid"))] if "grid" in content else []
-        rows = [row for part in grid for row in part.rows()]
-        content["rows"] = [*_listed(content, "rows"), *rows]
-        content.setdefault("name", path.stem)
-        content.setdefault("title", content["name"])
-        return Experiment.model_validate({**content, "path": path.resolve()})
-    except ValidationError as error:
-        raise UserError([f"{path}: {_worded(problem)}" for problem in error.errors()]) from None
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{path}: an experiment is a mapping with 'rows'; this is {type(content).__name__}"
-        )
-    return content
+    content = read_yaml(path, "an experiment is a mapping with 'rows'")
+    grid = [validated(Grid, content.pop("grid"), path, "grid")] if "grid" in content else []
+    rows = [row for part in grid for row in part.rows()]
+    content["rows"] = [*_listed(content, "rows"), *rows]
+    content.setdefault("name", path.stem)
+    content.setdefault("title", content["name"])
+    return validated(Experiment, {**content, "path": path.resolve()}, path, "experiment")
 
 
 def _listed(content: dict[str, Any], key: str) -> list[Any]:
@@ -212,11 +188,3 @@ def _listed(content: dict[str, Any], key: str) -> list[Any]:
     if not isinstance(value, list):
         raise UserError(f"'{key}' is a list of rows; this is {type(value).__name__}")
     return value
-
-
-def _worded(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "experiment"
-    value = problem["input"]
-    shown = f" (got {value!r})" if isinstance(value, str | int | float | bool | None) else ""
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}{shown}"

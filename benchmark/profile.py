@@ -18,8 +18,8 @@ _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 # Arguments of mmdet's transforms that are image sizes in pixels. Those in the second line are sizes
 # of the batch, which must stay multiples of what the network divides an image by.
-_SCALES = frozenset({"scale", "scales", "img_scale", "img_scales", "border"})
-_BATCH_SIZES = frozenset({"crop_size", "size", "random_size_range"})
+SCALES = frozenset({"scale", "scales", "img_scale", "img_scales", "border"})
+BATCH_SIZES = frozenset({"crop_size", "size", "random_size_range"})
 
 # Part of a shrunk training spent on warming up the rate. Longer than published, since random
 # weights need it.
@@ -132,7 +132,7 @@ def _shrink_images(config: dict[str, Any], longest_side: int) -> None:
 
 
 def _sides(transform: dict[str, Any]) -> Iterator[int]:
-    for key in _SCALES | _BATCH_SIZES:
+    for key in SCALES | BATCH_SIZES:
         yield from (abs(side) for side in _numbers(transform.get(key)))
 
 
@@ -148,17 +148,18 @@ def _numbers(value: Any) -> Iterator[int]:
 def _shrink_sizes(transform: dict[str, Any], factor: float, divisor: int) -> None:
     if "type" not in transform:
         return
-    for key in _SCALES & transform.keys():
-        transform[key] = _mapped(transform[key], lambda side: round(side * factor))
-    for key in _BATCH_SIZES & transform.keys():
-        transform[key] = _mapped(
+    for key in SCALES & transform.keys():
+        transform[key] = mapped(transform[key], lambda side: round(side * factor))
+    for key in BATCH_SIZES & transform.keys():
+        transform[key] = mapped(
             transform[key], lambda side: max(round(side * factor / divisor), 1) * divisor
         )
 
 
-def _mapped(value: Any, change: Callable[[int], int]) -> Any:
+def mapped(value: Any, change: Callable[[int], int]) -> Any:
+    """A size, or a nested list of sizes, with every whole number changed."""
     if _is_list(value):
-        return type(value)(_mapped(item, change) for item in value)
+        return type(value)(mapped(item, change) for item in value)
     return change(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

@@ -47,13 +47,16 @@ class Progress:
     mAP50: float | None = None  # noqa: N815 - the field's own term
     eta_s: float | None = None
     _start: tuple[int, float] = (0, 0.0)
+    _told: int = -1
 
     def update(self) -> list[dict[str, Any]]:
-        """Takes in what is new in the journal, and returns it."""
+        """Takes in what is new in the journal; returns the validations that were not there before."""
         points = self.tail.new_points()
         for point in points:
             self._take(point)
-        return points
+        news = [point for point in points if point["kind"] == "val" and point["iter"] > self._told]
+        self._told = max([self._told, *(point["iter"] for point in news)])
+        return news
 
     def _take(self, point: dict[str, Any]) -> None:
         self.iteration = point["iter"]
@@ -85,6 +88,12 @@ class Board:
         return ", ".join(parts)
 
 
+def name_of(run: Planned) -> str:
+    """What a run is called on the board: its id, with the number of the trial that it is."""
+    trial = run.spec.trial
+    return run.spec.run_id if trial is None else f"trial {trial} {run.spec.run_id}"
+
+
 def show_eta(seconds: float | None) -> str:
     """Seconds as ``0:01:30``; a dash for None."""
     return "—" if seconds is None else str(timedelta(seconds=round(seconds)))
@@ -96,11 +105,17 @@ def show_value(value: float | None) -> str:
 
 
 class LiveWatcher:
-    """A table that is redrawn in place."""
+    """A table that is redrawn in place.
 
-    def __init__(self, console: Console, runs: Sequence[Planned]) -> None:
-        self.board = Board(len(runs))
-        self._waiting = [run.spec.run_id for run in runs]
+    Args:
+        console: Where it is shown.
+        board: What is known.
+        waiting: Names of the runs to come, where they are known.
+    """
+
+    def __init__(self, console: Console, board: Board, waiting: Sequence[str] = ()) -> None:
+        self.board = board
+        self._waiting = list(waiting)
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._next = 0.0
 
@@ -113,12 +128,13 @@ class LiveWatcher:
 
     def started(self, run: Planned) -> None:
         """Adds the run to the board."""
-        self._waiting.remove(run.spec.run_id)
-        self.board.progress[run.spec.run_id] = Progress(Tail(run.folder.metrics_file))
+        name = name_of(run)
+        self._waiting = [other for other in self._waiting if other != name]
+        self.board.progress[name] = Progress(Tail(run.folder.metrics_file))
 
     def ended(self, run: Planned, cause: str) -> None:
         """Takes in the run's end."""
-        progress = self.board.progress[run.spec.run_id]
+        progress = self.board.progress[name_of(run)]
         progress.update()
         progress.state, progress.cause, progress.eta_s = run.state, cause, None
 
@@ -158,10 +174,15 @@ def _cells(progress: Progress) -> list[str]:
 
 
 class LineWatcher:
-    """A line for every start, validation and end: for logs and for terminals that cannot redraw."""
+    """A line for every start, validation and end: for logs and for terminals that cannot redraw.
 
-    def __init__(self, console: Console, runs: Sequence[Planned]) -> None:
-        self.board = Board(len(runs))
+    Args:
+        console: Where it is shown.
+        board: What is known.
+    """
+
+    def __init__(self, console: Console, board: Board) -> None:
+        self.board = board
         self._console = console
 
     def __enter__(self) -> LineWatcher:
@@ -174,16 +195,17 @@ class LineWatcher:
         """Adds the run to the board."""
         progress = Progress(Tail(run.folder.metrics_file))
         progress.update()  # what an earlier attempt measured is no news
-        self.board.progress[run.spec.run_id] = progress
-        self._say(f"{run.spec.run_id}: started")
+        self.board.progress[name_of(run)] = progress
+        self._say(f"{name_of(run)}: started")
 
     def ended(self, run: Planned, cause: str) -> None:
         """Takes in the run's end."""
-        progress = self.board.progress[run.spec.run_id]
-        self._show(run.spec.run_id, progress)
+        name = name_of(run)
+        progress = self.board.progress[name]
+        self._show(name, progress)
         progress.state = run.state
         tail = f" ({cause})" if cause else f", mAP50 {show_value(progress.mAP50)}"
-        self._say(f"{run.spec.run_id}: {run.state.value}{tail}; {self.board.counts()}")
+        self._say(f"{name}: {run.state.value}{tail}; {self.board.counts()}")
 
     def tick(self) -> None:
         """Shows what is new."""
@@ -193,10 +215,9 @@ class LineWatcher:
 
     def _show(self, name: str, progress: Progress) -> None:
         for point in progress.update():
-            if point["kind"] == "val":
-                where = f"iteration {point['iter']}/{progress.max_iters or '?'}"
-                left = f", {show_eta(progress.eta_s)} left" if progress.eta_s else ""
-                self._say(f"{name}: {where}, mAP50 {show_value(point['mAP50'])}{left}")
+            where = f"iteration {point['iter']}/{progress.max_iters or '?'}"
+            left = f", {show_eta(progress.eta_s)} left" if progress.eta_s else ""
+            self._say(f"{name}: {where}, mAP50 {show_value(point['mAP50'])}{left}")
 
     def _say(self, text: str) -> None:
         elapsed = timedelta(seconds=int(time.monotonic() - self.board.began))
@@ -204,14 +225,15 @@ class LineWatcher:
 
 
 def make_watcher(
-    console: Console, runs: Sequence[Planned], shared: bool
+    console: Console, board: Board, waiting: Sequence[str], shared: bool
 ) -> LiveWatcher | LineWatcher:
     """A live table where the console is a terminal of its own, lines elsewhere.
 
     Args:
         console: Where it is shown.
-        runs: The runs to come.
+        board: What is known.
+        waiting: Names of the runs to come, where they are known.
         shared: Whether the jobs print to the console, too: a debugger could not be used under a live table.
     """
     live = console.is_terminal and not shared
-    return LiveWatcher(console, runs) if live else LineWatcher(console, runs)
+    return LiveWatcher(console, board, waiting) if live else LineWatcher(console, board)

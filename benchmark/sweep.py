@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Protocol
 from benchmark import locks
 from benchmark.data.check import Findings, check
 from benchmark.errors import UserError
-from benchmark.experiment import Tracking
 from benchmark.files import write_json
 from benchmark.job import JobOptions
 from benchmark.launchers import Job, Launcher
@@ -37,6 +36,38 @@ class Watcher(Protocol):
 
     def tick(self) -> None:
         """A moment has passed."""
+
+
+class Source(Protocol):
+    """Where the runs come from: a list of them, or a study that thinks of the next one."""
+
+    def gpus(self) -> int | None:
+        """Number of GPUs that the next run trains on; None while there is none to start."""
+
+    def take(self) -> Planned | None:
+        """The next run; None if it turns out that there is nothing to run."""
+
+    def done(self) -> bool:
+        """Whether no run will come any more."""
+
+
+class Listed:
+    """The runs of a list, in order."""
+
+    def __init__(self, runs: Sequence[Planned]) -> None:
+        self._waiting = list(runs)
+
+    def gpus(self) -> int | None:
+        """See `Source`."""
+        return self._waiting[0].spec.gpus if self._waiting else None
+
+    def take(self) -> Planned:
+        """See `Source`."""
+        return self._waiting.pop(0)
+
+    def done(self) -> bool:
+        """See `Source`."""
+        return not self._waiting
 
 
 @dataclass(frozen=True)
@@ -83,36 +114,37 @@ def obstacles(plan: Plan, gpus: Sequence[str]) -> Findings:
 
 
 class Sweep:
-    """One pass over the missing runs.
+    """Runs what a source gives, as many side by side as there are slots.
 
     Args:
         launcher: Starts the jobs.
         pool: Says how many run side by side, and on what.
-        tracking: Where the W&B points go.
+        options: A job's options on given resources.
         watcher: Is told what happens.
     """
 
     def __init__(
-        self, launcher: Launcher, pool: Pool, tracking: Tracking, watcher: Watcher
+        self,
+        launcher: Launcher,
+        pool: Pool,
+        options: Callable[[Resources], JobOptions],
+        watcher: Watcher,
     ) -> None:
         self.launcher = launcher
         self.pool = pool
-        self.tracking = tracking
+        self.options = options
         self.watcher = watcher
         self._active: list[_Active] = []
 
-    def run(self, runs: Sequence[Planned]) -> list[Planned]:
-        """Runs ``runs`` and returns them with their new states; a run that fails does not stop the others.
+    def run(self, source: Source) -> None:
+        """Runs until the source is done; a run that fails does not stop the others.
 
         Ctrl-C asks the running jobs to end and waits for them; a second one kills them.
         """
-        end_orphans(runs)
-        waiting = list(runs)
-        done: list[Planned] = []
         try:
-            while waiting or self._active:
-                self._start_some(waiting)
-                done += self._collect()
+            while self._active or not source.done():
+                self._start_some(source)
+                self._collect()
                 self.watcher.tick()
                 time.sleep(POLL_S)
         except BaseException:
@@ -120,34 +152,37 @@ class Sweep:
             raise
         finally:
             self.launcher.close()
-        return done
 
-    def _start_some(self, waiting: list[Planned]) -> None:
-        for run in list(waiting):
-            resources = self.pool.acquire(run.spec.gpus)
+    def _start_some(self, source: Source) -> None:
+        while (gpus := source.gpus()) is not None:
+            resources = self.pool.acquire(gpus)
             if resources is None:
                 return
-            waiting.remove(run)
-            if run.record is not None:
-                set_aside(run)
-            prepare(run)
-            self.watcher.started(replace(run, state=State.RUNNING, record=None))
-            job = self.launcher.submit(run.folder.path, JobOptions(self.tracking, resources))
-            self._active.append(_Active(run, job, resources))
+            run = source.take()
+            if run is None:
+                self.pool.release(resources)
+            else:
+                self._start(run, resources)
 
-    def _collect(self) -> list[Planned]:
-        ended = [active for active in self._active if active.job.ended()]
-        for active in ended:
+    def _start(self, run: Planned, resources: Resources) -> None:
+        if run.record is not None:
+            set_aside(run)
+        prepare(run)
+        self.watcher.started(replace(run, state=State.RUNNING, record=None))
+        job = self.launcher.submit(run.folder.path, self.options(resources))
+        self._active.append(_Active(run, job, resources))
+
+    def _collect(self) -> None:
+        for active in [active for active in self._active if active.job.ended()]:
             self._active.remove(active)
             self.pool.release(active.resources)
-        return [self._judge(active) for active in ended]
+            self._judge(active)
 
-    def _judge(self, active: _Active) -> Planned:
+    def _judge(self, active: _Active) -> None:
         run = look_again(active.run)
         if run.record is None:
             run = replace(run, state=State.LOST)
         self.watcher.ended(run, cause(run, active.job.exit_text()))
-        return run
 
     def _stop(self) -> None:
         for active in self._active:

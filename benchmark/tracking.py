@@ -18,7 +18,16 @@ from benchmark.run import RunFolder, RunRecord, RunSpec, State
 from benchmark.tracked_images import Box, ImageSample, sample_images, wandb_image
 from benchmark.wandb_access import effective_mode, known_settings, unreachable, warn
 
-__all__ = ["PRELOAD", "Box", "ImageSample", "Tracker", "open_tracker", "sample_images"]
+__all__ = [
+    "PRELOAD",
+    "Box",
+    "ImageSample",
+    "Tracker",
+    "open_tracker",
+    "run_settings",
+    "sample_images",
+    "start",
+]
 
 # What wandb imports on first use, pandas to ask whether a logged list is a table: a forkserver that
 # has these loaded opens and finishes a tracker at once.
@@ -101,6 +110,15 @@ class Tracker:
         self._submit(lambda: self._finish(record))
         gone = self._mode == "online" and unreachable(known_settings().base_url)
         self._leave(CUT_OFF_PATIENCE_S if gone else FINISH_PATIENCE_S)
+
+    def show(self, task: Callable[[Any], None]) -> None:
+        """Has ``task`` called with the W&B run; where tracking is off it is not called."""
+        self._submit(lambda: task(self._run))
+
+    def close(self) -> None:
+        """Ends the W&B run as it is."""
+        self.show(lambda run: run.finish(exit_code=0))
+        self._leave(FINISH_PATIENCE_S)
 
     def abandon(self) -> None:
         """Leaves an interrupted run, so that the next attempt continues it under the same id."""
@@ -186,6 +204,14 @@ def open_tracker(
     Returns:
         A tracker that does nothing where tracking is off or wandb cannot be used.
     """
+    init = partial(_init, spec, config, folder, tracking)
+    return start(tracking, init, spec.dataset.classes)
+
+
+def start(
+    tracking: Tracking, init: Callable[..., Any], class_names: tuple[str, ...] = ()
+) -> Tracker:
+    """A tracker of the W&B run that ``init(mode=...)`` starts; never raises, prompts or waits for the network."""
     if tracking.mode == "off":
         return Tracker()
     # wandb's reports about its own errors go to its maker, and cost 0.4 s of imports.
@@ -197,20 +223,16 @@ def open_tracker(
     except Exception as error:
         warn(f"cannot be imported, this run is not tracked: {type(error).__name__}: {error}")
         return Tracker()
-    connect = partial(_connect, spec, config, folder, tracking)
-    return Tracker(spec.dataset.classes, tracking.images, connect)
+    return Tracker(class_names, tracking.images, partial(_connect, tracking, init))
 
 
-def _connect(
-    spec: RunSpec, config: Mapping[str, Any], folder: RunFolder, tracking: Tracking
-) -> tuple[str, Any]:
+def _connect(tracking: Tracking, init: Callable[..., Any]) -> tuple[str, Any]:
     """Starts the W&B run in the mode that works: online, else offline."""
     mode, reason = effective_mode(tracking.mode)
     if mode == "off":
         return mode, None
     if tracking.mode == "online" and mode != "online":
         warn(f"online was asked for, but: {reason}; going on offline")
-    init = partial(_init, spec, config, folder, tracking)
     if mode == "online" and (run := _online(init)) is not None:
         print(f"W&B: online at {run.url or known_settings().base_url}", flush=True)
         return mode, run
@@ -243,18 +265,24 @@ def _init(
         entity=tracking.entity,
         id=spec.run_id,
         group=spec.experiment,
-        name=f"{spec.row} seed {spec.seed}",
+        name=_name(spec),
         tags=_tags(spec),
         config=_run_config(spec, config),
         dir=str(folder.path),
         mode=mode,
         resume="allow",
         reinit="create_new",
-        settings=_run_settings(),
+        settings=run_settings(),
     )
 
 
-def _run_settings() -> Any:
+def _name(spec: RunSpec) -> str:
+    return (
+        f"{spec.row} seed {spec.seed}" if spec.trial is None else f"{spec.row} trial {spec.trial}"
+    )
+
+
+def run_settings() -> Any:
     """Settings that keep a run cheap: 0.02 s and the start of wandb's service, 0.2 s, offline.
 
     The job keeps its own log, provenance and memory figures, so that the console, code, git state,
@@ -289,7 +317,8 @@ def _teardown() -> None:
 
 def _tags(spec: RunSpec) -> tuple[str, ...]:
     # W&B refuses tags of more than 64 characters.
-    names = [spec.profile, *spec.parts.values()]
+    trial = [] if spec.trial is None else ["trial", spec.row]
+    names = [spec.profile, *spec.parts.values(), *trial]
     return tuple(dict.fromkeys(name[:64] for name in names if name))
 
 

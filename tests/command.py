@@ -29,6 +29,17 @@ def variant(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     return path
 
 
+def study(folder: Path, **content: Any) -> Path:
+    """A study file over the row ``plain`` of a copy of the tiny experiment in ``folder``."""
+    if not (folder / "tiny.yaml").exists():
+        variant(folder, lambda _: None)
+    search = {"lr": {"type": "float", "low": 0.001, "high": 0.1, "log": True}}
+    whole = {"experiment": "tiny.yaml", "row": "plain", "n_trials": 4, "search": search, **content}
+    path = folder / "tune.yaml"
+    path.write_text(yaml.safe_dump(whole))
+    return path
+
+
 @dataclass
 class Bench:
     """A results folder, and the commands that work on it."""

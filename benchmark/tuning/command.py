@@ -1,0 +1,230 @@
+"""The steps of ``detboard tune``: open the study, run its trials, write what it found, promote its best."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from benchmark.errors import UserError
+from benchmark.experiment import Tracking
+from benchmark.files import write_text
+from benchmark.job import JobOptions
+from benchmark.launchers import Launcher
+from benchmark.progress import make_watcher, show_value
+from benchmark.resources import Pool
+from benchmark.run import RunFolder
+from benchmark.sweep import Sweep
+from benchmark.tuning.board import StudyBoard
+from benchmark.tuning.driver import Tuner
+from benchmark.tuning.found.findings import read_findings
+from benchmark.tuning.found.summary import About, trials_frame, write_study
+from benchmark.tuning.promote import Promotion, promote
+from benchmark.tuning.storage import Store, StudyKey, open_study, storage_url
+from benchmark.tuning.study import Study, made_for
+from benchmark.tuning.tracking import track_study
+
+
+@dataclass(frozen=True)
+class Running:
+    """How the trials are run; none of it changes what is found.
+
+    Attributes:
+        pool: How many side by side, on what.
+        launcher: Starts the jobs.
+        shared: Whether the jobs print to the driver's terminal.
+        tracking: Where W&B points go.
+        more: Number of trials that are asked for beyond those that are there; None for the study's ``n_trials``.
+    """
+
+    pool: Pool
+    launcher: Launcher
+    shared: bool
+    tracking: Tracking
+    more: int | None = None
+
+
+def open_store(study: Study, url: str | None) -> Store:
+    """The study in its storage; the results folder is held by this driver.
+
+    Raises:
+        UserError: The storage cannot be used, or its study of this name was made for something else.
+    """
+    file, results = study.file, study.request.results
+    key = StudyKey(file.name, file.directions, made_for(study), study.space.published())
+    return open_study(
+        storage_url(url, results), key, _folder_id(results), study.sampler, study.pruner
+    )
+
+
+def _folder_id(results: Path) -> str:
+    """A name for the results folder that no other folder has, on whatever machine."""
+    path = results / "runs" / ".folder-id"
+    if not path.exists():
+        write_text(path, f"{uuid.uuid4().hex}\n")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def run_study(study: Study, store: Store, running: Running) -> list[int]:
+    """Runs trials until as many are there as were asked for; returns the numbers of those that ran here."""
+    file, slots = study.file, running.pool.slots
+    target = _target(store.study, file.n_trials, running.more)
+    print(f"study '{file.name}': {target} trials in all, {slots} at a time")
+    print(f"sampler: {study.words[0]}\npruner: {study.words[1]}", flush=True)
+    board = StudyBoard(target, study=store.study, objective=file.objectives[0], slots=slots)
+    options = partial(JobOptions, running.tracking, latency="latency" in file.objectives)
+    with make_watcher(Console(), board, (), running.shared) as watcher:
+        tuner = Tuner(
+            store,
+            study.space.suggest,
+            study.plan_trial,
+            file.objectives,
+            target,
+            study.base.rows[0].gpus,
+            watcher,
+        )
+        Sweep(running.launcher, running.pool, options, tuner).run(tuner)
+    return tuner.ran
+
+
+def _target(found: optuna.Study, n_trials: int, more: int | None) -> int:
+    if more is None:
+        return n_trials
+    trials = found.get_trials(deepcopy=False)
+    return more + sum(trial.state is not TrialState.WAITING for trial in trials)
+
+
+def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> bool:
+    """Writes what the study has found, logs it to W&B if anything ran, and says the essence of it.
+
+    Returns:
+        Whether a trial is complete.
+    """
+    folder = study.request.results / "studies" / study.file.name
+    about = _about(study, store)
+    written = write_study(store.study, about, folder)
+    print("\n".join(_closing_lines(store.study)))
+    for path in written:
+        print(f"wrote {path}")
+    trials = store.study.get_trials(deepcopy=False)
+    for trial in trials:
+        if trial.state is TrialState.FAIL:
+            print(f"trial {trial.number}: failed: {_cause(study, trial)}", file=sys.stderr)
+    if ran:
+        frame = trials_frame(read_findings(store.study, about))
+        plots = [path for path in written if path.suffix == ".png"]
+        track_study(
+            study.file.name, tracking, folder, made_for(study), frame, _found(store.study), plots
+        )
+    return any(trial.state is TrialState.COMPLETE for trial in trials)
+
+
+def _about(study: Study, store: Store) -> About:
+    file, base = study.file, study.base
+    return About(
+        name=file.name,
+        row=file.row,
+        experiment=base.experiment.name,
+        profile=base.profile,
+        dataset=base.dataset.name,
+        objectives=file.objectives,
+        n_trials=file.n_trials,
+        sampler=study.words[0],
+        pruner=study.words[1],
+        paths=study.space.sets(),
+        device=_device(study, store),
+    )
+
+
+def _device(study: Study, store: Store) -> str:
+    """What the trials of this folder ran on; those of other drivers are not looked at."""
+    ids = [trial.user_attrs.get("run_id", "") for trial in store.study.get_trials(deepcopy=False)]
+    folders = [RunFolder(study.request.results / "runs" / run_id) for run_id in ids if run_id]
+    records = (folder.read_record() for folder in folders if folder.finished)
+    devices = dict.fromkeys(str(record.provenance.get("device", "")) for record in records)
+    return ", ".join(device for device in devices if device)
+
+
+def _cause(study: Study, trial: FrozenTrial) -> str:
+    run_id = trial.user_attrs.get("run_id")
+    log = RunFolder(study.request.results / "runs" / run_id).log_file if run_id else None
+    where = f"; see {log}" if log is not None and log.exists() else ""
+    return f"{trial.user_attrs.get('cause', 'no cause was given')}{where}"
+
+
+def _closing_lines(found: optuna.Study) -> list[str]:
+    trials = found.get_trials(deepcopy=False)
+    counts = [
+        f"{sum(trial.state is state for trial in trials)} {state.name.lower()}"
+        for state in TrialState
+        if any(trial.state is state for trial in trials)
+    ]
+    lines = [f"study '{found.study_name}': {len(trials)} trials: {', '.join(counts)}"]
+    return [*lines, *_result_lines(found)]
+
+
+def _result_lines(found: optuna.Study) -> list[str]:
+    complete = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not complete:
+        return ["no trial is complete"]
+    if len(found.directions) > 1:
+        return [f"Pareto front: trials {', '.join(str(t.number) for t in found.best_trials)}"]
+    best = found.best_trial
+    own = next((trial for trial in complete if trial.user_attrs.get("published")), None)
+    line = f"best {show_value(best.value)} (trial {best.number})"
+    if own is None:
+        return [f"{line}; the row's own setting has no value to hold it against"]
+    if best.values[0] <= own.values[0]:
+        return [f"no trial beat the row's own setting, {show_value(own.value)}"]
+    gain = best.values[0] - own.values[0]
+    return [f"{line}, {gain:+.4f} on the row's own setting, {show_value(own.value)}"]
+
+
+def _found(found: optuna.Study) -> dict[str, Any]:
+    """What W&B shows beside the study's name."""
+    complete = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    counts = {f"trials_{s.name.lower()}": len(found.get_trials(False, (s,))) for s in TrialState}
+    if not complete or len(found.directions) > 1:
+        return counts
+    best = found.best_trial
+    params = {f"best_{name}": value for name, value in best.params.items()}
+    return {**counts, "best": best.value, "best_trial": best.number, **params}
+
+
+def promoted(study: Study, store: Store, number: int | None) -> Promotion | None:
+    """Writes the best trial, or the one with this number, into the experiment file as a row.
+
+    Returns:
+        What became of the file; None where the best trial is the row's own setting.
+
+    Raises:
+        UserError: No such trial is complete, or the file cannot take the row.
+    """
+    chosen = _chosen(store.study, number)
+    own = study.space.overrides(study.space.published())
+    found = study.space.overrides(chosen.params)
+    if found == own:
+        return None
+    source = f"study {study.file.name}, trial {chosen.number}"
+    overrides = study.promoted(chosen.params)
+    return promote(study.file.experiment, study.file.row, study.file.name, overrides, source)
+
+
+def _chosen(found: optuna.Study, number: int | None) -> FrozenTrial:
+    complete = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not complete:
+        raise UserError(f"study '{found.study_name}' has no complete trial: nothing to promote")
+    if number is None:
+        return found.best_trial
+    chosen = next((trial for trial in complete if trial.number == number), None)
+    if chosen is None:
+        numbers = ", ".join(str(trial.number) for trial in complete)
+        raise UserError(f"--trial {number}: no such complete trial; allowed: {numbers}")
+    return chosen

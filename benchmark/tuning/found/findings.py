@@ -1,0 +1,343 @@
+"""What a study found, in numbers: read once from Optuna, then worded (`summary`) and drawn (`plots`, `page`)."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+Group = Literal["complete", "pruned", "failed", "running", "waiting", "reused"]
+
+_STATES: dict[str, Group] = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+    "RUNNING": "running",
+    "WAITING": "waiting",
+}
+
+
+@dataclass(frozen=True)
+class About:
+    """What a study is about, in names and words.
+
+    Attributes:
+        name: The study.
+        row: The row that is tuned.
+        experiment: The experiment that the row is from.
+        profile: How much of the schedule each trial trains.
+        dataset: The data.
+        objectives: What is judged, the first a metric of a validation (a fraction, better when higher), a second
+            one ``latency`` (ms) or ``params`` (a count), better when lower.
+        n_trials: Number of trials asked for.
+        sampler: How parameters are chosen, in words.
+        pruner: Which trials end early, in words.
+        paths: What each parameter sets, by its name.
+        device: What the trials ran on, empty if it is not known.
+    """
+
+    name: str
+    row: str
+    experiment: str
+    profile: str
+    dataset: str
+    objectives: tuple[str, ...]
+    n_trials: int
+    sampler: str
+    pruner: str
+    paths: Mapping[str, str]
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial.
+
+    Attributes:
+        number: Its number in the study, from 0.
+        state: What became of it.
+        values: One value an objective; of a pruned trial the last validation; empty where there is none.
+        params: Its parameters by name; a conditional one only where its condition held.
+        intermediate: Validations of the first objective by step.
+        published: Whether it is the row's own setting.
+        best: Best validation of the first objective, None if there was none.
+        epochs: Passes over the training data that it trained.
+        planned_epochs: Passes that it would have trained in full, None if not known.
+        device_seconds: Seconds of training times devices.
+        metrics: Every metric of its last validation by name.
+        run_id: Its run, empty before there is one.
+        host: Where it ran.
+        cause: Why it failed, in one line.
+        no_predictions: Whether its model predicted nothing.
+        same_as: The earlier trial whose run was reused, None if it trained itself.
+        started: When it was asked for, in local time.
+        finished: When it was told, in local time.
+    """
+
+    number: int
+    state: Group
+    values: tuple[float, ...]
+    params: Mapping[str, Any]
+    intermediate: Mapping[int, float]
+    published: bool
+    best: float | None
+    epochs: float
+    planned_epochs: float | None
+    device_seconds: float
+    metrics: Mapping[str, float | None]
+    run_id: str
+    host: str
+    cause: str
+    no_predictions: bool
+    same_as: int | None
+    started: datetime | None
+    finished: datetime | None
+
+    @property
+    def group(self) -> Group:
+        """Its state; ``reused`` if nothing was trained for it."""
+        return "reused" if self.same_as is not None else self.state
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a parameter is searched.
+
+    Attributes:
+        log: On a logarithmic scale.
+        choices: The values of a categorical parameter, None of a number.
+    """
+
+    log: bool
+    choices: tuple[Any, ...] | None
+
+
+@dataclass(frozen=True)
+class Importances:
+    """How much each parameter told the best complete trials from all, by Optuna's PED-ANOVA.
+
+    Attributes:
+        shares: By parameter name, largest first, adding up to 1; empty where they cannot be computed.
+        missing: Why they cannot be computed, else empty.
+        n_trials: Number of complete trials that they rest on.
+    """
+
+    shares: Mapping[str, float]
+    missing: str
+    n_trials: int
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study found.
+
+    Attributes:
+        about: What it is about.
+        study: A copy of the study in memory, which no other process changes.
+        trials: Its trials in order of their numbers.
+        higher_better: Of each objective, whether more is better.
+        scales: How each parameter was searched, by name.
+        importances: Of the parameters, for the first objective.
+    """
+
+    about: About
+    study: optuna.Study
+    trials: tuple[Trial, ...]
+    higher_better: tuple[bool, ...]
+    scales: Mapping[str, Scale]
+    importances: Importances
+
+    @property
+    def two(self) -> bool:
+        """Whether there are two objectives."""
+        return len(self.about.objectives) == 2
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of all parameters: those of the search, then any others that a trial has."""
+        return tuple(dict.fromkeys([*self.about.paths, *self.scales]))
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """Complete trials, the best by the first objective first; of equals the lowest number."""
+        complete = [trial for trial in self.trials if _is_complete(trial)]
+        return sorted(complete, key=lambda trial: (-self.goodness(trial)[0], trial.number))
+
+    @property
+    def best(self) -> Trial | None:
+        """The complete trial that is best by the first objective; of equals the lowest number."""
+        return next(iter(self.ranked), None)
+
+    @property
+    def published(self) -> Trial | None:
+        """The trial of the row's own setting; one that is complete, if any is."""
+        tried = [trial for trial in self.trials if trial.published]
+        return next((t for t in tried if _is_complete(t)), tried[-1] if tried else None)
+
+    @property
+    def front(self) -> list[Trial]:
+        """The Pareto front, best first objective first; of trials with equal values the lowest number."""
+        ranked = self.ranked
+        first = {trial.values: trial for trial in reversed(ranked)}
+        return [
+            trial
+            for trial in ranked
+            if first[trial.values] is trial
+            and not any(self.dominates(other, trial) for other in ranked)
+        ]
+
+    def goodness(self, trial: Trial) -> tuple[float, ...]:
+        """A trial's values, signed so that more is better."""
+        signed = zip(trial.values, self.higher_better, strict=True)
+        return tuple(value if higher else -value for value, higher in signed)
+
+    def dominates(self, one: Trial, other: Trial) -> bool:
+        """Whether ``one`` is nowhere worse than ``other`` and somewhere better."""
+        ours, theirs = self.goodness(one), self.goodness(other)
+        return ours != theirs and all(a >= b for a, b in zip(ours, theirs, strict=True))
+
+    def count(self, state: Group) -> int:
+        """Number of trials in a state."""
+        return sum(trial.state == state for trial in self.trials)
+
+
+def _is_complete(trial: Trial) -> bool:
+    return trial.state == "complete" and all(map(math.isfinite, trial.values))
+
+
+def read_findings(study: optuna.Study, about: About) -> Findings:
+    """Reads a study; it may go on meanwhile.
+
+    Args:
+        study: The study, whose trials carry the driver's user attributes.
+        about: What it is about.
+    """
+    from optuna.study import StudyDirection
+
+    with quiet():
+        copy = _copy(study, about)
+        frozen = copy.get_trials(deepcopy=False)
+        trials = tuple(_trial(trial) for trial in frozen)
+        higher = tuple(way == StudyDirection.MAXIMIZE for way in study.directions)
+        return Findings(about, copy, trials, higher, _scales(frozen), _importances(copy, about))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps Optuna's notes on empty studies and experimental functions from the terminal."""
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _copy(study: optuna.Study, about: About) -> optuna.Study:
+    """The study as it stands, with its objectives named, which Optuna's figures put on their axes.
+
+    Trials go into the storage, not through ``Study.add_trial``, which refuses a setting outside of the search's range,
+    as the published one may be.
+    """
+    import optuna
+
+    storage = optuna.storages.InMemoryStorage()
+    made = storage.create_new_study(study.directions, about.name)
+    for trial in study.get_trials(deepcopy=False):
+        storage.create_new_trial(made, template_trial=trial)
+    copy = optuna.load_study(study_name=about.name, storage=storage)
+    copy.set_metric_names(list(about.objectives))
+    return copy
+
+
+def _trial(trial: FrozenTrial) -> Trial:
+    attrs = trial.user_attrs
+    return Trial(
+        number=trial.number,
+        state=_STATES[trial.state.name],
+        values=tuple(trial.values or ()),
+        params=trial.params,
+        intermediate=trial.intermediate_values,
+        published=attrs.get("published") is True,
+        best=attrs.get("best"),
+        epochs=attrs.get("epochs") or 0.0,
+        planned_epochs=attrs.get("planned_epochs"),
+        device_seconds=attrs.get("device_seconds") or 0.0,
+        metrics=_scalars(attrs.get("metrics") or {}),
+        run_id=attrs.get("run_id") or "",
+        host=attrs.get("host") or "",
+        cause=attrs.get("cause") or "",
+        no_predictions=attrs.get("no_predictions") is True,
+        same_as=attrs.get("same_as"),
+        started=trial.datetime_start,
+        finished=trial.datetime_complete,
+    )
+
+
+def _scalars(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    return {k: v for k, v in metrics.items() if v is None or isinstance(v, int | float)}
+
+
+def _scales(trials: list[FrozenTrial]) -> dict[str, Scale]:
+    scales: dict[str, Scale] = {}
+    for trial in trials:
+        for name, searched in trial.distributions.items():
+            choices = getattr(searched, "choices", None)
+            scales.setdefault(name, Scale(bool(getattr(searched, "log", False)), choices))
+    return scales
+
+
+def goal(study: optuna.Study) -> Callable[[FrozenTrial], float] | None:
+    """What Optuna's importances must aim at: None, or with two objectives the first, signed.
+
+    PED-ANOVA takes less of a target as better, whatever the study's direction says; it heeds the direction only
+    without a target, which it allows for one objective.
+    """
+    from optuna.study import StudyDirection
+
+    if len(study.directions) == 1:
+        return None
+    sign = -1.0 if study.directions[0] == StudyDirection.MAXIMIZE else 1.0
+    return lambda trial: sign * trial.values[0]
+
+
+def _importances(study: optuna.Study, about: About) -> Importances:
+    from optuna.importance import get_param_importances
+    from optuna.trial import TrialState
+
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    values = [trial.values[0] for trial in complete if all(map(math.isfinite, trial.values))]
+    if reason := _too_few(values, about.objectives[0]):
+        return Importances({}, reason, len(values))
+    # Sorted: Optuna lists parameters of equal importance in the order of a set.
+    names = sorted({name for trial in complete for name in trial.params})
+    try:
+        raw = get_param_importances(study, params=names, target=goal(study), normalize=False)
+    except Exception as error:  # a plot less, not a summary less
+        return Importances({}, f"Optuna: {type(error).__name__}: {error}", len(values))
+    total = sum(raw.values())
+    if not (math.isfinite(total) and total > 0):  # Optuna's normalising would call all equal
+        return Importances({}, "no parameter told the best trials from the others", len(values))
+    shares = sorted(((value / total, name) for name, value in raw.items()), reverse=True)
+    return Importances({name: share for share, name in shares}, "", len(values))
+
+
+def _too_few(values: list[float], objective: str) -> str:
+    if len(values) < 2:
+        verb = "is" if len(values) == 1 else "are"
+        return f"they need two complete trials, and there {verb} {len(values) or 'none'}"
+    if len(set(values)) < 2:
+        return f"all {len(values)} complete trials have the same {objective}"
+    return ""

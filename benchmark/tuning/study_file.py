@@ -1,0 +1,163 @@
+"""The study file: which row is tuned, over what, towards what, and how; validated at the door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from benchmark.yaml_file import Name, Strict, exponents, read_yaml, validated
+
+# Metrics of a validation, all better when higher, and what else a run may be judged by, better when lower.
+METRICS = ("mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l")
+COSTS = ("latency", "params")
+
+Metric = Literal["mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l"]
+Cost = Literal["latency", "params"]
+
+
+class Parameter(Strict):
+    """One parameter of a search, under its name.
+
+    The name is a knob (see `benchmark.tuning.search.knobs`), or a key path of the composed config, or anything else if
+    ``path`` names the key path.
+
+    Attributes:
+        type: ``float``, ``int`` or ``categorical``; the last may be left out beside ``choices``.
+        low: Lowest value of a number, included.
+        high: Highest value of a number, included.
+        log: Whether a number is searched on a logarithmic scale.
+        step: Distance between two values of a number.
+        choices: Values of a categorical parameter: a list, or a mapping from label to value.
+        path: Key path of the composed config that takes the value.
+        along: Further key paths (``with`` in the file): a list of those that take the same value, or a mapping
+            from key path to the factor that the value is multiplied by.
+        when: Makes the parameter conditional: values, or lists of values, of other parameters by name.
+        published: The value that stands for the row's own setting, where the config does not show it.
+    """
+
+    type: Literal["float", "int", "categorical"] | None = None
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    step: float | None = None
+    choices: list[Any] | dict[str, Any] | None = None
+    path: str | None = None
+    along: list[str] | dict[str, float] = Field(default_factory=list, alias="with")
+    when: dict[str, Any] = Field(default_factory=dict)
+    published: Any = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _exponents_are_numbers(cls, content: Any) -> Any:
+        return exponents(content)
+
+    @model_validator(mode="after")
+    def _numbers_have_bounds(self) -> Parameter:
+        bounds = {"low": self.low, "high": self.high, "step": self.step, "log": self.log or None}
+        given = sorted(name for name, value in bounds.items() if value is not None)
+        if self.kind == "categorical":
+            if given:
+                raise ValueError(f"a categorical parameter has no {', '.join(given)}")
+            if not self.choices:
+                raise ValueError("give 'choices', at least one")
+        elif self.choices is not None:
+            raise ValueError(f"a parameter of type {self.kind} has 'low' and 'high', no 'choices'")
+        elif self.low is None or self.high is None:
+            raise ValueError("give 'low' and 'high', or 'choices'")
+        elif self.type is None:
+            raise ValueError("say whether it is of type float or int")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """``float``, ``int`` or ``categorical``."""
+        return self.type or ("categorical" if self.choices is not None else "number")
+
+
+class Strategy(Strict):
+    """A sampler or pruner by Optuna's name, with Optuna's arguments beside it.
+
+    Attributes:
+        type: Name of the class.
+        arguments: Its arguments by name.
+    """
+
+    type: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beside(cls, content: Any) -> Any:
+        """``TPESampler``, or ``{type: TPESampler, n_startup_trials: 5}``."""
+        if isinstance(content, str):
+            return {"type": content}
+        if not isinstance(content, dict) or set(content) == {"type", "arguments"}:
+            return content
+        arguments = {key: exponents(value) for key, value in content.items() if key != "type"}
+        named = {"type": content["type"]} if "type" in content else {}
+        return {**named, "arguments": arguments}
+
+
+class StudyFile(Strict):
+    """A study.
+
+    Attributes:
+        name: Name of the study in the storage, of its folder and of its W&B group.
+        experiment: The experiment file.
+        row: The row that is tuned.
+        n_trials: Number of trials, those that fail or are pruned included.
+        objectives: ``mAP50`` or another metric; or a metric and ``latency`` or ``params``.
+        search: The parameters by name.
+        sampler: How parameters are chosen; multivariate TPE if None.
+        pruner: Which trials end early; Hyperband if None, with two objectives none.
+        seed: Seed of the sampler.
+        train_seed: Seed of every trial's training; if None, the lowest that is none of the experiment's.
+        path: The study file.
+    """
+
+    name: Name
+    experiment: Path
+    row: Name
+    n_trials: Annotated[int, Field(ge=1)]
+    objectives: tuple[Metric] | tuple[Metric, Cost] = Field(default=("mAP50",), alias="objective")
+    search: dict[str, Parameter] = Field(min_length=1)
+    sampler: Strategy | None = None
+    pruner: Strategy | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    train_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    path: Path
+
+    @field_validator("objectives", mode="before")
+    @classmethod
+    def _one_or_two(cls, value: Any) -> Any:
+        listed = (value,) if isinstance(value, str) else value
+        if not isinstance(listed, list | tuple) or not _objectives_fit(listed):
+            raise ValueError(
+                f"allowed: one of {', '.join(METRICS)}; or one of them and one of {', '.join(COSTS)}, "
+                "as in [mAP50, latency]"
+            )
+        return tuple(listed)
+
+    @property
+    def directions(self) -> list[Literal["maximize", "minimize"]]:
+        """Which way is better, for each objective: ``maximize`` or ``minimize``."""
+        return ["maximize" if name in METRICS else "minimize" for name in self.objectives]
+
+
+def _objectives_fit(listed: Any) -> bool:
+    first, *others = [*listed, None] if listed else [None, None]
+    return first in METRICS and (others == [None] or (len(others) == 2 and others[0] in COSTS))
+
+
+def load_study(path: Path) -> StudyFile:
+    """Reads and validates a study file; its paths are relative to it.
+
+    Raises:
+        UserError: With every problem in the file, each naming its field.
+    """
+    content = read_yaml(path, "a study is a mapping with 'experiment', 'row' and 'search'")
+    content.setdefault("name", path.stem)
+    made = validated(StudyFile, {**content, "path": path.resolve()}, path, "study")
+    return made.model_copy(update={"experiment": path.parent / made.experiment})

@@ -1,0 +1,204 @@
+"""The driver's decisions that no short study shows: what a record becomes, and a storage that is gone for a while."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from benchmark.dataset import Dataset, Split
+from benchmark.errors import UserError
+from benchmark.plan import Planned, look
+from benchmark.run import RunFolder, RunRecord, RunSpec, State
+from benchmark.tuning import driver
+from benchmark.tuning.driver import Tuner, as_trial, outcome
+from benchmark.tuning.storage import Store, StudyKey, open_study, storage_url
+from benchmark.tuning.study import planned_validations
+
+SPLIT = Split(Path("train.json"), Path("images"), "0" * 64)
+DATA = Dataset("data", ("Metal",), SPLIT, SPLIT)
+
+
+def record(state: State = State.COMPLETE, **content: Any) -> RunRecord:
+    plain: dict[str, Any] = {
+        "run_id": "plain-s0-tiny-00000000",
+        "row": "plain",
+        "seed": 0,
+        "profile": "tiny",
+        "metrics": {"mAP50": 0.5, "mAP": 0.3, "mAP_l": None},
+        "no_predictions": False,
+        "params": 1000,
+        "train_seconds": 8.0,
+        "peak_memory_gib": None,
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "finished_at": "2026-01-01T00:00:08+00:00",
+        "provenance": {},
+    }
+    return RunRecord(state=state, **{**plain, **content})
+
+
+@pytest.mark.parametrize(
+    ("given", "objectives", "expected"),
+    [
+        (record(), ["mAP50"], (TrialState.COMPLETE, [0.5], "")),
+        (record(), ["mAP", "params"], (TrialState.COMPLETE, [0.3, 1000.0], "")),
+        (
+            record(latency_ms={"median": 7.5, "p95": 9.0}),
+            ["mAP50", "latency"],
+            (TrialState.COMPLETE, [0.5, 7.5], ""),
+        ),
+        (record(metrics={}, no_predictions=True), ["mAP50"], (TrialState.COMPLETE, [0.0], "")),
+        (record(), ["mAP_l"], (TrialState.FAIL, None, "the run has no value for mAP_l")),
+        (record(), ["mAP50", "latency"], (TrialState.FAIL, None, "the run has no value for latency")),
+        (record(metrics={"mAP50": float("nan")}), ["mAP50"], (TrialState.FAIL, None, "the run has no value for mAP50")),
+        (record(State.PRUNED), ["mAP50"], (TrialState.PRUNED, None, "")),
+        (
+            record(State.FAILED, failure={"kind": "diverged", "message": "loss is nan\nmore"}),
+            ["mAP50"],
+            (TrialState.FAIL, None, "diverged: loss is nan"),
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_record_becomes(given: RunRecord, objectives: list[str], expected: Any) -> None:
+    assert outcome(given, objectives) == expected
+
+
+@pytest.mark.parametrize(
+    ("loop", "number"),
+    [
+        ({"max_epochs": 12, "val_interval": 1}, 12),
+        ({"max_epochs": 12, "val_interval": 5}, 3),  # 5, 10, and the end
+        ({"max_epochs": 12, "val_interval": 1, "val_begin": 10}, 3),
+        ({"max_iters": 90000, "val_interval": 1000}, 90),
+        ({"max_epochs": 3, "val_interval": 10}, 1),
+    ],
+)
+def test_number_of_validations(loop: dict[str, int], number: int) -> None:
+    assert planned_validations({"train_cfg": loop}) == number
+
+
+class Silent:
+    """A watcher that shows nothing."""
+
+    def started(self, run: Planned) -> None: ...
+    def ended(self, run: Planned, cause: str) -> None: ...
+    def tick(self) -> None: ...
+
+
+def planned(results: Path, params: dict[str, Any], number: int = 0) -> Planned:
+    digest = f"{abs(hash(str(params))) % 16**8:08x}"
+    spec = RunSpec(f"plain-s0-tiny-{digest}", "tiny", "plain", {}, {}, 0, DATA, "tiny")
+    run = look(spec, {}, RunFolder(results / "runs" / spec.run_id))
+    return as_trial(run, "study", number, params)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    key = StudyKey("study", ["maximize"], {}, {"x": 1})
+    url = storage_url(None, tmp_path)
+    return open_study(url, key, "a", optuna.samplers.RandomSampler(0), optuna.pruners.NopPruner())
+
+
+def tuner_of(store: Store, results: Path, target: int) -> Tuner:
+    def suggest(trial: optuna.Trial) -> dict[str, Any]:
+        return {"x": trial.suggest_int("x", 1, 1)}  # every trial the same
+
+    def plan(number: int, params: Any) -> Planned:
+        return planned(results, dict(params), number)
+
+    return Tuner(store, suggest, plan, ["mAP50"], target, 1, Silent())
+
+
+def finish(run: Planned) -> Planned:
+    run.folder.write_record(record())
+    return look(run.spec, run.config, run.folder)
+
+
+def test_trial_is_named_after_its_study(tmp_path: Path) -> None:
+    run = planned(tmp_path, {"x": 1}, 7)
+    assert run.spec.run_id.startswith("study-s0-tiny-")
+    assert run.folder.path.name == run.spec.run_id
+    assert (run.spec.experiment, run.spec.trial, run.spec.params) == ("study", 7, {"x": 1})
+
+
+def test_twin_waits_for_the_run_that_it_shares(store: Store, tmp_path: Path) -> None:
+    tuner = tuner_of(store, tmp_path, target=3)
+    run = tuner.take()
+    assert run is not None
+    assert tuner.take() is None  # the second trial has the same parameters
+    assert tuner.gpus() is None  # and no third is drawn meanwhile
+    run.folder.path.mkdir(parents=True)
+    tuner.ended(finish(run), "")
+    tuner.tick()
+    first, twin = store.study.get_trials()
+    assert (first.value, twin.value) == (0.5, 0.5)
+    assert (twin.user_attrs["same_as"], twin.user_attrs["device_seconds"]) == (0, 0.0)
+    assert first.user_attrs["device_seconds"] == 8.0
+
+
+def test_storage_that_is_gone_for_a_while_loses_nothing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuner = tuner_of(store, tmp_path, target=1)
+    run = tuner.take()
+    assert run is not None
+    run.folder.path.mkdir(parents=True)
+
+    def gone(*_: Any, **__: Any) -> None:
+        raise optuna.exceptions.StorageInternalError("connection refused")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(store.study._storage, "set_trial_state_values", gone)
+        outage.setattr(store.study._storage, "get_all_trials", gone)
+        tuner.ended(finish(run), "")
+        tuner.tick()
+        assert not tuner.done()
+        assert tuner.gpus() is None
+    tuner.tick()
+    (trial,) = store.study.get_trials()
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.5)
+
+
+def test_storage_that_stays_away_is_said(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuner = tuner_of(store, tmp_path, target=1)
+
+    def gone(*_: Any) -> None:
+        raise optuna.exceptions.StorageInternalError("connection refused")
+
+    monkeypatch.setattr(store, "beat", gone)
+    tuner.tick()
+    monkeypatch.setattr(driver, "OUTAGE_PATIENCE_S", 0.0)
+    with pytest.raises(UserError, match="nothing is lost: the same command goes on"):
+        tuner.tick()
+
+
+def test_trial_that_another_driver_took_is_let_go(store: Store, tmp_path: Path) -> None:
+    tuner = tuner_of(store, tmp_path, target=1)
+    run = tuner.take()
+    assert run is not None
+    run.folder.path.mkdir(parents=True)
+    (trial,) = store.study.get_trials()
+    store.study._storage.set_trial_user_attr(trial._trial_id, "owner", "b")
+    store._next_beat = 0.0
+    tuner.tick()
+    assert run.folder.stop_file.read_text().strip() == '{"state": "interrupted"}'
+    tuner.ended(finish(run), "")
+    assert store.study.get_trials()[0].state is TrialState.RUNNING  # b's to tell
+
+
+def test_trial_that_cannot_be_composed_has_failed(store: Store, tmp_path: Path) -> None:
+    tuner = tuner_of(store, tmp_path, target=1)
+
+    def plan(number: int, params: Any) -> Planned:
+        raise UserError(["row 'plain': a.b: no such key 'b'", "and more"])
+
+    tuner.plan = plan
+    assert tuner.take() is None
+    (trial,) = store.study.get_trials()
+    assert trial.state is TrialState.FAIL
+    assert trial.user_attrs["cause"] == "row 'plain': a.b: no such key 'b'; and more"
