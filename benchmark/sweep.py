@@ -88,7 +88,7 @@ def only_driver(results: Path) -> Iterator[None]:
         lock = locks.acquire(results / "runs" / ".driver.lock")
     except locks.Held as held:
         raise UserError(
-            f"another sweep ({held.who}) works on {results}: wait for it, or use another --results"
+            f"another sweep or study ({held.who}) works on {results}: wait for it, or use another --results"
         ) from None
     try:
         yield

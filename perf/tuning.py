@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -32,7 +33,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "TPE, Hyperband": {},
     "random, no pruning": {"sampler": "RandomSampler", "pruner": "NopPruner"},
 }
-CHUNK = 6
+FULL = 9  # epochs of a trial that is not pruned
+CHUNK = 6  # trials a command
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def search(
     common = ["--data-root", str(data), "--results", str(results), "--wandb", "off", *options]
     found: list[FrozenTrial] = []
     while sum(trial.user_attrs.get("epochs", 0) for trial in found) < epochs:
-        detboard("tune", str(file), *common, "--trials", str(CHUNK))
+        chunk = min(CHUNK, math.ceil(epochs / FULL))
+        detboard("tune", str(file), *common, "--trials", str(chunk))
         url = f"sqlite:///{results / 'studies.db'}"
         found = optuna.load_study(study_name=name, storage=url).get_trials()
     kept = _within(found, epochs)
@@ -162,17 +165,18 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--size", type=int, help="longest side of the images in pixels")
     parser.add_argument("--train", type=int, help="number of training images")
+    parser.add_argument("--val", type=int, help="number of validation images")
     options = parser.parse_args()
-    if options.seeds < 1 or options.epochs < 9 or options.slots < 1:
+    if options.seeds < 1 or options.epochs < FULL or options.slots < 1:
         parser.error(
-            "--seeds and --slots: give a number from 1; --epochs: at least the 9 of one trial"
+            f"--seeds and --slots: give a number from 1; --epochs: at least the {FULL} of one trial"
         )
     print(f"{options.seeds} seeds, {options.slots} at a time; {machine()}", flush=True)
     more = ["--slots", str(options.slots)]
     found: dict[str, list[Search]] = {method: [] for method in METHODS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        chosen = {"train": options.train, "size": options.size}
+        chosen = {"train": options.train, "val": options.val, "size": options.size}
         given = {key: value for key, value in chosen.items() if value is not None}
         data = synthesize(folder / "data", **given)
         for seed in range(options.seeds):

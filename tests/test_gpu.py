@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from command import Bench
+from command import Bench, study
 
 LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
 
@@ -66,3 +67,19 @@ def test_running_out_of_memory_spares_the_next_row(synthetic_data: Path, tmp_pat
     assert done.returncode == 1
     assert bench.record("huge")["failure"]["kind"] == "oom"
     assert bench.record("small")["state"] == "complete"
+
+
+def test_study_on_a_gpu_counts_its_seconds_and_measures_its_latency(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    file = study(tmp_path, n_trials=2, objective=["mAP50", "latency"])
+    bench = Bench(synthetic_data, tmp_path / "results", file)
+    done = bench.run("tune", "--slots", "2", "--wandb", "off", **ON_GPU)
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = [json.loads(path.read_text()) for path in bench.results.glob("runs/*/record.json")]
+    assert len(records) == 2
+    for record in records:
+        assert record["latency_ms"]["device"] == torch.cuda.get_device_name(0)
+        assert record["latency_ms"]["p95"] >= record["latency_ms"]["median"] > 0
+    summary = (bench.results / "studies" / "tune" / "summary.md").read_text()
+    assert torch.cuda.get_device_name(0) in summary

@@ -43,6 +43,16 @@ def test_overhead() -> None:
 
 
 @pytest.mark.slow
+def test_tuning() -> None:
+    data = ["--train", "16", "--val", "8", "--size", "96"]
+    text = printed("tuning.py", "--seeds", "1", "--epochs", "9", "--slots", "1", *data)
+    for method in ("TPE, Hyperband", "random, no pruning"):
+        assert re.search(rf"^{method}: best mAP50{NUMBER}", text, re.MULTILINE), text
+    # Either side had epochs for the row's own setting alone.
+    assert "reached random search's best: 1 of 1 seeds" in text
+
+
+@pytest.mark.slow
 def test_throughput() -> None:
     what = ["--experiment", str(TINY), "--profile", "tiny", "--rows", "plain", "--slots", "1"]
     text = printed("throughput.py", *what, "--iterations", "4", "--images", "8", "--size", "112")
