@@ -5,7 +5,7 @@
 #   ./run_all.sh --data-root DIR --profile full        the real thing; nothing is tuned
 #
 # All arguments go to `detboard sweep experiments/leaderboard.yaml`; --results, --slots, --launcher and --wandb go to
-# `detboard tune experiments/tune/small.yaml`, too.
+# `detboard tune`, too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -19,17 +19,25 @@ fi
 
 .venv/bin/detboard sweep experiments/leaderboard.yaml --profile smoke "${data[@]}" "$@"
 
-# A study on somebody's own data or schedule is theirs to start.
-shared=(--slots 2)
+results=results
+shared=(--slots 2) # given twice, an option counts as it stands last
 arguments=("$@")
 for ((i = 0; i < $#; i++)); do
     case "${arguments[i]}" in
-        --results | --slots | --launcher | --wandb) shared+=("${arguments[i]}" "${arguments[i + 1]}") ;;
-        --results=* | --slots=* | --launcher=* | --wandb=*) shared+=("${arguments[i]}") ;;
-        --data-root* | --profile*) exit 0 ;;
+        --results) results="${arguments[i + 1]}" ;;
+        --results=*) results="${arguments[i]#*=}" ;;
+        --slots | --launcher | --wandb) shared+=("${arguments[i]}" "${arguments[i + 1]}") ;;
+        --slots=* | --launcher=* | --wandb=*) shared+=("${arguments[i]}") ;;
+        # A study on somebody's own data or schedule is theirs to start.
+        --data-root* | --profile* | --help) exit 0 ;;
     esac
 done
+
+# The best trial becomes a row of a copy: the experiment that is under version control stays as it is.
+mkdir -p "$results/experiments/tune"
+cp experiments/small.yaml "$results/experiments/"
+cp experiments/tune/small.yaml "$results/experiments/tune/"
+shared+=(--results "$results")
 echo
-# The row as it stands, then the study; given twice, an option counts as it stands last.
-.venv/bin/detboard sweep experiments/small.yaml --rows r18_w16_fpn "${data[@]}" "${shared[@]}"
-exec .venv/bin/detboard tune experiments/tune/small.yaml "${data[@]}" --promote "${shared[@]}"
+.venv/bin/detboard sweep "$results/experiments/small.yaml" "${data[@]}" "${shared[@]}"
+exec .venv/bin/detboard tune "$results/experiments/tune/small.yaml" "${data[@]}" "${shared[@]}" --promote

@@ -331,30 +331,34 @@ def _tune(
     from benchmark.options import tracking_of
     from benchmark.resources import make_pool
     from benchmark.sweep import obstacles, only_driver
-    from benchmark.tuning.command import Running, close_study, open_store, promoted, run_study
+    from benchmark.tuning.command import (
+        Running,
+        answering,
+        close_study,
+        open_store,
+        promoted,
+        run_study,
+    )
 
     pool = make_pool(slots)
     _tell(obstacles(made.base, pool.gpus))
     tracking = tracking_of(made.base, wandb)
-    starter, shared = make_launcher(launcher), launcher == "inprocess"
-    with only_driver(made.request.results):
+    starter, alone = make_launcher(launcher), launcher == "inprocess"
+    if alone and storage is not None:
+        raise UserError(
+            "--launcher inprocess gives no sign of life to the others of a shared study"
+        )
+    running = Running(pool, starter, alone, tracking, trials)
+    with only_driver(made.request.results), answering():
         store = open_store(made, storage)
         try:
-            ran = run_study(made, store, Running(pool, starter, shared, tracking, trials))
+            ran = run_study(made, store, running)
         except KeyboardInterrupt:
-            typer.echo("interrupted: the same command continues where it was", err=True)
+            typer.echo("interrupted: without --trials, the command goes on where it was", err=True)
             raise typer.Exit(INTERRUPTED) from None
         well = close_study(made, store, tracking, ran=bool(ran))
-        if not promote[0]:
-            return well, None
-        row = promoted(made, store, promote[1])
-    if row is None:
-        typer.echo("nothing to promote: no trial beat the row's own setting")
-        return well, None
-    typer.echo(
-        f"row {row.row.name}: {'written to' if row.changed else 'as it is in'} {made.file.experiment}"
-    )
-    return well, row.row.name
+        row = promoted(made, store, promote[1]) if well and promote[0] else None
+        return well, row.row.name if row else None
 
 
 def _tell(found: Findings) -> None:

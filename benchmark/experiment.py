@@ -175,6 +175,8 @@ def load_experiment(path: Path) -> Experiment:
         UserError: With every problem in the file, each naming its field.
     """
     content = read_yaml(path, "an experiment is a mapping with 'rows'")
+    if "search" in content and "rows" not in content:
+        raise UserError(f"{path}: this is a study: detboard tune runs it; give an experiment file")
     grid = [validated(Grid, content.pop("grid"), path, "grid")] if "grid" in content else []
     rows = [row for part in grid for row in part.rows()]
     content["rows"] = [*_listed(content, "rows"), *rows]

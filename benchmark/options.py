@@ -36,6 +36,9 @@ def request_of(
         seeds=_seeds(seeds, problems),
         overrides=_overrides(overrides or [], problems),
     )
+    blocked = next((p for p in (results, *results.parents) if p.exists() and not p.is_dir()), None)
+    if blocked is not None:
+        problems.append(f"--results {results}: {blocked} is a file; give a folder")
     if problems:
         raise UserError(problems)
     return request

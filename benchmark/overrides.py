@@ -93,7 +93,7 @@ def _with(node: Any, keys: list[str], value: Any, add: bool) -> Any:
 
 
 def _index(node: list[Any] | tuple[Any, ...], key: str, add: bool) -> int:
-    if key.isdigit() and int(key) < len(node) + add:
+    if key.isdecimal() and int(key) < len(node) + add:
         return int(key)
     raise _KeyProblemError(
         f"'{key}' is not an index of this list of {len(node)} (0 to {len(node) - 1})"

@@ -75,7 +75,8 @@ class RunSpec:
         profile: Name of the profile part.
         overrides: Key paths of the composed config and their values, applied last.
         gpus: Number of processes (one a GPU) that train together.
-        trial: Number of the trial that the run is, None outside of a study.
+        study: Id of the study that the run is a trial of, None outside of one.
+        trial: Number of that trial.
         params: The trial's parameters by name; what they set is among ``overrides``.
         schema_version: Version of ``spec.json``.
     """
@@ -90,6 +91,7 @@ class RunSpec:
     profile: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
     gpus: int = 1
+    study: str | None = None
     trial: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION

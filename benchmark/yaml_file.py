@@ -49,7 +49,10 @@ def read_yaml(path: Path, kind: str) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+    ) as error:  # bytes that are no text, a path with a null in it
         raise UserError(f"{path}: not YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: {kind}; this is {type(content).__name__}")

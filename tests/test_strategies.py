@@ -11,9 +11,10 @@ import pytest
 from optuna.trial import TrialState
 
 from benchmark.errors import UserError
+from benchmark.tuning.database import storage_url
 from benchmark.tuning.search.space import Space
-from benchmark.tuning.storage import Store, StudyKey, open_study, storage_url
-from benchmark.tuning.strategies import SAMPLERS, pruner_of, sampler_of
+from benchmark.tuning.storage import Store, StudyKey, open_study
+from benchmark.tuning.strategies import SAMPLERS, pruner_of, sampler_of, strategies_of
 from benchmark.tuning.study_file import StudyFile
 
 CONFIG = {"lr": 0.02, "depth": 4, "kind": "a"}
@@ -32,8 +33,8 @@ def file_of(**content: Any) -> StudyFile:
 def opened(folder: Path, file: StudyFile, name: str = "s", owner: str = "a") -> tuple[Store, Space]:
     space = Space(file.search, CONFIG)
     key = StudyKey(name, file.directions, {}, space.published())
-    sampler, pruner = sampler_of(file, space)[0], pruner_of(file, 9)[0]
-    return open_study(storage_url(None, folder), key, owner, sampler, pruner), space
+    made = strategies_of(file, space, validations=9)
+    return open_study(storage_url(None, folder), key, owner, made), space
 
 
 def run(store: Store, space: Space, target: int) -> list[dict[str, Any]]:
@@ -159,15 +160,19 @@ def test_pruner_within_a_pruner() -> None:
         ("pruner", "PatientPruner", ["needs 'wrapped_pruner'", "needs 'patience'"]),
         ("pruner", {"type": "SuccessiveHalvingPruner", "reduction_factor": 1}, ["reduction_factor"]),
         ("pruner", {"type": "MedianPruner", "n_startup_trials": 1.5}, ["valid integer"]),
+        ("sampler", {"type": "TPESampler", "seed": "x"}, ["seed: give a whole number"]),
+        ("sampler", {"type": "TPESampler", "seed": None}, ["seed: give a whole number"]),
+        ("sampler", {"type": "TPESampler", "n_ei_candidates": 0}, ["Optuna says"]),
+        ("sampler", {"type": "GridSampler", "search_space": {}}, ["drop 'search_space'"]),
+        ("pruner", {"type": "HyperbandPruner", "max_resource": 0}, ["Optuna says"]),
+        ("pruner", {"type": "HyperbandPruner", "min_resource": 0}, ["Optuna says"]),
+        ("pruner", {"type": "HyperbandPruner", "reduction_factor": 1}, ["Optuna says"]),
     ],
 )  # fmt: skip
 def test_wrong_strategies_are_all_said(field: str, strategy: Any, words: list[str]) -> None:
     file = file_of(**{field: strategy})
     with pytest.raises(UserError) as refused:
-        if field == "sampler":
-            sampler_of(file, Space(file.search, CONFIG))
-        else:
-            pruner_of(file, 9)
+        strategies_of(file, Space(file.search, CONFIG), validations=9)
     for word in words:
         assert word in str(refused.value)
     assert all(problem.startswith(field) for problem in refused.value.problems)
@@ -187,3 +192,34 @@ def test_two_objectives_refuse_what_cannot_have_them() -> None:
 def test_studies_of_different_names_share_a_storage(tmp_path: Path) -> None:
     for name in (uuid.uuid4().hex, uuid.uuid4().hex):
         assert len(run(*opened(tmp_path, file_of(sampler="RandomSampler"), name), 3)) == 3
+
+
+def test_endless_space_is_refused_where_every_point_is_visited() -> None:
+    search = {"lr": {"path": "lr", "type": "float", "low": 0.01, "high": 0.1}}
+    file = file_of(sampler="BruteForceSampler", search=search)
+    with pytest.raises(UserError, match=r"sampler: Optuna says: .*step"):
+        strategies_of(file, Space(file.search, CONFIG), validations=9)
+
+
+@pytest.mark.parametrize(
+    "depth",
+    [
+        {"type": "int", "low": 1, "high": 10**9},
+        {"type": "float", "low": 1, "high": 9, "step": 1e-9},
+    ],
+)
+def test_grid_without_measure_is_refused(depth: dict[str, Any]) -> None:
+    file = file_of(sampler="GridSampler", search={"depth": {"path": "depth", **depth}})
+    with pytest.raises(UserError, match="more than 100000 values"):
+        strategies_of(file, Space(file.search, CONFIG), validations=9)
+
+
+def test_another_sampler_goes_on_where_a_grid_is_used_up(tmp_path: Path) -> None:
+    search = {"depth": {"path": "depth", "type": "int", "low": 3, "high": 5}}
+    grid = file_of(sampler="GridSampler", search=search)
+    store, space = opened(tmp_path, grid)
+    while (trial := store.next_trial(50)) is not None:
+        space.suggest(trial)
+        store.tell(trial, TrialState.COMPLETE, [0.0], {})
+    other, _ = opened(tmp_path, file_of(sampler="RandomSampler", search=search))
+    assert other.next_trial(50) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,15 @@ import pytest
 from optuna.trial import TrialState
 
 from benchmark.errors import UserError
-from benchmark.tuning import storage
-from benchmark.tuning.storage import Store, StudyKey, open_storage, open_study, storage_url
+from benchmark.tuning import database, storage
+from benchmark.tuning.database import Busy, open_storage, storage_url
+from benchmark.tuning.storage import Store, Strategies, StudyKey, open_study
 
 MADE_FOR = {"row": "plain", "search space": {"lr": {"low": 0.001, "high": 0.1}}}
+
+RANDOM = Strategies(
+    optuna.samplers.RandomSampler(0), optuna.pruners.NopPruner(), "RandomSampler", "none"
+)
 
 Open = Callable[..., Store]
 
@@ -31,8 +37,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
 
     def open_for(owner: str, made_for: dict[str, Any] = MADE_FOR) -> Store:
         key = StudyKey(name, ["maximize"], made_for, {"lr": 0.02})
-        sampler, pruner = optuna.samplers.RandomSampler(0), optuna.pruners.NopPruner()
-        return open_study(url, key, owner, sampler, pruner)
+        return open_study(url, key, owner, RANDOM)
 
     return open_for
 
@@ -134,7 +139,7 @@ def test_study_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
     study.tell(study.ask(), 1.0)
     key = StudyKey("theirs", ["maximize"], MADE_FOR, {"lr": 0.02})
     with pytest.raises(UserError, match="DetBoard did not make"):
-        open_study(url, key, "a", optuna.samplers.RandomSampler(0), optuna.pruners.NopPruner())
+        open_study(url, key, "a", RANDOM)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +148,10 @@ def test_study_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
         ("nonsense", "this is no database URL"),
         ("mysql://u:secret@h/d", "cannot hold a study"),
         ("sqlite://", "cannot hold a study"),
+        ("sqlite:///:memory:", "cannot hold a study"),
+        ("postgresql://u:sec:secret@h:1@x/d", "no database URL"),
+        ("postgresql://u:a@secret:b/d", "no database URL"),
+        ("mysql://h/d?user=u&password=secret", "mysql://h/d cannot hold a study"),
         ("postgresql://u:secret@h", "cannot hold a study"),
         ("sqlite:////nowhere/at/all/studies.db", "no folder /nowhere/at/all"),
     ],
@@ -172,3 +181,37 @@ def test_wrong_password_is_said_without_it(postgresql_url: str, tmp_path: Path) 
     with pytest.raises(UserError, match="password authentication failed") as refused:
         open_storage(storage_url(wrong, tmp_path))
     assert "wrong-secret" not in str(refused.value)
+
+
+def test_sign_of_life_comes_before_the_trial(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another driver still remembers the last sign of the one before, from long ago."""
+    before, other = opened("a"), opened("b")
+    before.next_trial(1)
+    assert other.next_trial(1) is None
+    monkeypatch.setattr(storage, "LEASE_S", 0.05)
+    time.sleep(0.1)
+    monkeypatch.setattr(storage, "now", lambda: "a new sign")
+    again = opened("a").next_trial(1)
+    assert again is not None
+    assert other.next_trial(1) is None
+
+
+def test_lock_that_is_held_is_an_outage_and_no_end(opened: Open) -> None:
+    first, second = opened("a"), opened("b")
+    with first.lock.held(), pytest.raises(Busy), second.lock.held(0.2):
+        pass
+    assert isinstance(Busy(), database.OUTAGES)
+    with second.lock.held(0.2):
+        pass
+
+
+def test_no_more_trials_than_asked_for(opened: Open) -> None:
+    assert opened("a").next_trial(0) is None  # the row's own setting waits, too
+
+
+def test_study_that_was_deleted_and_made_again_has_another_id(tmp_path: Path) -> None:
+    url, key = storage_url(None, tmp_path), StudyKey("s", ["maximize"], MADE_FOR, {"lr": 0.02})
+    first = open_study(url, key, "a", RANDOM).study_id
+    assert open_study(url, key, "a", RANDOM).study_id == first
+    optuna.delete_study(study_name="s", storage=str(url))
+    assert open_study(url, key, "a", RANDOM).study_id != first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from benchmark.errors import UserError
 from benchmark.plan import Planned, look
 from benchmark.run import RunFolder, RunRecord, RunSpec, State
 from benchmark.tuning import driver
-from benchmark.tuning.driver import Tuner, as_trial, outcome
-from benchmark.tuning.storage import Store, StudyKey, open_study, storage_url
+from benchmark.tuning.attempt import as_trial, outcome
+from benchmark.tuning.database import storage_url
+from benchmark.tuning.driver import Tuner
+from benchmark.tuning.storage import Store, Strategies, StudyKey, open_study
 from benchmark.tuning.study import planned_validations
 
 SPLIT = Split(Path("train.json"), Path("images"), "0" * 64)
@@ -92,14 +95,17 @@ def planned(results: Path, params: dict[str, Any], number: int = 0) -> Planned:
     digest = f"{abs(hash(str(params))) % 16**8:08x}"
     spec = RunSpec(f"plain-s0-tiny-{digest}", "tiny", "plain", {}, {}, 0, DATA, "tiny")
     run = look(spec, {}, RunFolder(results / "runs" / spec.run_id))
-    return as_trial(run, "study", number, params)
+    return as_trial(run, "study", "an id", number, params)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     key = StudyKey("study", ["maximize"], {}, {"x": 1})
     url = storage_url(None, tmp_path)
-    return open_study(url, key, "a", optuna.samplers.RandomSampler(0), optuna.pruners.NopPruner())
+    random = optuna.samplers.RandomSampler(0)
+    return open_study(
+        url, key, "a", Strategies(random, optuna.pruners.NopPruner(), "random", "none")
+    )
 
 
 def tuner_of(store: Store, results: Path, target: int) -> Tuner:
@@ -112,9 +118,24 @@ def tuner_of(store: Store, results: Path, target: int) -> Tuner:
     return Tuner(store, suggest, plan, ["mAP50"], target, 1, Silent())
 
 
-def finish(run: Planned) -> Planned:
-    run.folder.write_record(record())
+def finish(run: Planned, state: State = State.COMPLETE, **content: Any) -> Planned:
+    run.folder.path.mkdir(parents=True, exist_ok=True)
+    run.folder.write_spec(run.spec)
+    run.folder.write_record(record(state, **content))
     return look(run.spec, run.config, run.folder)
+
+
+def validate(run: Planned, *values: float | None) -> None:
+    """Appends validations to the run's journal."""
+    run.folder.path.mkdir(parents=True, exist_ok=True)
+    done = run.folder.metrics_file.read_text() if run.folder.metrics_file.exists() else ""
+    first = done.count("\n") + 1
+    points = [
+        {"kind": "val", "iter": number, "epoch": float(number), "mAP50": value}
+        for number, value in enumerate(values, start=first)
+    ]
+    with run.folder.metrics_file.open("a") as file:
+        file.writelines(json.dumps(point) + "\n" for point in points)
 
 
 def test_trial_is_named_after_its_study(tmp_path: Path) -> None:
@@ -129,8 +150,6 @@ def test_twin_waits_for_the_run_that_it_shares(store: Store, tmp_path: Path) -> 
     run = tuner.take()
     assert run is not None
     assert tuner.take() is None  # the second trial has the same parameters
-    assert tuner.gpus() is None  # and no third is drawn meanwhile
-    run.folder.path.mkdir(parents=True)
     tuner.ended(finish(run), "")
     tuner.tick()
     first, twin = store.study.get_trials()
@@ -145,7 +164,6 @@ def test_storage_that_is_gone_for_a_while_loses_nothing(
     tuner = tuner_of(store, tmp_path, target=1)
     run = tuner.take()
     assert run is not None
-    run.folder.path.mkdir(parents=True)
 
     def gone(*_: Any, **__: Any) -> None:
         raise optuna.exceptions.StorageInternalError("connection refused")
@@ -170,18 +188,21 @@ def test_storage_that_stays_away_is_said(
     def gone(*_: Any) -> None:
         raise optuna.exceptions.StorageInternalError("connection refused")
 
-    monkeypatch.setattr(store, "beat", gone)
-    tuner.tick()
+    assert tuner.gpus() == 1
+    monkeypatch.setattr(store, "next_trial", gone)
+    assert tuner.take() is None
+    tuner.tick()  # asks the storage for nothing, and so says nothing of it
+    assert not tuner.done()
     monkeypatch.setattr(driver, "OUTAGE_PATIENCE_S", 0.0)
     with pytest.raises(UserError, match="nothing is lost: the same command goes on"):
-        tuner.tick()
+        tuner.take()
 
 
 def test_trial_that_another_driver_took_is_let_go(store: Store, tmp_path: Path) -> None:
     tuner = tuner_of(store, tmp_path, target=1)
     run = tuner.take()
     assert run is not None
-    run.folder.path.mkdir(parents=True)
+    validate(run, 0.1)
     (trial,) = store.study.get_trials()
     store.study._storage.set_trial_user_attr(trial._trial_id, "owner", "b")
     store._next_beat = 0.0
@@ -202,3 +223,120 @@ def test_trial_that_cannot_be_composed_has_failed(store: Store, tmp_path: Path) 
     (trial,) = store.study.get_trials()
     assert trial.state is TrialState.FAIL
     assert trial.user_attrs["cause"] == "row 'plain': a.b: no such key 'b'; and more"
+
+
+def test_failed_composing_is_told_after_an_outage(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuner = tuner_of(store, tmp_path, target=1)
+
+    def plan(number: int, params: Any) -> Planned:
+        raise UserError("row 'plain': no such key")
+
+    def gone(*_: Any, **__: Any) -> None:
+        raise optuna.exceptions.StorageInternalError("connection refused")
+
+    tuner.plan = plan
+    with monkeypatch.context() as outage:
+        outage.setattr(store.study, "tell", gone)
+        assert tuner.take() is None
+        assert [trial.state for trial in store.study.get_trials()] == [TrialState.RUNNING]
+    tuner.tick()
+    assert [trial.state for trial in store.study.get_trials()] == [TrialState.FAIL]
+
+
+def test_validations_keep_their_steps_over_an_outage(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuner = tuner_of(store, tmp_path, target=1)
+    run = tuner.take()
+    assert run is not None
+    validate(run, 0.1, 0.2, 0.3)
+    report = store.study._storage.set_trial_intermediate_value
+    calls = iter([True, False, *[True] * 9])
+
+    def flaky(*arguments: Any) -> None:
+        if not next(calls):
+            raise optuna.exceptions.StorageInternalError("connection refused")
+        report(*arguments)
+
+    monkeypatch.setattr(store.study._storage, "set_trial_intermediate_value", flaky)
+    tuner.tick()
+    tuner.tick()
+    (trial,) = store.study.get_trials()
+    assert trial.intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3}
+
+
+def test_twin_of_a_trial_that_was_taken_over_still_ends(store: Store, tmp_path: Path) -> None:
+    tuner = tuner_of(store, tmp_path, target=2)
+    run = tuner.take()
+    assert run is not None
+    assert tuner.take() is None  # its twin
+    first, _ = store.study.get_trials()
+    store.study._storage.set_trial_user_attr(first._trial_id, "owner", "b")
+    store._next_beat = 0.0
+    tuner.tick()
+    tuner.ended(look(run.spec, run.config, run.folder), "stopped")  # interrupted, without a record
+    again = tuner.take()  # the twin trains for itself
+    assert again is not None
+    assert again.spec.run_id == run.spec.run_id
+    tuner.ended(finish(again), "")
+    assert store.study.get_trials()[1].state is TrialState.COMPLETE
+
+
+def test_trial_that_another_driver_has_ended_is_no_error(store: Store, tmp_path: Path) -> None:
+    tuner = tuner_of(store, tmp_path, target=1)
+    run = tuner.take()
+    assert run is not None
+    (trial,) = store.study.get_trials()
+    storage = store.study._storage
+    storage.set_trial_user_attr(trial._trial_id, "owner", "b")
+    storage.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [0.9])
+    validate(run, 0.1)
+    tuner.tick()
+    tuner.ended(finish(run), "")
+    assert store.study.get_trials()[0].value == 0.9
+
+
+def test_run_of_a_complete_trial_elsewhere_is_not_run_again(store: Store, tmp_path: Path) -> None:
+    away = tuner_of(store, tmp_path / "away", target=1)
+    run = away.take()
+    assert run is not None
+    validate(run, 0.4, 0.5)
+    away.ended(finish(run), "")
+    here = tuner_of(store, tmp_path / "here", target=2)
+    assert here.take() is None
+    first, twin = store.study.get_trials()
+    assert (twin.state, twin.value) == (TrialState.COMPLETE, 0.5)
+    assert twin.intermediate_values == first.intermediate_values == {1: 0.4, 2: 0.5}
+    assert (twin.user_attrs["same_as"], twin.user_attrs["epochs"]) == (0, 0.0)
+
+
+def test_run_that_ran_out_of_memory_is_tried_again_by_a_later_trial(
+    store: Store, tmp_path: Path
+) -> None:
+    tuner = tuner_of(store, tmp_path, target=2)
+    run = tuner.take()
+    assert run is not None
+    tuner.ended(finish(run, State.FAILED, failure={"kind": "oom", "message": "no memory"}), "oom")
+    again = tuner.take()
+    assert again is not None
+    assert again.spec.run_id == run.spec.run_id
+    tuner.ended(finish(again), "")
+    found = store.study.get_trials()
+    assert [trial.state for trial in found] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert "same_as" not in found[1].user_attrs
+
+
+def test_objective_that_is_missing_later_fails_its_trial_alone(
+    store: Store, tmp_path: Path
+) -> None:
+    tuner = tuner_of(store, tmp_path, target=1)
+    run = tuner.take()
+    assert run is not None
+    validate(run, 0.3, None)
+    tuner.tick()  # says nothing: the study goes on
+    tuner.ended(finish(run, metrics={"mAP50": None}), "")
+    (trial,) = store.study.get_trials()
+    assert trial.state is TrialState.FAIL
+    assert "no value for mAP50" in trial.user_attrs["cause"]

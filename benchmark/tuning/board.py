@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.progress import Board, show_eta, show_value
-from benchmark.tuning.storage import OUTAGES
+from benchmark.tuning.database import OUTAGES
 
 _WORDS = {
     TrialState.COMPLETE: "complete",

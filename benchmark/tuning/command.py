@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +18,7 @@ from rich.console import Console
 
 from benchmark.errors import UserError
 from benchmark.experiment import Tracking
-from benchmark.files import write_text
+from benchmark.files import read_json, write_json
 from benchmark.job import JobOptions
 from benchmark.launchers import Launcher
 from benchmark.progress import make_watcher, show_value
@@ -23,11 +26,12 @@ from benchmark.resources import Pool
 from benchmark.run import RunFolder
 from benchmark.sweep import Sweep
 from benchmark.tuning.board import StudyBoard
+from benchmark.tuning.database import OUTAGES, storage_url
 from benchmark.tuning.driver import Tuner
 from benchmark.tuning.found.findings import read_findings
 from benchmark.tuning.found.summary import About, trials_frame, write_study
 from benchmark.tuning.promote import Promotion, promote
-from benchmark.tuning.storage import Store, StudyKey, open_study, storage_url
+from benchmark.tuning.storage import Store, StudyKey, open_study
 from benchmark.tuning.study import Study, made_for
 from benchmark.tuning.tracking import track_study
 
@@ -51,6 +55,19 @@ class Running:
     more: int | None = None
 
 
+@contextmanager
+def answering() -> Iterator[None]:
+    """Says in a message that the storage no longer answers, or that the study was deleted meanwhile."""
+    try:
+        yield
+    except OUTAGES as error:
+        words = str(getattr(error, "orig", None) or error).strip().splitlines()
+        raise UserError(
+            f"the storage does not answer ({' '.join(words) or type(error).__name__}); nothing is lost: the same "
+            "command goes on where this one ends"
+        ) from None
+
+
 def open_store(study: Study, url: str | None) -> Store:
     """The study in its storage; the results folder is held by this driver.
 
@@ -59,17 +76,18 @@ def open_store(study: Study, url: str | None) -> Store:
     """
     file, results = study.file, study.request.results
     key = StudyKey(file.name, file.directions, made_for(study), study.space.published())
-    return open_study(
-        storage_url(url, results), key, _folder_id(results), study.sampler, study.pruner
-    )
+    return open_study(storage_url(url, results), key, _folder_id(results), study.strategies)
 
 
 def _folder_id(results: Path) -> str:
-    """A name for the results folder that no other folder has, on whatever machine."""
+    """A name for the results folder that no other folder has; a copy of it, or one that was moved, gets another."""
     path = results / "runs" / ".folder-id"
-    if not path.exists():
-        write_text(path, f"{uuid.uuid4().hex}\n")
-    return path.read_text(encoding="utf-8").strip()
+    place = {"host": socket.gethostname(), "path": str(results.resolve())}
+    found = read_json(path) if path.exists() else {}
+    if {name: found.get(name) for name in place} != place:
+        found = {"id": uuid.uuid4().hex, **place}
+        write_json(path, found)
+    return str(found["id"])
 
 
 def run_study(study: Study, store: Store, running: Running) -> list[int]:
@@ -77,14 +95,21 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
     file, slots = study.file, running.pool.slots
     target = _target(store.study, file.n_trials, running.more)
     print(f"study '{file.name}': {target} trials in all, {slots} at a time")
-    print(f"sampler: {study.words[0]}\npruner: {study.words[1]}", flush=True)
+    print(
+        f"sampler: {study.strategies.sampler_words}\npruner: {study.strategies.pruner_words}",
+        flush=True,
+    )
+    if running.shared:
+        print(
+            "--launcher inprocess: a trial runs to its end before it is looked at, so none is pruned"
+        )
     board = StudyBoard(target, study=store.study, objective=file.objectives[0], slots=slots)
     options = partial(JobOptions, running.tracking, latency="latency" in file.objectives)
     with make_watcher(Console(), board, (), running.shared) as watcher:
         tuner = Tuner(
             store,
             study.space.suggest,
-            study.plan_trial,
+            partial(study.plan_trial, store.study_id),
             file.objectives,
             target,
             study.base.rows[0].gpus,
@@ -121,7 +146,14 @@ def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> bo
         frame = trials_frame(read_findings(store.study, about))
         plots = [path for path in written if path.suffix == ".png"]
         track_study(
-            study.file.name, tracking, folder, made_for(study), frame, _found(store.study), plots
+            study.file.name,
+            f"study-{study.file.name}-{store.study_id[:8]}",
+            tracking,
+            folder,
+            made_for(study),
+            frame,
+            _found(store.study),
+            plots,
         )
     return any(trial.state is TrialState.COMPLETE for trial in trials)
 
@@ -136,8 +168,8 @@ def _about(study: Study, store: Store) -> About:
         dataset=base.dataset.name,
         objectives=file.objectives,
         n_trials=file.n_trials,
-        sampler=study.words[0],
-        pruner=study.words[1],
+        sampler=study.strategies.sampler_words,
+        pruner=study.strategies.pruner_words,
         paths=study.space.sets(),
         device=_device(study, store),
     )
@@ -199,10 +231,10 @@ def _found(found: optuna.Study) -> dict[str, Any]:
 
 
 def promoted(study: Study, store: Store, number: int | None) -> Promotion | None:
-    """Writes the best trial, or the one with this number, into the experiment file as a row.
+    """Writes the best trial, or the one with this number, into the experiment file as a row, and says so.
 
     Returns:
-        What became of the file; None where the best trial is the row's own setting.
+        What became of the file; None where there is nothing to promote.
 
     Raises:
         UserError: No such trial is complete, or the file cannot take the row.
@@ -211,10 +243,15 @@ def promoted(study: Study, store: Store, number: int | None) -> Promotion | None
     own = study.space.overrides(study.space.published())
     found = study.space.overrides(chosen.params)
     if found == own:
+        which = "no trial beat" if number is None else f"trial {number} is"
+        print(f"nothing to promote: {which} the row's own setting")
         return None
     source = f"study {study.file.name}, trial {chosen.number}"
     overrides = study.promoted(chosen.params)
-    return promote(study.file.experiment, study.file.row, study.file.name, overrides, source)
+    made = promote(study.file.experiment, study.file.row, study.file.name, overrides, source)
+    how = "replaced in" if made.replaced else "appended to"
+    print(f"row {made.row.name}: {how if made.changed else 'as it is in'} {study.file.experiment}")
+    return made
 
 
 def _chosen(found: optuna.Study, number: int | None) -> FrozenTrial:

@@ -11,129 +11,24 @@ from __future__ import annotations
 
 import socket
 import time
+import uuid
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-import sqlalchemy
-from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from benchmark.errors import UserError
 from benchmark.journal import now
+from benchmark.tuning.database import OPENING, OPENING_PATIENCE_S, Lock, open_storage
 
 BEAT_S = 10.0
 LEASE_S = 60.0
-LOCK_PATIENCE_S = 120.0
-
-# What the driver is told when the storage does not answer: it goes on with its jobs and tries again.
-OUTAGES = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
-
-_BACKENDS = ("sqlite", "postgresql")
-_OPENING = 0x0DE7B0A4D  # the advisory lock of whoever creates tables or studies
 _MADE_FOR = "detboard"
-
-
-def storage_url(option: str | None, results: Path) -> URL:
-    """The URL of ``--storage``, or of ``studies.db`` in the results folder.
-
-    Raises:
-        UserError: It is no URL of SQLite or PostgreSQL.
-    """
-    if option is None:
-        results.mkdir(parents=True, exist_ok=True)
-        return URL.create("sqlite", database=str(results / "studies.db"))
-    problem = "--storage: {}; give sqlite:///FILE or postgresql://USER@HOST/DATABASE"
-    try:
-        url = sqlalchemy.make_url(option)
-    except ArgumentError:
-        raise UserError(problem.format("this is no database URL")) from None
-    if url.get_backend_name() not in _BACKENDS or not url.database:
-        raise UserError(problem.format(f"{url.render_as_string()} cannot hold a study"))
-    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).parent.is_dir():
-        raise UserError(problem.format(f"there is no folder {Path(str(url.database)).parent}"))
-    # The driver that the extra `postgresql` installs, whichever is SQLAlchemy's default.
-    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
-
-
-@dataclass(frozen=True)
-class Lock:
-    """Lets one driver at a time change a study; freed when its holder dies, however it dies."""
-
-    url: URL
-    key: int
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Holds the lock.
-
-        Raises:
-            UserError: Somebody else has held it for two minutes.
-        """
-        with self._file() if self.url.get_backend_name() == "sqlite" else self._advisory():
-            yield
-
-    @contextmanager
-    def _file(self) -> Iterator[None]:
-        try:
-            with FileLock(f"{self.url.database}.lock", timeout=LOCK_PATIENCE_S):
-                yield
-        except Timeout:
-            raise UserError(f"{self.url.database}: another process has locked it") from None
-
-    @contextmanager
-    def _advisory(self) -> Iterator[None]:
-        engine = _engine(self.url)
-        end = time.monotonic() + LOCK_PATIENCE_S
-        query = sqlalchemy.text("SELECT pg_try_advisory_lock(:key)")
-        try:
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                while not connection.execute(query, {"key": self.key}).scalar():
-                    if time.monotonic() > end:
-                        raise UserError("another driver has locked the study for two minutes")
-                    time.sleep(0.05)
-                yield  # closing the connection frees the lock
-        finally:
-            engine.dispose()
-
-
-def _engine(url: URL) -> sqlalchemy.Engine:
-    return sqlalchemy.create_engine(
-        url, poolclass=sqlalchemy.NullPool, connect_args=_connect_args(url)
-    )
-
-
-def _connect_args(url: URL) -> dict[str, Any]:
-    # SQLite: somebody else's long read (a dashboard) is waited for. PostgreSQL: a host that does not answer is not.
-    return {"timeout": 60} if url.get_backend_name() == "sqlite" else {"connect_timeout": 10}
-
-
-def open_storage(url: URL) -> optuna.storages.RDBStorage:
-    """Connects, and creates the tables where there are none: by one driver, once.
-
-    Raises:
-        UserError: The storage cannot be reached, or holds another version's tables.
-    """
-    shown = url.render_as_string()
-    try:
-        with Lock(url, _OPENING).held():
-            return optuna.storages.RDBStorage(
-                url.render_as_string(hide_password=False),
-                engine_kwargs={"connect_args": _connect_args(url), "pool_pre_ping": True},
-            )
-    except ImportError as error:
-        raise UserError(
-            f"--storage {shown}: {error}; install it: pip install 'detboard[postgresql]'"
-        ) from None
-    except (*OUTAGES, OSError, RuntimeError) as error:
-        words = str(getattr(error, "orig", None) or error).strip().splitlines()
-        raise UserError(f"--storage {shown}: cannot be used: {' '.join(words)}") from None
+_ID = "study_id"
 
 
 @dataclass(frozen=True)
@@ -161,20 +56,27 @@ class Store:
         study: Optuna's study.
         lock: Held while owners or states change.
         owner: Id of the results folder that this driver works for.
+        sampler: Optuna's sampler in words.
         active: Numbers of the trials in work here.
     """
 
     study: optuna.Study
     lock: Lock
     owner: str
+    sampler: str
     active: set[int] = field(default_factory=set)
     _signs: dict[str, tuple[Any, float]] = field(default_factory=dict)
     _next_beat: float = 0.0
 
     @property
+    def study_id(self) -> str:
+        """An id that no other study has, on whatever storage."""
+        return str(self.study.user_attrs[_ID])
+
+    @property
     def exhausted(self) -> bool:
-        """Whether the sampler has visited all that there is."""
-        return bool(self.study.user_attrs.get("exhausted"))
+        """Whether this sampler has visited all that there is."""
+        return self.study.user_attrs.get("exhausted") == self.sampler
 
     def next_trial(self, target: int) -> optuna.Trial | None:
         """A trial that was left behind, or else a new one; None if there is neither.
@@ -186,6 +88,7 @@ class Store:
             left_behind = self._left_behind()
             if left_behind is None and not self._more_wanted(target):
                 return None
+            self._sign()  # before anything is this driver's: an old sign would look like a dead one
             trial = self.study.ask() if left_behind is None else self._taken_up(left_behind)
             trial.set_user_attr("owner", self.owner)
             self.active.add(trial.number)
@@ -209,8 +112,8 @@ class Store:
 
     def _more_wanted(self, target: int) -> bool:
         trials = self.study.get_trials(deepcopy=False)
-        waiting = any(trial.state is TrialState.WAITING for trial in trials)
-        return waiting or (len(trials) < target and not self.exhausted)
+        waiting = sum(trial.state is TrialState.WAITING for trial in trials)
+        return len(trials) - waiting < target and (waiting > 0 or not self.exhausted)
 
     def _taken_up(self, left_behind: FrozenTrial) -> optuna.Trial:
         return optuna.Trial(self.study, left_behind._trial_id)
@@ -223,22 +126,29 @@ class Store:
         """Whether other drivers' trials still run."""
         return bool(self._running_elsewhere())
 
-    def beat(self) -> set[int]:
-        """Gives a sign of life when one is due; returns active trials that another driver has taken over.
+    def beat(self) -> set[int] | None:
+        """Gives a sign of life when one is due.
 
-        A driver that slept for longer than a lease may have lost its trials.
+        Returns:
+            Active trials that another driver has taken over, because this one slept for longer than a lease; None
+            if nothing was due.
         """
         if time.monotonic() < self._next_beat:
-            return set()
-        self._next_beat = time.monotonic() + BEAT_S
+            return None
+        self._sign()
+        return {number for number in self.active if self.mine(number) is None}
+
+    def _sign(self) -> None:
         self.study.set_user_attr(
             f"driver:{self.owner}", {"at": now(), "host": socket.gethostname()}
         )
-        return {
-            trial.number
-            for trial in self.study.get_trials(deepcopy=False)
-            if trial.number in self.active and trial.user_attrs.get("owner") != self.owner
-        }
+        self._next_beat = time.monotonic() + BEAT_S
+
+    def mine(self, number: int) -> FrozenTrial | None:
+        """The trial as it is; None if it has ended, or another driver owns it."""
+        found = self.study.get_trials(deepcopy=False)[number]
+        owned = found.user_attrs.get("owner") == self.owner and not found.state.is_finished()
+        return found if owned else None
 
     def let_go(self, number: int) -> None:
         """The trial is no longer in work here."""
@@ -253,8 +163,7 @@ class Store:
     ) -> bool:
         """Ends a trial, unless another driver owns it by now or it has ended already; returns whether it did."""
         with self.lock.held():
-            found = self.study.get_trials(deepcopy=False)[trial.number]
-            mine = found.user_attrs.get("owner") == self.owner and not found.state.is_finished()
+            mine = self.mine(trial.number) is not None
             if mine:
                 for name, value in attributes.items():
                     trial.set_user_attr(name, value)
@@ -271,40 +180,49 @@ class Store:
                 raise
 
 
-def open_study(
-    url: URL,
-    key: StudyKey,
-    owner: str,
-    sampler: optuna.samplers.BaseSampler,
-    pruner: optuna.pruners.BasePruner,
-) -> Store:
+@dataclass(frozen=True)
+class Strategies:
+    """How a study is searched.
+
+    Attributes:
+        sampler: Optuna's sampler.
+        pruner: Optuna's pruner.
+        sampler_words: The sampler with its arguments, in words.
+        pruner_words: The pruner with its arguments, in words.
+    """
+
+    sampler: optuna.samplers.BaseSampler
+    pruner: optuna.pruners.BasePruner
+    sampler_words: str
+    pruner_words: str
+
+
+def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> Store:
     """The study, created with its first trial if it is new.
 
     Raises:
         UserError: The storage cannot be used, or the study was made for something else.
     """
     storage = open_storage(url)
-    with Lock(url, _OPENING).held():
+    with Lock(url, OPENING).held(OPENING_PATIENCE_S):
         if problems := _differences(storage, key):
             raise UserError(problems)
         study = optuna.create_study(
             storage=storage,
-            sampler=sampler,
-            pruner=pruner,
+            sampler=strategies.sampler,
+            pruner=strategies.pruner,
             study_name=key.name,
             directions=list(key.directions),
             load_if_exists=True,
         )
         if not study.get_trials(deepcopy=False):
             study.set_user_attr(_MADE_FOR, dict(key.made_for))
+            study.set_user_attr(_ID, uuid.uuid4().hex)
             study.enqueue_trial(dict(key.published), user_attrs={"published": True})
     # Samplers that have visited everything stop the loop of `Study.optimize`; there is none here.
-    study.stop = lambda: study.set_user_attr("exhausted", True)  # type: ignore[method-assign]
-    return Store(study, Lock(url, _lock_key(key.name)), owner)
-
-
-def _lock_key(name: str) -> int:
-    return zlib.crc32(name.encode())
+    words = strategies.sampler_words
+    study.stop = lambda: study.set_user_attr("exhausted", words)  # type: ignore[method-assign]
+    return Store(study, Lock(url, zlib.crc32(key.name.encode())), owner, words)
 
 
 def _differences(storage: optuna.storages.RDBStorage, key: StudyKey) -> list[str]:

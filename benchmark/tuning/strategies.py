@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from pydantic import TypeAdapter, ValidationError
 
-from benchmark.errors import UserError, allowed
+from benchmark.errors import UserError, allowed, attempt
+from benchmark.tuning.storage import Strategies
 from benchmark.tuning.study_file import Strategy, StudyFile
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ PRUNERS = (
 _ONE_ORDER = ("GridSampler", "QMCSampler")
 _SINGLE_OBJECTIVE = ("CmaEsSampler",)
 _PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "None": None}
+
+_TRIES = 12  # TPE and GP draw at random before that, unless told otherwise
 
 _DEFAULT_SAMPLER = Strategy(type="TPESampler")
 _DEFAULT_PRUNER = Strategy(type="HyperbandPruner")
@@ -116,16 +119,58 @@ def _mixed(seed: int, number: int) -> int:
     return zlib.crc32(f"{seed} {number}".encode())
 
 
-def sampler_of(file: StudyFile, space: Space | None) -> tuple[BaseSampler, str]:
-    """The study's sampler, and its name with its arguments.
+def strategies_of(file: StudyFile, space: Space | None, validations: int) -> Strategies:
+    """The study's sampler and pruner, tried on a few trials in memory.
 
     Args:
         file: The study file.
-        space: The search space; None if it is wrong, and only the sampler's own problems are of interest.
+        space: The search space; None if it is wrong, and only the strategies' own problems are of interest.
+        validations: Number of validations of the row's own training: Hyperband's largest resource.
 
     Raises:
-        UserError: With every problem: the name, the arguments, what it cannot do with this space or these objectives.
+        UserError: With every problem: names, arguments, and what the sampler cannot do with this space or these
+            objectives.
     """
+    problems: list[str] = []
+    sampler = attempt(problems, sampler_of, file, space)
+    pruner = attempt(problems, pruner_of, file, validations)
+    if problems or not (sampler and pruner):
+        raise UserError(problems)
+    if space is not None:
+        _try(file, space, sampler_of(file, space)[0], pruner_of(file, validations)[0])
+    return Strategies(sampler[0], pruner[0], sampler[1], pruner[1])
+
+
+def _try(file: StudyFile, space: Space, sampler: BaseSampler, pruner: BasePruner) -> None:
+    """Some trials in memory: many arguments are only objected to when a trial is drawn or judged.
+
+    Raises:
+        UserError: Optuna has objected.
+    """
+    study = optuna.create_study(sampler=sampler, pruner=pruner, directions=file.directions)
+    study.stop = lambda: None  # type: ignore[method-assign]
+    study.enqueue_trial(space.published())
+    for number in range(_TRIES):
+        step = "sampler"
+        try:
+            trial = study.ask()
+            space.suggest(trial)
+            step = "pruner"
+            if len(file.objectives) == 1:
+                trial.report(1.0 / (1 + number), 1)
+                trial.should_prune()
+            step = "sampler"
+            study.tell(trial, [float(number)] * len(file.objectives))
+        except KeyError as error:
+            # GridSampler looks for the grid point of the trial that was enqueued; `Store.tell` knows.
+            if error.args != ("grid_id",):
+                raise UserError(f"{step}: Optuna says: KeyError: {error}") from None
+        except Exception as error:  # whatever a strategy objects to
+            raise UserError(f"{step}: Optuna says: {error}") from None
+
+
+def sampler_of(file: StudyFile, space: Space | None) -> tuple[BaseSampler, str]:
+    """The study's sampler, and its name with its arguments; see `strategies_of`."""
     strategy = file.sampler or _DEFAULT_SAMPLER
     name, arguments = strategy.type, dict(strategy.arguments)
     problems = _unknown("sampler", name, SAMPLERS)
@@ -134,7 +179,9 @@ def sampler_of(file: StudyFile, space: Space | None) -> tuple[BaseSampler, str]:
         problems.append(f"sampler: {name} takes one objective; allowed with two: {others}")
     if problems:
         raise UserError(problems)
-    seed = int(arguments.pop("seed", file.seed))
+    seed = arguments.pop("seed", file.seed)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise UserError(f"sampler: seed: give a whole number from 0 to 4294967295 (got {seed!r})")
     filled = {**_defaults(name, arguments, space), **arguments}
     make = _maker("sampler", optuna.samplers, SAMPLERS, Strategy(type=name, arguments=filled))
     try:
@@ -150,7 +197,11 @@ def sampler_of(file: StudyFile, space: Space | None) -> tuple[BaseSampler, str]:
 def _defaults(name: str, given: Mapping[str, Any], space: Space | None) -> dict[str, Any]:
     """What suits a training: parameters are chosen together, and trials that still run are counted in."""
     if name == "GridSampler":
-        return {} if "search_space" in given else {"search_space": space.grid() if space else {}}
+        if "search_space" in given:
+            raise UserError(
+                "sampler: GridSampler takes its grid from 'search': drop 'search_space'"
+            )
+        return {"search_space": space.grid() if space else {}}
     if name != "TPESampler" or given.get("multivariate") is False:
         return {}
     return {
@@ -161,15 +212,7 @@ def _defaults(name: str, given: Mapping[str, Any], space: Space | None) -> dict[
 
 
 def pruner_of(file: StudyFile, validations: int) -> tuple[BasePruner, str]:
-    """The study's pruner, and its name with its arguments in words.
-
-    Args:
-        file: The study file.
-        validations: Number of validations of the row's own training: Hyperband's largest resource.
-
-    Raises:
-        UserError: With every problem.
-    """
+    """The study's pruner, and its name with its arguments; see `strategies_of`."""
     if len(file.objectives) > 1:
         if file.pruner not in (None, _NO_PRUNER):
             raise UserError(

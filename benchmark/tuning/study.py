@@ -15,9 +15,10 @@ from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment import Experiment, load_experiment
 from benchmark.plan import Plan, Planned, Request, make_plan, plan_for
 from benchmark.run import essence
-from benchmark.tuning.driver import as_trial
+from benchmark.tuning.attempt import as_trial
 from benchmark.tuning.search.space import Space
-from benchmark.tuning.strategies import pruner_of, sampler_of
+from benchmark.tuning.storage import Strategies
+from benchmark.tuning.strategies import strategies_of
 from benchmark.tuning.study_file import StudyFile, load_study
 
 
@@ -30,21 +31,17 @@ class Study:
         request: The options, over the experiment and the row that is tuned.
         base: The plan of the row itself, with the seed that all trials train with.
         space: The search space.
-        sampler: Optuna's sampler.
-        pruner: Optuna's pruner.
-        words: Sampler and pruner in words.
+        strategies: Sampler and pruner.
     """
 
     file: StudyFile
     request: Request
     base: Plan
     space: Space
-    sampler: optuna.samplers.BaseSampler
-    pruner: optuna.pruners.BasePruner
-    words: tuple[str, str]
+    strategies: Strategies
 
-    def plan_trial(self, number: int, params: Mapping[str, Any]) -> Planned:
-        """The run of a trial.
+    def plan_trial(self, study_id: str, number: int, params: Mapping[str, Any]) -> Planned:
+        """The run of a trial of the study with this id.
 
         Raises:
             UserError: With every override that does not fit the row.
@@ -53,7 +50,7 @@ class Study:
         base = self.base
         request = replace(self.request, overrides=overrides)
         planned = plan_for(base.experiment, request, base.dataset, base.profile, base.rows)
-        return as_trial(planned.runs[0], self.file.name, number, params)
+        return as_trial(planned.runs[0], self.file.name, study_id, number, params)
 
     def promoted(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The overrides of the row that a trial with these parameters becomes."""
@@ -75,7 +72,10 @@ def read_study(request: Request) -> Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     file = load_study(request.path)
-    experiment = load_experiment(file.experiment)
+    try:
+        experiment = load_experiment(file.experiment)
+    except UserError as error:
+        raise UserError([f"{request.path}: experiment: {p}" for p in error.problems]) from None
     problems = _problems(file, experiment)
     base = None
     if not any(problem.startswith("row") for problem in problems):
@@ -85,13 +85,11 @@ def read_study(request: Request) -> Study:
         base = attempt(problems, make_plan, of_row)
     config = dict(base.runs[0].config) if base else {}
     space = attempt(problems, Space, file.search, config, file.row) if base else None
-    validations = planned_validations(config)
-    sampler = attempt(problems, sampler_of, file, space)
-    pruner = attempt(problems, pruner_of, file, validations)
-    if problems or not (base and space and sampler and pruner):
+    validations = attempt(problems, planned_validations, config)
+    strategies = attempt(problems, strategies_of, file, space, validations or 1)
+    if problems or not (base and space and strategies):
         raise UserError([f"{request.path}: {problem}" for problem in dict.fromkeys(problems)])
-    words = (sampler[1], pruner[1])
-    return Study(file, of_row, base, space, sampler[0], pruner[0], words)
+    return Study(file, of_row, base, space, strategies)
 
 
 def _problems(file: StudyFile, experiment: Experiment) -> list[str]:
@@ -120,12 +118,18 @@ def _train_seed(file: StudyFile, experiment: Experiment) -> int:
 
 
 def planned_validations(config: Mapping[str, Any]) -> int:
-    """How often a training is validated: the last validation, which every training has, included."""
+    """How often a training is validated: the last validation, which every training has, included.
+
+    Raises:
+        UserError: The loop's numbers are none.
+    """
     loop = config.get("train_cfg") or {}
-    length = int(loop.get("max_epochs") or loop.get("max_iters") or 1)
-    interval, begin = int(loop.get("val_interval", 1)), int(loop.get("val_begin", 1))
+    length = loop.get("max_epochs") or loop.get("max_iters") or 1
+    interval, begin = loop.get("val_interval", 1), loop.get("val_begin", 1)
+    if not all(isinstance(value, int) and value > 0 for value in (length, interval, begin)):
+        raise UserError(f"row: its train_cfg has numbers below 1, or none at all: {loop}")
     regular = sum(1 for done in range(interval, length + 1, interval) if done >= begin)
-    return max(1, regular + (length % interval != 0))
+    return int(max(1, regular + (length % interval != 0)))
 
 
 def made_for(study: Study) -> dict[str, Any]:

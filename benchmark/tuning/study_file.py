@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from benchmark.errors import UserError, allowed
 from benchmark.yaml_file import Name, Strict, exponents, read_yaml, validated
 
 # Metrics of a validation, all better when higher, and what else a run may be judged by, better when lower.
-METRICS = ("mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l")
-COSTS = ("latency", "params")
-
 Metric = Literal["mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l"]
 Cost = Literal["latency", "params"]
+METRICS: tuple[str, ...] = get_args(Metric)
+COSTS: tuple[str, ...] = get_args(Cost)
+
+_HOW = "give {type: float, low: ..., high: ..., log: true}, or {choices: [...]}"
+# Names that other libraries have for ours.
+_MEANT = {
+    "uniform": "type: float",
+    "loguniform": "type: float, with log: true",
+    "log": "type: float, with log: true",
+    "choice": "choices: [...]",
+    "randint": "type: int",
+}
 
 
 class Parameter(Strict):
@@ -50,8 +60,24 @@ class Parameter(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _exponents_are_numbers(cls, content: Any) -> Any:
-        return exponents(content)
+    def _as_we_say_it(cls, content: Any) -> Any:
+        """Numbers with exponents are numbers, labels are text; the commonest mistakes are told in plain words."""
+        if not isinstance(content, dict):
+            raise ValueError(f"a parameter is a mapping: {_HOW}")
+        known = {*cls.model_fields, "with"} - {"along"}
+        if unknown := [str(key) for key in content if key not in known]:
+            words = "; ".join(f"no '{key}' here, {allowed(key, known)}" for key in unknown)
+            raise ValueError(f"{words}; {_HOW}")
+        kind, choices = content.get("type"), content.get("choices")
+        if kind is not None and kind not in ("float", "int", "categorical"):
+            meant = _MEANT.get(str(kind), "one of float, int, categorical")
+            raise ValueError(f"no type '{kind}'; say {meant}")
+        if choices is not None and not isinstance(choices, list | dict):
+            raise ValueError("'choices' is a list of values, or a mapping from label to value")
+        plain = exponents(dict(content))
+        if isinstance(choices, dict):
+            plain["choices"] = {str(label): value for label, value in plain["choices"].items()}
+        return plain
 
     @model_validator(mode="after")
     def _numbers_have_bounds(self) -> Parameter:
@@ -158,6 +184,8 @@ def load_study(path: Path) -> StudyFile:
         UserError: With every problem in the file, each naming its field.
     """
     content = read_yaml(path, "a study is a mapping with 'experiment', 'row' and 'search'")
+    if "rows" in content and "search" not in content:
+        raise UserError(f"{path}: this is an experiment: detboard sweep runs it; give a study file")
     content.setdefault("name", path.stem)
     made = validated(StudyFile, {**content, "path": path.resolve()}, path, "study")
     return made.model_copy(update={"experiment": path.parent / made.experiment})

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def track_study(
     name: str,
+    run_id: str,
     tracking: Tracking,
     folder: Path,
     config: Mapping[str, Any],
@@ -27,6 +28,7 @@ def track_study(
 
     Args:
         name: Name of the study.
+        run_id: Id of its W&B run: written anew, it is the same one.
         tracking: Project, entity and mode.
         folder: The study's folder; W&B's files go to ``wandb/`` in it.
         config: What the study was asked for.
@@ -44,18 +46,22 @@ def track_study(
         run.log({"study/trials": wandb.Table(dataframe=content), **pictures})
         run.summary.update(dict(found))
 
-    tracker = start(tracking, partial(_init, name, tracking, folder, dict(config)))
+    tracker = start(tracking, partial(_init, name, run_id, tracking, folder, dict(config)))
     tracker.show(log)
     tracker.close()
 
 
-def _init(name: str, tracking: Tracking, folder: Path, config: Mapping[str, Any], mode: Any) -> Any:
+def _init(
+    name: str, run_id: str, tracking: Tracking, folder: Path, config: Mapping[str, Any], mode: Any
+) -> Any:
     import wandb
 
     return wandb.init(
         project=tracking.project,
         entity=tracking.entity,
+        id=run_id,
         group=name,
+        resume="allow",
         job_type="study",
         name=f"study {name}",
         tags=("study",),

@@ -33,6 +33,11 @@ _NOISE = (
     "the experiment's seeds (detboard tune with --promote) measures it."
 )
 
+_NOISE_OF_A_FRONT = (
+    "What lies on a front is there by noise, too: only training it again with the experiment's seeds "
+    "(detboard tune with --promote and --trial NUMBER) measures it."
+)
+
 
 def chapters(findings: Findings) -> list[Block]:
     """The summary but for its plots; the same trials give the same words."""
@@ -68,12 +73,13 @@ def _counts(findings: Findings) -> str:
     always = [f"{findings.count(s)} {s}" for s in ("complete", "pruned", "failed", "running")]
     waiting = findings.count("waiting")
     listed = ", ".join(always + ([f"{waiting} waiting"] if waiting else []))
-    return f"{listed}; {len(findings.trials) - waiting} of {findings.about.n_trials} begun"
+    begun = len(findings.trials) - waiting
+    return f"{listed}; {begun} begun, n_trials is {findings.about.n_trials}"
 
 
 def _best(findings: Findings) -> list[Block]:
     best, published, objective = findings.best, findings.published, findings.about.objectives[0]
-    blocks: list[Block] = [Heading("Best against published")]
+    blocks: list[Block] = [Heading("Best against the row's own setting")]
     if best is None:
         return [*blocks, Text("No trial is complete, so there is no best one yet.", strong=True)]
     blocks.append(Text(_verdict(findings, best, published), strong=True))
@@ -116,7 +122,7 @@ def _nothing_to_compare(published: Trial | None) -> str:
 
 def _front(findings: Findings) -> list[Block]:
     first, second = findings.about.objectives
-    blocks: list[Block] = [Heading("Pareto front against published")]
+    blocks: list[Block] = [Heading("Pareto front against the row's own setting")]
     if not findings.front:
         text = "No trial is complete, so there is no front yet."
         return [*blocks, Text(text, strong=True)]
@@ -126,10 +132,10 @@ def _front(findings: Findings) -> list[Block]:
         *blocks,
         Text(_front_verdict(findings), strong=True),
         Text(
-            f"These trials have no other that is better in {first} without being worse in {second}, or vice versa."
+            "Of each of these, no other trial is at least as good in both objectives and better in one."
         ),
         Grid(head, rows, frozenset({0, 1, 2})),
-        Text(_NOISE),
+        Text(_NOISE_OF_A_FRONT),
     ]
 
 
@@ -162,7 +168,7 @@ def _parameters(findings: Findings) -> list[Block]:
     best = findings.best
     which = f"trial {best.number}" if best else "none yet"
     aim = f"Best {findings.about.objectives[0]}" if findings.two else "Best"
-    head = ("Parameter", "Sets", "Published", f"{aim} ({which})", "Importance")
+    head = ("Parameter", "Sets", "Row's own", f"{aim} ({which})", "Importance")
     rows = tuple(
         (
             name,
@@ -235,6 +241,8 @@ def _saved(spent: Budget) -> str:
 
 def _budget_notes(spent: Budget) -> list[str]:
     notes = []
+    if "running" in spent.spent:
+        notes.append("Trials that still run count once they have ended")
     if "pruned" in spent.spent:
         notes.append("Device seconds saved are an estimate, from each pruned trial's own pace")
     if spent.no_plan:
@@ -268,7 +276,10 @@ def _trials(findings: Findings) -> list[Block]:
 
 def _listed(findings: Findings) -> tuple[list[Trial], str]:
     first, total = findings.about.objectives[0], len(findings.trials)
-    best = f"Best is a trial's best {first} in any of its validations."
+    best = (
+        f"Best is a trial's best {first} in any of its validations; the {first} of a pruned trial is that of its last "
+        "one, after fewer epochs."
+    )
     if total == 0:
         return [], "There is no trial yet."
     if total <= _LISTED_ALL:

@@ -209,7 +209,7 @@ def _slice_panel(findings: Findings, axes: Axes, name: str) -> None:
     scale = findings.scales[name]
     _axes_style(axes)
     if scale.choices is not None:
-        labels = [_plain(param_text(choice), 14) for choice in scale.choices]
+        labels = [_plain(param_text(choice), 26) for choice in scale.choices]
         slanted = sum(map(len, labels)) > 26
         axes.set_xticks(
             range(len(labels)),

@@ -56,8 +56,10 @@ def params_text(trial: Trial) -> str:
 
 
 def number_text(value: float) -> str:
-    """A number of epochs: ``12``, ``7.5``, ``0.333``."""
-    return f"{value:.0f}" if value == round(value) else f"{value:.3g}"
+    """A number of epochs: ``12``, ``7.5``, ``1,234.5``, ``0.333``."""
+    if 0 < value < 1:
+        return f"{value:.3g}"
+    return f"{value:,.1f}".removesuffix(".0")
 
 
 def seconds_text(seconds: float) -> str:

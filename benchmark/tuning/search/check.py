@@ -50,8 +50,9 @@ def problems_of(parameters: Parameters, config: Config, own: dict[str, Any]) -> 
         config: The row's composed config.
         own: The row's own setting, as far as it is known.
     """
+    if twice := list(_set_twice(parameters)):
+        return twice
     found = [p for name in parameters.order for p in _Trial(parameters, config, own, name).all()]
-    found += _set_twice(parameters)
     return found or _moved(parameters, config, own)
 
 

@@ -34,6 +34,10 @@ _TOLERANCE = 1e-9
 _PLAIN = (bool, int, float, str)
 
 
+# A grid of more points than this is a mistake.
+MOST_POINTS = 100_000
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a parameter sets in a config.
@@ -262,11 +266,14 @@ class Dimension:
         """Every value, as Optuna holds them.
 
         Raises:
-            Unfit: There is no end of them.
+            Unfit: There is no end of them, or there are far too many.
         """
         bounds: Any = self.distribution
         if self.is_categorical:
             return list(self.values)
+        step = bounds.step or bounds.high - bounds.low
+        if step and (bounds.high - bounds.low) / step > MOST_POINTS:
+            raise Unfit(f"more than {MOST_POINTS} values: give a larger 'step'")
         if self.parameter.kind == "int":
             return list(range(bounds.low, bounds.high + 1, bounds.step))
         if bounds.low == bounds.high:
@@ -314,9 +321,19 @@ class Dimension:
         return self._number(min(max(value, bounds.low), bounds.high))
 
 
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def _choices(parameter: Parameter) -> dict[Any, Any]:
     """What Optuna holds, and the value behind it."""
     choices = parameter.choices
+    if not _is_finite(choices):
+        raise UserError("a choice is no finite number")
     try:
         pairs = (
             [(label, _labelled(value)[1]) for label, value in choices.items()]
@@ -363,8 +380,8 @@ def _distribution(parameter: Parameter, choices: list[Any]) -> BaseDistribution:
         warnings.simplefilter("always")
         try:
             made: BaseDistribution = kind(**given, log=parameter.log)
-        except ValueError as error:
-            raise UserError(str(error)) from None
+        except (ValueError, ArithmeticError) as error:
+            raise UserError(str(error) or f"no range: {type(error).__name__}") from None
     if warned:  # it would replace `high`
         texts = [str(warning.message).split(" It will be", 1)[0] for warning in warned]
         raise UserError(texts)

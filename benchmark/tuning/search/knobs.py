@@ -83,7 +83,7 @@ def value_at(config: Config, path: str) -> Any:
     node: Any = config
     for key in path.split("."):
         if isinstance(node, list | tuple):
-            node = node[int(key)] if key.isdigit() and int(key) < len(node) else MISSING
+            node = node[int(key)] if key.isdecimal() and int(key) < len(node) else MISSING
         else:
             node = node.get(key, MISSING) if isinstance(node, dict) else MISSING
     return node

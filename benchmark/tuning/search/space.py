@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError, attempt
 from benchmark.tuning.search.check import own_setting, problems_of
-from benchmark.tuning.search.dimension import Dimension
+from benchmark.tuning.search.dimension import MOST_POINTS, Dimension
 from benchmark.tuning.search.knobs import Unfit
 from benchmark.tuning.search.parameters import Parameters
 from benchmark.tuning.study_file import Parameter
@@ -95,6 +96,9 @@ class Space:
                 found[name] = self._parameters.dimensions[name].grid()
             except Unfit as error:
                 problems.append(f"search.{name}: {error}")
+        points = math.prod(len(values) for values in found.values())
+        if points > MOST_POINTS:
+            problems.append(f"sampler: a grid of {points} points; allowed: {MOST_POINTS}")
         if problems:
             raise UserError(problems)
         return found
