@@ -46,6 +46,7 @@ class Search:
         again: mAP50 of the best trial's setting, trained with another seed.
         trials: Number of trials that ended within the budget.
         pruned: How many of them were pruned.
+        spared: Share of the epochs of these trials, trained in full, that pruning spared.
         own: mAP50 of the row's own setting.
     """
 
@@ -53,6 +54,7 @@ class Search:
     again: float
     trials: int
     pruned: int
+    spared: float
     own: float
 
     @property
@@ -129,8 +131,9 @@ def _told(kept: Sequence[FrozenTrial], again: float) -> Search:
         if (done := _complete(kept[: end + 1]))
     ]
     own = next(trial.value for trial in kept if trial.user_attrs.get("published"))
-    pruned = sum(trial.state is TrialState.PRUNED for trial in kept)
-    return Search(best, again, len(kept), pruned, own)
+    pruned = [trial for trial in kept if trial.state is TrialState.PRUNED]
+    spared = sum(t.user_attrs["planned_epochs"] - t.user_attrs["epochs"] for t in pruned)
+    return Search(best, again, len(kept), len(pruned), spared / (_epochs(kept) + spared), own)
 
 
 def report(found: dict[str, list[Search]], epochs: float) -> None:
@@ -142,15 +145,18 @@ def report(found: dict[str, list[Search]], epochs: float) -> None:
         _line("  the row's own setting", [s.own for s in searches])
         _line("  trials", [s.trials for s in searches], 1)
         _line("  of which pruned", [s.pruned for s in searches], 1)
+        _line("  epochs spared by that", [s.spared for s in searches])
     ours, theirs = found.values()
-    saved = []
-    for one, other in zip(ours, theirs, strict=True):
-        reached = one.epochs_to(other.final)
-        saved.append(None if reached is None else 1 - reached / epochs)
-    known = [value for value in saved if value is not None]
-    print(f"reached random search's best: {len(known)} of {len(saved)} seeds")
-    if known:
-        _line("  epochs saved until then", known)
+    pairs = [
+        (one.epochs_to(other.final), other.epochs_to(other.final))
+        for one, other in zip(ours, theirs, strict=True)
+    ]
+    ratios = [1 - mine / other for mine, other in pairs if mine is not None and other is not None]
+    print(
+        f"random search's best was reached by TPE with Hyperband: {len(ratios)} of {len(pairs)} seeds"
+    )
+    if ratios:
+        _line("  epochs saved until there", ratios)
 
 
 def _line(name: str, values: Sequence[float], digits: int = 4) -> None:

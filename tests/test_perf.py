@@ -49,7 +49,7 @@ def test_tuning() -> None:
     for method in ("TPE, Hyperband", "random, no pruning"):
         assert re.search(rf"^{method}: best mAP50{NUMBER}", text, re.MULTILINE), text
     # Either side had epochs for the row's own setting alone.
-    assert "reached random search's best: 1 of 1 seeds" in text
+    assert "reached by TPE with Hyperband: 1 of 1 seeds" in text
 
 
 @pytest.mark.slow

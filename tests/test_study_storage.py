@@ -20,7 +20,7 @@ from benchmark.tuning.storage import Store, Strategies, StudyKey, open_study
 MADE_FOR = {"row": "plain", "search space": {"lr": {"low": 0.001, "high": 0.1}}}
 
 RANDOM = Strategies(
-    optuna.samplers.RandomSampler(0), optuna.pruners.NopPruner(), "RandomSampler", "none"
+    optuna.samplers.RandomSampler(0), optuna.pruners.NopPruner(), "RandomSampler", "none", 4
 )
 
 Open = Callable[..., Store]

@@ -104,7 +104,7 @@ def store(tmp_path: Path) -> Store:
     url = storage_url(None, tmp_path)
     random = optuna.samplers.RandomSampler(0)
     return open_study(
-        url, key, "a", Strategies(random, optuna.pruners.NopPruner(), "random", "none")
+        url, key, "a", Strategies(random, optuna.pruners.NopPruner(), "random", "none", 4)
     )
 
 

@@ -29,8 +29,6 @@ from benchmark.tuning.storage import Store
 # A job that was killed is continued, but one that is killed each time (by the out-of-memory killer, say) is not.
 MAX_LOSSES = 3
 OUTAGE_PATIENCE_S = 900.0
-# Trials with the parameters of one that runs wait for it; more of them would be drawn while they do.
-MOST_TWINS = 4
 _LOOK_AGAIN_S = 1.0
 _AFTER_OUTAGE_S = 5.0
 
@@ -85,7 +83,9 @@ class Tuner:
         """See `benchmark.sweep.Source`."""
         if self._lost:
             return self._gpus
-        busy = self._complete or self._untold or len(self._twins) >= MOST_TWINS
+        busy = (
+            self._complete or self._untold or len(self._twins) >= self.store.strategies.most_twins
+        )
         return None if busy or time.monotonic() < self._next_look else self._gpus
 
     def take(self) -> Planned | None:

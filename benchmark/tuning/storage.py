@@ -48,6 +48,25 @@ class StudyKey:
     published: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Strategies:
+    """How a study is searched.
+
+    Attributes:
+        sampler: Optuna's sampler.
+        pruner: Optuna's pruner.
+        sampler_words: The sampler with its arguments, in words.
+        pruner_words: The pruner with its arguments, in words.
+        most_twins: How many trials may wait for a run that another trial with the same parameters has started.
+    """
+
+    sampler: optuna.samplers.BaseSampler
+    pruner: optuna.pruners.BasePruner
+    sampler_words: str
+    pruner_words: str
+    most_twins: int
+
+
 @dataclass
 class Store:
     """One driver's hands on a study.
@@ -56,14 +75,14 @@ class Store:
         study: Optuna's study.
         lock: Held while owners or states change.
         owner: Id of the results folder that this driver works for.
-        sampler: Optuna's sampler in words.
+        strategies: Sampler and pruner.
         active: Numbers of the trials in work here.
     """
 
     study: optuna.Study
     lock: Lock
     owner: str
-    sampler: str
+    strategies: Strategies
     active: set[int] = field(default_factory=set)
     _signs: dict[str, tuple[Any, float]] = field(default_factory=dict)
     _next_beat: float = 0.0
@@ -76,7 +95,7 @@ class Store:
     @property
     def exhausted(self) -> bool:
         """Whether this sampler has visited all that there is."""
-        return self.study.user_attrs.get("exhausted") == self.sampler
+        return self.study.user_attrs.get("exhausted") == self.strategies.sampler_words
 
     def next_trial(self, target: int) -> optuna.Trial | None:
         """A trial that was left behind, or else a new one; None if there is neither.
@@ -180,23 +199,6 @@ class Store:
                 raise
 
 
-@dataclass(frozen=True)
-class Strategies:
-    """How a study is searched.
-
-    Attributes:
-        sampler: Optuna's sampler.
-        pruner: Optuna's pruner.
-        sampler_words: The sampler with its arguments, in words.
-        pruner_words: The pruner with its arguments, in words.
-    """
-
-    sampler: optuna.samplers.BaseSampler
-    pruner: optuna.pruners.BasePruner
-    sampler_words: str
-    pruner_words: str
-
-
 def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> Store:
     """The study, created with its first trial if it is new.
 
@@ -222,7 +224,7 @@ def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> S
     # Samplers that have visited everything stop the loop of `Study.optimize`; there is none here.
     words = strategies.sampler_words
     study.stop = lambda: study.set_user_attr("exhausted", words)  # type: ignore[method-assign]
-    return Store(study, Lock(url, zlib.crc32(key.name.encode())), owner, words)
+    return Store(study, Lock(url, zlib.crc32(key.name.encode())), owner, strategies)
 
 
 def _differences(storage: optuna.storages.RDBStorage, key: StudyKey) -> list[str]:

@@ -51,6 +51,8 @@ _PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "None": None}
 
 _TRIES = 12  # TPE and GP draw at random before that, unless told otherwise
 
+_MOST_TWINS = 4
+
 _DEFAULT_SAMPLER = Strategy(type="TPESampler")
 _DEFAULT_PRUNER = Strategy(type="HyperbandPruner")
 _NO_PRUNER = Strategy(type="NopPruner")
@@ -138,7 +140,11 @@ def strategies_of(file: StudyFile, space: Space | None, validations: int) -> Str
         raise UserError(problems)
     if space is not None:
         _try(file, space, sampler_of(file, space)[0], pruner_of(file, validations)[0])
-    return Strategies(sampler[0], pruner[0], sampler[1], pruner[1])
+    # Towards its end GridSampler hands out the points that still run, again and again.
+    once = file.sampler is not None and file.sampler.type == "GridSampler"
+    return Strategies(
+        sampler[0], pruner[0], sampler[1], pruner[1], most_twins=1 if once else _MOST_TWINS
+    )
 
 
 def _try(file: StudyFile, space: Space, sampler: BaseSampler, pruner: BasePruner) -> None:
