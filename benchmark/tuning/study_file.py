@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -188,4 +189,7 @@ def load_study(path: Path) -> StudyFile:
         raise UserError(f"{path}: this is an experiment: detboard sweep runs it; give a study file")
     content.setdefault("name", path.stem)
     made = validated(StudyFile, {**content, "path": path.resolve()}, path, "study")
-    return made.model_copy(update={"experiment": path.parent / made.experiment})
+    # Without "tune/.." in it, as it is shown.
+    return made.model_copy(
+        update={"experiment": Path(os.path.normpath(path.parent / made.experiment))}
+    )
