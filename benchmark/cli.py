@@ -354,7 +354,8 @@ def _tune(
         try:
             ran = run_study(made, store, running)
         except KeyboardInterrupt:
-            typer.echo("interrupted: without --trials, the command goes on where it was", err=True)
+            which = "the same command" if trials is None else "the command without --trials"
+            typer.echo(f"interrupted: {which} continues where it was", err=True)
             raise typer.Exit(INTERRUPTED) from None
         well = close_study(made, store, tracking, ran=bool(ran))
         row = promoted(made, store, promote[1]) if well and promote[0] else None

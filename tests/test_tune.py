@@ -388,7 +388,7 @@ def test_ctrl_c_keeps_the_study(synthetic_data: Path, tmp_path: Path) -> None:
     driver.send_signal(signal.SIGINT)
     output, _ = driver.communicate(timeout=100)
     assert driver.returncode == 130, output
-    assert "interrupted: without --trials, the command goes on where it was" in output
+    assert "interrupted: the same command continues where it was" in output
     assert "Traceback" not in output
     (trial,) = trials(bench)
     assert not (folder_of(bench, trial) / "record.json").exists()
