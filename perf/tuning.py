@@ -1,8 +1,8 @@
-"""TPE with Hyperband against random search without pruning, for the same number of epochs.
+"""TPE with Hyperband against TPE and random search without pruning, for the same number of epochs.
 
     python perf/tuning.py --seeds 5 --epochs 90
 
-Both search the space of ``experiments/tune/small.yaml`` on the synthetic images, begin with the row's own
+All search the space of ``experiments/tune/small.yaml`` on the synthetic images, begin with the row's own
 setting, and train for real. A trial counts while the epochs of all trials that had ended, its own included, are
 within the budget. Each side's best trial is trained once more with a seed of its own, since the best of a search
 is the highest of many noisy values, of more of them where trials are pruned.
@@ -31,6 +31,7 @@ from benchmark.data.synthesize import synthesize
 STUDY = Path(__file__).resolve().parents[1] / "experiments" / "tune" / "small.yaml"
 METHODS: dict[str, dict[str, Any]] = {
     "TPE, Hyperband": {},
+    "TPE, no pruning": {"pruner": "NopPruner"},
     "random, no pruning": {"sampler": "RandomSampler", "pruner": "NopPruner"},
 }
 FULL = 9  # epochs of a trial that is not pruned
@@ -71,7 +72,7 @@ def search(
     folder: Path, data: Path, method: str, seed: int, epochs: float, options: Sequence[str]
 ) -> Search:
     """Runs one study until its budget is spent, and its best trial once more."""
-    name = f"{method.split(',')[0].lower()}-{seed}"
+    name = f"{method.lower().replace(', ', '-').replace(' ', '-')}-{seed}"
     content = {**yaml.safe_load(STUDY.read_text()), **METHODS[method], "name": name, "seed": seed}
     content["experiment"] = str((STUDY.parent / content["experiment"]).resolve())
     content["train_seed"] = 100 + seed
@@ -146,17 +147,16 @@ def report(found: dict[str, list[Search]], epochs: float) -> None:
         _line("  trials", [s.trials for s in searches], 1)
         _line("  of which pruned", [s.pruned for s in searches], 1)
         _line("  epochs spared by that", [s.spared for s in searches])
-    ours, theirs = found.values()
-    pairs = [
-        (one.epochs_to(other.final), other.epochs_to(other.final))
-        for one, other in zip(ours, theirs, strict=True)
-    ]
-    ratios = [1 - mine / other for mine, other in pairs if mine is not None and other is not None]
-    print(
-        f"random search's best was reached by TPE with Hyperband: {len(ratios)} of {len(pairs)} seeds"
-    )
-    if ratios:
-        _line("  epochs saved until there", ratios)
+    ours, *others = found.values()
+    for name, theirs in zip(list(found)[1:], others, strict=True):
+        pairs = [
+            (one.epochs_to(other.final), other.epochs_to(other.final))
+            for one, other in zip(ours, theirs, strict=True)
+        ]
+        saved = [1 - mine / its for mine, its in pairs if mine is not None and its is not None]
+        print(f"best of ({name}) reached by TPE, Hyperband: {len(saved)} of {len(pairs)} seeds")
+        if saved:
+            _line("  epochs saved until there", saved)
 
 
 def _line(name: str, values: Sequence[float], digits: int = 4) -> None:
@@ -165,7 +165,7 @@ def _line(name: str, values: Sequence[float], digits: int = 4) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="TPE with Hyperband against random search")
+    parser = argparse.ArgumentParser(description="TPE with Hyperband against less")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=float, default=90, help="budget of each study")
     parser.add_argument("--slots", type=int, default=2)
