@@ -39,11 +39,17 @@ def device(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[str]:
-    """The URL of an empty PostgreSQL database, in a server of its own."""
+def postgresql_programs() -> Path:
+    """The folder of PostgreSQL's programs."""
     found = postgresql.binaries()
     if found is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     pytest.importorskip("psycopg", reason="the extra detboard[postgresql] is not installed")
-    with postgresql.server(found) as url:
-        yield url
+    return found
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(postgresql_programs: Path) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database, in a server of its own."""
+    with postgresql.server(postgresql_programs) as running:
+        yield running.url

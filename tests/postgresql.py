@@ -9,9 +9,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 USER = "detboard"
@@ -24,9 +24,43 @@ def binaries() -> Path | None:
     return found[-1].parent if found else Path(on_path).parent if on_path else None
 
 
+@dataclass
+class Server:
+    """A server with a cluster of its own, which can be stopped and started again.
+
+    Attributes:
+        programs: The folder of PostgreSQL's programs.
+        folder: The folder of the cluster.
+        port: Its port on loopback.
+        url: The URL of its database, password included.
+    """
+
+    programs: Path
+    folder: Path
+    port: int
+    url: str
+
+    def start(self) -> None:
+        """Starts it, and waits until it answers."""
+        listen = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+        )
+        log = self.folder / "data" / "server.log"
+        self._control("-w", "-t", "60", "-l", str(log), "-o", listen, "start")
+
+    def stop(self) -> None:
+        """Stops it at once, as a crash does."""
+        self._control("-m", "immediate", "stop")
+
+    def _control(self, *command: str) -> None:
+        _as_server_user(
+            str(self.programs / "pg_ctl"), "-D", str(self.folder / "data"), "-s", *command
+        )
+
+
 @contextmanager
-def server(bin_folder: Path) -> Iterator[str]:
-    """Starts a server with an empty cluster; yields the URL of its database, password included."""
+def server(programs: Path) -> Iterator[Server]:
+    """Starts a server with an empty cluster."""
     with tempfile.TemporaryDirectory(prefix="detboard-pg-") as name:
         folder = Path(name)
         password = secrets.token_hex(8)
@@ -36,55 +70,33 @@ def server(bin_folder: Path) -> Iterator[str]:
             for path in (folder, folder / "password"):
                 os.chown(path, account.pw_uid, account.pw_gid)
         _as_server_user(
-            str(bin_folder / "initdb"), "-D", str(folder / "data"), "-U", USER, "-A", "scram-sha-256",
+            str(programs / "initdb"), "-D", str(folder / "data"), "-U", USER, "-A", "scram-sha-256",
             "--pwfile", str(folder / "password"), "--no-sync",
         )  # fmt: skip
         port = _free_port()
-        process = subprocess.Popen(
-            [*_become(), str(bin_folder / "postgres"), "-D", str(folder / "data"), "-p", str(port),
-             "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            cwd="/",
-        )  # fmt: skip
+        url = f"postgresql://{USER}:{password}@127.0.0.1:{port}/postgres"
+        made = Server(programs, folder, port, url)
+        made.start()
         try:
-            _wait_for(port, process)
-            yield f"postgresql://{USER}:{password}@127.0.0.1:{port}/postgres"
+            yield made
         finally:
-            stop = [
-                str(bin_folder / "pg_ctl"),
-                "-D",
-                str(folder / "data"),
-                "-m",
-                "immediate",
-                "stop",
-            ]
-            subprocess.run([*_become(), *stop], capture_output=True, check=False, cwd="/")
-            process.wait(timeout=30)
-
-
-def _become() -> list[str]:
-    return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+            made.stop()
 
 
 def _as_server_user(*command: str) -> None:
+    become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     done = subprocess.run(
-        [*_become(), *command], capture_output=True, text=True, check=False, cwd="/"
+        [*become, *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # not a pipe, which the server would hold open
+        stderr=subprocess.STDOUT,
+        check=False,
+        cwd="/",
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, command
 
 
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        assert process.poll() is None, "PostgreSQL ended at once"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError("PostgreSQL does not answer")

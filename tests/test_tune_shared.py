@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import optuna
+import postgresql
 import pytest
 from command import Bench, kill_group, run, study, wait_until
 from optuna.trial import FrozenTrial, TrialState
@@ -72,6 +73,32 @@ def test_stock_optuna_command_reads_postgresql(
     stock = str(Path(sys.executable).parent / "optuna")
     listed = run([stock, "studies", "--storage", postgresql_url, "-f", "json"])
     assert "stock" in [found["name"] for found in json.loads(listed.stdout)]
+
+
+@pytest.mark.slow
+def test_trial_goes_on_while_the_storage_is_away(
+    postgresql_programs: Path, synthetic_data: Path, tmp_path: Path
+) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path, name="away", n_trials=1))
+    long = ("--set", "train_cfg.max_epochs=12", "--wandb", "off")
+    with postgresql.server(postgresql_programs) as storage:
+        driver = bench.start("tune", "--storage", storage.url, *long)
+        wait_until(lambda: _validations(bench) >= 2, "two validations")
+        storage.stop()
+        seen = _validations(bench)
+        wait_until(lambda: _validations(bench) >= seen + 4, "four more without a storage")
+        storage.start()
+        output, _ = driver.communicate(timeout=200)
+        assert driver.returncode == 0, output
+        (trial,) = _trials(storage.url, "away")
+    assert trial.state is TrialState.COMPLETE
+    assert list(trial.intermediate_values) == list(range(1, 13))
+    assert "Traceback" not in output
+
+
+def _validations(bench: Bench) -> int:
+    journals = list(bench.results.glob("runs/*/metrics.jsonl"))
+    return sum(path.read_text().count('"kind": "val"') for path in journals)
 
 
 @pytest.mark.slow
