@@ -3,54 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import optuna
 import pandas as pd
 import pytest
 import yaml
-from command import Bench, job_pid, kill_group, run, study, wait_until
-from optuna.trial import FrozenTrial, TrialState
+from command import Bench, run, study
+from optuna.trial import TrialState
+from studies import LONG, QUICK, folder_of, recorded, states, trials, validations
 from wandb_file import offline_folders, read_run
 
-from benchmark import locks
-
-QUICK = ("--set", "train_cfg.max_epochs=2", "--wandb", "off")
 LR = "optim_wrapper.optimizer.lr"
 CHOICES = {"lr": {"choices": [0.02, 0.01]}}
 # Gives up every trial but the row's own setting after its first validation.
 MERCILESS = {"type": "ThresholdPruner", "lower": 2.0}
-
-
-def trials(bench: Bench, name: str = "tune") -> list[FrozenTrial]:
-    url = f"sqlite:///{bench.results / 'studies.db'}"
-    return optuna.load_study(study_name=name, storage=url).get_trials()
-
-
-def states(bench: Bench) -> list[TrialState]:
-    return [trial.state for trial in trials(bench)]
-
-
-def folder_of(bench: Bench, trial: FrozenTrial) -> Path:
-    return bench.results / "runs" / trial.user_attrs["run_id"]
-
-
-def recorded(bench: Bench, trial: FrozenTrial) -> dict[str, Any]:
-    return json.loads((folder_of(bench, trial) / "record.json").read_text())
-
-
-def validations(folder: Path) -> int:
-    path = folder / "metrics.jsonl"
-    return path.read_text().count('"kind": "val"') if path.exists() else 0
 
 
 @pytest.fixture(scope="module")
@@ -202,90 +170,6 @@ def test_pruned_trial_ends_early_and_keeps_its_best(synthetic_data: Path, tmp_pa
     assert "2 pruned" in summary
 
 
-def _start_and_wait(bench: Bench, *options: str, number: int, times: int) -> subprocess.Popen[str]:
-    """Starts a study and waits until a trial has been validated so often."""
-    driver = bench.start("tune", *options)
-    wait_until(_validated(bench, number, times), f"{times} validations of trial {number}")
-    return driver
-
-
-def _validated(bench: Bench, number: int, times: int) -> Callable[[], bool]:
-    def enough() -> bool:
-        specs = list(bench.results.glob("runs/tune-s*/spec.json"))
-        mine = [s for s in specs if json.loads(s.read_text())["trial"] == number]
-        return bool(mine) and validations(mine[0].parent) >= times
-
-    return enough
-
-
-LONG = ("--set", "train_cfg.max_epochs=6", "--wandb", "off")
-NO_PRUNER = {"pruner": "NopPruner", "n_trials": 2}
-
-
-def test_whatever_is_killed_no_trial_is_lost(synthetic_data: Path, tmp_path: Path) -> None:
-    """First the job of a trial, which its driver continues; then the driver, in the next trial."""
-    bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path, **NO_PRUNER))
-    driver = _start_and_wait(bench, *LONG, number=0, times=2)
-    os.kill(job_pid(folder_of(bench, trials(bench)[0])), signal.SIGKILL)
-    wait_until(_validated(bench, 1, 2), "two validations of trial 1")
-    kill_group(driver)
-    finished, interrupted = trials(bench)
-    assert (finished.state, interrupted.state) == (TrialState.COMPLETE, TrialState.RUNNING)
-    assert len(finished.intermediate_values) == len(_points(bench, finished, "val")) == 6
-    assert len(_points(bench, finished, "start")) == 2
-    untouched = (folder_of(bench, finished) / "record.json").stat().st_mtime_ns
-
-    again = bench.run("tune", *LONG)
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert states(bench) == [TrialState.COMPLETE] * 2
-    continued = trials(bench)[1]
-    assert continued.params == interrupted.params
-    assert continued.user_attrs["run_id"] == interrupted.user_attrs["run_id"]
-    before, after = interrupted.intermediate_values, continued.intermediate_values
-    assert set(before.items()) <= set(after.items())
-    assert len(after) == 6
-    assert [start["iter"] > 0 for start in _points(bench, continued, "start")] == [False, True]
-    assert (folder_of(bench, finished) / "record.json").stat().st_mtime_ns == untouched
-
-
-def _points(bench: Bench, trial: FrozenTrial, kind: str) -> list[dict[str, Any]]:
-    lines = (folder_of(bench, trial) / "metrics.jsonl").read_text().splitlines()
-    return [point for line in lines if (point := json.loads(line))["kind"] == kind]
-
-
-def test_trial_whose_job_is_killed_each_time_fails(synthetic_data: Path, tmp_path: Path) -> None:
-    bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path, n_trials=1))
-    driver = bench.start("tune", *LONG)
-    killed: set[int] = set()
-    for _ in range(3):
-        wait_until(lambda: _new_job(bench, killed) is not None, "a job")
-        pid = _new_job(bench, killed)
-        killed.add(pid)
-        os.kill(pid, signal.SIGKILL)
-    output, _ = driver.communicate(timeout=200)
-    assert driver.returncode == 1, output
-    (trial,) = trials(bench)
-    assert trial.state is TrialState.FAIL
-    assert "lost 3 times: killed by signal 9" in trial.user_attrs["cause"]
-    assert "trial 0: failed: lost 3 times" in output
-
-
-def _new_job(bench: Bench, before: set[int]) -> int | None:
-    for holder in bench.results.glob("runs/tune-s*/job.lock.holder"):
-        pid = json.loads(holder.read_text())["pid"]
-        if pid not in before:
-            return pid
-    return None
-
-
-def _sql(database: Path, statement: str) -> None:
-    import sqlite3
-
-    with sqlite3.connect(database) as connection:
-        connection.execute(statement)
-    connection.close()
-
-
 def test_same_parameters_are_not_trained_twice(synthetic_data: Path, tmp_path: Path) -> None:
     file = study(tmp_path, n_trials=20, search=CHOICES, sampler="GridSampler", pruner="NopPruner")
     bench = Bench(synthetic_data, tmp_path / "results", file)
@@ -313,154 +197,6 @@ def test_objective_that_never_arrives_ends_the_study_at_the_first_validation(
     (trial,) = trials(bench)
     assert trial.state is TrialState.FAIL
     assert validations(folder_of(bench, trial)) < 6
-
-
-@pytest.mark.parametrize(
-    ("change", "problems"),
-    [
-        (
-            {
-                "search": {
-                    "lr": {"type": "float", "low": 0.1, "high": 0.01},
-                    "optim_wrapper.optimizer.momentumm": {"choices": [0.9]},
-                    "model.test_cfg.score_thr": {"choices": ["high"]},
-                    "drop_path": {"type": "float", "low": 0, "high": 0.5},
-                },
-                "sampler": {"type": "TPESampler", "n_startup": 3},
-                "pruner": "Hyperband",
-            },
-            [
-                "search.lr",
-                "did you mean 'optim_wrapper.optimizer.momentum'",
-                "search.model.test_cfg.score_thr",
-                "search.drop_path",
-                "TPESampler has no argument 'n_startup'",
-                "did you mean 'HyperbandPruner'",
-            ],
-        ),
-        ({"row": "plane"}, ["row: ", "no row 'plane'", "did you mean 'plain'"]),
-        ({"name": "tiny"}, ["name: 'tiny' is the experiment's name"]),
-        ({"train_seed": 0}, ["train_seed: 0 is one of the experiment's seeds"]),
-        ({"objective": "accuracy"}, ["objective", "allowed: one of mAP50"]),
-        ({"objective": ["mAP50", "params"], "pruner": "MedianPruner"}, ["pruner: Optuna cannot"]),
-        ({"n_trials": 0, "serch": {}}, ["n_trials", "serch"]),
-        ({"experiment": "gone.yaml"}, ["gone.yaml: cannot be read"]),
-    ],
-)
-def test_wrong_study_is_refused_before_anything_is_made(
-    change: dict[str, Any], problems: list[str], synthetic_data: Path, tmp_path: Path
-) -> None:
-    bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path, **change))
-    refused = bench.run("tune", "--wandb", "off")
-    assert refused.returncode == 2, refused.stdout + refused.stderr
-    for problem in problems:
-        assert problem in refused.stderr
-    assert "Traceback" not in refused.stderr
-    assert not list(bench.results.glob("studies*"))
-    assert not list(bench.results.glob("runs/*-s*"))
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--storage", "postgresql://u:secret@127.0.0.1:1/d"), "cannot be used"),
-        (("--storage", "studies.db"), "this is no database URL"),
-        (("--trial", "3"), "give --promote"),
-        (("--launcher", "slurm"), "no such launcher"),
-        (("--wandb", "perhaps"), "allowed: auto"),
-    ],
-)
-def test_wrong_options(
-    options: tuple[str, ...], words: str, synthetic_data: Path, tmp_path: Path
-) -> None:
-    bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path))
-    refused = bench.run("tune", *options)
-    assert refused.returncode == 2
-    assert words in refused.stderr
-    assert "secret" not in refused.stdout + refused.stderr
-    assert "Traceback" not in refused.stderr
-    assert not list(bench.results.glob("runs/*-s*"))
-
-
-def test_ctrl_c_keeps_the_study(synthetic_data: Path, tmp_path: Path) -> None:
-    bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path, n_trials=1))
-    driver = _start_and_wait(bench, *LONG, number=0, times=2)
-    driver.send_signal(signal.SIGINT)
-    output, _ = driver.communicate(timeout=100)
-    assert driver.returncode == 130, output
-    assert "interrupted: the same command continues where it was" in output
-    assert "Traceback" not in output
-    (trial,) = trials(bench)
-    assert not (folder_of(bench, trial) / "record.json").exists()
-    wait_until(lambda: not locks.is_held(folder_of(bench, trial) / "job.lock"), "the job's end")
-
-
-@pytest.fixture(scope="module")
-def one_trial(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a study of one trial that has ended."""
-    folder = tmp_path_factory.mktemp("one")
-    done = Bench(synthetic_data, folder / "results", study(folder, n_trials=1)).run("tune", *QUICK)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
-@pytest.fixture
-def ended(one_trial: Path, synthetic_data: Path, tmp_path: Path) -> Bench:
-    """A copy of that folder."""
-    folder = Path(shutil.copytree(one_trial, tmp_path / "copy"))
-    # As if it had always been there: a copy is another folder, and would wait for the first one's sign of life.
-    name = folder / "results" / "runs" / ".folder-id"
-    name.write_text(name.read_text().replace(str(one_trial), str(folder)))
-    return Bench(synthetic_data, folder / "results", folder / "tune.yaml")
-
-
-def test_more_trials_can_be_asked_for(ended: Bench) -> None:
-    (first,) = trials(ended)
-    more = ended.run("tune", *QUICK, "--trials", "2")
-    assert more.returncode == 0, more.stdout + more.stderr
-    assert len(trials(ended)) == 3
-    assert trials(ended)[0].datetime_complete == first.datetime_complete
-
-
-def test_driver_killed_before_it_could_tell_tells_later(ended: Bench) -> None:
-    (before,) = trials(ended)
-    # As it stood after record.json was written and before Optuna was told.
-    database = ended.results / "studies.db"
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE trials SET state = 'RUNNING', datetime_complete = NULL")
-        connection.execute("DELETE FROM trial_values")
-    record = (folder_of(ended, before) / "record.json").stat().st_mtime_ns
-    again = ended.run("tune", *QUICK)
-    assert again.returncode == 0, again.stdout + again.stderr
-    (after,) = trials(ended)
-    assert (after.state, after.value) == (TrialState.COMPLETE, before.value)
-    assert after.user_attrs["epochs"] == 2
-    assert "same_as" not in after.user_attrs
-    assert (folder_of(ended, before) / "record.json").stat().st_mtime_ns == record
-
-
-def test_study_for_something_else_is_refused(ended: Bench) -> None:
-    study(ended.experiment.parent, search={"lr": {"type": "float", "low": 0.01, "high": 0.1}})
-    refused = ended.run("tune", *QUICK)
-    assert refused.returncode == 2
-    assert "study 'tune' was made for another search space: lr" in refused.stderr
-    assert "another 'name'" in refused.stderr
-    assert "another config of that row" not in refused.stderr
-    changed = ended.run("tune", "--set", "train_cfg.max_epochs=1", "--wandb", "off")
-    assert "another config of that row" in changed.stderr
-    assert len(trials(ended)) == 1
-
-
-def test_promotion_without_a_better_trial_says_so(ended: Bench) -> None:
-    experiment = ended.experiment.parent / "tiny.yaml"
-    before = experiment.read_bytes()
-    done = ended.run("tune", *QUICK, "--promote")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "nothing to promote: no trial beat the row's own setting" in done.stdout
-    assert experiment.read_bytes() == before
-    wrong = ended.run("tune", *QUICK, "--promote", "--trial", "7")
-    assert wrong.returncode == 2
-    assert "--trial 7: no such complete trial; allowed: 0" in wrong.stderr
 
 
 def test_two_objectives_give_a_front_and_prune_nothing(

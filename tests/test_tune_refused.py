@@ -1,0 +1,76 @@
+"""What is wrong with a study is said at once, before anything is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import Bench, study
+
+
+@pytest.mark.parametrize(
+    ("change", "problems"),
+    [
+        (
+            {
+                "search": {
+                    "lr": {"type": "float", "low": 0.1, "high": 0.01},
+                    "optim_wrapper.optimizer.momentumm": {"choices": [0.9]},
+                    "model.test_cfg.score_thr": {"choices": ["high"]},
+                    "drop_path": {"type": "float", "low": 0, "high": 0.5},
+                },
+                "sampler": {"type": "TPESampler", "n_startup": 3},
+                "pruner": "Hyperband",
+            },
+            [
+                "search.lr",
+                "did you mean 'optim_wrapper.optimizer.momentum'",
+                "search.model.test_cfg.score_thr",
+                "search.drop_path",
+                "TPESampler has no argument 'n_startup'",
+                "did you mean 'HyperbandPruner'",
+            ],
+        ),
+        ({"row": "plane"}, ["row: ", "no row 'plane'", "did you mean 'plain'"]),
+        ({"name": "tiny"}, ["name: 'tiny' is the experiment's name"]),
+        ({"train_seed": 0}, ["train_seed: 0 is one of the experiment's seeds"]),
+        ({"objective": "accuracy"}, ["objective", "allowed: one of mAP50"]),
+        ({"objective": ["mAP50", "params"], "pruner": "MedianPruner"}, ["pruner: Optuna cannot"]),
+        ({"n_trials": 0, "serch": {}}, ["n_trials", "serch"]),
+        ({"experiment": "gone.yaml"}, ["gone.yaml: cannot be read"]),
+    ],
+)
+def test_wrong_study_is_refused_before_anything_is_made(
+    change: dict[str, Any], problems: list[str], synthetic_data: Path, tmp_path: Path
+) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path, **change))
+    refused = bench.run("tune", "--wandb", "off")
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    for problem in problems:
+        assert problem in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not list(bench.results.glob("studies*"))
+    assert not list(bench.results.glob("runs/*-s*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--storage", "postgresql://u:secret@127.0.0.1:1/d"), "cannot be used"),
+        (("--storage", "studies.db"), "this is no database URL"),
+        (("--trial", "3"), "give --promote"),
+        (("--launcher", "slurm"), "no such launcher"),
+        (("--wandb", "perhaps"), "allowed: auto"),
+    ],
+)
+def test_wrong_options(
+    options: tuple[str, ...], words: str, synthetic_data: Path, tmp_path: Path
+) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path))
+    refused = bench.run("tune", *options)
+    assert refused.returncode == 2
+    assert words in refused.stderr
+    assert "secret" not in refused.stdout + refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not list(bench.results.glob("runs/*-s*"))
