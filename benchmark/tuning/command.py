@@ -130,7 +130,7 @@ def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> bo
     """Writes what the study has found, logs it to W&B if anything ran, and says the essence of it.
 
     Returns:
-        Whether a trial is complete.
+        Whether a trial is complete, or none has ended yet.
     """
     folder = study.request.results / "studies" / study.file.name
     about = _about(study, store)
@@ -155,7 +155,8 @@ def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> bo
             _found(store.study),
             plots,
         )
-    return any(trial.state is TrialState.COMPLETE for trial in trials)
+    complete = any(trial.state is TrialState.COMPLETE for trial in trials)
+    return complete or not any(trial.state.is_finished() for trial in trials)
 
 
 def _about(study: Study, store: Store) -> About:
