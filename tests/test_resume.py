@@ -126,6 +126,7 @@ def test_second_driver_is_told_and_stops(bench: Bench) -> None:
     kill_group(driver)
 
 
+@pytest.mark.slow
 def test_live_job_of_a_dead_driver_is_ended(bench: Bench) -> None:
     driver = _start_and_wait(bench, "plain", 1)
     job = job_pid(bench.folder("plain"))
@@ -150,6 +151,7 @@ def test_stop_file_prunes_a_run(bench: Bench) -> None:
     assert "1 complete, 1 pruned" in output
 
 
+@pytest.mark.slow
 def test_kill_between_checkpoint_and_validation_loses_no_number(bench: Bench) -> None:
     """All that is left of a run is its last checkpoint: its evaluation is made up for."""
     assert bench.run("sweep", *LONG, "--rows", "plain").returncode == 0

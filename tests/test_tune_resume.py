@@ -39,6 +39,7 @@ def _validated(bench: Bench, number: int, times: int) -> Callable[[], bool]:
     return enough
 
 
+@pytest.mark.slow
 def test_whatever_is_killed_no_trial_is_lost(synthetic_data: Path, tmp_path: Path) -> None:
     """First the job of a trial, which its driver continues; then the driver, in the next trial."""
     bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path, **NO_PRUNER))

@@ -36,6 +36,7 @@ def _ran(bench: Bench, name: str) -> set[str]:
     return {path.parent.name for path in bench.results.glob(f"runs/{name}-s*/record.json")}
 
 
+@pytest.mark.slow
 def test_two_drivers_share_a_study(
     postgresql_url: str, synthetic_data: Path, tmp_path: Path
 ) -> None:
