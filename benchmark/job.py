@@ -18,14 +18,12 @@ from typing import Any
 from benchmark import checkpoints, locks
 from benchmark.experiment import Tracking
 from benchmark.files import read_jsonl
-from benchmark.journal import Journal, now
+from benchmark.journal import SCORES, Journal, now
 from benchmark.resources import Resources
 from benchmark.run import FailureKind, RunFolder, RunRecord, RunSpec, State
 
 LOG_TAIL_CHARACTERS = 10_000
 ORPHAN_PATIENCE_S = 60
-
-_SCORES = ("mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l")
 
 
 @dataclass(frozen=True)
@@ -216,7 +214,7 @@ def _best(points: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
     validations = [point for point in points if point["kind"] == "val"]
     values = {
         name: [point[name] for point in validations if point.get(name) is not None]
-        for name in _SCORES
+        for name in SCORES
     }
     return {name: max(found) for name, found in values.items() if found} or None
 

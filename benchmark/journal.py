@@ -13,6 +13,9 @@ from typing import Any
 
 from benchmark.files import append_jsonl, read_jsonl, write_text
 
+# The scores of a validation point, fractions in 0..1.
+SCORES = ("mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l")
+
 
 def now() -> str:
     """The time in UTC, ISO 8601, to the second."""

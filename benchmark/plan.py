@@ -238,7 +238,7 @@ def set_aside(run: Planned) -> None:
     """Makes a finished run unfinished again: its record stays, as ``record-1.json``, ``record-2.json``, ..."""
     number = len(list(run.folder.path.glob("record-*.json"))) + 1
     run.folder.record_file.rename(run.folder.path / f"record-{number}.json")
-    if run.record is not None and (run.record.failure or {}).get("kind") == "diverged":
+    if run.record is not None and run.record.failure_kind == "diverged":
         # Its checkpoints lead to the same end: begin anew.
         checkpoints.remove_all_but_final(run.folder.checkpoints)
 

@@ -171,6 +171,16 @@ class RunRecord:
         """Reads back what ``record.json`` holds."""
         return cls(**{**value, "state": State(value["state"])})
 
+    def metric(self, name: str) -> float | None:
+        """A metric of the last validation, None where there is none: a model that predicts nothing scores 0."""
+        value = self.metrics.get(name, 0.0 if self.no_predictions else None)
+        return None if value is None else float(value)
+
+    @property
+    def failure_kind(self) -> str:
+        """Kind of the failure; empty where there is none."""
+        return (self.failure or {}).get("kind", "")
+
     @property
     def cause(self) -> str:
         """First line of the failure's message; empty where there is none."""

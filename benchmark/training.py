@@ -21,7 +21,7 @@ from mmengine.runner import runner as runner_module
 from benchmark.coco_metric import HotCocoMetric
 from benchmark.evaluate import Evaluation
 from benchmark.files import read_json, replacing
-from benchmark.journal import Journal
+from benchmark.journal import SCORES, Journal
 
 
 class Stopped(Exception):
@@ -159,8 +159,7 @@ class JournalHook(Hook):  # type: ignore[misc]
 
 
 def _val_point(evaluation: Evaluation) -> dict[str, Any]:
-    names = ("mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l", "per_class", "no_predictions")
-    return {name: getattr(evaluation, name) for name in names}
+    return {name: getattr(evaluation, name) for name in (*SCORES, "per_class", "no_predictions")}
 
 
 def _stop_state(path: Path) -> str:

@@ -81,7 +81,7 @@ def search(
     results = folder / "results"
     common = ["--data-root", str(data), "--results", str(results), "--wandb", "off", *options]
     found: list[FrozenTrial] = []
-    while sum(trial.user_attrs.get("epochs", 0) for trial in found) < epochs:
+    while _epochs(found) < epochs:
         chunk = min(CHUNK, math.ceil(epochs / FULL))
         detboard("tune", str(file), *common, "--trials", str(chunk))
         url = f"sqlite:///{results / 'studies.db'}"

@@ -172,7 +172,7 @@ def test_a_published_setting_outside_of_the_search_is_compared(tmp_path: Path) -
     trial(study, 0.4, params={"lr": (0.5, LR), "gamma": (0.1, GAMMA)}, published=True)
     for number in range(3):
         trial(study, 0.2 + number / 100, params={"lr": (0.01, LR), "gamma": (1.0 + number, GAMMA)})
-    write_study(study, ABOUT, tmp_path)
+    write_study(read_findings(study, ABOUT), tmp_path)
     said = (tmp_path / "summary.md").read_text()
     assert "No trial beat the row's own setting" in said
     assert rows(said, "Parameters")[0][:4] == ["lr", "optim_wrapper.optimizer.lr", "0.5", "0.5"]
@@ -281,7 +281,7 @@ def test_a_study_without_a_complete_trial_is_summarised(tmp_path: Path, begun: b
         trial(study)
         trial(study, state=TrialState.FAIL, cause="bad config")
     (tmp_path / "history.png").write_bytes(b"of an earlier study")
-    written = write_study(study, ABOUT, tmp_path)
+    written = write_study(read_findings(study, ABOUT), tmp_path)
     assert {path.name for path in written} == {"summary.md", "trials.csv", "study.html"}
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in written}
     said = (tmp_path / "summary.md").read_text()
@@ -362,13 +362,13 @@ def test_a_published_setting_on_the_front_is_said_and_marked() -> None:
 
 
 def test_two_objectives_have_a_pareto_plot_and_one_has_none(tmp_path: Path) -> None:
-    write_study(fronted([0.45, 35.0]), BOTH, tmp_path)
+    write_study(read_findings(fronted([0.45, 35.0]), BOTH), tmp_path)
     assert_drawn(tmp_path / "pareto.png", plots._ORANGE, plots._BLUE, plots._VERMILLION)
     assert_drawn(tmp_path / "history.png", plots._ORANGE, plots._GREEN, plots._VERMILLION)
     page = body(tmp_path / "study.html")
     assert "Not drawn: with two objectives none is reported." in page
     assert "latency (ms, lower is better)" in page
-    write_study(searched(), ABOUT, tmp_path)
+    write_study(read_findings(searched(), ABOUT), tmp_path)
     assert not (tmp_path / "pareto.png").exists()
 
 
@@ -400,8 +400,8 @@ def body(path: Path) -> str:
 def test_a_study_is_written_whole_and_the_same_twice(tmp_path: Path) -> None:
     study = searched()
     level = optuna.logging.get_verbosity()
-    first = write_study(study, ABOUT, tmp_path / "a")
-    second = write_study(study, ABOUT, tmp_path / "b")
+    first = write_study(read_findings(study, ABOUT), tmp_path / "a")
+    second = write_study(read_findings(study, ABOUT), tmp_path / "b")
     names = [
         "summary.md",
         "trials.csv",
@@ -418,7 +418,7 @@ def test_a_study_is_written_whole_and_the_same_twice(tmp_path: Path) -> None:
 
 
 def test_the_plots_show_every_kind_of_trial(tmp_path: Path) -> None:
-    write_study(searched(), ABOUT, tmp_path)
+    write_study(read_findings(searched(), ABOUT), tmp_path)
     kinds = (plots._BLUE, plots._GREY, plots._ORANGE, plots._VERMILLION)
     assert_drawn(tmp_path / "history.png", plots._GREEN, *kinds)
     assert_drawn(tmp_path / "slice.png", *kinds)
@@ -429,7 +429,7 @@ def test_the_plots_show_every_kind_of_trial(tmp_path: Path) -> None:
 
 
 def test_the_page_has_optunas_figures_and_needs_no_network(tmp_path: Path) -> None:
-    write_study(searched(), ABOUT, tmp_path)
+    write_study(read_findings(searched(), ABOUT), tmp_path)
     page = body(tmp_path / "study.html")
     assert re.findall("Not drawn: (.*?)<", page) == [
         "that takes 2 to 4 parameters, and there are 5."
@@ -450,7 +450,7 @@ def test_the_table_of_trials_is_exact(tmp_path: Path) -> None:
     trial(study, state=TrialState.PRUNED, reports=(0.1, 0.05), best=0.1)
     trial(study, state=TrialState.FAIL, cause='a "quoted", cause')
     trial(study, 1 / 3, same_as=0)
-    write_study(study, ABOUT, tmp_path)
+    write_study(read_findings(study, ABOUT), tmp_path)
     read = pd.read_csv(tmp_path / "trials.csv", float_precision="round_trip")
     assert list(read.columns) == [
         *("number", "state", "mAP50", "best", "published", "epochs", "planned_epochs"),
@@ -476,7 +476,7 @@ def test_markup_in_names_does_not_break_out(tmp_path: Path) -> None:
             study, value, params={evil: choice, "lr": (0.01 + number / 100, LR)}, reports=(value,)
         )
     trial(study, state=TrialState.FAIL, cause=evil)
-    write_study(study, about, tmp_path)
+    write_study(read_findings(study, about), tmp_path)
     whole = (tmp_path / "study.html").read_text(encoding="utf-8")
     assert "<script>alert" not in whole
     assert "&lt;script&gt;alert(1)" in whole
@@ -500,7 +500,7 @@ def test_a_plot_that_fails_costs_nothing_else(
     (tmp_path / "slice.png").write_bytes(b"of an earlier study")
     drawn = [replace(p, draw=broken) if p.file == "slice.png" else p for p in plots.PLOTS]
     monkeypatch.setattr(plots, "PLOTS", tuple(drawn))
-    written = {path.name for path in write_study(searched(), ABOUT, tmp_path)}
+    written = {path.name for path in write_study(read_findings(searched(), ABOUT), tmp_path)}
     assert written == {"summary.md", "trials.csv", "study.html", "history.png", "importances.png"}
     assert {path.name for path in tmp_path.iterdir()} == written
     said = (tmp_path / "summary.md").read_text()

@@ -118,6 +118,18 @@ def tuner_of(store: Store, results: Path, target: int) -> Tuner:
     return Tuner(store, suggest, plan, ["mAP50"], target, 1, Silent())
 
 
+def taken(tuner: Tuner) -> Planned:
+    """The run that the tuner wants next."""
+    run = tuner.take()
+    assert run is not None
+    return run
+
+
+def gone(*_: Any, **__: Any) -> None:
+    """A storage that does not answer."""
+    raise optuna.exceptions.StorageInternalError("connection refused")
+
+
 def finish(run: Planned, state: State = State.COMPLETE, **content: Any) -> Planned:
     run.folder.path.mkdir(parents=True, exist_ok=True)
     run.folder.write_spec(run.spec)
@@ -147,8 +159,7 @@ def test_trial_is_named_after_its_study(tmp_path: Path) -> None:
 
 def test_twin_waits_for_the_run_that_it_shares(store: Store, tmp_path: Path) -> None:
     tuner = tuner_of(store, tmp_path, target=3)
-    run = tuner.take()
-    assert run is not None
+    run = taken(tuner)
     assert tuner.take() is None  # the second trial has the same parameters
     tuner.ended(finish(run), "")
     tuner.tick()
@@ -162,11 +173,7 @@ def test_storage_that_is_gone_for_a_while_loses_nothing(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tuner = tuner_of(store, tmp_path, target=1)
-    run = tuner.take()
-    assert run is not None
-
-    def gone(*_: Any, **__: Any) -> None:
-        raise optuna.exceptions.StorageInternalError("connection refused")
+    run = taken(tuner)
 
     with monkeypatch.context() as outage:
         outage.setattr(store.study._storage, "set_trial_state_values", gone)
@@ -185,9 +192,6 @@ def test_storage_that_stays_away_is_said(
 ) -> None:
     tuner = tuner_of(store, tmp_path, target=1)
 
-    def gone(*_: Any) -> None:
-        raise optuna.exceptions.StorageInternalError("connection refused")
-
     assert tuner.gpus() == 1
     monkeypatch.setattr(store, "next_trial", gone)
     assert tuner.take() is None
@@ -200,8 +204,7 @@ def test_storage_that_stays_away_is_said(
 
 def test_trial_that_another_driver_took_is_let_go(store: Store, tmp_path: Path) -> None:
     tuner = tuner_of(store, tmp_path, target=1)
-    run = tuner.take()
-    assert run is not None
+    run = taken(tuner)
     validate(run, 0.1)
     (trial,) = store.study.get_trials()
     store.study._storage.set_trial_user_attr(trial._trial_id, "owner", "b")
@@ -233,9 +236,6 @@ def test_failed_composing_is_told_after_an_outage(
     def plan(number: int, params: Any) -> Planned:
         raise UserError("row 'plain': no such key")
 
-    def gone(*_: Any, **__: Any) -> None:
-        raise optuna.exceptions.StorageInternalError("connection refused")
-
     tuner.plan = plan
     with monkeypatch.context() as outage:
         outage.setattr(store.study, "tell", gone)
@@ -249,15 +249,14 @@ def test_validations_keep_their_steps_over_an_outage(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tuner = tuner_of(store, tmp_path, target=1)
-    run = tuner.take()
-    assert run is not None
+    run = taken(tuner)
     validate(run, 0.1, 0.2, 0.3)
     report = store.study._storage.set_trial_intermediate_value
     calls = iter([True, False, *[True] * 9])
 
     def flaky(*arguments: Any) -> None:
         if not next(calls):
-            raise optuna.exceptions.StorageInternalError("connection refused")
+            gone()
         report(*arguments)
 
     monkeypatch.setattr(store.study._storage, "set_trial_intermediate_value", flaky)
@@ -269,8 +268,7 @@ def test_validations_keep_their_steps_over_an_outage(
 
 def test_twin_of_a_trial_that_was_taken_over_still_ends(store: Store, tmp_path: Path) -> None:
     tuner = tuner_of(store, tmp_path, target=2)
-    run = tuner.take()
-    assert run is not None
+    run = taken(tuner)
     assert tuner.take() is None  # its twin
     first, _ = store.study.get_trials()
     store.study._storage.set_trial_user_attr(first._trial_id, "owner", "b")
@@ -286,8 +284,7 @@ def test_twin_of_a_trial_that_was_taken_over_still_ends(store: Store, tmp_path: 
 
 def test_trial_that_another_driver_has_ended_is_no_error(store: Store, tmp_path: Path) -> None:
     tuner = tuner_of(store, tmp_path, target=1)
-    run = tuner.take()
-    assert run is not None
+    run = taken(tuner)
     (trial,) = store.study.get_trials()
     storage = store.study._storage
     storage.set_trial_user_attr(trial._trial_id, "owner", "b")
@@ -300,8 +297,7 @@ def test_trial_that_another_driver_has_ended_is_no_error(store: Store, tmp_path:
 
 def test_run_of_a_complete_trial_elsewhere_is_not_run_again(store: Store, tmp_path: Path) -> None:
     away = tuner_of(store, tmp_path / "away", target=1)
-    run = away.take()
-    assert run is not None
+    run = taken(away)
     validate(run, 0.4, 0.5)
     away.ended(finish(run), "")
     here = tuner_of(store, tmp_path / "here", target=2)
@@ -316,11 +312,9 @@ def test_run_that_ran_out_of_memory_is_tried_again_by_a_later_trial(
     store: Store, tmp_path: Path
 ) -> None:
     tuner = tuner_of(store, tmp_path, target=2)
-    run = tuner.take()
-    assert run is not None
+    run = taken(tuner)
     tuner.ended(finish(run, State.FAILED, failure={"kind": "oom", "message": "no memory"}), "oom")
-    again = tuner.take()
-    assert again is not None
+    again = taken(tuner)
     assert again.spec.run_id == run.spec.run_id
     tuner.ended(finish(again), "")
     found = store.study.get_trials()
@@ -332,8 +326,7 @@ def test_objective_that_is_missing_later_fails_its_trial_alone(
     store: Store, tmp_path: Path
 ) -> None:
     tuner = tuner_of(store, tmp_path, target=1)
-    run = tuner.take()
-    assert run is not None
+    run = taken(tuner)
     validate(run, 0.3, None)
     tuner.tick()  # says nothing: the study goes on
     tuner.ended(finish(run, metrics={"mAP50": None}), "")

@@ -96,11 +96,12 @@ def dataset_text(table: Table) -> str:
 
 def _failure(result: RowResult, record: RunRecord) -> str:
     failure = record.failure or {}
-    cause = escape(_shortened(record.cause)) if record.cause else "no message"
+    cause = escape(shortened(record.cause)) if record.cause else "no message"
     log = RunFolder(Path("runs") / record.run_id).log_file.as_posix()
     kind = escape(failure.get("kind", "error"))
     return f"- {escape(result.row.name)}, seed {record.seed}: {kind}: {cause} ([log]({log}))\n"
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """A cause that is not too long for a line of a list."""
     return text if len(text) <= _LONGEST_CAUSE else text[: _LONGEST_CAUSE - 1] + "…"

@@ -62,7 +62,7 @@ class RowResult:
     @property
     def map50(self) -> float | None:
         """Mean mAP50 of the complete runs, a fraction in 0..1."""
-        values = [_map50(record) for record in self.complete]
+        values = [record.metric("mAP50") for record in self.complete]
         return _mean([value for value in values if value is not None])
 
     @property
@@ -183,12 +183,6 @@ class Table:
     def progress(self) -> str:
         """``7 of 9``: the rows of which every seed is complete, of all."""
         return f"{sum(result.all_complete for result in self.rows)} of {len(self.rows)}"
-
-
-def _map50(record: RunRecord) -> float | None:
-    # A model that predicts nothing scores 0, also where its evaluator had nothing to report.
-    value = record.metrics.get("mAP50", 0.0 if record.no_predictions else None)
-    return None if value is None else float(value)
 
 
 def _mean(values: list[float]) -> float | None:

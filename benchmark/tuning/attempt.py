@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.journal import Tail
 from benchmark.plan import Planned, look_again
@@ -31,6 +31,7 @@ class Attempt:
         trial: Optuna's trial.
         run: Its run; None if it cannot be composed.
         cause: Why it has failed, if that is not in a record.
+        elsewhere: A complete trial with the same run, which another driver has run in its own folder.
         values: First objective at each validation, by training iteration; the number of them is Optuna's step.
         newest: The journal's newest point with an epoch.
         max_iters: Training iterations in all.
@@ -41,6 +42,7 @@ class Attempt:
     trial: optuna.Trial
     run: Planned | None
     cause: str = ""
+    elsewhere: FrozenTrial | None = None
     values: dict[int, float] = field(default_factory=dict)
     newest: dict[str, Any] = field(default_factory=dict)
     max_iters: int = 0
@@ -76,9 +78,9 @@ def worth_another_try(attempt: Attempt) -> bool:
     """Whether a run that failed under an earlier trial may end otherwise: a loss that is no number will not."""
     assert attempt.run is not None
     record = attempt.run.record
-    failed = record is not None and record.state is State.FAILED
-    diverged = failed and ((record and record.failure) or {}).get("kind") == "diverged"
-    return failed and not diverged and _trained_for(attempt.run) != attempt.number
+    if record is None or record.state is not State.FAILED or record.failure_kind == "diverged":
+        return False
+    return _trained_for(attempt.run) != attempt.number
 
 
 def _trained_for(run: Planned) -> int | None:
@@ -91,8 +93,7 @@ def outcome(record: RunRecord, objectives: Sequence[str]) -> Verdict:
     if record.state is State.PRUNED:
         return TrialState.PRUNED, None, ""
     if record.state is State.FAILED:
-        kind = (record.failure or {}).get("kind", "error")
-        return TrialState.FAIL, None, f"{kind}: {record.cause}"
+        return TrialState.FAIL, None, f"{record.failure_kind or 'error'}: {record.cause}"
     values = {name: _value(record, name) for name in objectives}
     absent = [name for name, value in values.items() if value is None]
     if absent:
@@ -106,7 +107,7 @@ def _value(record: RunRecord, objective: str) -> float | None:
     elif objective == "latency":
         value = (record.latency_ms or {}).get("median")
     else:
-        value = record.metrics.get(objective, 0.0 if record.no_predictions else None)
+        value = record.metric(objective)
     return float(value) if value is not None and math.isfinite(value) else None
 
 

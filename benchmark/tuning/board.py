@@ -10,16 +10,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.progress import Board, show_eta, show_value
 from benchmark.tuning.database import OUTAGES
+from benchmark.tuning.found.findings import STATES
 
-_WORDS = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-}
+_COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class StudyBoard(Board):
     """The trials of this driver, under a line over all trials of the study.
 
@@ -29,13 +25,12 @@ class StudyBoard(Board):
         slots: Number of trials side by side.
     """
 
-    study: optuna.Study | None = None
-    objective: str = "mAP50"
-    slots: int = 1
+    study: optuna.Study
+    objective: str
+    slots: int
 
     def counts(self) -> str:
         """``7 of 16 trials: 4 complete, ...; best mAP50 0.4312 (trial 4), ...; about 0:02:10 left``."""
-        assert self.study is not None
         try:
             return self._counted(self.study.get_trials(deepcopy=False))
         except OUTAGES:
@@ -44,7 +39,7 @@ class StudyBoard(Board):
     def _counted(self, trials: list[FrozenTrial]) -> str:
         states = [trial.state for trial in trials]
         ended = sum(state.is_finished() for state in states)
-        numbers = [f"{states.count(s)} {word}" for s, word in _WORDS.items() if s in states]
+        numbers = [f"{states.count(s)} {STATES[s.name]}" for s in _COUNTED if s in states]
         total = max(self.total, len(trials))
         return "; ".join(
             part

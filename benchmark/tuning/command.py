@@ -26,10 +26,10 @@ from benchmark.resources import Pool
 from benchmark.run import RunFolder
 from benchmark.sweep import Sweep
 from benchmark.tuning.board import StudyBoard
-from benchmark.tuning.database import OUTAGES, storage_url
+from benchmark.tuning.database import OUTAGES, storage_url, words_of
 from benchmark.tuning.driver import Tuner
-from benchmark.tuning.found.findings import read_findings
-from benchmark.tuning.found.summary import About, trials_frame, write_study
+from benchmark.tuning.found.findings import About, read_findings
+from benchmark.tuning.found.summary import trials_frame, write_study
 from benchmark.tuning.promote import Promotion, promote
 from benchmark.tuning.storage import Store, StudyKey, open_study
 from benchmark.tuning.study import Study, made_for
@@ -61,9 +61,8 @@ def answering() -> Iterator[None]:
     try:
         yield
     except OUTAGES as error:
-        words = str(getattr(error, "orig", None) or error).strip().splitlines()
         raise UserError(
-            f"the storage does not answer ({' '.join(words) or type(error).__name__}); nothing is lost: the same "
+            f"the storage does not answer ({words_of(error)}); nothing is lost: the same "
             "command goes on where this one ends"
         ) from None
 
@@ -133,8 +132,8 @@ def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> bo
         Whether a trial is complete, or none has ended yet.
     """
     folder = study.request.results / "studies" / study.file.name
-    about = _about(study, store)
-    written = write_study(store.study, about, folder)
+    findings = read_findings(store.study, _about(study, store))
+    written = write_study(findings, folder)
     print("\n".join(_closing_lines(store.study)))
     for path in written:
         print(f"wrote {path}")
@@ -143,7 +142,6 @@ def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> bo
         if trial.state is TrialState.FAIL:
             print(f"trial {trial.number}: failed: {_cause(study, trial)}", file=sys.stderr)
     if ran:
-        frame = trials_frame(read_findings(store.study, about))
         plots = [path for path in written if path.suffix == ".png"]
         track_study(
             study.file.name,
@@ -151,7 +149,7 @@ def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> bo
             tracking,
             folder,
             made_for(study),
-            frame,
+            trials_frame(findings),
             _found(store.study),
             plots,
         )

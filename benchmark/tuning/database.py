@@ -156,5 +156,10 @@ def open_storage(url: URL) -> optuna.storages.RDBStorage:
             f"--storage {shown}: {error}; install it: pip install 'detboard[postgresql]'"
         ) from None
     except (*OUTAGES, OSError, RuntimeError) as error:
-        words = str(getattr(error, "orig", None) or error).strip().splitlines()
-        raise UserError(f"--storage {shown}: cannot be used: {' '.join(words)}") from None
+        raise UserError(f"--storage {shown}: cannot be used: {words_of(error)}") from None
+
+
+def words_of(error: Exception) -> str:
+    """What a database says is wrong, on one line and without SQLAlchemy's own words around it."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return " ".join(lines) or type(error).__name__

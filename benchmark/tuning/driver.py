@@ -112,11 +112,11 @@ class Tuner:
         """The trial's run; None if it needs none, because it cannot be composed or has been run."""
         try:
             attempt = self._composed(trial)
-            elsewhere = self._finished_elsewhere(attempt)
+            attempt.elsewhere = self._finished_elsewhere(attempt)
         except OUTAGES:
             self.store.let_go(trial.number)  # taken up again, as one that was left behind
             raise
-        if attempt.run is None or elsewhere is not None:
+        if attempt.run is None or attempt.elsewhere is not None:
             self._end(attempt)
         elif attempt.run_id in self._active:
             self._twins.append(attempt)
@@ -216,8 +216,8 @@ class Tuner:
     def _tell(self, attempt: Attempt) -> None:
         if self._found(attempt) is None:
             return  # another driver's by now
-        if twin := self._finished_elsewhere(attempt):
-            self._tell_as(attempt, twin)
+        if attempt.elsewhere is not None:
+            self._tell_as(attempt, attempt.elsewhere)
             return
         attempt.start_reading()
         self._report(attempt, prune=False)
@@ -238,7 +238,7 @@ class Tuner:
 
     def _finished_elsewhere(self, attempt: Attempt) -> FrozenTrial | None:
         """A complete trial with the same run, whose folder is not here."""
-        if attempt.run is None or attempt.run.record is not None or attempt.cause:
+        if attempt.run is None or attempt.run.record is not None:
             return None
         complete = self.store.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         same = (trial for trial in complete if trial.user_attrs.get("run_id") == attempt.run_id)

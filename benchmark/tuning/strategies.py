@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -190,12 +191,8 @@ def sampler_of(file: StudyFile, space: Space | None) -> tuple[BaseSampler, str]:
         raise UserError(f"sampler: seed: give a whole number from 0 to 4294967295 (got {seed!r})")
     filled = {**_defaults(name, arguments, space), **arguments}
     make = _maker("sampler", optuna.samplers, SAMPLERS, Strategy(type=name, arguments=filled))
-    try:
+    with _objections("sampler", name):
         made = PerTrialSampler(lambda number: make(seed=number), seed, name not in _ONE_ORDER)
-    except UserError:
-        raise
-    except Exception as error:  # whatever a constructor objects to
-        raise UserError(f"sampler: {name}: {error}") from None
     shown = {key: value for key, value in filled.items() if key != "search_space"}
     return made, _words(name, {**shown, "seed": seed})
 
@@ -238,12 +235,17 @@ def pruner_of(file: StudyFile, validations: int) -> tuple[BasePruner, str]:
 
 def _made(field: str, module: Any, names: Sequence[str], strategy: Strategy) -> Any:
     make = _maker(field, module, names, strategy)
-    try:
+    with _objections(field, strategy.type):
         return make()
-    except UserError:
-        raise
-    except Exception as error:  # whatever a constructor objects to
-        raise UserError(f"{field}: {strategy.type}: {error}") from None
+
+
+@contextmanager
+def _objections(field: str, name: str) -> Iterator[None]:
+    """Words whatever a constructor objects to."""
+    try:
+        yield
+    except Exception as error:
+        raise UserError(f"{field}: {name}: {error}") from None
 
 
 def _maker(field: str, module: Any, names: Sequence[str], strategy: Strategy) -> Callable[..., Any]:

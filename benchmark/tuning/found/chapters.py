@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from benchmark.report.columns import DASH
 from benchmark.tuning.found.budget import Budget, Spent, budget
 from benchmark.tuning.found.document import Block, Bullets, Grid, Heading, Text
@@ -154,13 +156,12 @@ def _front_verdict(findings: Findings) -> str:
             findings.about.objectives, values_text(findings, published), strict=True
         )
     )
-    better = [t.number for t in findings.front if findings.dominates(t, published)]
+    better = sorted(t.number for t in findings.front if findings.dominates(t, published))
     if not better:
         return f"The row's own setting is on the front (trial {published.number}: {own})."
-    named = ("trial " if len(better) == 1 else "trials ") + ", ".join(map(str, sorted(better)))
     return (
         f"The row's own setting is not on the front (trial {published.number}: {own}); "
-        f"it is dominated by {named}."
+        f"it is dominated by {_numbers(better)}."
     )
 
 
@@ -254,7 +255,7 @@ def _budget_notes(spent: Budget) -> list[str]:
     return notes
 
 
-def _numbers(numbers: tuple[int, ...]) -> str:
+def _numbers(numbers: Sequence[int]) -> str:
     return ("trial " if len(numbers) == 1 else "trials ") + ", ".join(map(str, numbers))
 
 

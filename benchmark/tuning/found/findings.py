@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 Group = Literal["complete", "pruned", "failed", "running", "waiting", "reused"]
 
-_STATES: dict[str, Group] = {
+# Optuna's states by name.
+STATES: dict[str, Group] = {
     "COMPLETE": "complete",
     "PRUNED": "pruned",
     "FAIL": "failed",
@@ -266,7 +267,7 @@ def _trial(trial: FrozenTrial) -> Trial:
     attrs = trial.user_attrs
     return Trial(
         number=trial.number,
-        state=_STATES[trial.state.name],
+        state=STATES[trial.state.name],
         values=tuple(trial.values or ()),
         params=trial.params,
         intermediate=trial.intermediate_values,

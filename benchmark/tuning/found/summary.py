@@ -11,35 +11,30 @@ from typing import TYPE_CHECKING, Any
 from benchmark.files import replacing, write_text
 from benchmark.tuning.found.chapters import chapters
 from benchmark.tuning.found.document import Block, Bullets, Heading, Picture, to_markdown
-from benchmark.tuning.found.findings import About, Findings, Trial, read_findings
+from benchmark.tuning.found.findings import Findings, Trial
 
 if TYPE_CHECKING:  # each takes a second or more to import: only who writes a study pays
-    import optuna
     import pandas as pd
 
     from benchmark.tuning.found.plots import Plot
-
-__all__ = ["About", "trials_frame", "write_study"]
 
 _MEASURED = ("best", "published", "epochs", "planned_epochs", "device_seconds")
 _ABOUT = ("no_predictions", "run_id", "host", "same_as", "cause")
 
 
-def write_study(study: optuna.Study, about: About, folder: Path) -> list[Path]:
+def write_study(findings: Findings, folder: Path) -> list[Path]:
     """Writes what a study has found so far: ``summary.md``, ``trials.csv``, ``study.html`` and the plots.
 
     Every write is atomic; a plot that does not apply, or could not be drawn, is removed, and the summary says why.
     The same trials give the same bytes.
 
     Args:
-        study: The study, which may go on meanwhile.
-        about: What it is about.
+        findings: What it found, as `read_findings` reads it.
         folder: Where to write; made if it is missing.
 
     Returns:
         The files that were written.
     """
-    findings = read_findings(study, about)
     folder.mkdir(parents=True, exist_ok=True)
     pictures, troubles = _draw(findings, folder)
     page = _page(findings, folder, troubles)

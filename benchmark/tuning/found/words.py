@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 from benchmark.report.columns import DASH, duration
+from benchmark.report.markdown import shortened
 from benchmark.tuning.found.findings import Findings, Trial
-
-_LONGEST_CAUSE = 200
 
 
 def value_text(objective: str, value: float | None) -> str:
@@ -80,7 +79,7 @@ def name_of(trial: Trial) -> str:
 def cause_text(trial: Trial) -> str:
     """Why a trial failed, in one line that is not too long."""
     line = " ".join(trial.cause.split()) or "no cause was given"
-    return line if len(line) <= _LONGEST_CAUSE else line[: _LONGEST_CAUSE - 1] + "…"
+    return shortened(line)
 
 
 def state_text(trial: Trial) -> str:
