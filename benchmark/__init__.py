@@ -1,3 +1,27 @@
-"""DetBoard regenerates a detection leaderboard from one YAML file."""
+"""DetBoard regenerates a detection leaderboard from one YAML file.
+
+In a notebook, ``benchmark.results("results")`` gives its leaderboards as a pandas data frame.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.report.notebook import results, results_per_class
 
 __version__ = "0.1.0"
+__all__ = ["results", "results_per_class"]
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up on first use: the command line imports this package at every start, and without pandas.
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from benchmark.report import notebook
+
+    return getattr(notebook, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -200,29 +200,56 @@ def report(
     seeds: Seeds = None,
     set_: Overrides = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail if what is on disk differs.")
+        bool,
+        typer.Option("--check", help="Write nothing; fail if what is on disk differs or is stale."),
     ] = False,
 ) -> None:
-    """Write the table again from the records on disk; trains nothing and needs neither data nor W&B."""
+    """Write the leaderboard again from the records on disk; trains nothing and needs neither data nor W&B."""
     from benchmark.options import request_of
-    from benchmark.report.select import plan_on_disk, table_of
-    from benchmark.report.write import readme_beside, write_report
+    from benchmark.report.command import report as write_again
 
     request = request_of(experiment, profile, data_root, results, None, seeds, set_)
-    made = plan_on_disk(request)
-    table, readme = table_of(made, request.overrides), readme_beside(results)
-    written = write_report(table, results, readme=readme, check=check)
-    for diff in written.diffs:
-        typer.echo(diff)
+    board, written = write_again(request, check)
+    for line in (*written.diffs, *(f"stale: {sentence}" for sentence in board.stale)):
+        typer.echo(line)
     verb = "differs" if check else "wrote"
     for path in written.changed:
         typer.echo(f"{verb} {path}")
     if not written.changed:
         typer.echo(f"up to date: {', '.join(map(str, written.unchanged))}")
-    if written.readme_skipped:
-        typer.echo(f"no README written: {written.readme_skipped}")
-    if check and written.changed:
+    for line in written.skipped:
+        typer.echo(line)
+    if check and (written.changed or board.stale):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A row of a leaderboard, or a run's id.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The row or run to hold against it.")],
+    results: Results = Path("results"),
+    experiment: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Take rows from this experiment's leaderboard."),
+    ] = None,
+    images: Annotated[
+        int, typer.Option(min=0, help="How many of the images that differ most.")
+    ] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Compare two rows or runs on the same images: difference, interval, classes and images."""
+    from rich.console import Console
+
+    from benchmark.compare import compare as compared
+    from benchmark.report.comparison import json_text, renderables
+
+    found = compared(a, b, results, experiment)
+    if as_json:
+        typer.echo(json_text(found, images))
+        return
+    console = Console()
+    for part in renderables(found, images):
+        console.print(part)
 
 
 @app.command()
@@ -289,7 +316,7 @@ def _sweep(
             _run(made, runs, slots, launcher, tracking)
         # What was read a moment ago still holds where nothing ran.
         asked, table = (refreshed(made), refreshed(whole)) if runs else (made, whole)
-        return close(asked, table, request, ran=bool(runs))
+        return close(asked, table, request, tracking, ran=bool(runs))
 
 
 def _run(made: Plan, runs: list[Planned], slots: int | None, launcher: str, tracking: Any) -> None:
@@ -311,7 +338,9 @@ def _run(made: Plan, runs: list[Planned], slots: int | None, launcher: str, trac
     try:
         end_orphans(runs)
         with make_watcher(Console(), Board(len(runs)), names, shared) as watcher:
-            Sweep(starter, pool, partial(JobOptions, tracking), watcher).run(Listed(runs))
+            Sweep(starter, pool, partial(JobOptions, tracking, cost=True), watcher).run(
+                Listed(runs)
+            )
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command continues where it was", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -77,7 +77,7 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
 
     def compute_metrics(self, results: Sequence[tuple[Any, ...]]) -> dict[str, float]:
         """Evaluates what `process` kept; called in the first process only."""
-        truth = self._read()
+        truth = self.ground_truth
         classes = list(self.dataset_meta["classes"])
         ids = np.array([truth.category_ids.get(name, -1) for name in classes], np.int64)
         parts = [_detections(i, boxes, scores, ids[labels]) for i, boxes, scores, labels in results]
@@ -86,7 +86,9 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         values = {key: getattr(self.last, name) for key, name in _NAMES.items()}
         return {key: float("nan") if v is None else v for key, v in values.items()}
 
-    def _read(self) -> GroundTruth:
+    @property
+    def ground_truth(self) -> GroundTruth:
+        """The annotations, read when they are first asked for."""
         if self._ground_truth is None:
             with get_local_path(self.ann_file, backend_args=self.backend_args) as path:
                 self._ground_truth = GroundTruth(path)

@@ -78,11 +78,12 @@ def load_config(path: Path) -> dict[str, Any]:
     Raises:
         UserError: The file cannot be read or raises; the message names it.
     """
-    return _load(path.resolve(), path.stat().st_mtime_ns)
+    return _load(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=1024)
 def _load(path: Path, changed_ns: int) -> dict[str, Any]:
+    path = path.resolve()
     try:
         source = path.read_text(encoding="utf-8")
         tree = ast.parse(source, str(path))

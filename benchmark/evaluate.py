@@ -87,6 +87,7 @@ class Evaluation:
         per_class: By class name, in label order: ``{"mAP50": ..., "mAP": ...}``.
         no_predictions: Nothing at all was detected.
         detections: What was evaluated.
+        image_ids: Ids of the images that were evaluated, sorted, shape (I,), int64.
     """
 
     mAP: float | None  # noqa: N815  (the field's own term)
@@ -98,6 +99,7 @@ class Evaluation:
     per_class: dict[str, dict[str, float | None]]
     no_predictions: bool
     detections: Detections
+    image_ids: NDArray[np.int64]
 
 
 class GroundTruth:
@@ -121,6 +123,22 @@ class GroundTruth:
             for number, category in zip(self._coco.cats, self._coco.cats.values(), strict=True)
         }
 
+    @cached_property
+    def files(self) -> dict[int, str]:
+        """``file_name`` of each image, by image id."""
+        return {int(number): image["file_name"] for number, image in self._coco.imgs.items()}
+
+    @cached_property
+    def objects(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Image ids and category ids of the objects to find, crowds left out; both (N,)."""
+        things = [
+            (thing["image_id"], thing["category_id"])
+            for thing in self._coco.dataset["annotations"]
+            if not thing.get("iscrowd")
+        ]
+        images, categories = np.array(things, np.int64).reshape(-1, 2).T
+        return images, categories
+
     def evaluate(
         self,
         detections: Detections,
@@ -129,21 +147,52 @@ class GroundTruth:
     ) -> Evaluation:
         """See `evaluate`."""
         names = list(self.category_ids if classes is None else classes)
-        ids = [self.category_ids[name] for name in names if name in self.category_ids]
-        if not ids:
-            raise ValueError(f"no class of {names} is among {list(self.category_ids)}")
-        result = self._run(detections, image_ids, sorted(ids))
+        ids = self._known(names)
+        result = self._run(detections, image_ids, ids)
         precision = result.eval["precision"]
-        position = {number: k for k, number in enumerate(sorted(ids))}
+        position = {number: k for k, number in enumerate(ids)}
         slots = {name: position.get(self.category_ids.get(name, -1)) for name in names}
         return Evaluation(
             **{name: _present(float(result.stats[i])) for name, i in _SUMMARY.items()},
             per_class={name: _class_precision(precision, k) for name, k in slots.items()},
             no_predictions=len(detections) == 0,
             detections=detections,
+            image_ids=np.unique(np.asarray(result.params.imgIds, np.int64)),
         )
 
+    def matching(
+        self, detections: Detections, image_ids: Iterable[int], classes: Sequence[str]
+    ) -> Any:
+        """Hotcoco's ``COCOeval`` after matching at IoU 0.5 only, objects of all sizes.
+
+        Raises:
+            ValueError: The file has none of the classes.
+        """
+        run = self._prepared(detections, image_ids, self._known(classes))
+        run.params.iouThrs = [0.5]
+        run.params.areaRng = [[0, 1e10]]
+        run.params.areaRngLbl = ["all"]
+        run.params.maxDets = [100]
+        run.evaluate()
+        return run
+
+    def _known(self, classes: Sequence[str]) -> list[int]:
+        """Category ids of those classes that the file has, sorted."""
+        ids = sorted(self.category_ids[name] for name in classes if name in self.category_ids)
+        if not ids:
+            raise ValueError(f"no class of {list(classes)} is among {list(self.category_ids)}")
+        return ids
+
     def _run(
+        self, detections: Detections, image_ids: Iterable[int] | None, category_ids: list[int]
+    ) -> Any:
+        run = self._prepared(detections, image_ids, category_ids)
+        run.evaluate()
+        run.accumulate()
+        run.summary_lines()  # computes `stats` as summarize() does, and prints nothing
+        return run
+
+    def _prepared(
         self, detections: Detections, image_ids: Iterable[int] | None, category_ids: list[int]
     ) -> Any:
         import hotcoco
@@ -153,9 +202,6 @@ class GroundTruth:
         run.params.catIds = category_ids
         if image_ids is not None:
             run.params.imgIds = sorted({int(number) for number in image_ids})
-        run.evaluate()
-        run.accumulate()
-        run.summary_lines()  # computes `stats` as summarize() does, and prints nothing
         return run
 
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -57,8 +59,11 @@ def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file (UTF-8)."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Reads a JSON file (UTF-8).
+
+    pydantic's parser takes half the time of Python's, which tells with ten thousand records.
+    """
+    return from_json(path.read_bytes())
 
 
 def append_jsonl(path: Path, value: dict[str, Any]) -> None:

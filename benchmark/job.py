@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -33,12 +32,13 @@ class JobOptions:
     Attributes:
         tracking: Where W&B points go.
         resources: GPUs and threads.
-        latency: Time the predict path after the last validation, for the record.
+        cost: Measure what the model costs to use, its latency and its FLOPs, once the run is complete. Trials of
+            a study do without, unless they are judged by it.
     """
 
     tracking: Tracking
     resources: Resources
-    latency: bool = False
+    cost: bool = False
 
 
 def run_job(path: Path, options: JobOptions) -> None:
@@ -71,8 +71,9 @@ class _Job:
         self.journal = Journal(folder.metrics_file)
         self.params: int | None = None
         self.tracker: Any = None
-        self.latency_ms: dict[str, Any] | None = None
-        self.latency_took_s = 0.0
+        self.metric: Any = None
+        self.spent: tuple[float, float] | None = None
+        self.measured: dict[str, Any] = {}
 
     def run(self) -> None:
         """Trains; whatever happens, the folder says what, unless the job is to be continued later."""
@@ -129,18 +130,26 @@ class _Job:
         # A kill after the last checkpoint and before the last validation leaves nothing to train.
         if validation_missing(self.runner, self.journal):
             self.runner.val_loop.run()
+        elif self._boxes_lost():
+            self.runner.hooks.remove(hook)  # the journal has this validation
+            self.runner.val_loop.run()
         if _rank() == 0:
             self._keep_results()
-            if self.options.latency:
-                self._measure_latency()
+            self._measure()
+
+    def _boxes_lost(self) -> bool:
+        """Whether the last validation was made by a process that was killed before the record was written."""
+        from mmengine import dist
+
+        lost = [self.metric.last is None]  # on rank 0; the others never have it
+        if dist.is_distributed():
+            dist.broadcast_object_list(lost)
+        return lost[0]
 
     def _keep_results(self) -> None:
         from benchmark.evaluate import write_predictions
 
-        evaluation = self.metric.last
-        if evaluation is not None:
-            write_predictions(self.folder.predictions_file, evaluation.detections)
-            self._track_images(evaluation.detections)
+        write_predictions(self.folder.predictions_file, self.metric.last.detections)
         self.runner.save_checkpoint(
             str(self.folder.checkpoints),
             checkpoints.FINAL,
@@ -148,25 +157,22 @@ class _Job:
             save_param_scheduler=False,
         )
 
-    def _track_images(self, detections: Any) -> None:
-        from benchmark.tracked_images import sample_images
+    def _measure(self) -> None:
+        """What is known of a complete run beyond its metrics; neither its time nor its memory is the training's."""
+        from benchmark.measurements import measure
 
-        samples = sample_images(self.spec.dataset, detections, self.options.tracking.images)
+        self.spent = self._spent()
+        options = self.options
+        self.measured, samples = measure(
+            self.runner, self.metric, self.folder, options.cost, options.tracking.images
+        )
         self.tracker.log_images(samples)
 
-    def _measure_latency(self) -> None:
-        """Times the predict path in the precision of the validation; a failure costs the number, not the run."""
-        from mmengine.runner.amp import autocast
+    def _spent(self) -> tuple[float, float]:
+        """Seconds and GiB so far."""
+        from benchmark.training import peak_memory_gib
 
-        from benchmark.latency import measure
-
-        start = time.monotonic()
-        try:
-            with autocast(enabled=self.runner.val_loop.fp16):
-                self.latency_ms = measure(self.runner.model, self.runner.val_dataloader.dataset)
-        except Exception as error:
-            print(f"{now()} latency not measured: {type(error).__name__}: {error}", flush=True)
-        self.latency_took_s = time.monotonic() - start
+        return round(self.journal.elapsed_s, 3), round(peak_memory_gib(), 4)
 
     def _finish(self, state: State, failure: Mapping[str, str] | None = None) -> None:
         if _rank() != 0:
@@ -183,8 +189,8 @@ class _Job:
 
     def _record(self, state: State, failure: Mapping[str, str] | None) -> RunRecord:
         from benchmark.provenance import collect
-        from benchmark.training import peak_memory_gib
 
+        train_seconds, peak_memory_gib = self.spent or self._spent()
         metrics = dict(self.journal.last_validation() or {})
         for key in ("kind", "iter", "epoch", "elapsed_s"):
             metrics.pop(key, None)
@@ -197,15 +203,15 @@ class _Job:
             no_predictions=bool(metrics.pop("no_predictions", False)),
             metrics=metrics,
             params=self.params,
-            train_seconds=round(self.journal.elapsed_s - self.latency_took_s, 3),
-            peak_memory_gib=round(peak_memory_gib(), 4),
+            train_seconds=train_seconds,
+            peak_memory_gib=peak_memory_gib,
             started_at=self.journal.started_at(),
             finished_at=now(),
             provenance=collect(self.spec, self.folder),
             failure=failure,
             wandb=self.tracker.info if self.tracker is not None else None,
-            latency_ms=self.latency_ms,
             best=_best(read_jsonl(self.folder.metrics_file)),
+            **self.measured,
         )
 
 

@@ -14,7 +14,7 @@ from mmengine.dataset import pseudo_collate
 from benchmark.provenance import device_name
 
 
-def measure(model: Any, dataset: Any, images: int = 30, warm_up: int = 5) -> dict[str, Any]:
+def measure(model: Any, dataset: Any, images: int = 20, warm_up: int = 3) -> dict[str, Any]:
     """Times the predict path at batch 1, one image after the other, in the calling process.
 
     In it: reading the image from disk and the dataset's test pipeline (decode, resize, pack, and its annotations if
@@ -45,7 +45,7 @@ def measure(model: Any, dataset: Any, images: int = 30, warm_up: int = 5) -> dic
         raise ValueError("the dataset has no images")
     step = max(1, len(dataset) // images)
     chosen = [i * step % len(dataset) for i in range(images)]
-    with _predicting(model):
+    with predicting(model):
         for i in range(warm_up):
             _predict_ms(model, dataset, chosen[i % images])
         times = [_predict_ms(model, dataset, index) for index in chosen]
@@ -72,7 +72,7 @@ def _wait_for_gpu() -> None:
 
 
 @contextmanager
-def _predicting(model: torch.nn.Module) -> Iterator[None]:
+def predicting(model: torch.nn.Module) -> Iterator[None]:
     """Without gradients and in eval mode; afterwards every module is in the mode that it was in."""
     # Each on its own: in a detector that trains, frozen stages are in eval mode.
     training = [(module, module.training) for module in model.modules()]

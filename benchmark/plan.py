@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -97,20 +97,43 @@ def make_plan(request: Request) -> Plan:
     return plan_for(experiment, request, dataset, profile, rows)
 
 
+def look(spec: RunSpec, config: Mapping[str, Any], folder: RunFolder) -> Planned:
+    """Looks up on disk what became of a run."""
+    record = folder.read_record() if folder.finished else None
+    return Planned(spec, config, folder, _state(folder, record), record)
+
+
+Look = Callable[[RunSpec, Mapping[str, Any], RunFolder], Planned]
+
+
 def plan_for(
-    experiment: Experiment, request: Request, dataset: Dataset, profile: str, rows: Sequence[Row]
+    experiment: Experiment,
+    request: Request,
+    dataset: Dataset,
+    profile: str,
+    rows: Sequence[Row],
+    look_up: Look = look,
 ) -> Plan:
     """The plan over a dataset that is already known.
+
+    Args:
+        experiment: The experiment.
+        request: The options.
+        dataset: The dataset.
+        profile: Name of the profile.
+        rows: The rows.
+        look_up: Finds out what became of a run.
 
     Raises:
         UserError: With every override that does not fit its row.
     """
     seeds = request.seeds or tuple(experiment.seeds)
+    setting = _Setting(experiment, request, dataset, profile, config_roots(experiment.path))
     problems: list[str] = []
     runs: list[Planned] = []
     for row in rows:
-        found = attempt(problems, _runs, experiment, request, dataset, profile, row, seeds)
-        runs += found or ()
+        asked = attempt(problems, _runs, setting, row, seeds)
+        runs += [look_up(*run) for run in asked or ()]
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     return Plan(experiment, dataset, profile, tuple(rows), tuple(seeds), tuple(runs))
@@ -152,54 +175,51 @@ def choose_rows(experiment: Experiment, names: Iterable[str] | None) -> tuple[Ro
     return tuple(row for row in experiment.rows if row.name in wanted)
 
 
+@dataclass(frozen=True)
+class _Setting:
+    """What all runs of a plan share."""
+
+    experiment: Experiment
+    request: Request
+    dataset: Dataset
+    profile: str
+    roots: Sequence[Path]
+
+
 def _runs(
-    experiment: Experiment,
-    request: Request,
-    dataset: Dataset,
-    profile: str,
-    row: Row,
-    seeds: Iterable[int],
-) -> list[Planned]:
+    setting: _Setting, row: Row, seeds: Iterable[int]
+) -> Sequence[tuple[RunSpec, Mapping[str, Any], RunFolder]]:
     base = compose(
         row,
-        dataset,
-        dataset_part=experiment.dataset.part,
-        profile=profile,
+        setting.dataset,
+        dataset_part=setting.experiment.dataset.part,
+        profile=setting.profile,
         seed=0,
-        overrides=request.overrides,
-        roots=config_roots(experiment.path),
+        overrides=setting.request.overrides,
+        roots=setting.roots,
     )
     same = essence(base)
-    planned = []
+    asked = []
     for seed in seeds:
         # Composed once a row: nothing else in a config depends on the seed.
         config = {**base, "randomness": {**base["randomness"], "seed": seed}}
-        spec = _spec(experiment, request, dataset, profile, row, seed, same)
-        folder = RunFolder(request.results / "runs" / spec.run_id)
-        planned.append(look(spec, config, folder))
-    return planned
+        spec = _spec(setting, row, seed, same)
+        asked.append((spec, config, RunFolder(setting.request.results / "runs" / spec.run_id)))
+    return asked
 
 
-def _spec(
-    experiment: Experiment,
-    request: Request,
-    dataset: Dataset,
-    profile: str,
-    row: Row,
-    seed: int,
-    same: str,
-) -> RunSpec:
-    digest = identity(same, dataset, seed, profile, row.gpus)
+def _spec(setting: _Setting, row: Row, seed: int, same: str) -> RunSpec:
+    digest = identity(same, setting.dataset, seed, setting.profile, row.gpus)
     return RunSpec(
-        run_id=run_id(row.name, seed, profile, digest),
-        experiment=experiment.name,
+        run_id=run_id(row.name, seed, setting.profile, digest),
+        experiment=setting.experiment.name,
         row=row.name,
         labels=row.labels,
         parts=row.parts.model_dump(),
         seed=seed,
-        dataset=dataset,
-        profile=profile,
-        overrides={**row.overrides, **request.overrides},
+        dataset=setting.dataset,
+        profile=setting.profile,
+        overrides={**row.overrides, **setting.request.overrides},
         gpus=row.gpus,
     )
 
@@ -207,12 +227,6 @@ def _spec(
 def look_again(run: Planned) -> Planned:
     """Looks up on disk what became of a run since it was planned."""
     return look(run.spec, run.config, run.folder)
-
-
-def look(spec: RunSpec, config: Mapping[str, Any], folder: RunFolder) -> Planned:
-    """Looks up on disk what became of a run."""
-    record = folder.read_record() if folder.finished else None
-    return Planned(spec, config, folder, _state(folder, record), record)
 
 
 def _state(folder: RunFolder, record: RunRecord | None) -> State:

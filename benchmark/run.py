@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from benchmark.files import read_json, write_json
 SCHEMA_VERSION = 1
 
 # Keys of a config that do not change what is measured: where things lie, who watches, how many hands work.
-_NOT_IDENTITY = frozenset(
+NOT_IDENTITY = frozenset(
     {
         "ann_file",
         "backend_args",
@@ -105,15 +106,24 @@ class RunSpec:
     def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
         """Reads back what `to_json` made."""
         plain = dict(value)
-        data = dict(plain.pop("dataset"))
-        splits = {name: _split(data[name]) for name in ("train", "val")}
-        return cls(
-            dataset=Dataset(name=data["name"], classes=tuple(data["classes"]), **splits), **plain
-        )
+        data = plain.pop("dataset")
+        splits = (_split_items(data[name]) for name in ("train", "val"))
+        return cls(dataset=_dataset(data["name"], tuple(data["classes"]), *splits), **plain)
 
 
-def _split(value: Mapping[str, str]) -> Split:
-    return Split(Path(value["annotations"]), Path(value["images"]), value["sha256"])
+def _split_items(value: Mapping[str, str]) -> tuple[str, str, str]:
+    return value["annotations"], value["images"], value["sha256"]
+
+
+@lru_cache(maxsize=16)  # thousands of runs share a dataset
+def _dataset(
+    name: str, classes: tuple[str, ...], train: tuple[str, str, str], val: tuple[str, str, str]
+) -> Dataset:
+    return Dataset(name, classes, _split(*train), _split(*val))
+
+
+def _split(annotations: str, images: str, sha256: str) -> Split:
+    return Split(Path(annotations), Path(images), sha256)
 
 
 @dataclass(frozen=True)
@@ -140,10 +150,20 @@ class RunRecord:
         wandb: ``{"mode", "url"}`` of the W&B run; ``url`` is None offline.
         latency_ms: ``{"median", "p95", "images", "device"}`` of the predict path at batch 1, the first two in
             milliseconds an image, see `benchmark.latency.measure`. None where it was not asked for, where the run
-            ended before it, and where the measurement failed; ``log.txt`` then says why.
+            is not complete, and where the measurement failed: ``missing`` then says why.
         best: For each score in ``metrics`` (without ``per_class``) the highest value of any validation of this run,
             each on its own: they may stem from different validations. A score that had a value in none is left
             out; None without a validation.
+        flops: ``{"value": int, "input": [3, H, W]}``: multiply-adds of one forward pass and the size in pixels of
+            the image that they are counted for, see `benchmark.complexity.flops`. None as ``latency_ms``.
+        tide: How much mAP50, as a fraction, each kind of error costs: ``Cls``, ``Loc``, ``Both``, ``Dupe``, ``Bkg``
+            and ``Miss``, see `benchmark.statistics.errors.error_shares`. None where the run is not complete, and
+            where it could not be computed.
+        missing: What of a complete run was asked for and could not be had: of ``latency_ms``, ``flops``, ``tide``,
+            ``bootstrap`` (``matches.npz`` and ``bootstrap.npy``) and ``samples`` (``samples.json``), each with the
+            error in one line. None if nothing.
+        val_images: ``{"count", "sha256"}`` of the images of the last validation: how many, and the hash of their
+            sorted ids, by which runs are told apart that were not evaluated on the same ones. None without one.
         schema_version: Version of ``record.json``.
     """
 
@@ -164,6 +184,10 @@ class RunRecord:
     wandb: Mapping[str, Any] | None = None
     latency_ms: Mapping[str, Any] | None = None
     best: Mapping[str, float] | None = None
+    flops: Mapping[str, Any] | None = None
+    tide: Mapping[str, float] | None = None
+    missing: Mapping[str, str] | None = None
+    val_images: Mapping[str, Any] | None = None
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
@@ -189,19 +213,73 @@ class RunRecord:
 
 
 class RunFolder:
-    """The paths of a run; the folder is the run."""
+    """The paths of a run; the folder is the run.
+
+    They are put together when they are asked for: a report makes ten thousand folders, and asks each for two.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.spec_file = path / "spec.json"
-        self.config_file = path / "config.py"
-        self.metrics_file = path / "metrics.jsonl"
-        self.predictions_file = path / "predictions.json"
-        self.record_file = path / "record.json"
-        self.log_file = path / "log.txt"
-        self.checkpoints = path / "checkpoints"
-        self.stop_file = path / "stop"
-        self.lock_file = path / "job.lock"
+
+    @property
+    def spec_file(self) -> Path:
+        """What was asked."""
+        return self.path / "spec.json"
+
+    @property
+    def config_file(self) -> Path:
+        """The whole mmdet config."""
+        return self.path / "config.py"
+
+    @property
+    def metrics_file(self) -> Path:
+        """Every logged training step and validation."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def predictions_file(self) -> Path:
+        """The last evaluation's boxes."""
+        return self.path / "predictions.json"
+
+    @property
+    def matches_file(self) -> Path:
+        """Which of them found an object."""
+        return self.path / "matches.npz"
+
+    @property
+    def bootstrap_file(self) -> Path:
+        """mAP50 of resampled images."""
+        return self.path / "bootstrap.npy"
+
+    @property
+    def samples_file(self) -> Path:
+        """A few images with their boxes."""
+        return self.path / "samples.json"
+
+    @property
+    def record_file(self) -> Path:
+        """What happened."""
+        return self.path / "record.json"
+
+    @property
+    def log_file(self) -> Path:
+        """Everything that the job printed."""
+        return self.path / "log.txt"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def stop_file(self) -> Path:
+        """Made by whoever wants the job to end early."""
+        return self.path / "stop"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the job while it lives."""
+        return self.path / "job.lock"
 
     @property
     def finished(self) -> bool:
@@ -250,7 +328,7 @@ def essence(config: Mapping[str, Any]) -> str:
 
 def _essence(value: Any) -> Any:
     if isinstance(value, dict):  # not Mapping: a check of an abstract class is ten times slower
-        return {str(k): _essence(v) for k, v in value.items() if k not in _NOT_IDENTITY}
+        return {str(k): _essence(v) for k, v in value.items() if k not in NOT_IDENTITY}
     if isinstance(value, list | tuple):
         return [_essence(item) for item in value]
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -31,8 +31,16 @@ class Box:
 
 @dataclass(frozen=True)
 class ImageSample:
-    """A validation image with its true and its predicted boxes."""
+    """A validation image with its true and its predicted boxes.
 
+    Attributes:
+        file: The image's name in the annotation file, relative to the folder of the images.
+        path: Where it is.
+        truth: All true boxes.
+        predictions: The best predicted ones, best first.
+    """
+
+    file: str
     path: Path
     truth: list[Box]
     predictions: list[Box]
@@ -47,7 +55,9 @@ class _Detections(Protocol):
     category_ids: Any
 
 
-def sample_images(dataset: Dataset, detections: _Detections, limit: int) -> Iterator[ImageSample]:
+def sample_images(
+    dataset: Dataset, detections: _Detections, limit: int, image_ids: Collection[int] | None = None
+) -> Iterator[ImageSample]:
     """The first validation images that have true boxes: the same ones for every run.
 
     Args:
@@ -55,6 +65,8 @@ def sample_images(dataset: Dataset, detections: _Detections, limit: int) -> Iter
         detections: Detections of the validation images: ``image_ids`` and ``category_ids`` of
             shape (N,), ``boxes`` of shape (N, 4) in COCO xywh pixels, ``scores`` of shape (N,).
         limit: Number of images.
+        image_ids: Ids of the images to choose among, all of the annotation file by default: a
+            profile may evaluate only some of them.
 
     Yields:
         Samples with at most 30 predictions each, best first.
@@ -66,11 +78,12 @@ def sample_images(dataset: Dataset, detections: _Detections, limit: int) -> Iter
         truth.setdefault(item["image_id"], []).append(
             _box(names[item["category_id"]], item["bbox"])
         )
-    with_boxes = (image for image in annotations["images"] if image["id"] in truth)
+    among = truth.keys() if image_ids is None else truth.keys() & set(image_ids)
+    with_boxes = (image for image in annotations["images"] if image["id"] in among)
     for image in islice(with_boxes, limit):
         predictions = _predictions(detections, image["id"], names)
         path = dataset.val.images / image["file_name"]
-        yield ImageSample(path, truth[image["id"]], predictions)
+        yield ImageSample(image["file_name"], path, truth[image["id"]], predictions)
 
 
 def _predictions(detections: _Detections, image_id: Any, names: Mapping[int, str]) -> list[Box]:

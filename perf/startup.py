@@ -52,10 +52,10 @@ def write_experiment(path: Path, rows: int, seeds: int) -> Path:
 
 
 def write_runs(request: Request) -> int:
-    """Writes the folder of every run of an experiment as a finished run leaves it; their number."""
+    """Writes the folder of every run of an experiment that is not there as a finished run leaves it; their number."""
     runs = make_plan(request).runs
     provenance = _provenance()
-    for run in runs:
+    for run in (run for run in runs if run.record is None):
         prepare(run)
         run.folder.write_record(_record(run, provenance))
     return len(runs)
@@ -98,10 +98,10 @@ def _record(run: Planned, provenance: dict[str, Any]) -> RunRecord:
 
 def timed(command: Sequence[str], repeat: int) -> list[float]:
     """Seconds of each of ``repeat`` processes, after one that is not counted."""
-    return [_seconds(command) for _ in range(repeat + 1)][1:]
+    return [seconds_of(command) for _ in range(repeat + 1)][1:]
 
 
-def _seconds(command: Sequence[str]) -> float:
+def seconds_of(command: Sequence[str]) -> float:
     # The process that is not counted leaves bytecode on disk, as an install with pip does.
     own = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()

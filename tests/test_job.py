@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from command import TINY
+from mmdet.models.detectors import SingleStageDetector
 from mmengine.model import BaseModel
 
-from benchmark import checkpoints, locks
+from benchmark import checkpoints, locks, measurements
 from benchmark.experiment import Tracking
 from benchmark.files import read_jsonl, write_text
-from benchmark.job import JobOptions, _best, _kind, run_job
+from benchmark.job import JobOptions, _best, _Job, _kind, run_job
 from benchmark.journal import Journal, Tail
 from benchmark.launchers.child import from_json, to_json
 from benchmark.plan import Request, make_plan, prepare
 from benchmark.provenance import device_name
 from benchmark.resources import Resources
 from benchmark.run import RunFolder, RunRecord
+from benchmark.statistics import errors, resample
+from benchmark.statistics.matches import Matches
+from benchmark.statistics.resample import RESAMPLES, bootstrap, class_precision
 from benchmark.training import Diverged
 
+ERRORS = {"Cls", "Loc", "Both", "Dupe", "Bkg", "Miss"}
 SCORES = ("mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l")
 QUICK = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1))
-TIMED = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1), latency=True)
+MEASURED = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1), cost=True)
 
 
 @pytest.fixture
-def folder(synthetic_data: Path, tmp_path: Path) -> Iterator[RunFolder]:
-    """A run of two epochs that is ready to start."""
-    request = Request(
-        TINY,
-        tmp_path / "results",
-        data_root=synthetic_data,
-        rows=("plain",),
-        overrides={"train_cfg.max_epochs": 2},
-    )
-    (run,) = make_plan(request).runs
-    prepare(run)
+def make(synthetic_data: Path, tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], RunFolder]]:
+    """Makes runs of two epochs that are ready to start, with something changed."""
+
+    def prepared(overrides: dict[str, Any]) -> RunFolder:
+        request = Request(
+            TINY,
+            tmp_path / "results",
+            data_root=synthetic_data,
+            rows=("plain",),
+            overrides={"train_cfg.max_epochs": 2, **overrides},
+        )
+        (run,) = make_plan(request).runs
+        prepare(run)
+        return run.folder
+
     threads = torch.get_num_threads()
-    yield run.folder
+    yield prepared
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def folder(make: Callable[[dict[str, Any]], RunFolder]) -> RunFolder:
+    return make({})
 
 
 @pytest.fixture
@@ -77,47 +95,145 @@ def _highest(folder: RunFolder) -> dict[str, float]:
     }
 
 
-def test_record_of_a_whole_run_has_its_best_and_its_latency(folder: RunFolder) -> None:
-    run_job(folder.path, TIMED)
+def test_whole_run_has_all_that_is_measured(folder: RunFolder) -> None:
+    run_job(folder.path, MEASURED)
     record = folder.read_record()
     assert record.state == "complete"
+    assert record.missing is None
     assert record.best == _highest(folder)
     assert record.best["mAP50"] >= record.metrics["mAP50"]
-    latency = record.latency_ms
-    assert latency is not None
+    latency, flops = record.latency_ms or {}, record.flops or {}
     assert latency["p95"] >= latency["median"] > 0
-    assert (latency["images"], latency["device"]) == (30, device_name())
+    assert (latency["images"], latency["device"]) == (20, device_name())
+    assert flops["value"] > 1e6
+    assert flops["input"] == [3, 64, 64]
+    tide = record.tide or {}
+    assert set(tide) == ERRORS
+    assert all(0 <= share <= 1 for share in tide.values())
+    _assert_same_numbers(folder, record)
+    _assert_samples(folder)
 
 
-def test_latency_that_cannot_be_measured_costs_the_number_only(
+def _assert_same_numbers(folder: RunFolder, record: RunRecord) -> None:
+    """What is resampled comes to what the record says, exactly, and the model has found something."""
+    assert (record.metric("mAP50") or 0) > 0
+    matches = Matches.load(folder.matches_file)
+    per_class = dict(zip(matches.classes, class_precision(matches), strict=True))
+    for name, values in record.metrics["per_class"].items():
+        assert math.isnan(per_class[name]) or per_class[name] == values["mAP50"]
+    assert np.nanmean([*per_class.values()]) == pytest.approx(record.metric("mAP50"), abs=1e-12)
+    digest = hashlib.sha256(matches.image_ids.astype("<i8").tobytes()).hexdigest()
+    assert record.val_images == {"count": 12, "sha256": digest}
+    draws = np.load(folder.bootstrap_file)
+    assert draws.shape == (RESAMPLES,)
+    assert np.array_equal(draws, bootstrap(matches))
+    assert draws.min() <= record.metric("mAP50") <= draws.max()
+
+
+def _assert_samples(folder: RunFolder) -> None:
+    """The first images, with their own boxes, and the best of those predicted for them."""
+    data = folder.read_spec().dataset
+    truth = json.loads(data.val.annotations.read_text())
+    samples = json.loads(folder.samples_file.read_text())
+    assert [sample["file"] for sample in samples] == [
+        image["file_name"] for image in truth["images"][:8]
+    ]
+    first = truth["images"][0]["id"]
+    true = [item["bbox"] for item in truth["annotations"] if item["image_id"] == first]
+    drawn = [box["xyxy"] for box in samples[0]["truth"]]
+    assert drawn == [[x, y, x + width, y + height] for x, y, width, height in true]
+    predictions = [box for sample in samples for box in sample["predictions"]]
+    assert {box["label"] for box in predictions} <= set(data.classes)
+    scores = [box["score"] for box in samples[0]["predictions"]]
+    assert scores == sorted(scores, reverse=True)
+    boxes = json.loads(folder.predictions_file.read_text())
+    assert scores[0] == max(box["score"] for box in boxes if box["image_id"] == first)
+
+
+def test_model_that_predicts_nothing_is_measured_like_any_other(
+    make: Callable[[dict[str, Any]], RunFolder],
+) -> None:
+    folder = make({"model.test_cfg.score_thr": 1.5})
+    run_job(folder.path, MEASURED)
+    record = folder.read_record()
+    assert (record.state, record.no_predictions, record.metric("mAP50")) == ("complete", True, 0)
+    assert record.missing is None
+    assert set(record.tide or ()) == ERRORS
+    matches = Matches.load(folder.matches_file)
+    assert (len(matches.score), matches.objects.any()) == (0, True)
+    assert not np.load(folder.bootstrap_file).any()
+    samples = json.loads(folder.samples_file.read_text())
+    assert all(sample["truth"] and not sample["predictions"] for sample in samples)
+
+
+def test_run_whose_cost_is_not_asked_for_has_the_rest(folder: RunFolder) -> None:
+    run_job(folder.path, QUICK)
+    record = folder.read_record()
+    assert record.latency_ms is record.flops is record.missing is None
+    _assert_same_numbers(folder, record)
+
+
+def test_what_cannot_be_measured_costs_the_number_only(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     later = time.monotonic() + 1e6
 
-    def broken(self: BaseModel, data: Any) -> None:
+    def broken(*_args: Any, **_kwargs: Any) -> None:
         monkeypatch.setattr(time, "monotonic", lambda: later)
-        raise RuntimeError("no kernel for this")
+        raise RuntimeError("no kernel for this\nand a long story")
 
-    # Validation goes through val_step, and the measurement through test_step.
+    # Validation goes through val_step; the latency through test_step, and the FLOPs through _forward.
     monkeypatch.setattr(BaseModel, "test_step", broken)
-    run_job(folder.path, TIMED)
+    monkeypatch.setattr(SingleStageDetector, "_forward", broken)
+    monkeypatch.setattr(errors, "error_shares", broken)
+    monkeypatch.setattr(resample, "bootstrap", broken)
+    monkeypatch.setattr(measurements, "sample_images", broken)
+    run_job(folder.path, MEASURED)
     record = folder.read_record()
     assert record.state == "complete"
-    assert record.latency_ms is None
+    assert record.missing == dict.fromkeys(
+        ("latency_ms", "flops", "tide", "bootstrap", "samples"), "RuntimeError: no kernel for this"
+    )
+    assert record.latency_ms is record.flops is record.tide is None
     assert record.best == _highest(folder)
-    assert record.train_seconds < 1e5  # the measurement is not training
-    assert "latency not measured: RuntimeError: no kernel for this\n" in capsys.readouterr().out
+    assert record.train_seconds < 1e5  # the measurements are not training
+    assert not folder.bootstrap_file.exists()
+    assert "flops not measured: RuntimeError: no kernel for this\n" in capsys.readouterr().out
+
+
+def test_run_killed_while_it_is_measured_is_evaluated_and_measured_again(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_job: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(_Job, "_measure", killed)
+        run_job(folder.path, MEASURED)
+    boxes = folder.predictions_file.read_text()
+    folder.predictions_file.unlink()
+    folder.bootstrap_file.write_text("of an earlier attempt")
+    run_job(folder.path, MEASURED)
+    record = folder.read_record()
+    assert (record.state, record.missing) == ("complete", None)
+    assert folder.predictions_file.read_text() == boxes
+    _assert_same_numbers(folder, record)
+    points = read_jsonl(folder.metrics_file)
+    assert [point["epoch"] for point in points if point["kind"] == "val"] == [1, 2]
 
 
 def test_pruned_run_has_its_best(
     folder: RunFolder, after_validation: Callable[[Callable[[], object]], None]
 ) -> None:
     after_validation(lambda: folder.stop_file.write_text('{"state": "pruned"}'))
-    run_job(folder.path, TIMED)
+    run_job(folder.path, MEASURED)
     record = folder.read_record()
     assert record.state == "pruned"
     assert record.best == _highest(folder)
-    assert record.latency_ms is None
+    assert record.latency_ms is record.flops is record.tide is record.missing is None
+    assert not folder.matches_file.exists()
+    assert not folder.bootstrap_file.exists()
+    assert not folder.samples_file.exists()
 
 
 def test_failed_run_has_its_best(
@@ -138,7 +254,7 @@ def test_run_that_failed_before_its_first_validation_has_no_best(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.config_file.write_text(folder.config_file.read_text() + "\nmodel['type'] = 'Nothing'\n")
-    run_job(folder.path, TIMED)
+    run_job(folder.path, MEASURED)
     record = folder.read_record()
     assert record.state == "failed"
     assert record.best is None
@@ -176,11 +292,10 @@ def test_record_from_before_these_fields_is_read() -> None:
         "schema_version": 1,
     }
     record = RunRecord.from_json(old)
-    assert record.latency_ms is None
-    assert record.best is None
+    assert record.latency_ms is record.flops is record.tide is record.missing is record.best is None
 
 
-@pytest.mark.parametrize("options", [QUICK, TIMED], ids=["quick", "timed"])
+@pytest.mark.parametrize("options", [QUICK, MEASURED], ids=["quick", "measured"])
 def test_options_survive_a_command_line(options: JobOptions) -> None:
     assert from_json(to_json(options)) == options
 
@@ -274,8 +389,6 @@ def test_newest_checkpoint_that_is_whole(tmp_path: Path) -> None:
 
 
 def test_lock_names_its_holder(tmp_path: Path) -> None:
-    import os
-
     path = tmp_path / "a.lock"
     assert not locks.is_held(path)
     held = locks.acquire(path)

@@ -28,10 +28,33 @@ def test_evaluation() -> None:
     assert difference and float(difference[1]) < 1e-12, text
 
 
+def test_bootstrap() -> None:
+    size = ["--images", "20", "--boxes", "200", "--resamples", "20", "--repeat", "1"]
+    text = printed("bootstrap.py", *size)
+    names = (
+        "matching",
+        "resampling",
+        "interval of one model",
+        "error shares",
+        r"compare of hotcoco \S+, two models",
+    )
+    for name in names:
+        assert re.search(rf"^{name}{NUMBER} s, CPU{NUMBER} s$", text, re.MULTILINE), text
+    assert re.search(r"^\d+\.\d times faster for two models", text, re.MULTILINE), text
+
+
 def test_startup() -> None:
     text = printed("startup.py", "--rows", "3", "--seeds", "2", "--repeat", "1")
     for name in ("python -c pass", "detboard --help", "sweep, 6 finished runs"):
         assert re.search(rf"^{re.escape(name)}{NUMBER} s", text, re.MULTILINE), text
+
+
+def test_report() -> None:
+    text = printed("report.py", "--rows", "4", "--seeds", "1", "--repeat", "1")
+    for count in (1, 2, 4):
+        for what in ("written", "up to date"):
+            row = rf"^ *{count} records, {what}{NUMBER} s .*{NUMBER} ms a record"
+            assert re.search(row, text, re.MULTILINE), text
 
 
 @pytest.mark.slow

@@ -10,103 +10,43 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from boards import (
+    OOM,
+    PARTS,
+    failed,
+    make_board,
+    make_record,
+    make_row,
+    on_disk,
+    result,
+)
 from rich.console import Console
 
-from benchmark.dataset import Dataset, Split
 from benchmark.experiment import Row
-from benchmark.report.columns import COLUMNS, DASH, SHOWN, values
+from benchmark.report.columns import COLUMNS, DASH, SHOWN
+from benchmark.report.document import Leaderboard
 from benchmark.report.frame import csv_text, frame
 from benchmark.report.markdown import page
-from benchmark.report.table import RowResult, Table
+from benchmark.report.table import RowResult
 from benchmark.report.terminal import rich_table
 from benchmark.report.write import write_report
-from benchmark.run import RunFolder, RunRecord, RunSpec, State
-
-DATA = Dataset(
-    name="waste",
-    classes=("Paper", "Metal"),
-    train=Split(Path("/data/train.json"), Path("/data"), "a1" * 32),
-    val=Split(Path("/data/val.json"), Path("/data"), "b2" * 32),
-)
-LABELS = {
-    "Model": "RetinaNet",
-    "Backbone": "ResNet-50",
-    "Neck": "FPN",
-    "Head": "RetinaHead",
-    "Learning Method": "mstrain_3x",
-}
-PARTS = {"backbone": "resnet50", "neck": "fpn", "head": "retina", "schedule": "mstrain_3x"}
-OOM = {"kind": "oom", "message": "CUDA out of memory\nTried to allocate", "log_tail": "..."}
-
-
-def make_row(name: str = "r50", published: float | None = 0.4527, **labels: str) -> Row:
-    return Row(name=name, parts=PARTS, labels={**LABELS, **labels}, published=published)
-
-
-def make_record(row: str = "r50", seed: int = 0, map50: float = 0.5, **changes: Any) -> RunRecord:
-    record = RunRecord(
-        run_id=f"{row}-s{seed}-full-12345678",
-        row=row,
-        seed=seed,
-        profile="full",
-        state=State.COMPLETE,
-        metrics={"mAP50": map50, "mAP": map50 / 2, "per_class": {}},
-        no_predictions=False,
-        params=36_350_000,
-        train_seconds=11_220.25,
-        peak_memory_gib=7.5,
-        started_at="2024-01-01T00:00:00+00:00",
-        finished_at="2024-01-01T03:07:00+00:00",
-        provenance={"git": "abc"},
-    )
-    return replace(record, **changes)
-
-
-def failed(row: str, seed: int = 0, **changes: Any) -> RunRecord:
-    return make_record(row, seed, metrics={}, state=State.FAILED, failure=OOM, **changes)
-
-
-def on_disk(results: Path, record: RunRecord) -> RunRecord:
-    """Writes a run folder as a job does, and reads its record back."""
-    folder = RunFolder(results / "runs" / record.run_id)
-    spec = RunSpec(
-        record.run_id, "board", record.row, LABELS, PARTS, record.seed, DATA, record.profile
-    )
-    folder.write_spec(spec)
-    folder.write_record(record)
-    return folder.read_record()
-
-
-def result(row: Row, *ends: RunRecord | State) -> RowResult:
-    """A row with seeds 0, 1, ...: of each a record, or the state of a run without one."""
-    return RowResult(
-        row=row,
-        seeds=tuple(range(len(ends))),
-        records=tuple(end if isinstance(end, RunRecord) else None for end in ends),
-        states=tuple(end.state if isinstance(end, RunRecord) else end for end in ends),
-    )
-
-
-def make_table(*rows: RowResult, profile: str = "full") -> Table:
-    return Table("board", "Waste detection", profile, DATA, rows)
+from benchmark.run import RunFolder, State
 
 
 def shown(ends: RowResult, profile: str = "full") -> dict[str, str]:
     """The cells of a table with one row, by column title, from its Markdown."""
-    table = make_table(ends, profile=profile)
-    lines = [x for x in page(table, frame(table)).splitlines() if x.startswith("|")]
-    heading, _, cells = ([cell.strip() for cell in x.strip("|").split(" | ")] for x in lines)
+    lines = [x for x in page(make_board(ends, profile=profile)).splitlines() if x.startswith("|")]
+    heading, _, cells = ([cell.strip() for cell in x.strip("|").split(" | ")] for x in lines[:3])
     return dict(zip(heading, cells, strict=True))
 
 
-def stored(table: Table) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(csv_text(table, frame(table)))))
+def stored(table: Leaderboard) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(csv_text(table))))
 
 
-def printed(table: Table) -> str:
+def printed(table: Leaderboard) -> str:
     """What a terminal 200 characters wide shows."""
     file = io.StringIO()
     Console(width=200, file=file, force_terminal=False).print(rich_table(table))
@@ -117,51 +57,69 @@ PAGE = """\
 # Waste detection
 
 - Profile: full
-- Data set: waste (train `a1a1a1a1`, val `b2b2b2b2`)
+- Data set: waste (train `a1a1a1a1`, val `b2b2b2b2`), 50 validation images
 - Seeds: 0
 - Rows complete: 2 of 4
+- Intervals: 95%, over images (1,000 bootstrap resamples); rows whose difference a paired test does not separate \
+(Holm) share ranks
 
-| Model     | Backbone   | Neck | Head       | Learning Method | Leaderboard mAP50 | \
-Measured mAP50 | Difference | Parameters (M) | Training time | State        |
-| --------- | ---------- | ---- | ---------- | --------------- | ----------------: | \
--------------: | ---------: | -------------: | ------------: | ------------ |
-| RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      |            0.4527 | \
-        0.4321 |    -0.0206 |          36.35 |    3 h 07 min | complete     |
-| RetinaNet | ResNet-101 | FPN  | RetinaHead | mstrain_3x      |             0.292 | \
-    **0.5000** |    +0.2080 |          36.35 |        59.0 s | complete     |
-| RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      |                 — | \
-             — |          — |              — |             — | waiting      |
-| RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      |            0.4527 | \
-             — |          — |              — |             — | failed (oom) |
+| Rank | Model     | Backbone   | Neck | Head       | Learning Method | Leaderboard mAP50 | Measured mAP50 | \
+95 % interval | Difference | Published inside | Parameters (M) | Training time | State        |
+| ---: | --------- | ---------- | ---- | ---------- | --------------- | ----------------: | -------------: | \
+------------: | ---------: | ---------------- | -------------: | ------------: | ------------ |
+|    — | RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      |            0.4527 |         0.4321 | \
+            — |    -0.0206 | —                |          36.35 |    3 h 07 min | complete     |
+|    — | RetinaNet | ResNet-101 | FPN  | RetinaHead | mstrain_3x      |             0.292 |     **0.5000** | \
+            — |    +0.2080 | —                |          36.35 |        59.0 s | complete     |
+|    — | RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      |                 — |              — | \
+            — |          — | —                |              — |             — | waiting      |
+|    — | RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      |            0.4527 |              — | \
+            — |          — | —                |              — |             — | failed (oom) |
 
+## Quality
+"""
+FAILURES = """
 ## Failed runs
 
 - big, seed 0: oom: CUDA out of memory ([log](runs/big-s0-full-12345678/log.txt))
 """
 
 
-def board(results: Path) -> Table:
-    first = on_disk(results, make_record("r50", map50=0.43210987654321))
-    second = on_disk(results, make_record("r101", map50=0.5, train_seconds=59))
-    return make_table(
+RECORDS = (
+    make_record("r50", map50=0.43210987654321),
+    make_record("r101", map50=0.5, train_seconds=59),
+    failed("big"),
+)
+
+
+def board(results: Path) -> Leaderboard:
+    """The rows of records on disk, and one that waits; those that are not there yet are written."""
+    first, second, third = (
+        folder.read_record() if folder.finished else on_disk(results, record)
+        for record in RECORDS
+        if (folder := RunFolder(results / "runs" / record.run_id))
+    )
+    return make_board(
         result(make_row("r50"), first),
         result(make_row("r101", 0.292, Backbone="ResNet-101"), second),
         result(make_row("new", None), State.WAITING),
-        result(make_row("big"), on_disk(results, failed("big"))),
+        result(make_row("big"), third),
     )
 
 
 def test_page_from_run_folders(tmp_path: Path) -> None:
     written = write_report(board(tmp_path), tmp_path)
-    assert (tmp_path / "board.md").read_text(encoding="utf-8") == PAGE
-    assert written.changed == (tmp_path / "board.md", tmp_path / "board.csv")
+    text = (tmp_path / "board.md").read_text(encoding="utf-8")
+    assert text.startswith(PAGE)
+    assert text.endswith(FAILURES)
+    assert written.changed == tuple(tmp_path / f"board.{kind}" for kind in ("md", "csv", "json"))
 
 
 def test_csv_from_run_folders(tmp_path: Path) -> None:
     write_report(board(tmp_path), tmp_path)
     with (tmp_path / "board.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    assert lines[0] == {
+    assert {key: value for key, value in lines[0].items() if value} == {
         "row": "r50",
         "model": "RetinaNet",
         "backbone": "ResNet-50",
@@ -171,10 +129,12 @@ def test_csv_from_run_folders(tmp_path: Path) -> None:
         "leaderboard_map50": "0.4527",
         "map50": "0.43210987654321",
         "difference": repr(0.43210987654321 - 0.4527),
+        "map": repr(0.43210987654321 / 2),
         "params": "36350000",
+        "peak_memory_gib": "7.5",
+        "device": "CPU: abacus",
         "train_seconds": "11220.25",
         "state": "complete",
-        "failure": "",
         "no_predictions": "0",
         "seeds_complete": "1",
         "seeds": "0",
@@ -190,7 +150,7 @@ def test_csv_from_run_folders(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [0.1 + 0.2, 1 / 3, 5e-324, 0.0, 1.0])
 def test_csv_keeps_every_digit(value: float) -> None:
-    table = make_table(
+    table = make_board(
         result(make_row(), make_record(map50=value)), result(make_row("b"), failed("b"))
     )
     assert float(stored(table)[0]["map50"]) == value
@@ -222,7 +182,7 @@ def test_no_predictions_is_zero_with_a_flag() -> None:
 
 
 def test_no_predictions_is_zero_also_without_metrics() -> None:
-    line = stored(make_table(result(make_row(), make_record(metrics={}, no_predictions=True))))[0]
+    line = stored(make_board(result(make_row(), make_record(metrics={}, no_predictions=True))))[0]
     assert (line["map50"], line["no_predictions"], line["state"]) == ("0.0", "1", "complete")
 
 
@@ -230,7 +190,7 @@ def test_seeds_are_averaged() -> None:
     runs = [
         make_record(seed=s, map50=m, train_seconds=t) for s, m, t in [(0, 0.3, 10), (1, 0.5, 30)]
     ]
-    line = stored(make_table(result(make_row(), *runs)))[0]
+    line = stored(make_board(result(make_row(), *runs)))[0]
     assert (line["map50"], line["train_seconds"], line["seeds"]) == ("0.4", "20.0", "0 1")
     assert line["run_ids"] == "r50-s0-full-12345678 r50-s1-full-12345678"
     assert shown(result(make_row(), *runs))["State"] == "complete"
@@ -242,8 +202,8 @@ def test_missing_seeds_are_left_out_and_said() -> None:
     cells = shown(ends)
     assert cells["Measured mAP50"] == "0.2000"
     assert cells["State"] == "complete (2 of 3 seeds), no predictions in 1 of 2"
-    table = make_table(ends)
-    text = page(table, frame(table))
+    table = make_board(ends)
+    text = page(table)
     assert "- Seeds: 0, 1, 2 (values are means over the complete ones)" in text
     assert "- Rows complete: 0 of 1" in text
     assert "- r50, seed 2: oom: CUDA out of memory" in text
@@ -265,8 +225,8 @@ def test_other_profiles_compare_with_nothing(profile: str) -> None:
     assert cells[f"mAP50 ({profile})"] == "0.5000"
     assert "Measured mAP50" not in cells
     assert cells["Difference"] == DASH
-    table = make_table(ends, profile=profile)
-    first = page(table, frame(table)).splitlines()[0]
+    table = make_board(ends, profile=profile)
+    first = page(table).splitlines()[0]
     caveat = f"{profile} profile: shortened training, not comparable with the published values"
     assert first == f"# Waste detection ({caveat})"
     line = stored(table)[0]
@@ -276,7 +236,7 @@ def test_other_profiles_compare_with_nothing(profile: str) -> None:
 def test_records_of_another_profile_are_refused() -> None:
     smoke = make_record(profile="smoke")
     with pytest.raises(ValueError, match="not made under the full profile: r50-s0"):
-        make_table(result(make_row(), smoke))
+        make_board(result(make_row(), smoke))
 
 
 def test_row_result_wants_a_record_and_a_state_a_seed() -> None:
@@ -289,7 +249,7 @@ def test_row_result_wants_a_record_and_a_state_a_seed() -> None:
 def test_missing_labels_fall_back_to_the_parts() -> None:
     row = Row(name="grid", parts=PARTS)
     cells = list(shown(result(row, State.WAITING)).values())
-    assert cells[:6] == [DASH, "resnet50", "fpn", "retina", "mstrain_3x", DASH]
+    assert cells[:7] == [DASH, DASH, "resnet50", "fpn", "retina", "mstrain_3x", DASH]
 
 
 def test_same_records_same_bytes(tmp_path: Path) -> None:
@@ -297,18 +257,13 @@ def test_same_records_same_bytes(tmp_path: Path) -> None:
     pages = []
     for name, backwards in (("one", False), ("two", True)):
         results = tmp_path / name
-        table = board(results)
-        files = sorted(results.glob("runs/*/record.json"))
-        for file in files:
+        for record in RECORDS:
+            on_disk(results, record)
+        for file in sorted(results.glob("runs/*/record.json")):
             content = json.loads(file.read_text())
             file.write_text(json.dumps(dict(sorted(content.items(), reverse=backwards))))
-        again = {f.parent.name: RunFolder(f.parent).read_record() for f in files}
-        rows = [
-            replace(r, records=tuple(again[x.run_id] if x else None for x in r.records))
-            for r in table.rows
-        ]
-        write_report(replace(table, rows=tuple(rows)), results)
-        pages.append([(results / f"board.{suffix}").read_bytes() for suffix in ("md", "csv")])
+        write_report(board(results), results)
+        pages.append([(results / f"board.{kind}").read_bytes() for kind in ("md", "csv", "json")])
     assert pages[0] == pages[1]
     assert str(tmp_path).encode() not in b"".join(pages[0])
 
@@ -319,7 +274,7 @@ def test_right_files_are_not_touched(tmp_path: Path) -> None:
     for path in (tmp_path / "board.md", tmp_path / "board.csv"):
         os.utime(path, ns=(1, 1))
     written = write_report(table, tmp_path)
-    assert (written.changed, len(written.unchanged)) == ((), 2)
+    assert (written.changed, len(written.unchanged)) == ((), 3)
     assert (tmp_path / "board.md").stat().st_mtime_ns == 1
     assert not list(tmp_path.glob(".*tmp"))
 
@@ -327,7 +282,7 @@ def test_right_files_are_not_touched(tmp_path: Path) -> None:
 def test_check_compares_and_writes_nothing(tmp_path: Path) -> None:
     table = board(tmp_path)
     missing = write_report(table, tmp_path, check=True)
-    assert len(missing.diffs) == 2
+    assert len(missing.diffs) == 3
     assert not (tmp_path / "board.md").exists()
     write_report(table, tmp_path)
     assert write_report(table, tmp_path, check=True).diffs == ()
@@ -352,8 +307,8 @@ def test_check_sees_line_ends(tmp_path: Path) -> None:
 
 def test_labels_cannot_break_the_table() -> None:
     row = make_row(Model="a|b\n<!-- detboard:board:end -->")
-    table = make_table(result(row, State.WAITING))
-    (line,) = [x for x in page(table, frame(table)).splitlines() if r"a\|b" in x]
+    table = make_board(result(row, State.WAITING))
+    (line,) = [x for x in page(table).splitlines() if r"a\|b" in x]
     assert line.replace(r"\|", "").count("|") == len(SHOWN) + 1
     assert "<!--" not in line
     assert stored(table)[0]["model"] == row.labels["Model"]
@@ -362,8 +317,8 @@ def test_labels_cannot_break_the_table() -> None:
 def test_long_and_empty_messages_of_failures() -> None:
     long = replace(failed("long"), failure={**OOM, "message": "x" * 5000})
     empty = replace(failed("empty"), failure={**OOM, "message": " \n"})
-    table = make_table(result(make_row("long"), long), result(make_row("empty"), empty))
-    lines = page(table, frame(table)).splitlines()[-2:]
+    table = make_board(result(make_row("long"), long), result(make_row("empty"), empty))
+    lines = page(table).splitlines()[-2:]
     assert lines[0].startswith("- long, seed 0: oom: xxx") and len(lines[0]) < 300
     assert lines[1].startswith("- empty, seed 0: oom: no message (")
 
@@ -380,13 +335,17 @@ def test_table_for_a_terminal(tmp_path: Path) -> None:
     table = board(tmp_path)
     lines = [line.split() for line in printed(table).splitlines()]
     assert lines[0] == ["Waste", "detection"]
-    assert ["r101", "0.292", "0.5000", "+0.2080", "36.35", "59.0", "s", "complete"] in lines
-    assert ["big", "0.4527", "—", "—", "—", "—", "failed", "(oom)"] in lines
-    assert [row["state"] for row in values(table)] == ["complete", "complete", "waiting", "failed"]
+    assert [
+        *("r101", "—", "0.292", "0.5000", "—", "+0.2080", "—"),
+        *("36.35", "59.0", "s", "complete"),
+    ] in lines
+    assert ["big", "—", "0.4527", *["—"] * 6, "failed", "(oom)"] in lines
+    assert [row["state"] for row in table.values] == ["complete", "complete", "waiting", "failed"]
 
 
 def test_terminal_shows_square_brackets_as_they_are() -> None:
-    table = replace(make_table(result(make_row(), State.WAITING)), title="[red]Waste[/red]")
+    waiting = make_board(result(make_row(), State.WAITING))
+    table = waiting.model_copy(update={"title": "[red]Waste[/red]"})
     assert "[red]Waste[/red]" in printed(table)
 
 

@@ -9,6 +9,7 @@ import pytest
 from benchmark.dataset import Dataset, Split
 from benchmark.errors import UserError
 from benchmark.experiment import Row
+from benchmark.report.document import Leaderboard, leaderboard_of
 from benchmark.report.readme import markers, replaced
 from benchmark.report.table import RowResult, Table
 from benchmark.report.write import write_report
@@ -18,12 +19,13 @@ BEGIN, END = markers("board")
 BEFORE = f"# Mine\n\nText.\n\n{BEGIN}\nold table\n{END}\n\nMore text, no newline at its end"
 
 
-def make_table(profile: str = "full") -> Table:
+def make_board(profile: str = "full") -> Leaderboard:
     split = Split(Path("/data/a.json"), Path("/data"), "c3" * 32)
     parts = {"backbone": "resnet50", "neck": "fpn", "head": "retina", "schedule": "1x"}
     row = Row(name="r50", parts=parts, published=0.25)
     waiting = RowResult(row, (0,), (None,), (State.WAITING,))
-    return Table("board", "Waste", profile, Dataset("waste", ("A",), split, split), (waiting,))
+    data = Dataset("waste", ("A",), split, split)
+    return leaderboard_of(Table("board", "Waste", profile, data, (waiting,)))
 
 
 def test_markers() -> None:
@@ -33,21 +35,22 @@ def test_markers() -> None:
 def test_only_what_is_between_the_markers_changes(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(BEFORE, encoding="utf-8")
-    written = write_report(make_table(), tmp_path / "results", readme=readme)
-    assert readme in written.changed and written.readme_skipped is None
+    written = write_report(make_board(), tmp_path / "results", readme=readme)
+    assert readme in written.changed and not any("README" in line for line in written.skipped)
     text = readme.read_text(encoding="utf-8")
     assert text.startswith(f"# Mine\n\nText.\n\n{BEGIN}\n\n0 of 1 rows complete on waste ")
-    assert text.endswith(f"| waiting |\n\n{END}\n\nMore text, no newline at its end")
-    assert "| Model | Backbone | Neck |" in text
+    assert "| waiting |\n\nIntervals: 95%, over images (1,000 bootstrap resamples); " in text
+    assert text.endswith(f" share ranks.\n\n{END}\n\nMore text, no newline at its end")
+    assert "| Rank | Model | Backbone | Neck |" in text
     assert "old table" not in text and "comparable" not in text
-    again = write_report(make_table(), tmp_path / "results", readme=readme)
+    again = write_report(make_board(), tmp_path / "results", readme=readme)
     assert again.changed == () and readme in again.unchanged
 
 
 def test_smoke_says_so_in_the_readme_too(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(BEFORE, encoding="utf-8")
-    write_report(make_table("smoke"), tmp_path, readme=readme)
+    write_report(make_board("smoke"), tmp_path, readme=readme)
     text = readme.read_text(encoding="utf-8")
     assert "**smoke profile: shortened training, not comparable with the published values**" in text
     assert "| mAP50 (smoke) |" in text
@@ -56,7 +59,7 @@ def test_smoke_says_so_in_the_readme_too(tmp_path: Path) -> None:
 def test_check_leaves_the_readme_alone(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(BEFORE, encoding="utf-8")
-    written = write_report(make_table(), tmp_path, readme=readme, check=True)
+    written = write_report(make_board(), tmp_path, readme=readme, check=True)
     assert any("-old table" in diff for diff in written.diffs)
     assert readme.read_text(encoding="utf-8") == BEFORE
     assert list(tmp_path.iterdir()) == [readme]
@@ -65,7 +68,7 @@ def test_check_leaves_the_readme_alone(tmp_path: Path) -> None:
 def test_windows_line_ends_around_the_table_stay(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_bytes(BEFORE.replace("\n", "\r\n").encode())
-    write_report(make_table(), tmp_path, readme=readme)
+    write_report(make_board(), tmp_path, readme=readme)
     assert readme.read_bytes().startswith(b"# Mine\r\n\r\nText.\r\n")
 
 
@@ -74,14 +77,16 @@ def test_readme_that_wants_no_table_is_left_alone(tmp_path: Path, content: str |
     readme = tmp_path / "README.md"
     if content is not None:
         readme.write_text(content, encoding="utf-8")
-    written = write_report(make_table(), tmp_path / "results", readme=readme)
-    assert str(readme) in (written.readme_skipped or "")
+    written = write_report(make_board(), tmp_path / "results", readme=readme)
+    assert any(str(readme) in line for line in written.skipped)
     assert readme not in (*written.changed, *written.unchanged)
     assert (readme.read_text(encoding="utf-8") if readme.exists() else None) == content
 
 
 def test_no_readme_named(tmp_path: Path) -> None:
-    assert write_report(make_table(), tmp_path).readme_skipped == "no README was named"
+    assert (
+        write_report(make_board(), tmp_path).skipped[0] == "no README written: no README was named"
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,7 @@ def test_wrong_markers_stop_everything(
     readme = tmp_path / "README.md"
     readme.write_text(content, encoding="utf-8")
     with pytest.raises(UserError) as caught:
-        write_report(make_table(), tmp_path / "results", readme=readme)
+        write_report(make_board(), tmp_path / "results", readme=readme)
     (problem,) = caught.value.problems
     assert problem.startswith(f"{readme}: '{BEGIN}' is there {counts[0]} and '{END}' {counts[1]}")
     assert readme.read_text(encoding="utf-8") == content
@@ -111,7 +116,7 @@ def test_readme_that_is_not_text(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"README\.md: cannot be read as text"):
-        write_report(make_table(), tmp_path / "results", readme=readme)
+        write_report(make_board(), tmp_path / "results", readme=readme)
 
 
 def test_replacing_twice_changes_nothing() -> None:

@@ -60,7 +60,8 @@ def test_best() -> None:
 
 def test_columns_are_declared_in_the_order_of_the_leaderboard() -> None:
     assert [column.title for column in SHOWN] == [
-        *("Model", "Backbone", "Neck", "Head", "Learning Method", "Leaderboard mAP50"),
-        *("Measured mAP50", "Difference", "Parameters (M)", "Training time", "State"),
+        *("Rank", "Model", "Backbone", "Neck", "Head", "Learning Method", "Leaderboard mAP50"),
+        *("Measured mAP50", "95 % interval", "Difference", "Published inside"),
+        *("Parameters (M)", "Training time", "State"),
     ]
     assert len({column.key for column in COLUMNS}) == len(COLUMNS)

@@ -22,14 +22,14 @@ def to_json(options: JobOptions) -> str:
     """The options on a command line."""
     tracking = options.tracking.model_dump(mode="json")
     resources = asdict(options.resources)
-    return json.dumps({"tracking": tracking, "resources": resources, "latency": options.latency})
+    return json.dumps({"tracking": tracking, "resources": resources, "cost": options.cost})
 
 
 def from_json(text: str) -> JobOptions:
     """Reads back what `to_json` made."""
     value: dict[str, Any] = json.loads(text)
     resources = {**value["resources"], "gpus": tuple(value["resources"]["gpus"])}
-    return JobOptions(Tracking(**value["tracking"]), Resources(**resources), value["latency"])
+    return JobOptions(Tracking(**value["tracking"]), Resources(**resources), value["cost"])
 
 
 def run_forked(folder: str, options: JobOptions) -> None:

@@ -1,24 +1,23 @@
-"""The table as GitHub-flavoured Markdown."""
+"""The leaderboard as GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
-from benchmark.report.columns import SHOWN, best
-from benchmark.report.frame import records
-from benchmark.report.table import RowResult, Table
-from benchmark.run import RunFolder, RunRecord
-
-if TYPE_CHECKING:
-    import pandas as pd
+from benchmark.report.columns import COLUMNS, DASH, SHOWN, Column, Group, best, texts
+from benchmark.report.document import Leaderboard, Line, Run
+from benchmark.run import State
 
 _LONGEST_CAUSE = 200
+_PLAIN = re.compile(r"[A-Za-z0-9.,:;%()/–—+-]*( [A-Za-z0-9.,:;%()/–—+-]+)*")
+_MOST_CLASSES = 20  # a wider table is for the page and the JSON file
 
 
 def escape(text: str) -> str:
     """Makes text that Markdown shows as it is, in a table's cell too: one line, no HTML."""
+    if _PLAIN.fullmatch(text):  # as most cells are
+        return text
     line = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
     line = re.sub(r"[\\`*~|\[\]]", r"\\\g<0>", line)
     # Inside a word (mstrain_3x) an underscore is only an underscore.
@@ -26,80 +25,174 @@ def escape(text: str) -> str:
     return line.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def table_text(table: Table, content: pd.DataFrame) -> str:
-    """The pipe table of the columns for readers; the best measured mAP50 is bold.
-
-    Args:
-        table: What is shown.
-        content: What `benchmark.report.frame.frame` makes of it.
-    """
-    rows = records(content)
-    top = best(rows)
-    lines = [[escape(column.heading(table)) for column in SHOWN]]
-    for position, row in enumerate(rows):
-        cells = [escape(column.cell(row[column.key])) for column in SHOWN]
-        lines.append(_bold(cells) if position in top else cells)
-    return _piped(lines)
+def table_text(leaderboard: Leaderboard) -> str:
+    """The pipe table of the columns for readers; the best measured mAP50 is bold."""
+    return _columns_text(leaderboard, SHOWN)
 
 
-def _bold(cells: list[str]) -> list[str]:
-    return [
-        f"**{cell}**" if column.key == "map50" else cell
-        for column, cell in zip(SHOWN, cells, strict=True)
-    ]
+def _columns_text(leaderboard: Leaderboard, columns: Sequence[Column]) -> str:
+    headings = {heading.key: heading.title for heading in leaderboard.columns}
+    top = best(leaderboard.values)
+    lines = [[escape(headings[column.key]) for column in columns]]
+    for position, values in enumerate(leaderboard.values):
+        cells = texts(values)
+        bold = "map50" if position in top else ""
+        lines.append([_cell(cells[c.key], c.key == bold) for c in columns])
+    return _piped(lines, [column.right for column in columns])
 
 
-def _piped(lines: list[list[str]]) -> str:
+def _cell(text: str, bold: bool) -> str:
+    return f"**{escape(text)}**" if bold else escape(text)
+
+
+def _piped(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """A pipe table; the first line is its heading, ``right`` says which columns stand to the right."""
     widths = [max(3, *map(len, cells)) for cells in zip(*lines, strict=True)]
     rule = [
-        "-" * (width - 1) + ":" if column.numeric else "-" * width
-        for width, column in zip(widths, SHOWN, strict=True)
+        "-" * (width - 1) + ":" if to_right else "-" * width
+        for width, to_right in zip(widths, right, strict=True)
     ]
-    return "".join(_line(cells, widths) for cells in (lines[0], rule, *lines[1:]))
+    return "".join(_line(cells, widths, right) for cells in (lines[0], rule, *lines[1:]))
 
 
-def _line(cells: list[str], widths: list[int]) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
     padded = [
-        cell.rjust(width) if column.numeric else cell.ljust(width)
-        for cell, width, column in zip(cells, widths, SHOWN, strict=True)
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(cells, widths, right, strict=True)
     ]
     return f"| {' | '.join(padded)} |\n"
 
 
-def page(table: Table, content: pd.DataFrame) -> str:
-    """The whole page: title, what was run on what, the table, and the failures with their causes.
+def page(leaderboard: Leaderboard) -> str:
+    """The whole page: title, what was run on what, the tables, and the failures with their causes.
 
     It names no time, no machine and no absolute path of its own: same records in, same bytes out.
     """
-    parts = [f"# {escape(table.heading)}\n", _facts(table), table_text(table, content)]
-    failures = [_failure(result, record) for result in table.rows for record in result.failures]
-    if failures:
-        parts += ["## Failed runs\n", "".join(failures)]
+    parts = [f"# {escape(leaderboard.heading)}\n", _facts(leaderboard), table_text(leaderboard)]
+    if any(line.values["map50"] is not None for line in leaderboard.rows):
+        parts += _sections(leaderboard)
+    parts += _listed("Failed runs", _failures(leaderboard))
+    parts += _listed("Dashes", _dashes(leaderboard))
     return "\n".join(parts)
 
 
-def _facts(table: Table) -> str:
-    several = " (values are means over the complete ones)" if len(table.seeds) > 1 else ""
+def _facts(leaderboard: Leaderboard) -> str:
+    several = " (values are means over the complete ones)" if len(leaderboard.seeds) > 1 else ""
+    images = leaderboard.dataset.val_images
+    known = f", {images} validation images" if images else ""
     return (
-        f"- Profile: {escape(table.profile)}\n"
-        f"- Data set: {dataset_text(table)}\n"
-        f"- Seeds: {', '.join(map(str, table.seeds))}{several}\n"
-        f"- Rows complete: {table.progress}\n"
+        f"- Profile: {escape(leaderboard.profile)}\n"
+        f"- Data set: {dataset_text(leaderboard)}{known}\n"
+        f"- Seeds: {', '.join(map(str, leaderboard.seeds))}{several}\n"
+        f"- Rows complete: {leaderboard.progress}\n"
+        f"- {method_text(leaderboard)}\n"
     )
 
 
-def dataset_text(table: Table) -> str:
+def method_text(leaderboard: Leaderboard) -> str:
+    """How to read intervals and ranks, in a sentence."""
+    method = leaderboard.method
+    over = "images and seeds" if len(leaderboard.seeds) > 1 else "images"
+    return (
+        f"Intervals: {method.level:.0%}, over {over} ({method.resamples:,} bootstrap resamples); rows whose "
+        f"difference a paired test does not separate ({method.correction}) share ranks"
+    )
+
+
+def dataset_text(leaderboard: Leaderboard) -> str:
     """The dataset's name and the first digits of its annotation files' SHA-256."""
-    data = table.dataset
-    return f"{escape(data.name)} (train `{data.train.sha256[:8]}`, val `{data.val.sha256[:8]}`)"
+    data = leaderboard.dataset
+    return f"{escape(data.name)} (train `{data.train[:8]}`, val `{data.val[:8]}`)"
 
 
-def _failure(result: RowResult, record: RunRecord) -> str:
-    failure = record.failure or {}
-    cause = escape(shortened(record.cause)) if record.cause else "no message"
-    log = RunFolder(Path("runs") / record.run_id).log_file.as_posix()
-    kind = escape(failure.get("kind", "error"))
-    return f"- {escape(result.row.name)}, seed {record.seed}: {kind}: {cause} ([log]({log}))\n"
+_TITLES: dict[Group, tuple[str, str]] = {
+    "quality": ("Quality", "Average precision over IoU thresholds and object sizes."),
+    "errors": (
+        "Errors",
+        "How much mAP50 would rise without one kind of error ([TIDE](https://arxiv.org/abs/2008.08115)).",
+    ),
+    "cost": ("Cost", "Latency is that of the whole predict path at batch 1."),
+}
+
+
+def _sections(leaderboard: Leaderboard) -> list[str]:
+    parts = []
+    for group, (title, words) in _TITLES.items():
+        columns = [c for c in COLUMNS if c.key == "row" or (c.group == group and c.shown)]
+        parts += [f"## {title}\n", f"{words}\n", _columns_text(leaderboard, columns)]
+        if group == "quality":
+            parts += _per_class(leaderboard)
+    return [*parts, "## Where the numbers come from\n", _origins(leaderboard)]
+
+
+def _per_class(leaderboard: Leaderboard) -> list[str]:
+    classes = leaderboard.dataset.classes
+    if len(classes) > _MOST_CLASSES:
+        return []
+    lines = [["Row", *map(escape, classes)]]
+    for line in leaderboard.rows:
+        found = (line.per_class.get(name) for name in classes)
+        values = [None if of_class is None else of_class.mAP50 for of_class in found]
+        cells = [DASH if value is None else f"{value:.4f}" for value in values]
+        lines.append([escape(line.row), *cells])
+    table = _piped(lines, [False, *(True for _ in classes)])
+    return ["### mAP50 of each class\n", table]
+
+
+def _origins(leaderboard: Leaderboard) -> str:
+    lines = [["Run", "Seed", "mAP50", "Commit", "Config", "W&B"]]
+    for line in leaderboard.rows:
+        lines += [_origin(run) for run in line.runs if run.run_id is not None]
+    return _piped(lines, [False, True, True, False, False, False])
+
+
+def _origin(run: Run) -> list[str]:
+    commit = (run.commit or DASH)[:8] + (" (changed)" if run.dirty else "")
+    link = f"[run]({run.wandb})" if run.wandb and _is_address(run.wandb) else DASH
+    return [
+        f"[{escape(run.run_id or '')}]({run.folder})",
+        str(run.seed),
+        DASH if run.map50 is None else f"{run.map50:.4f}",
+        commit,
+        (run.config_sha256 or DASH)[:8],
+        link,
+    ]
+
+
+def _is_address(text: str) -> bool:
+    return re.fullmatch(r"https?://[^\s()<>]+", text) is not None
+
+
+def _listed(title: str, lines: Iterator[str]) -> list[str]:
+    found = "".join(lines)
+    return [f"## {title}\n", found] if found else []
+
+
+def _failures(leaderboard: Leaderboard) -> Iterator[str]:
+    for line in leaderboard.rows:
+        for run in line.runs:
+            if run.state == State.FAILED.value:
+                yield _failure(line, run)
+
+
+def _failure(line: Line, run: Run) -> str:
+    kind = run.failure.kind if run.failure else "error"
+    message = run.failure.message if run.failure else ""
+    cause = escape(shortened(message)) if message else "no message"
+    return f"- {escape(line.row)}, seed {run.seed}: {escape(kind)}: {cause} ([log]({run.folder}/log.txt))\n"
+
+
+def _dashes(leaderboard: Leaderboard) -> Iterator[str]:
+    """A line for every reason that a complete row lacks a value for."""
+    titles = {heading.key: heading.title for heading in leaderboard.columns}
+    for line in leaderboard.rows:
+        shown = [key for key in line.missing if key in _READERS]
+        for why in dict.fromkeys(line.missing[key] for key in shown):
+            names = ", ".join(titles[key] for key in shown if line.missing[key] == why)
+            yield f"- {escape(line.row)}: {escape(names)}: {escape(shortened(why))}\n"
+
+
+_READERS = frozenset(column.key for column in COLUMNS if column.shown)
 
 
 def shortened(text: str) -> str:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from benchmark.dataset import Dataset
 from benchmark.experiment import Row
 from benchmark.run import RunRecord, State
+
+if TYPE_CHECKING:
+    from benchmark.statistics.intervals import Interval
+    from benchmark.statistics.ranks import Rank
 
 # Only this profile is the published schedule; numbers of any other compare with nothing published.
 COMPARABLE_PROFILE = "full"
@@ -25,31 +32,39 @@ class RowResult:
         seeds: The seeds asked for.
         records: The record of each seed's run, None where there is none.
         states: The state of each seed's run.
+        interval: Where mAP50 lies, None where that is not known.
+        rank: The row's place among those with an interval.
+        stale: Ids of finished runs of a seed that has no other: made with another config than the row has now.
+        unpaired: Why the row has no interval although its runs are complete, empty if there is no such reason.
 
     Raises:
-        ValueError: If the three are not of one length, or there is no seed.
+        ValueError: If the first three are not of one length, or there is no seed.
     """
 
     row: Row
     seeds: tuple[int, ...]
     records: tuple[RunRecord | None, ...]
     states: tuple[State, ...]
+    interval: Interval | None = None
+    rank: Rank | None = None
+    stale: tuple[str, ...] = ()
+    unpaired: str = ""
 
     def __post_init__(self) -> None:
         if not len(self.seeds) == len(self.records) == len(self.states) > 0:
             raise ValueError(f"row {self.row.name}: one record and one state for each seed, please")
 
-    @property
+    @cached_property
     def recorded(self) -> tuple[RunRecord, ...]:
         """The records that exist, in the order of the seeds."""
         return tuple(record for record in self.records if record is not None)
 
-    @property
+    @cached_property
     def complete(self) -> tuple[RunRecord, ...]:
         """Records of the complete runs: the only ones that are measured values."""
         return tuple(record for record in self.recorded if record.state is State.COMPLETE)
 
-    @property
+    @cached_property
     def failures(self) -> tuple[RunRecord, ...]:
         """Records of the failed runs."""
         return tuple(record for record in self.recorded if record.state is State.FAILED)
@@ -62,8 +77,24 @@ class RowResult:
     @property
     def map50(self) -> float | None:
         """Mean mAP50 of the complete runs, a fraction in 0..1."""
-        values = [record.metric("mAP50") for record in self.complete]
-        return _mean([value for value in values if value is not None])
+        return self.mean("mAP50")
+
+    def mean(self, metric: str) -> float | None:
+        """Mean of a metric over the complete runs that have it."""
+        return _mean([record.metric(metric) for record in self.complete])
+
+    @property
+    def per_class(self) -> dict[str, dict[str, float | None]]:
+        """By class name: the means of ``mAP50`` and ``mAP`` over the complete runs."""
+        found = [record.metrics.get("per_class", {}) for record in self.complete]
+        names = dict.fromkeys(name for classes in found for name in classes)
+        return {
+            name: {
+                metric: _mean([classes.get(name, {}).get(metric) for classes in found])
+                for metric in ("mAP50", "mAP")
+            }
+            for name in names
+        }
 
     @property
     def difference(self) -> float | None:
@@ -73,15 +104,56 @@ class RowResult:
         return self.map50 - self.row.published
 
     @property
+    def published_inside(self) -> str | None:
+        """``yes`` or ``no``: whether the published value lies inside the interval."""
+        if self.interval is None or self.row.published is None:
+            return None
+        return "yes" if self.interval.low <= self.row.published <= self.interval.high else "no"
+
+    @property
     def params(self) -> int | None:
         """Number of parameters of the model, which no seed changes."""
         known = (record.params for record in self.complete if record.params is not None)
         return next(known, None)
 
     @property
+    def flops(self) -> int | None:
+        """Multiply-adds of one image, which no seed changes."""
+        known = (record.flops["value"] for record in self.complete if record.flops)
+        return next(known, None)
+
+    @property
     def train_seconds(self) -> float | None:
         """Mean wall-clock seconds of a complete run."""
         return _mean([record.train_seconds for record in self.complete])
+
+    @property
+    def peak_memory_gib(self) -> float | None:
+        """The highest of the complete runs."""
+        known = [r.peak_memory_gib for r in self.complete if r.peak_memory_gib is not None]
+        return max(known, default=None)
+
+    def latency(self, which: str) -> float | None:
+        """Mean over the complete runs of their ``median`` or ``p95`` latency, in milliseconds."""
+        return _mean([r.latency_ms[which] for r in self.complete if r.latency_ms])
+
+    def error(self, kind: str) -> float | None:
+        """Mean over the complete runs of what a kind of error costs in mAP50."""
+        return _mean([record.tide.get(kind) for record in self.complete if record.tide])
+
+    @property
+    def device(self) -> str | None:
+        """What the complete runs ran on; several, joined, if they differ."""
+        names = {record.provenance.get("device") for record in self.complete}
+        return " / ".join(sorted(name for name in names if name)) or None
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Why a measurement of a complete run is missing, by the measurement's name."""
+        known = {"bootstrap": self.unpaired} if self.unpaired else {}
+        for record in self.complete:
+            known.update(record.missing or {})
+        return known
 
     @property
     def no_predictions(self) -> int:
@@ -113,7 +185,7 @@ class RowResult:
             return f"complete{self._missing_seeds}{self._silent_seeds}"
         if self.state is State.FAILED and self.failure_kinds:
             return f"failed ({', '.join(self.failure_kinds)})"
-        return str(self.state.value)
+        return f"{self.state.value} (stale)" if self.stale else str(self.state.value)
 
     @property
     def _missing_seeds(self) -> str:
@@ -130,7 +202,7 @@ class RowResult:
 
 @dataclass(frozen=True)
 class Table:
-    """A leaderboard as it stands.
+    """The rows of an experiment in one setting.
 
     Attributes:
         name: Name of the experiment: the stem of the files, and in the README's markers.
@@ -161,30 +233,12 @@ class Table:
         return self.profile == COMPARABLE_PROFILE
 
     @property
-    def caveat(self) -> str:
-        """What a reader must know before comparing; empty under the full schedule."""
-        if self.comparable:
-            return ""
-        return (
-            f"{self.profile} profile: shortened training, not comparable with the published values"
-        )
-
-    @property
-    def heading(self) -> str:
-        """The title, with the caveat."""
-        return f"{self.title} ({self.caveat})" if self.caveat else self.title
-
-    @property
     def seeds(self) -> tuple[int, ...]:
         """Every seed of any row, sorted."""
         return tuple(sorted({seed for result in self.rows for seed in result.seeds}))
 
-    @property
-    def progress(self) -> str:
-        """``7 of 9``: the rows of which every seed is complete, of all."""
-        return f"{sum(result.all_complete for result in self.rows)} of {len(self.rows)}"
 
-
-def _mean(values: list[float]) -> float | None:
+def _mean(values: Sequence[float | None]) -> float | None:
     # fmean sums exactly: one seed keeps every digit, and the order of several does not matter.
-    return fmean(values) if values else None
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

@@ -103,7 +103,7 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
             "--launcher inprocess: a trial runs to its end before it is looked at, so none is pruned"
         )
     board = StudyBoard(target, study=store.study, objective=file.objectives[0], slots=slots)
-    options = partial(JobOptions, running.tracking, latency="latency" in file.objectives)
+    options = partial(JobOptions, running.tracking, cost="latency" in file.objectives)
     with make_watcher(Console(), board, (), running.shared) as watcher:
         tuner = Tuner(
             store,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.experiment import Tracking
-from benchmark.tracking import run_settings, start
+from benchmark.report.tracking import SummaryRun, track_summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,38 +35,12 @@ def track_study(
         found: Values for the summary.
         plots: PNG files.
     """
-
-    def log(run: Any) -> None:
-        import wandb
-
-        # W&B's tables want one type a column; text shows every value as it is.
-        content = trials.astype(object).where(trials.notna(), None).astype(str)
-        pictures = {f"study/{path.stem}": wandb.Image(str(path)) for path in plots}
-        run.log({"study/trials": wandb.Table(dataframe=content), **pictures})
-        run.summary.update(dict(found))
-
-    tracker = start(tracking, partial(_init, name, run_id, tracking, folder, dict(config)))
-    tracker.show(log)
-    tracker.close()
+    about = SummaryRun(run_id, name, "study", folder, config)
+    track_summary(about, tracking, lambda: {"trials": _table(trials)}, plots, found)
 
 
-def _init(
-    name: str, run_id: str, tracking: Tracking, folder: Path, config: Mapping[str, Any], mode: Any
-) -> Any:
+def _table(trials: pd.DataFrame) -> Any:
     import wandb
 
-    return wandb.init(
-        project=tracking.project,
-        entity=tracking.entity,
-        id=run_id,
-        group=name,
-        resume="allow",
-        job_type="study",
-        name=f"study {name}",
-        tags=("study",),
-        config=dict(config),
-        dir=str(folder),
-        mode=mode,
-        reinit="create_new",
-        settings=run_settings(),
-    )
+    # W&B's tables want one type a column; text shows every value as it is.
+    return wandb.Table(dataframe=trials.astype(object).where(trials.notna(), None).map(str))

@@ -8,20 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.report.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    escape,
+    finish,
+    label_log_axis,
+    new_figure,
+    save,
+    style_axes,
+)
 from benchmark.tuning.found.findings import Findings, Scale, Trial
 from benchmark.tuning.found.words import axis_text, param_text, scaled
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DPI = 120
 _MOST_PANELS = 12
-_LONGEST_NAME = 34
-
-# Okabe and Ito's colours, which people who do not tell all colours apart can; every kind has a shape of its own too.
-_BLUE, _ORANGE, _GREEN, _VERMILLION, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#767676"
+_BLUE, _ORANGE, _GREEN, _VERMILLION, _GREY = BLUE, ORANGE, GREEN, VERMILLION, GREY
 
 
 @dataclass(frozen=True)
@@ -44,12 +52,7 @@ class Plot:
 
     def save(self, findings: Findings, path: Path) -> None:
         """Draws it into a PNG file."""
-        import warnings
-
-        figure = self.draw(findings)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a letter that the font does not have is a box
-            figure.savefig(path, format="png", dpi=_DPI)
+        save(self.draw(findings), path)
 
 
 @dataclass(frozen=True)
@@ -113,20 +116,20 @@ def _value(findings: Findings, index: int) -> Callable[[Trial], float | None]:
 
 def _history(findings: Findings) -> Figure:
     count = len(findings.about.objectives)
-    figure = _figure(11, 5.2 if count == 1 else 8.4)
+    figure = new_figure(11, 5.2 if count == 1 else 8.4)
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     for index, axes in enumerate(panels):
         _history_panel(findings, axes, index)
     panels[-1].set_xlabel("trial")
     panels[-1].set_xlim(-0.8, findings.trials[-1].number + 0.8)
     panels[-1].xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    _finish(figure, panels, f"{findings.about.row}: every trial, in the order they began")
+    finish(figure, panels, f"{findings.about.row}: every trial, in the order they began")
     return figure
 
 
 def _history_panel(findings: Findings, axes: Axes, index: int) -> None:
     read = _value(findings, index)
-    _axes_style(axes)
+    style_axes(axes)
     numbers, best = _best_so_far(findings, index)
     axes.step(numbers, best, where="post", color=_GREEN, lw=1.8, zorder=1, label="best so far")
     published = findings.published
@@ -157,10 +160,10 @@ def _best_so_far(findings: Findings, index: int) -> tuple[list[int], list[float]
 
 def _importances(findings: Findings) -> Figure:
     shares = dict(list(findings.importances.shares.items())[:_MOST_PANELS])
-    names, values = [_plain(name) for name in shares], list(shares.values())
-    figure = _figure(9.5, 1.5 + 0.42 * len(names))
+    names, values = [escape(name) for name in shares], list(shares.values())
+    figure = new_figure(9.5, 1.5 + 0.42 * len(names))
     axes = figure.subplots()
-    _axes_style(axes, grid="x")
+    style_axes(axes, grid="x")
     axes.barh(range(len(names)), values, color=_BLUE, height=0.62)
     for position, value in enumerate(values):
         axes.annotate(
@@ -176,7 +179,7 @@ def _importances(findings: Findings) -> Figure:
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     complete = findings.importances.n_trials
     axes.set_xlabel(f"share of what told the best tenth of {complete} complete trials from all")
-    _finish(figure, [], f"{findings.about.row}: importance for {findings.about.objectives[0]}")
+    finish(figure, [], f"{findings.about.row}: importance for {findings.about.objectives[0]}")
     return figure
 
 
@@ -184,7 +187,7 @@ def _slice(findings: Findings) -> Figure:
     names = _most_important(findings)
     columns = min(4, len(names))
     rows = math.ceil(len(names) / columns)
-    figure = _figure(max(3.3 * columns, 7), 3.1 * rows + 1.2)
+    figure = new_figure(max(3.3 * columns, 7), 3.1 * rows + 1.2)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for name, axes in zip(names, panels, strict=False):
         _slice_panel(findings, axes, name)
@@ -195,7 +198,7 @@ def _slice(findings: Findings) -> Figure:
     left_out = len(findings.scales) - len(names)
     which = f"the {len(names)} most important" if findings.importances.shares else f"{len(names)}"
     cut = f" ({which} of {len(findings.scales)})" if left_out else ""
-    _finish(figure, panels[: len(names)], f"{findings.about.row}: parameters one by one{cut}")
+    finish(figure, panels[: len(names)], f"{findings.about.row}: parameters one by one{cut}")
     return figure
 
 
@@ -207,9 +210,9 @@ def _most_important(findings: Findings) -> list[str]:
 
 def _slice_panel(findings: Findings, axes: Axes, name: str) -> None:
     scale = findings.scales[name]
-    _axes_style(axes)
+    style_axes(axes)
     if scale.choices is not None:
-        labels = [_plain(param_text(choice), 26) for choice in scale.choices]
+        labels = [escape(param_text(choice), 26) for choice in scale.choices]
         slanted = sum(map(len, labels)) > 26
         axes.set_xticks(
             range(len(labels)),
@@ -224,19 +227,8 @@ def _slice_panel(findings: Findings, axes: Axes, name: str) -> None:
         axes.locator_params(axis="x", nbins=5)
     _scatter(axes, _marks(findings, _position(name, scale), _value(findings, 0)))
     if scale.log:
-        _log_ticks(axes)
-    axes.set_xlabel(_plain(name))
-
-
-def _log_ticks(axes: Axes) -> None:
-    """Labels at 1, 2 and 5 of each decade where two decades or fewer are shown, else at powers of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    low, high = axes.get_xlim()
-    fine = math.log10(high / low) <= 2
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if fine else (1.0,)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+        label_log_axis(axes)
+    axes.set_xlabel(escape(name))
 
 
 def _position(name: str, scale: Scale) -> Callable[[Trial], float | None]:
@@ -260,9 +252,9 @@ def _index(choices: tuple[Any, ...], value: Any) -> int:
 
 
 def _pareto(findings: Findings) -> Figure:
-    figure = _figure(10, 6.2)
+    figure = new_figure(10, 6.2)
     axes = figure.subplots()
-    _axes_style(axes, grid="both")
+    style_axes(axes, grid="both")
     x, y = _value(findings, 1), _value(findings, 0)
     marks = _marks(findings, x, y)
     front = sorted(zip(marks["front"].x, marks["front"].y, strict=True))
@@ -273,7 +265,7 @@ def _pareto(findings: Findings) -> Figure:
     for set_label, index in ((axes.set_xlabel, 1), (axes.set_ylabel, 0)):
         set_label(axis_text(findings.about.objectives[index], findings.higher_better[index]))
     first, second = findings.about.objectives
-    _finish(figure, [axes], f"{findings.about.row}: {first} against {second}")
+    finish(figure, [axes], f"{findings.about.row}: {first} against {second}")
     return figure
 
 
@@ -290,22 +282,6 @@ def _number(figure: Figure, axes: Axes, points: list[tuple[Any, Any, int]]) -> N
             )
 
 
-def _figure(width: float, height: float) -> Figure:
-    """A figure of its own, in inches; pyplot, which keeps figures and may want a display, is not touched."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _axes_style(axes: Axes, grid: Any = "y") -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color="#E3E3E3", lw=0.8)
-    axes.set_axisbelow(True)
-
-
 def _scatter(axes: Axes, marks: dict[str, _Marks]) -> None:
     for kind, where in marks.items():
         style = _STYLES[kind]
@@ -320,27 +296,6 @@ def _scatter(axes: Axes, marks: dict[str, _Marks]) -> None:
             zorder=style.above,
             label=style.label,
         )
-
-
-def _finish(figure: Figure, panels: Any, title: str) -> None:
-    """Gives the figure its title, and one legend for all panels below them."""
-    figure.suptitle(_plain(title, 60), x=0.01, ha="left", fontsize=13)
-    known: dict[str, Artist] = {}
-    for axes in panels:
-        handles, labels = axes.get_legend_handles_labels()
-        known.update(zip(labels, handles, strict=True))
-    if known:
-        figure.legend(
-            list(known.values()), list(known), loc="outside lower center", ncols=6, frameon=False
-        )
-
-
-def _plain(text: str, longest: int = _LONGEST_NAME) -> str:
-    """Text that matplotlib shows as it is: printable, no formulas, and its middle cut where it is long."""
-    line = "".join(letter for letter in text if letter.isprintable())
-    if len(line) > longest:
-        line = f"{line[: longest // 3]}…{line[len(line) - (longest - longest // 3 - 1) :]}"
-    return line.replace("$", r"\$")
 
 
 def _always(_: Findings) -> bool:

@@ -1,0 +1,216 @@
+"""Two rows or runs held against each other on the same images: what ``detboard compare`` finds.
+
+Everything comes from the results folder: the leaderboards say which runs a row has, and each run's ``matches.npz``
+and ``bootstrap.npy`` hold its evaluation. Neither the data set nor the models are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import UserError
+from benchmark.sides import Side, find_sides
+from benchmark.statistics import LEVEL, RESAMPLES, SEED
+from benchmark.statistics.intervals import Difference, Interval, Sample, difference, interval
+from benchmark.statistics.resample import (
+    class_precision,
+    image_precision,
+    image_weights,
+)
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """AP50 of one class on both sides, fractions in 0..1.
+
+    Attributes:
+        name: The class.
+        objects: True objects of the class in the images.
+        a: Mean AP50 over the runs of A, None without an object.
+        b: The same of B.
+        difference: ``a - b`` with its interval, None where fewer than two images have the class.
+    """
+
+    name: str
+    objects: int
+    a: float | None
+    b: float | None
+    difference: Difference | None
+
+    @property
+    def gap(self) -> float | None:
+        """``a - b``."""
+        return None if self.a is None or self.b is None else self.a - self.b
+
+
+@dataclass(frozen=True)
+class ImageDifference:
+    """AP50 within one image on both sides.
+
+    Attributes:
+        file: The image's ``file_name`` in the annotations.
+        objects: True objects in the image.
+        a: AP50 within the image, the mean over the classes in it and the runs of A; a fraction in 0..1.
+        b: The same of B.
+    """
+
+    file: str
+    objects: int
+    a: float
+    b: float
+
+    @property
+    def gap(self) -> float:
+        """``a - b``."""
+        return self.a - self.b
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sides, and where they differ.
+
+    Attributes:
+        a: The first side.
+        b: The second.
+        intervals: The interval of either mAP50, None where there is none.
+        difference: mAP50 of A minus B, None where there is no interval: with fewer than two images.
+        classes: Every class, the largest difference first; last those without an object.
+        images: The images with an object on which the sides differ, the largest difference first.
+        level: Level of every interval.
+    """
+
+    a: Side
+    b: Side
+    intervals: tuple[Interval | None, Interval | None]
+    difference: Difference | None
+    classes: tuple[ClassDifference, ...]
+    images: tuple[ImageDifference, ...]
+    level: float = LEVEL
+
+    @property
+    def gap(self) -> float:
+        """mAP50 of A minus that of B."""
+        return self.a.map50 - self.b.map50
+
+    @property
+    def better(self) -> str | None:
+        """``a`` or ``b`` where the difference is separated from 0 at the level, else None."""
+        if self.difference is None or self.difference.p > 1 - self.level or self.gap == 0:
+            return None
+        return "a" if self.gap > 0 else "b"
+
+    @property
+    def profile(self) -> str:
+        """The profile that all runs were made under."""
+        return self.a.runs[0].spec.profile
+
+
+def compare(a: str, b: str, results: Path, experiment: str | None = None) -> Comparison:
+    """Holds two rows, two runs, or a row and a run against each other.
+
+    Args:
+        a: Name of a row of a leaderboard in the results folder, or the id of a run.
+        b: The other one.
+        results: The results folder.
+        experiment: Look rows up in this experiment's leaderboard only.
+
+    Raises:
+        UserError: With every problem: a name that is neither, a row of several leaderboards, runs that are not
+            complete or have no ``matches.npz``, runs that were made under different profiles or evaluated on
+            different data.
+    """
+    return _compared(*find_sides((a, b), results, experiment))
+
+
+def _compared(a: Side, b: Side) -> Comparison:
+    problems = _unpaired(a, b)
+    if problems:
+        raise UserError(problems)
+    return Comparison(
+        a,
+        b,
+        (interval(a.sample), interval(b.sample)),
+        difference(a.sample, b.sample),
+        _classes(a, b),
+        _images(a, b),
+    )
+
+
+def _unpaired(a: Side, b: Side) -> list[str]:
+    """Why the two cannot be held against each other."""
+    problems = []
+    profiles = [{run.spec.profile for run in side.runs} for side in (a, b)]
+    if len(profiles[0] | profiles[1]) > 1:
+        made = [f"'{s.name}' under {_listed(p)}" for s, p in zip((a, b), profiles, strict=True)]
+        problems.append(f"{', '.join(made)}: numbers of different profiles do not compare")
+    hashes = [{run.spec.dataset.val.sha256[:12] for run in side.runs} for side in (a, b)]
+    if len(hashes[0] | hashes[1]) > 1:
+        made = [f"'{s.name}' on {_listed(h)}" for s, h in zip((a, b), hashes, strict=True)]
+        problems.append(
+            f"{', '.join(made)} (SHA-256 of val.json): "
+            "numbers of different validation data do not compare"
+        )
+    return problems or _other_images(a, b)
+
+
+def _other_images(a: Side, b: Side) -> list[str]:
+    first = a.runs[0]
+    for run in (*a.runs, *b.runs):
+        same = np.array_equal(run.matches.image_ids, first.matches.image_ids)
+        if not same or set(run.matches.classes) != set(first.matches.classes):
+            counts = [f"{len(r.matches.image_ids)} images" for r in (first, run)]
+            return [
+                f"{first.spec.run_id} ({counts[0]}) and {run.spec.run_id} ({counts[1]}) were evaluated on "
+                "other images or classes: differences are paired by image"
+            ]
+    return []
+
+
+def _listed(values: set[str]) -> str:
+    return " and ".join(sorted(values))
+
+
+def _classes(a: Side, b: Side) -> tuple[ClassDifference, ...]:
+    first = a.runs[0].matches
+    weights = image_weights(a.images, RESAMPLES, SEED)
+    # An image without an object of a class says little about that class.
+    images = np.count_nonzero(first.objects, axis=0).tolist()
+    samples = [_class_samples(side, first.classes, weights, images) for side in (a, b)]
+    objects = first.objects.sum(axis=0).tolist()
+    found = map(_class_difference, first.classes, objects, *samples)
+    return tuple(sorted(found, key=lambda c: (c.gap is None, -abs(c.gap or 0), c.name)))
+
+
+def _class_samples(
+    side: Side, names: Sequence[str], weights: NDArray[np.int32], images: Sequence[int]
+) -> list[Sample]:
+    """AP50 of each class over seeds and resampled images, NaN where there is no object."""
+    # By name: the order of the classes is that of train.json, which may differ.
+    order = [[m.classes.index(name) for name in names] for m in side.matches]
+    of_all = [class_precision(m)[k] for m, k in zip(side.matches, order, strict=True)]
+    drawn = [class_precision(m, weights)[:, k] for m, k in zip(side.matches, order, strict=True)]
+    columns = zip(np.stack(of_all, axis=1), np.mean(drawn, axis=0).T, images, strict=True)
+    return [Sample(values, draws, count) for values, draws, count in columns]
+
+
+def _class_difference(name: str, objects: int, a: Sample, b: Sample) -> ClassDifference:
+    if not objects:
+        return ClassDifference(name, objects, None, None, None)
+    return ClassDifference(name, objects, a.value, b.value, difference(a, b))
+
+
+def _images(a: Side, b: Side) -> tuple[ImageDifference, ...]:
+    first = a.runs[0].matches
+    means = [np.mean([image_precision(m) for m in side.matches], axis=0) for side in (a, b)]
+    objects = first.objects.sum(axis=1)
+    differ = np.flatnonzero(np.abs(means[0] - means[1]) > 0)  # not NaN: no object in the image
+    found = [
+        ImageDifference(first.files[i], int(objects[i]), float(means[0][i]), float(means[1][i]))
+        for i in differ
+    ]
+    return tuple(sorted(found, key=lambda image: (-abs(image.gap), image.file)))

@@ -1,0 +1,95 @@
+// The cells of the table that are more than text: the row's name, mAP50 with its interval, the state.
+const cells = (() => {
+  const WIDTH = 104; // of the interval's bar, in px
+  const { el, svg } = dom;
+  const top = scaleTop();
+  const x = (fraction) => 4 + (Math.min(fraction, top) / top) * (WIDTH - 8);
+
+  /** Upper end of the scale that all bars share. */
+  function scaleTop() {
+    const keys = ["map50", "map50_high", ...(state.board.comparable ? ["leaderboard_map50"] : [])];
+    let highest = 0;
+    for (const row of state.rows)
+      for (const key of keys) highest = Math.max(highest, state.value(row, key) ?? 0);
+    return highest || 1;
+  }
+
+  /** A badge beside the name of a row without a result: its column may be out of view. */
+  function trouble(row) {
+    const name = state.value(row, "state");
+    return name && name !== "complete" ? el("span", { class: stateClass(name) }, name) : null;
+  }
+
+  function nameCell(row) {
+    const tick = el("input", {
+      type: "checkbox", class: "tick no-print", "data-row": row.name,
+      "aria-label": `Show training curves of ${row.name}`,
+      disabled: !state.curves.has(row.name),
+      onchange: (event) => state.choose(row.name, event.target.checked),
+    });
+    return el("span", { class: "row-name" }, tick,
+      el("span", {}, dom.opener(row.name), trouble(row)));
+  }
+
+  function barWords(row) {
+    const low = state.value(row, "map50_low");
+    const parts = [`mAP50 ${state.text(row, "map50")}`];
+    if (low !== null) parts.push(`interval ${state.text(row, "map50_low")} to ${state.text(row, "map50_high")}`);
+    if (state.board.comparable && state.value(row, "leaderboard_map50") !== null)
+      parts.push(`published ${state.text(row, "leaderboard_map50")}`);
+    return parts.join(", ");
+  }
+
+  function bar(row) {
+    const low = state.value(row, "map50_low");
+    const high = state.value(row, "map50_high");
+    const published = state.board.comparable ? state.value(row, "leaderboard_map50") : null;
+    const words = barWords(row);
+    return svg("svg", { class: "bar", width: WIDTH, height: 16, viewBox: `0 0 ${WIDTH} 16`, role: "img", "aria-label": words },
+      svg("title", {}, words),
+      svg("line", { class: "bar-base", x1: x(0), x2: WIDTH - 4, y1: 8, y2: 8 }),
+      low === null ? null
+        : svg("rect", { class: "bar-range", x: x(low), width: Math.max(x(high) - x(low), 1), y: 5, height: 6, rx: 3 }),
+      published === null ? null
+        : svg("path", { class: "bar-published", d: `M${x(published)} 1v14` }),
+      svg("circle", { class: "bar-point", cx: x(state.value(row, "map50")), cy: 8, r: 3.5 }));
+  }
+
+  function mapCell(row) {
+    if (state.value(row, "map50") === null) return dash(row, "map50");
+    return el("span", { class: "map50" }, el("span", {}, state.text(row, "map50")), bar(row));
+  }
+
+  function dash(row, key) {
+    const why = state.reason(row, key);
+    return why ? el("abbr", { class: "dash", title: why }, state.DASH) : state.DASH;
+  }
+
+  const STATES = ["complete", "failed", "lost", "pruned", "waiting", "unfinished", "running"];
+  /** Anything that is no state this page knows gets the plain badge. */
+  const stateClass = (name) => (STATES.includes(name) ? `badge is-${name}` : "badge");
+
+  function stateCell(row, key) {
+    return el("span", { class: stateClass(state.value(row, "state")), title: state.text(row, "failure") === state.DASH ? null : state.text(row, "failure") },
+      state.text(row, key));
+  }
+
+  const SPECIAL = { row: nameCell, map50: mapCell, status: stateCell, state: stateCell };
+
+  /** What stands in a cell: a node, or plain text for most. */
+  function cell(row, key) {
+    const special = SPECIAL[key];
+    if (special) return special(row, key);
+    return state.value(row, key) === null ? dash(row, key) : state.text(row, key);
+  }
+
+  /** What the bars mean, for the line under the table. */
+  function scaleNote() {
+    if (!state.rows.some((row) => state.value(row, "map50") !== null)) return "";
+    const level = `${state.board.method.level * 100} % interval`;
+    const tick = state.board.comparable ? " The upright stroke is the published value." : "";
+    return `Bars beside mAP50: the point is the mean over the seeds, the band its ${level}, on a scale from 0 to ${d3.format(".3~f")(top)}.${tick}`;
+  }
+
+  return { cell, stateClass, scaleNote };
+})();

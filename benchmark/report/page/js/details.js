@@ -1,0 +1,128 @@
+// Everything about one row: values, runs with their provenance, and its config beside another's.
+const details = (() => {
+  const { el, byId } = dom;
+  const dialog = byId("details");
+  let current = null;
+
+  function valueOf(row, column) {
+    const why = state.reason(row, column.key);
+    const exact = state.value(row, column.key);
+    const title = typeof exact === "number" && column.unit ? `${exact} ${column.unit}` : null;
+    return el("div", {}, el("dt", { title: column.about }, column.title),
+      el("dd", { title }, state.text(row, column.key), why ? el("small", {}, why) : null));
+  }
+
+  function values(row) {
+    return state.grouped(state.columns.filter((column) => column.key !== "row")).map(([group, columns]) => el("section", {}, el("h4", {}, state.groupTitle(group)),
+      el("dl", { class: "values" }, columns.map((column) => valueOf(row, column)))));
+  }
+
+  /** A link only for an address of the web: data could name "javascript:". */
+  function webLink(address) {
+    let url = null;
+    try {
+      url = new URL(address);
+    } catch {
+      return el("span", {}, address);
+    }
+    if (!["http:", "https:"].includes(url.protocol)) return el("span", {}, address);
+    return el("a", { href: url.href, rel: "noopener noreferrer", target: "_blank" }, address);
+  }
+
+  const code = (text) => (text ? el("code", {}, text) : state.DASH);
+  const fact = (name, ...value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
+
+  function commit(run) {
+    if (!run.commit) return [state.DASH];
+    return [code(run.commit), run.dirty ? el("strong", { class: "warn" }, " with uncommitted changes") : null];
+  }
+
+  function runOf(run) {
+    return el("article", { class: "run" },
+      el("h4", {}, el("span", { class: cells.stateClass(run.state) }, run.state), ` seed ${run.seed}`,
+        run.map50 == null ? null : el("span", { class: "run-map" }, `mAP50 ${run.map50.toFixed(4)}`)),
+      run.failure ? el("p", { class: "failure" }, el("strong", {}, `${run.failure.kind}: `), run.failure.message) : null,
+      run.stale ? el("p", { class: "failure" }, el("strong", {}, "stale: "), run.stale) : null,
+      el("dl", { class: "values" },
+        fact("Run", code(run.run_id)), fact("Folder", code(run.folder)), fact("Commit", ...commit(run)),
+        fact("Device", run.device || state.DASH), fact("Config hash", code(run.config_sha256)),
+        fact("Training data hash", code(run.train_sha256)), fact("Validation data hash", code(run.val_sha256)),
+        fact("Finished", run.finished_at || state.DASH),
+        fact("W&B", run.wandb ? webLink(run.wandb) : "not tracked")));
+  }
+
+  const parts = (row) => Object.entries(row.parts ?? {}).map(([kind, name]) => el("span", {}, `${kind} `, code(name)));
+
+  // Buttons, not links: a link would change the address that names the row.
+  const jumps = () => el("div", { class: "jumps" }, [["runs", "Runs"], ["config", "Config difference"], ["values", "Values"]]
+    .map(([part, text]) => el("button", { type: "button", class: "link", onclick: () => byId(`details-${part}`).scrollIntoView() }, text)));
+
+  function content(row) {
+    const at = state.value(row, "state");
+    const runs = row.runs.length ? row.runs.map(runOf) : [dom.note("This row has no run yet.")];
+    return [
+      el("header", {}, el("div", {}, el("h3", { id: "details-title", tabindex: "-1" }, row.name), el("p", { class: "parts" },
+        at ? el("span", { class: cells.stateClass(at) }, at) : null, parts(row))),
+      el("button", { type: "button", class: "quiet", id: "details-close", onclick: close }, "Close")),
+      jumps(),
+      el("div", { class: "dialog-body" },
+        el("h3", { id: "details-runs" }, dom.plural(row.runs.length, "run")), runs,
+        el("h3", { id: "details-config" }, "Config difference"), configDiff.section(row.name),
+        el("h3", { id: "details-values" }, "Values"), el("div", { class: "value-groups" }, values(row))),
+    ];
+  }
+
+  // A page opened from disk may not be allowed to change its address; the dialog works without.
+  function setHash(hash) {
+    try {
+      history.replaceState(null, "", hash || location.pathname + location.search);
+    } catch {
+      return;
+    }
+  }
+
+  function open(name) {
+    const row = state.byName.get(name);
+    if (!row) return;
+    figure.hideTip();
+    current = name;
+    dialog.replaceChildren(...content(row));
+    if (!dialog.open) dialog.showModal();
+    dialog.querySelector(".dialog-body").scrollTop = 0;
+    byId("details-title").focus();
+    setHash(`#row=${encodeURIComponent(name)}`);
+  }
+
+  function close() {
+    dialog.close();
+  }
+
+  function fromHash() {
+    if (!location.hash.startsWith("#row=")) return;
+    let name = null;
+    try {
+      name = decodeURIComponent(location.hash.slice(5));
+    } catch {
+      return; // a "%" that is no escape: nobody's row
+    }
+    if (name !== current || !dialog.open) open(name);
+  }
+
+  function start() {
+    dialog.addEventListener("close", () => {
+      current = null;
+      setHash("");
+    });
+    dialog.addEventListener("click", (event) => {
+      if (event.target === dialog) close();
+    });
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-open]");
+      if (button) open(button.dataset.open);
+    });
+    addEventListener("hashchange", fromHash);
+    fromHash();
+  }
+
+  return { open, start };
+})();

@@ -1,0 +1,12 @@
+performance.mark("detboard-start");
+theme.start();
+figure.start();
+table.start();
+controls.start();
+pareto.start();
+curves.start();
+classes.start();
+errors.start();
+gallery.start();
+details.start();
+performance.measure("detboard-open", "detboard-start");

@@ -1,0 +1,160 @@
+// mAP50 against a cost: which rows nothing beats at their price.
+const pareto = (() => {
+  const { el, svg, byId } = dom;
+  const LOG_FROM = 20; // a wider range than this, and the small costs would crowd at the left
+  const AXES = {
+    params: { title: "Parameters", unit: "million", divide: 1e6 },
+    flops: { title: "Multiply-adds", unit: "billion", divide: 1e9 },
+    latency_ms: { title: "Latency", unit: "ms", divide: 1 },
+    train_seconds: { title: "Training time", unit: "s", divide: 1 },
+    peak_memory_gib: { title: "Peak memory", unit: "GiB", divide: 1 },
+  };
+  let axis = "params";
+  let redraw = () => {};
+
+  /** Unit and divisor; long trainings read better in minutes or hours. */
+  function unitOf(key, largest) {
+    if (key !== "train_seconds") return AXES[key];
+    if (largest >= 7200) return { ...AXES[key], unit: "hours", divide: 3600 };
+    return largest >= 300 ? { ...AXES[key], unit: "minutes", divide: 60 } : AXES[key];
+  }
+
+  const hasBoth = (row) => state.value(row, axis) !== null && state.value(row, "map50") !== null;
+
+  function pointsOf(rows, divide) {
+    return rows.map((row) => ({
+      row, cost: state.value(row, axis) / divide, quality: state.value(row, "map50"),
+      low: state.value(row, "map50_low"), high: state.value(row, "map50_high"),
+    }));
+  }
+
+  /** Points that no other point beats in both: as cheap or cheaper, and better. */
+  function front(points) {
+    const sorted = [...points].sort((a, b) => a.cost - b.cost || b.quality - a.quality);
+    let best = -Infinity;
+    return sorted.filter((point) => {
+      if (point.quality <= best) return false;
+      best = point.quality;
+      return true;
+    });
+  }
+
+  function plotOf(points, best, unit, width) {
+    const [least, most] = d3.extent(points, (point) => point.cost);
+    const log = least > 0 && most / least > LOG_FROM;
+    return Plot.plot({
+      width, height: Math.max(300, Math.min(460, width * 0.55)),
+      marginLeft: 52, marginRight: 24, marginBottom: 46, marginTop: 26,
+      style: { fontSize: "12px" },
+      x: { type: log ? "log" : "linear", label: `${unit.title} (${unit.unit})${log ? ", logarithmic" : ""}`,
+        nice: true, ticks: width < 500 ? 4 : 8, tickFormat: "~s", grid: true },
+      y: { label: "mAP50", grid: true, nice: true, zero: true },
+      marks: [
+        Plot.ruleY([0], { stroke: "var(--line)" }),
+        Plot.ruleX(points.filter((point) => point.low !== null),
+          { x: "cost", y1: "low", y2: "high", stroke: "var(--range)", strokeWidth: 3, strokeLinecap: "round" }),
+        Plot.line(best, { x: "cost", y: "quality", curve: "step-after", stroke: "var(--front)", strokeWidth: 1.5, strokeDasharray: "4 3" }),
+      ],
+    });
+  }
+
+  function linesOf(point, unit, onFront) {
+    const lines = [point.row.name, `mAP50 ${state.text(point.row, "map50")}`];
+    if (point.low !== null)
+      lines.push(`interval ${state.text(point.row, "map50_low")}–${state.text(point.row, "map50_high")}`);
+    lines.push(`${unit.title} ${d3.format(".4~r")(point.cost)} ${unit.unit}`);
+    if (onFront) lines.push("on the front");
+    return lines;
+  }
+
+  function drawPoints(plot, points, best, unit) {
+    const x = plot.scale("x");
+    const y = plot.scale("y");
+    const placed = points.map((point) => ({
+      x: x.apply(point.cost), y: y.apply(point.quality), row: point.row.name, front: best.has(point),
+      range: point.low === null ? null : [y.apply(point.low), y.apply(point.high)],
+      lines: linesOf(point, unit, best.has(point)),
+    }));
+    const circles = placed.map((point) => svg("circle", {
+      class: point.front ? "point on-front" : "point", cx: point.x, cy: point.y, r: 5, "data-row": point.row,
+    }));
+    plot.append(svg("g", { class: "points" }, circles));
+    labelFront(plot, placed);
+    figure.keys(circles, placed, figure.hover(plot, placed));
+  }
+
+  // A label goes where it hides no point and no other label; where there is no such place, hovering still names it.
+  function labelFront(plot, placed) {
+    const width = plot.viewBox.baseVal.width;
+    const height = plot.viewBox.baseVal.height;
+    const taken = placed.map((point) => ({ x: point.x - 6, y: point.y - 6, w: 12, h: 12 }))
+      .concat(placed.filter((point) => point.range).map(({ x, range: [y1, y2] }) => ({ x: x - 2, y: y2, w: 4, h: y1 - y2 })));
+    const group = svg("g", { class: "labels", "aria-hidden": "true" });
+    plot.append(group); // first, so that its text has a width
+    for (const point of placed.filter((item) => item.front)) {
+      const text = svg("text", { "text-anchor": "start" }, dom.shorten(point.row, 34));
+      group.append(text);
+      const w = text.getComputedTextLength();
+      const spots = [[9, -7], [-w - 9, -7], [9, -22], [-w - 9, -22], [9, 9], [-w - 9, 9], [9, -38], [-w - 9, -38]];
+      const spot = spots.map(([dx, dy]) => ({ x: point.x + dx, y: point.y + dy, w, h: 14 }))
+        .find((box) => box.x > 54 && box.x + w < width - 4 && box.y > 24 && box.y + 14 < height - 46
+          && !taken.some((other) => overlap(box, other)));
+      if (!spot) {
+        text.remove();
+        continue;
+      }
+      taken.push(spot);
+      text.setAttribute("x", spot.x);
+      text.setAttribute("y", spot.y + 11);
+    }
+  }
+
+  const overlap = (a, b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+
+  function leftOut(rows) {
+    const names = rows.filter((row) => !hasBoth(row)).map((row) => row.name);
+    if (!names.length) return null;
+    const some = names.slice(0, 5).join(", ") + (names.length > 5 ? ` and ${names.length - 5} more` : "");
+    return dom.note(`Not drawn, for want of mAP50 or of this cost: ${some}.`);
+  }
+
+  const legend = () => el("p", { class: "legend" },
+    el("span", {}, svg("svg", { width: 12, height: 12 }, svg("circle", { class: "point on-front", cx: 6, cy: 6, r: 5 })),
+      "on the front: nothing cheaper is better"),
+    el("span", {}, svg("svg", { width: 12, height: 12 }, svg("circle", { class: "point", cx: 6, cy: 6, r: 5 })), "other rows"),
+    el("span", {}, svg("svg", { width: 12, height: 16 }, svg("path", { class: "range", d: "M6 2v12" })),
+      `${state.board.method.level * 100} % interval`));
+
+  function draw(node) {
+    const rows = state.shown();
+    const usable = rows.filter(hasBoth);
+    if (!usable.length) {
+      node.replaceChildren(dom.note(rows.length
+        ? `No row shown has both mAP50 and ${AXES[axis].title.toLowerCase()}.` : "No row to draw."));
+      return;
+    }
+    const unit = unitOf(axis, d3.max(usable, (row) => state.value(row, axis)));
+    const points = pointsOf(usable, unit.divide);
+    const best = front(points);
+    const plot = plotOf(points, best, unit, figure.widthOf(node));
+    plot.setAttribute("aria-label", `mAP50 against ${unit.title.toLowerCase()}; ${dom.plural(points.length, "row")}, ${best.length} on the front`);
+    plot.setAttribute("role", "group");
+    node.replaceChildren(...[legend(), plot, leftOut(rows)].filter(Boolean));
+    drawPoints(plot, points, new Set(best), unit);
+  }
+
+  function start() {
+    const options = Object.keys(AXES).filter(state.column).map((key) => [key, AXES[key].title]);
+    const usable = options.find(([key]) => state.rows.some((row) => state.value(row, key) !== null));
+    axis = usable?.[0] ?? axis;
+    const made = dom.select("mAP50 against", options, axis, (key) => {
+      axis = key;
+      redraw();
+    });
+    made.input.id = "cost-axis";
+    byId("cost-controls").append(made.node);
+    redraw = figure.register(byId("cost-figure"), draw);
+  }
+
+  return { start };
+})();

@@ -1,0 +1,92 @@
+// The data, and what the reader has chosen: which rows the filters leave, which rows are ticked.
+const state = (() => {
+  const DASH = "—";
+  // Columns that are read from one measurement share the reason for its absence.
+  const MEASUREMENT = {
+    latency_p95_ms: "latency_ms", rank: "bootstrap", rank_first: "bootstrap", rank_last: "bootstrap",
+    interval: "bootstrap", map50_low: "bootstrap", map50_high: "bootstrap", published_inside: "bootstrap",
+    tide_cls: "tide", tide_loc: "tide", tide_both: "tide", tide_dupe: "tide", tide_bkg: "tide",
+    tide_miss: "tide",
+  };
+  const CHOSEN_AT_FIRST = 5;
+  const GROUPS = { main: "Main", quality: "Quality", cost: "Cost", errors: "Errors (TIDE)", trace: "Provenance" };
+
+  const payload = JSON.parse(dom.byId("payload").textContent);
+  const board = payload.leaderboard;
+  const rows = board.rows.map((row, index) => ({
+    ...row, index, name: row.row, texts: payload.texts[index] || {}, missing: row.missing || {},
+    per_class: row.per_class || {}, runs: row.runs || [],
+  }));
+  const byName = new Map(rows.map((row) => [row.name, row]));
+  // The name and the result first: a phone shows little more than them without scrolling.
+  const FIRST = ["map50", "rank", "row"];
+  const columns = [...board.columns].sort((a, b) => FIRST.indexOf(b.key) - FIRST.indexOf(a.key));
+  const column = (key) => columns.find((c) => c.key === key);
+  const title = (key) => column(key)?.title ?? key;
+
+  const curves = new Map(); // row name -> its runs' curves, by seed
+  for (const [id, curve] of Object.entries(payload.curves || {})) {
+    if (!curves.has(curve.row)) curves.set(curve.row, []);
+    curves.get(curve.row).push({ id, ...curve });
+  }
+  for (const runs of curves.values()) runs.sort((a, b) => a.seed - b.seed);
+
+  let shown = rows;
+  let chosen = null; // null: the reader has ticked nothing yet
+  const listeners = [];
+  const tell = () => listeners.forEach((listener) => listener());
+
+  const value = (row, key) => row.values[key] ?? null;
+  const text = (row, key) => row.texts[key] ?? (value(row, key) === null ? DASH : String(value(row, key)));
+  /** What a row is in a filter: its label, or the name of its part. */
+  const label = (row, key, part) => value(row, key) ?? row.parts?.[part] ?? DASH;
+
+  /** Why a value is a dash; an empty text where nobody said. */
+  function reason(row, key) {
+    if (value(row, key) !== null) return "";
+    const said = row.missing[key] ?? row.missing[MEASUREMENT[key]];
+    if (said) return said;
+    if (!board.comparable && ["difference", "published_inside"].includes(key))
+      return `Not compared with published values under the ${board.profile} profile.`;
+    const at = value(row, "state");
+    return at && at !== "complete" && column(key)?.numeric ? `No complete run yet (${at}).` : "";
+  }
+
+  const groupTitle = (group) => GROUPS[group] ?? group;
+  /** [group, its columns] in the order of GROUPS, groups that this page does not know last. */
+  function grouped(some) {
+    const order = Object.keys(GROUPS);
+    const place = (group) => (order.includes(group) ? order.indexOf(group) : order.length);
+    return [...d3.group(some, (c) => c.group)].sort(([a], [b]) => place(a) - place(b));
+  }
+
+  function setShown(next) {
+    shown = next;
+    tell();
+  }
+
+  /** Rows whose curves are drawn: those ticked, before that the first few of the table. */
+  function chosenRows() {
+    if (chosen) return rows.filter((row) => chosen.has(row.name));
+    return shown.filter((row) => curves.has(row.name)).slice(0, CHOSEN_AT_FIRST);
+  }
+
+  function choose(name, on) {
+    chosen = chosen ?? new Set(chosenRows().map((row) => row.name));
+    if (on) chosen.add(name);
+    else chosen.delete(name);
+    tell();
+  }
+
+  function forgetChoice() {
+    chosen = null;
+    tell();
+  }
+
+  return {
+    DASH, payload, board, rows, byName, columns, column, title, curves, value, text, label, reason,
+    grouped, groupTitle, setShown, chosenRows, choose, forgetChoice,
+    shown: () => shown,
+    onChange: (listener) => listeners.push(listener),
+  };
+})();

@@ -1,0 +1,39 @@
+"""Everything that the page shows, as one plain value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmark.report.columns import texts
+from benchmark.report.document import Leaderboard
+from benchmark.report.page.configs import configs
+from benchmark.report.page.curves import curves
+from benchmark.report.page.gallery import gallery
+
+
+def payload(
+    leaderboard: Leaderboard, results: Path, configs_by_row: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Collects what the page shows; JSON can hold all of it.
+
+    Args:
+        leaderboard: The table.
+        results: The results folder, which the run folders lie in.
+        configs_by_row: Composed configs by the name of the row.
+
+    Returns:
+        ``leaderboard``, as in its JSON file; ``texts``, a dict a row with every cell as readers see it;
+        ``curves`` and ``curves_left_out``, see `benchmark.report.page.curves.curves`; ``configs``, see
+        `benchmark.report.page.configs.configs`; ``gallery``, see `benchmark.report.page.gallery.gallery`.
+    """
+    shown, left_out = curves(leaderboard, results)
+    return {
+        "leaderboard": leaderboard.model_dump(mode="json"),
+        "texts": [texts(line.values) for line in leaderboard.rows],
+        "curves": shown,
+        "curves_left_out": left_out,
+        "configs": configs(configs_by_row),
+        "gallery": gallery(leaderboard, results),
+    }

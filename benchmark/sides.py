@@ -1,0 +1,201 @@
+"""The two sides of a comparison: a name of a row, or of a run, becomes evaluations on disk."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import UserError, allowed, attempt
+from benchmark.report.document import Leaderboard, Line
+from benchmark.report.folder import leaderboards
+from benchmark.report.judged import read_draws
+from benchmark.run import RunFolder, RunRecord, RunSpec, State
+from benchmark.statistics.intervals import Sample
+from benchmark.statistics.matches import Matches
+from benchmark.statistics.resample import bootstrap
+
+_LISTED = 20  # names that a message lists; of more it gives the nearest
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One complete run and its evaluation.
+
+    Attributes:
+        spec: What was asked.
+        record: What happened.
+        matches: Its detections at IoU 0.5.
+        draws: mAP50 over resamples of the images, shape (B,), float64.
+    """
+
+    spec: RunSpec
+    record: RunRecord
+    matches: Matches
+    draws: NDArray[np.float64]
+
+    @property
+    def map50(self) -> float:
+        """mAP50 on all images, a fraction in 0..1."""
+        return self.record.metric("mAP50") or 0.0
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is on one side of a comparison: the complete runs of a row, or one run.
+
+    Attributes:
+        name: The row or run as the user named it.
+        runs: At least one run, in the order of the seeds.
+        notes: What a reader must know of the choice of these runs.
+    """
+
+    name: str
+    runs: tuple[Evaluated, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> str:
+        """Name of the row."""
+        return self.runs[0].spec.row
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of each run."""
+        return tuple(run.spec.seed for run in self.runs)
+
+    @property
+    def matches(self) -> list[Matches]:
+        """The detections of each run."""
+        return [run.matches for run in self.runs]
+
+    @property
+    def sample(self) -> Sample:
+        """mAP50 over seeds and images."""
+        values = np.array([run.map50 for run in self.runs], np.float64)
+        return Sample(values, np.mean([run.draws for run in self.runs], axis=0), self.images)
+
+    @property
+    def map50(self) -> float:
+        """Mean mAP50 of the runs, a fraction in 0..1."""
+        return fmean(run.map50 for run in self.runs)
+
+    @property
+    def images(self) -> int:
+        """Number of images that the runs were evaluated on."""
+        return len(self.runs[0].matches.image_ids)
+
+
+def find_sides(names: Sequence[str], results: Path, experiment: str | None = None) -> list[Side]:
+    """The side that each name stands for: a row of a leaderboard, or a run.
+
+    Raises:
+        UserError: With every problem.
+    """
+    problems: list[str] = []
+    boards = attempt(problems, _boards, results, experiment) or {}
+    found = {name: attempt(problems, _side, name, results, boards) for name in dict.fromkeys(names)}
+    if problems:
+        raise UserError(dict.fromkeys(problems))
+    return [side for name in names if (side := found[name]) is not None]
+
+
+def _boards(results: Path, experiment: str | None) -> dict[str, Leaderboard]:
+    """The leaderboards by experiment."""
+    boards = leaderboards(results)
+    if experiment is None:
+        return boards
+    if experiment not in boards:
+        raise UserError(f"--experiment {experiment}: {allowed(experiment, boards)}")
+    return {experiment: boards[experiment]}
+
+
+def _side(name: str, results: Path, boards: Mapping[str, Leaderboard]) -> Side:
+    folder = RunFolder(results / "runs" / name)
+    holders = [key for key, board in boards.items() if any(row.row == name for row in board.rows)]
+    if len(holders) > 1:
+        raise UserError(
+            f"row '{name}' is in the leaderboards of {', '.join(holders)}: "
+            "choose one with --experiment NAME, or give a run id"
+        )
+    if holders:
+        return _row(name, results, boards[holders[0]])
+    # A name with a slash, or '..', is no folder of runs/.
+    if Path(name).name == name and folder.spec_file.exists():
+        return Side(name, (_evaluated(folder),))
+    raise UserError(_unknown(name, results, boards))
+
+
+def _row(name: str, results: Path, board: Leaderboard) -> Side:
+    """The complete runs of a row; those of another config than the row's now are left out."""
+    line = next(line for line in board.rows if line.row == name)
+    chosen = [run.run_id for run in line.runs if run.state == State.COMPLETE.value and run.run_id]
+    if not chosen:
+        raise UserError(
+            f"row '{name}' has no complete run in {board.experiment}.json: "
+            "run 'detboard sweep', or 'detboard report' if that is done"
+        )
+    problems: list[str] = []
+    read = [attempt(problems, _evaluated, RunFolder(results / "runs" / run)) for run in chosen]
+    if problems:
+        raise UserError(problems)
+    return Side(name, tuple(run for run in read if run is not None), _left_out(name, line))
+
+
+def _left_out(name: str, line: Line) -> tuple[str, ...]:
+    """What of the row is not in the comparison."""
+    notes = []
+    unfinished = [str(run.seed) for run in line.runs if run.state != State.COMPLETE.value]
+    if unfinished:
+        notes.append(f"'{name}': no complete run of seed {', '.join(unfinished)}.")
+    if line.stale:
+        notes.append(f"'{name}': left out, made with another config: {', '.join(line.stale)}.")
+    return tuple(notes)
+
+
+def _unknown(name: str, results: Path, boards: Mapping[str, Leaderboard]) -> str:
+    rows = {row.row for board in boards.values() for row in board.rows}
+    if len(rows) > _LISTED:
+        rows = set(difflib.get_close_matches(name, rows, n=5))
+    runs = [path.parent.name for path in results.glob("runs/*/spec.json")]
+    near = difflib.get_close_matches(name, runs, n=1)
+    hint = f"; the nearest run is '{near[0]}'" if near else ""
+    if not boards and not runs:
+        hint = f"; {results} holds neither: name the results folder with --results"
+    return f"'{name}' is no row of a leaderboard and no run: rows {allowed(name, rows)}{hint}"
+
+
+def _evaluated(folder: RunFolder) -> Evaluated:
+    name = folder.path.name
+    if not folder.finished:
+        raise UserError(f"run {name} is not finished: 'detboard sweep' continues it")
+    spec, record = folder.read_spec(), folder.read_record()
+    if record.state is not State.COMPLETE:
+        why = f" ({record.cause})" if record.cause else ""
+        raise UserError(
+            f"run {name} is {record.state.value}{why}: "
+            f"'detboard sweep --retry {record.state.value}' runs it again"
+        )
+    if not folder.matches_file.exists():
+        why = (record.missing or {}).get("bootstrap", "a trial, or from an earlier version")
+        raise UserError(
+            f"run {name} has no {folder.matches_file.name} ({why}): "
+            "remove its folder, and 'detboard sweep' runs it again"
+        )
+    matches = _matches(folder.matches_file)
+    # The bootstrap that the job left, or the same again.
+    drawn = read_draws(folder.bootstrap_file)
+    return Evaluated(spec, record, matches, bootstrap(matches) if drawn is None else drawn)
+
+
+def _matches(path: Path) -> Matches:
+    try:
+        return Matches.load(path)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise UserError(f"{path}: cannot be read: {type(error).__name__}: {error}") from None

@@ -1,0 +1,114 @@
+"""Rows, records and leaderboards that a test makes up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.dataset import Dataset, Split
+from benchmark.experiment import Row
+from benchmark.report.document import Leaderboard, leaderboard_of
+from benchmark.report.judged import judged
+from benchmark.report.table import RowResult, Table
+from benchmark.run import RunFolder, RunRecord, RunSpec, State
+from benchmark.statistics import RESAMPLES
+
+IMAGES = {"count": 50, "sha256": "d4" * 32}
+DATA = Dataset(
+    name="waste",
+    classes=("Paper", "Metal"),
+    train=Split(Path("/data/train.json"), Path("/data"), "a1" * 32),
+    val=Split(Path("/data/val.json"), Path("/data"), "b2" * 32),
+)
+LABELS = {
+    "Model": "RetinaNet",
+    "Backbone": "ResNet-50",
+    "Neck": "FPN",
+    "Head": "RetinaHead",
+    "Learning Method": "mstrain_3x",
+}
+PARTS = {"backbone": "resnet50", "neck": "fpn", "head": "retina", "schedule": "mstrain_3x"}
+OOM = {"kind": "oom", "message": "CUDA out of memory\nTried to allocate", "log_tail": "..."}
+
+
+def make_row(name: str = "r50", published: float | None = 0.4527, **labels: str) -> Row:
+    return Row(name=name, parts=PARTS, labels={**LABELS, **labels}, published=published)
+
+
+def make_record(row: str = "r50", seed: int = 0, map50: float = 0.5, **changes: Any) -> RunRecord:
+    record = RunRecord(
+        run_id=f"{row}-s{seed}-full-12345678",
+        row=row,
+        seed=seed,
+        profile="full",
+        state=State.COMPLETE,
+        metrics={"mAP50": map50, "mAP": map50 / 2, "per_class": {}},
+        no_predictions=False,
+        params=36_350_000,
+        train_seconds=11_220.25,
+        peak_memory_gib=7.5,
+        started_at="2024-01-01T00:00:00+00:00",
+        finished_at="2024-01-01T03:07:00+00:00",
+        provenance={
+            "git": {"commit": "0123456789abcdef" * 2, "dirty": False},
+            "device": "CPU: abacus",
+            "hashes": {"train": "a1" * 32, "val": "b2" * 32, "config": "c3" * 32},
+        },
+        val_images=IMAGES,
+    )
+    return replace(record, **changes)
+
+
+def failed(row: str, seed: int = 0, **changes: Any) -> RunRecord:
+    return make_record(row, seed, metrics={}, state=State.FAILED, failure=OOM, **changes)
+
+
+def on_disk(results: Path, record: RunRecord) -> RunRecord:
+    """Writes a run folder as a job does, and reads its record back."""
+    folder = RunFolder(results / "runs" / record.run_id)
+    spec = RunSpec(
+        record.run_id, "board", record.row, LABELS, PARTS, record.seed, DATA, record.profile
+    )
+    folder.write_spec(spec)
+    folder.write_record(record)
+    return folder.read_record()
+
+
+def result(row: Row, *ends: RunRecord | State) -> RowResult:
+    """A row with seeds 0, 1, ...: of each a record, or the state of a run without one."""
+    return RowResult(
+        row=row,
+        seeds=tuple(range(len(ends))),
+        records=tuple(end if isinstance(end, RunRecord) else None for end in ends),
+        states=tuple(end.state if isinstance(end, RunRecord) else end for end in ends),
+    )
+
+
+def make_table(*rows: RowResult, profile: str = "full") -> Table:
+    return Table("board", "Waste detection", profile, DATA, rows)
+
+
+def make_board(*rows: RowResult, profile: str = "full") -> Leaderboard:
+    return leaderboard_of(make_table(*rows, profile=profile), IMAGES["count"])
+
+
+def draws(map50: float, spread: float, seed: int = 0) -> Sequence[float]:
+    """Bootstrap draws around a value."""
+    return np.random.default_rng(seed).normal(map50, spread, RESAMPLES)
+
+
+def write_draws(results: Path, record: RunRecord, drawn: Sequence[float]) -> None:
+    path = RunFolder(results / "runs" / record.run_id).bootstrap_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.save(file, np.asarray(drawn, np.float64))
+
+
+def judged_board(results: Path, *rows: RowResult, profile: str = "full") -> Leaderboard:
+    """A leaderboard with the intervals and ranks that the draws in the run folders give."""
+    found, images = judged(rows, results)
+    return leaderboard_of(make_table(*found, profile=profile), images)

@@ -1,0 +1,277 @@
+"""The leaderboard's page, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from browser import Page, chromium
+from page_payload import CLASSES, payload
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from benchmark.report.page.render import render
+
+HTML = render(payload())
+NAMES = "#leaderboard tbody th button"
+SORTED = "return document.querySelectorAll('#leaderboard [aria-sort={}]').length === 1"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    folder = tmp_path_factory.mktemp("page")
+    with chromium(folder / "profile") as driver:
+        yield Page(driver, folder / "leaderboard.html")
+
+
+def header(page: Page, key: str) -> WebElement:
+    """The sort button of a column."""
+    titles = {column["key"]: column["title"] for column in payload()["leaderboard"]["columns"]}
+    return page.sorter(titles[key])
+
+
+def order(key: str, descending: bool) -> list[str]:
+    """Names of the rows that have a value, sorted by it; equal values in no order that matters."""
+    rows = [r for r in payload()["leaderboard"]["rows"] if r["values"][key] is not None]
+    return [r["row"] for r in sorted(rows, key=lambda r: r["values"][key], reverse=descending)]
+
+
+def test_opens_without_complaint(page: Page) -> None:
+    page.open(HTML)
+    page.see_all()
+    assert page.complaints() == []
+    assert page.text("#count") == "9 rows."
+    assert page.texts(NAMES)[:7] == order("map50", descending=True)
+    assert len(page.all("#leaderboard .bar")) == 7
+    assert "interval" in page.one("#leaderboard .bar").get_attribute("aria-label")
+
+
+@pytest.mark.parametrize("key", ["params", "latency_ms"])
+def test_sorts_by_number_with_dashes_last(page: Page, key: str) -> None:
+    page.open(HTML)
+    values = {r["row"]: r["values"][key] for r in payload()["leaderboard"]["rows"]}
+    for descending, said in ((False, "ascending"), (True, "descending")):
+        header(page, key).click()
+        page.until(SORTED.format(said))
+        found = [values[name] for name in page.texts(NAMES)]
+        there = [value for value in found if value is not None]
+        assert there == sorted(there, reverse=descending)
+        assert found[len(there) :] == [None] * (9 - len(there))
+
+
+@pytest.mark.parametrize("key", [Keys.ENTER, Keys.SPACE])
+def test_sorts_by_keyboard(page: Page, key: str) -> None:
+    page.open(HTML)
+    header(page, "row").send_keys(key)
+    page.until(SORTED.format("ascending"))
+    assert page.texts(NAMES) == [
+        "convnext_large_fpn_3x",
+        "convnext_tiny_fpn_3x",
+        "r50_fpg_50e",
+        "r50_fpn_3x",
+        "r50_fpn_90k",
+        "r50_fpn_freeanchor_1x",
+        "r50_fpn_pisa_1x",
+        "r101_fpn_3x",
+        "x101_fpn_3x",
+    ]
+    assert page.text("#leaderboard [aria-sort=ascending]") == "Row"
+
+
+def test_filters_and_figures_follow(page: Page) -> None:
+    page.open(HTML)
+    page.set("#filter-head", "=RetinaHead")
+    assert page.text("#count") == "Showing 7 of 9 rows."
+    assert "r50_fpn_freeanchor_1x" not in page.texts(NAMES)
+    page.set("#filter-state", "=complete")
+    assert page.text("#count") == "Showing 6 of 9 rows."
+    page.see("#cost-figure")
+    page.until("return document.querySelectorAll('#cost-figure .points .point').length === 6")
+    page.one("#reset").click()
+    assert page.text("#count") == "9 rows."
+
+
+def test_published_values_stand_beside_comparable_ones_only(page: Page) -> None:
+    assert "Leaderboard mAP50" not in page.open(HTML).texts("#leaderboard thead th")
+    assert page.all(".bar-published") == []
+    data = payload()
+    data["leaderboard"] |= {"comparable": True, "caveat": "", "profile": "full"}
+    page.open(render(data))
+    assert "Leaderboard mAP50" in page.texts("#leaderboard thead th")
+    assert len(page.all(".bar-published")) == 7
+    assert page.all(".caveat[role=note]") == []
+
+
+def test_search(page: Page) -> None:
+    page.open(HTML)
+    page.set("#search", "convnext")
+    assert page.texts(NAMES) == ["convnext_large_fpn_3x", "convnext_tiny_fpn_3x"]
+    page.set("#search", "no such row")
+    assert page.text("#leaderboard tbody") == "No row fits the filters."
+    assert page.text("#count") == "Showing 0 of 9 rows."
+
+
+def test_columns_show_and_hide(page: Page) -> None:
+    page.open(HTML)
+    assert "GFLOPs" not in page.texts("#leaderboard thead th")
+    page.one("#column-menu summary").click()
+    page.one("[data-column=flops]").click()
+    assert "GFLOPs" in page.texts("#leaderboard thead th")
+    assert "1163.85" in page.texts("#leaderboard tbody tr:first-child td")
+    page.one("[data-column=flops]").click()
+    assert "GFLOPs" not in page.texts("#leaderboard thead th")
+    assert len(page.all("#column-menu input")) == len(payload()["leaderboard"]["columns"]) - 1
+
+
+def test_cost_axis(page: Page) -> None:
+    page.open(HTML)
+    page.see("#cost-figure")
+    assert any("Parameters (million)" in text for text in page.texts("#cost-figure text"))
+    assert len(page.all("#cost-figure .points .point")) == 7
+    page.set("#cost-axis", "latency_ms")
+    assert any("Latency (ms)" in text for text in page.texts("#cost-figure text"))
+    assert len(page.all("#cost-figure .points .point")) == 6  # the third row was not measured
+    assert "r50_fpg_50e" in page.text("#cost-figure .note")
+
+
+def test_point_names_its_row_by_keyboard(page: Page) -> None:
+    page.open(HTML)
+    page.see("#cost-figure")
+    page.js("document.querySelector('#cost-figure .points .point').focus()")
+    name = page.one("#cost-figure .points .point").get_attribute("data-row")
+    assert name in page.text("#tip")
+    page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    assert page.text("#details-title") == name
+
+
+def test_front_is_what_nothing_beats(page: Page) -> None:
+    page.open(HTML)
+    page.see("#cost-figure")
+    rows = [
+        r["values"] | {"name": r["row"]}
+        for r in payload()["leaderboard"]["rows"]
+        if r["values"]["map50"]
+    ]
+    expected = {
+        a["name"]
+        for a in rows
+        if not any(b["params"] <= a["params"] and b["map50"] > a["map50"] for b in rows)
+    }
+    assert {e.get_attribute("data-row") for e in page.all(".points .on-front")} == expected
+
+
+def test_curves_of_ticked_rows(page: Page) -> None:
+    page.open(HTML)
+    page.see("#curves-figure")
+    assert len(page.all("#curves-figure .chips li")) == 5
+    assert len(page.all("#curves-figure .line-end")) == 15
+    page.js("document.querySelector('.tick[data-row=r50_fpg_50e]').click()")
+    page.until("return document.querySelectorAll('#curves-figure .line-end').length === 18")
+    page.js(
+        "[...document.querySelectorAll('#curves-controls button')].find(b => b.textContent === 'Loss').click()"
+    )
+    assert any("Training loss" in text for text in page.texts("#curves-figure text"))
+
+
+def test_heat_map(page: Page) -> None:
+    page.open(HTML)
+    page.see("#classes-figure")
+    assert page.texts(".heat thead th")[1:] == list(CLASSES)
+    assert len(page.all(".heat td")) == 7 * len(CLASSES)
+    assert len(page.all(".heat td.blank")) == 7  # no battery in the validation images
+    best = payload()["leaderboard"]["rows"][8]["per_class"]["Metal"]
+    page.js(
+        "[...document.querySelectorAll('#classes-controls button')].find(b => b.textContent === 'mAP').click()"
+    )
+    assert f"{best['mAP']:.3f}" == page.texts(".heat tbody tr:first-child td")[3]
+
+
+def test_gallery_of_two_rows_from_a_score_on(page: Page) -> None:
+    page.open(HTML)
+    page.see("#gallery-figure")
+    images = payload()["gallery"]
+    page.set("#gallery-threshold", "0")
+    assert len(page.all(".photo g.prediction")) == 12
+    assert len(page.all(".photo g.truth")) == 12
+    page.set("#gallery-threshold", "0.5")
+    boxes = [box for image in images["predictions"]["convnext_large_fpn_3x"] for box in image]
+    assert len(page.all(".photo g.prediction")) == sum(box["score"] >= 0.5 for box in boxes)
+    page.set("#gallery-other", "=x101_fpn_3x")
+    assert len(page.all(".photo")) == 8
+    page.js("document.querySelector('#gallery-truth').click()")
+    assert page.all(".photo g.truth") == []
+
+
+def test_details_by_keyboard(page: Page) -> None:
+    page.open(HTML)
+    page.one("[data-open=convnext_tiny_fpn_3x]").send_keys(Keys.ENTER)
+    assert page.text("#details-title") == "convnext_tiny_fpn_3x"
+    assert page.js("return location.hash") == "#row=convnext_tiny_fpn_3x"
+    told = page.text("#details")
+    for run in payload()["leaderboard"]["rows"][7]["runs"]:
+        for key in ("run_id", "commit", "config_sha256", "train_sha256", "val_sha256", "device"):
+            assert run[key] in told
+    assert "with uncommitted changes" in told
+    assert page.one("#details a").get_attribute("href").startswith("https://wandb.ai/")
+    page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    page.until("return !document.querySelector('#details').open")
+    page.until("return location.hash === ''")
+
+
+def test_config_difference(page: Page) -> None:
+    page.open(HTML, fragment="#row=convnext_tiny_fpn_3x")
+    page.set("#diff-other", "=r50_fpn_3x")
+    lines = {
+        line[0]: line[1:]
+        for line in page.js(
+            "return [...document.querySelectorAll('.diff tbody tr')].map(tr => [...tr.cells].map(c => c.textContent))"
+        )
+    }
+    assert lines["model.backbone.type"] == ["convnext_tiny", "resnet50"]
+    assert lines["model.backbone.layer_scale_init_value"] == ["1.0", "—"]
+    assert "train_cfg.max_epochs" not in lines and "model.neck.type" not in lines
+
+
+def test_failure_and_reasons_are_told(page: Page) -> None:
+    page.open(HTML, fragment="#row=r50_fpn_pisa_1x")
+    assert "CUDA out of memory" in page.text("#details .failure")
+    page.open(HTML, fragment="#row=r50_fpg_50e")
+    assert "busy with another process" in page.text("#details")
+    assert "busy" in page.one("#leaderboard abbr.dash").get_attribute("title")
+
+
+def test_theme(page: Page) -> None:
+    page.open(HTML)
+    colours = set()
+    for name in ("light", "dark"):
+        page.one("#theme").click()
+        assert page.text("#theme") == f"Theme: {name}"
+        colours.add(page.js("return getComputedStyle(document.body).backgroundColor"))
+    assert len(colours) == 2
+    page.driver.refresh()
+    assert page.text("#theme") == "Theme: dark"
+    page.one("#theme").click()
+    assert page.text("#theme") == "Theme: auto"
+
+
+def test_phone_scrolls_only_down(page: Page) -> None:
+    page.open(HTML, width=390, height=844)
+    page.see_all()
+    assert page.js("return document.documentElement.scrollWidth") == 390
+    page.js("document.querySelector('[data-open]').click()")
+    assert page.js("return document.querySelector('.dialog-body').scrollWidth <= 390")
+    assert page.complaints() == []
+
+
+def test_print_leaves_controls_out(page: Page) -> None:
+    page.open(HTML)
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert not page.one("#filters").is_displayed()
+        assert (
+            page.js("return getComputedStyle(document.querySelector('#table-scroll')).maxHeight")
+            == "none"
+        )
+        assert len(page.all("#leaderboard tbody tr")) == 9
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
