@@ -80,11 +80,12 @@ def plan(
 
     from benchmark.options import request_of
     from benchmark.plan import make_plan
+    from benchmark.progress import plan_table
     from benchmark.resources import visible_gpus
     from benchmark.sweep import missing, obstacles
 
     made = make_plan(request_of(experiment, profile, data_root, results, rows, seeds, set_))
-    Console().print(_plan_table(made))
+    Console().print(plan_table(made))
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
     if runs:
@@ -206,20 +207,9 @@ def report(
 ) -> None:
     """Write the leaderboard again from the records on disk; trains nothing and needs neither data nor W&B."""
     from benchmark.options import request_of
-    from benchmark.report.command import report as write_again
+    from benchmark.report.command import run
 
-    request = request_of(experiment, profile, data_root, results, None, seeds, set_)
-    board, written = write_again(request, check)
-    for line in (*written.diffs, *(f"stale: {sentence}" for sentence in board.stale)):
-        typer.echo(line)
-    verb = "differs" if check else "wrote"
-    for path in written.changed:
-        typer.echo(f"{verb} {path}")
-    if not written.changed:
-        typer.echo(f"up to date: {', '.join(map(str, written.unchanged))}")
-    for line in written.skipped:
-        typer.echo(line)
-    if check and (written.changed or board.stale):
+    if not run(request_of(experiment, profile, data_root, results, None, seeds, set_), check):
         raise typer.Exit(FAILED)
 
 
@@ -238,18 +228,10 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Compare two rows or runs on the same images: difference, interval, classes and images."""
-    from rich.console import Console
+    from benchmark.comparison.find import compare as compared
+    from benchmark.comparison.words import show
 
-    from benchmark.compare import compare as compared
-    from benchmark.report.comparison import json_text, renderables
-
-    found = compared(a, b, results, experiment)
-    if as_json:
-        typer.echo(json_text(found, images))
-        return
-    console = Console()
-    for part in renderables(found, images):
-        console.print(part)
+    show(compared(a, b, results, experiment), images, as_json)
 
 
 @app.command()
@@ -396,22 +378,6 @@ def _tell(found: Findings) -> None:
         typer.echo(f"warning: {warning}", err=True)
     if found.errors:
         raise UserError(found.errors)
-
-
-def _plan_table(made: Plan) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    from benchmark.progress import STYLES
-
-    title = f"{made.experiment.title}: {made.profile} profile, {made.dataset.name}"
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
-    for name in ("row", "seed", "run", "state"):
-        table.add_column(name, overflow="fold")
-    for run in made.runs:
-        state = Text(run.state.value, style=STYLES[run.state])
-        table.add_row(Text(run.spec.row), str(run.spec.seed), run.spec.run_id, state)
-    return table
 
 
 def main() -> None:

@@ -150,6 +150,13 @@ class Experiment(Strict):
     rows: list[Row] = Field(default_factory=list)
     path: Path
 
+    @field_validator("name")
+    @classmethod
+    def _name_is_free(cls, name: str) -> str:
+        if name == "datasets":
+            raise ValueError("'datasets' is taken: results/datasets.json is the data's cache")
+        return name
+
     @field_validator("seeds")
     @classmethod
     def _seeds_differ(cls, seeds: list[int]) -> list[int]:

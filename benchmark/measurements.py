@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from benchmark.coco_metric import HotCocoMetric
-from benchmark.files import replacing
 from benchmark.journal import now
 from benchmark.run import RunFolder
 from benchmark.tracked_images import ImageSample, sample_images
@@ -92,17 +91,14 @@ def _tide(metric: HotCocoMetric) -> dict[str, float]:
 
 
 def _keep_bootstrap(metric: HotCocoMetric, folder: RunFolder) -> None:
-    import numpy as np
-
+    from benchmark.statistics.draws import write_draws
     from benchmark.statistics.matches import match
     from benchmark.statistics.resample import bootstrap
 
     matches = match(*_evaluated(metric))
     draws = bootstrap(matches)
     matches.save(folder.matches_file)
-    # An open file: np.save appends ".npy" to a path without it.
-    with replacing(folder.bootstrap_file) as temporary, temporary.open("wb") as file:
-        np.save(file, draws)
+    write_draws(folder.bootstrap_file, draws)
 
 
 def _evaluated(metric: HotCocoMetric) -> tuple[Any, Any, Any, list[str]]:

@@ -25,40 +25,54 @@ def close(asked: Plan, whole: Plan, request: Request, tracking: Tracking, ran: b
     Returns:
         Whether every run that was asked for is done.
     """
-    if ran or _table_is_older(request.results, whole):
-        _write_table(whole, request, tracking if ran else None)
+    well = True
+    if ran or _outdated(request.results, whole):
+        well = _write_report(whole, request, tracking if ran else None)
     counts = ", ".join(f"{number} {state.value}" for state, number in asked.counts().items())
     print(f"{'done' if ran else 'nothing to do'}: {counts}")
     unwell = [run for run in asked.runs if run.state not in _WELL]
     for run in unwell:
         print(_failure_line(run), file=sys.stderr)
-    return not unwell
+    return well and not unwell
 
 
-def _table_is_older(results: Path, plan: Plan) -> bool:
-    table = results / f"{plan.experiment.name}.md"
-    if not table.exists():
+def _outdated(results: Path, plan: Plan) -> bool:
+    """Whether a file of the leaderboard is missing or older than a record."""
+    files = [
+        results / f"{plan.experiment.name}{kind}" for kind in (".md", ".csv", ".json", ".html")
+    ]
+    if not all(file.exists() for file in files):
         return True
-    written = table.stat().st_mtime
+    written = files[0].stat().st_mtime
     return any(run.folder.record_file.stat().st_mtime > written for run in plan.runs if run.record)
 
 
-def _write_table(plan: Plan, request: Request, tracking: Tracking | None) -> None:
+def _write_report(plan: Plan, request: Request, tracking: Tracking | None) -> bool:
+    """Shows the leaderboard and writes its files; returns whether all of them could be written."""
     from rich.console import Console
 
-    from benchmark.report.select import board_of, recorded
+    from benchmark.report.command import show
+    from benchmark.report.select import report_of_sweep
     from benchmark.report.terminal import rich_table
     from benchmark.report.tracking import track_leaderboard
     from benchmark.report.write import readme_beside, write_report
 
-    board = board_of(plan, request, recorded(request.results, plan.experiment))
-    readme = readme_beside(request.results)
-    written = write_report(board.leaderboard, request.results, configs=board.configs, readme=readme)
-    Console().print(rich_table(board.leaderboard))
-    for path in written.changed:
-        print(f"wrote {path}")
+    report = report_of_sweep(plan, request)
+    Console().print(rich_table(report.leaderboard))
+    if request.overrides:
+        # A trial is not the experiment's leaderboard.
+        print("with --set no file is written; detboard report writes them, given the same options")
+        return True
+    results = request.results
+    written = write_report(
+        report.leaderboard, results, configs=report.configs, readme=readme_beside(results)
+    )
+    show(written, report)
     if tracking is not None:
-        track_leaderboard(board.leaderboard, request.results, tracking)
+        track_leaderboard(report.leaderboard, results, tracking)
+    for problem in written.wrong:
+        print(f"error: {problem}", file=sys.stderr)
+    return not (written.problems or written.wrong)
 
 
 def _failure_line(run: Planned) -> str:

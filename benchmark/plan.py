@@ -150,6 +150,16 @@ def with_all_rows(plan: Plan, request: Request) -> Plan:
         return plan
 
 
+def with_seeds(plan: Plan, request: Request, seeds: Iterable[int]) -> Plan:
+    """The plan with more seeds for every row, for the table; runs are sorted by row and seed."""
+    more = tuple(sorted(set(seeds) - set(plan.seeds)))
+    if not more:
+        return plan
+    wider = replace(request, seeds=more)
+    added = plan_for(plan.experiment, wider, plan.dataset, plan.profile, plan.rows)
+    return replace(plan, seeds=(*plan.seeds, *more), runs=(*plan.runs, *added.runs))
+
+
 def refreshed(plan: Plan) -> Plan:
     """The same runs, looked up on disk again."""
     return replace(plan, runs=tuple(look_again(run) for run in plan.runs))
@@ -220,6 +230,7 @@ def _spec(setting: _Setting, row: Row, seed: int, same: str) -> RunSpec:
         dataset=setting.dataset,
         profile=setting.profile,
         overrides={**row.overrides, **setting.request.overrides},
+        command_line=setting.request.overrides,
         gpus=row.gpus,
     )
 

@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from benchmark.journal import Tail
-from benchmark.plan import Planned
+from benchmark.plan import Plan, Planned
 from benchmark.run import State
 
 STYLES = {
@@ -237,3 +238,15 @@ def make_watcher(
     """
     live = console.is_terminal and not shared
     return LiveWatcher(console, board, waiting) if live else LineWatcher(console, board)
+
+
+def plan_table(made: Plan) -> Table:
+    """Every run of a plan and its state, for a rich console."""
+    title = f"{made.experiment.title}: {made.profile} profile, {made.dataset.name}"
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    for name in ("row", "seed", "run", "state"):
+        table.add_column(name, overflow="fold")
+    for run in made.runs:
+        state = Text(run.state.value, style=STYLES[run.state])
+        table.add_row(Text(run.spec.row), str(run.spec.seed), run.spec.run_id, state)
+    return table

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmark.dataset import Dataset, Split
+from benchmark.errors import UserError
 from benchmark.files import read_json, write_json
 
 SCHEMA_VERSION = 1
@@ -75,6 +76,7 @@ class RunSpec:
         dataset: Where the data is, its classes and hashes.
         profile: Name of the profile part.
         overrides: Key paths of the composed config and their values, applied last.
+        command_line: Those of them that were given with ``--set``, and not by the row.
         gpus: Number of processes (one a GPU) that train together.
         study: Id of the study that the run is a trial of, None outside of one.
         trial: Number of that trial.
@@ -95,6 +97,7 @@ class RunSpec:
     study: str | None = None
     trial: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    command_line: Mapping[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -105,10 +108,16 @@ class RunSpec:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
         """Reads back what `to_json` made."""
-        plain = dict(value)
+        plain = _known(cls, value)
         data = plain.pop("dataset")
         splits = (_split_items(data[name]) for name in ("train", "val"))
         return cls(dataset=_dataset(data["name"], tuple(data["classes"]), *splits), **plain)
+
+
+def _known(kind: type[RunSpec] | type[RunRecord], value: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that this version knows: a later one may have written more."""
+    names = kind.__dataclass_fields__
+    return {key: item for key, item in value.items() if key in names}
 
 
 def _split_items(value: Mapping[str, str]) -> tuple[str, str, str]:
@@ -193,7 +202,7 @@ class RunRecord:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> RunRecord:
         """Reads back what ``record.json`` holds."""
-        return cls(**{**value, "state": State(value["state"])})
+        return cls(**{**_known(cls, value), "state": State(value["state"])})
 
     def metric(self, name: str) -> float | None:
         """A metric of the last validation, None where there is none: a model that predicts nothing scores 0."""
@@ -287,12 +296,20 @@ class RunFolder:
         return self.record_file.exists()
 
     def read_spec(self) -> RunSpec:
-        """What was asked."""
-        return RunSpec.from_json(read_json(self.spec_file))
+        """What was asked.
+
+        Raises:
+            UserError: The file is damaged, or not of a run.
+        """
+        return _read(self.spec_file, RunSpec.from_json)
 
     def read_record(self) -> RunRecord:
-        """What happened."""
-        return RunRecord.from_json(read_json(self.record_file))
+        """What happened.
+
+        Raises:
+            UserError: The file is damaged.
+        """
+        return _read(self.record_file, RunRecord.from_json)
 
     def write_spec(self, spec: RunSpec) -> None:
         """Writes ``spec.json`` atomically."""
@@ -301,6 +318,19 @@ class RunFolder:
     def write_record(self, record: RunRecord) -> None:
         """Writes ``record.json`` atomically: the last thing that a job does."""
         write_json(self.record_file, asdict(record))
+
+
+_Read = TypeVar("_Read")
+
+
+def _read(path: Path, from_json: Callable[[Any], _Read]) -> _Read:
+    try:
+        return from_json(read_json(path))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: damaged, or not of this program ({type(error).__name__}: {error}); "
+            "move its folder away, and the next sweep runs it again"
+        ) from None
 
 
 def identity(

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+from typing_extensions import NotRequired, TypedDict
+
 from benchmark.files import write_json
 from benchmark.tracked_images import Box, ImageSample
 
@@ -23,6 +26,35 @@ def write_samples(path: Path, samples: Iterable[ImageSample]) -> None:
         ValueError: A box or a score is not finite.
     """
     write_json(path, [_plain(sample) for sample in samples], indent=None)
+
+
+class BoxJson(TypedDict):
+    """A box: ``xyxy`` in pixels of the original image; ``score`` of a predicted one."""
+
+    label: str
+    xyxy: tuple[float, float, float, float]
+    score: NotRequired[float]
+
+
+class SampleJson(TypedDict):
+    """An image of ``samples.json``."""
+
+    file: str
+    truth: list[BoxJson]
+    predictions: list[BoxJson]
+
+
+_SAMPLES = TypeAdapter(list[SampleJson])
+
+
+def read_samples(path: Path) -> list[SampleJson]:
+    """Reads what `write_samples` wrote.
+
+    Raises:
+        OSError: The file is missing.
+        ValueError: It holds something else.
+    """
+    return _SAMPLES.validate_json(path.read_bytes())
 
 
 def _plain(sample: ImageSample) -> dict[str, Any]:

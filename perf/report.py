@@ -24,6 +24,7 @@ from benchmark.data.synthesize import synthesize
 from benchmark.plan import Request
 from benchmark.run import RunFolder
 from benchmark.statistics import RESAMPLES
+from benchmark.statistics.draws import write_draws
 
 EPOCHS = 12  # of the 1x schedule
 NAME = "many"  # of the experiment
@@ -42,7 +43,7 @@ def fill(folder: RunFolder, random: np.random.Generator) -> None:
     }
     metrics = {**record.metrics, "mAP50": map50, "mAP": map50 / 2}
     folder.write_record(replace(record, metrics=metrics, **costs))
-    np.save(folder.bootstrap_file, map50 + random.normal(0, 0.01, RESAMPLES))
+    write_draws(folder.bootstrap_file, map50 + random.normal(0, 0.01, RESAMPLES))
     curve = map50 * (1 - np.exp(-np.arange(1, EPOCHS + 1) / 4))
     lines = [point for k, value in enumerate(curve.tolist()) for point in points(k + 1, value)]
     folder.metrics_file.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from benchmark.dataset import Dataset, Split
 from benchmark.experiment import Row
@@ -16,6 +17,7 @@ from benchmark.report.judged import judged
 from benchmark.report.table import RowResult, Table
 from benchmark.run import RunFolder, RunRecord, RunSpec, State
 from benchmark.statistics import RESAMPLES
+from benchmark.statistics.draws import write_draws as write_file
 
 IMAGES = {"count": 50, "sha256": "d4" * 32}
 DATA = Dataset(
@@ -32,19 +34,22 @@ LABELS = {
     "Learning Method": "mstrain_3x",
 }
 PARTS = {"backbone": "resnet50", "neck": "fpn", "head": "retina", "schedule": "mstrain_3x"}
+PUBLISHED = 0.4527
 OOM = {"kind": "oom", "message": "CUDA out of memory\nTried to allocate", "log_tail": "..."}
 
 
-def make_row(name: str = "r50", published: float | None = 0.4527, **labels: str) -> Row:
+def make_row(name: str = "r50", published: float | None = PUBLISHED, **labels: str) -> Row:
     return Row(name=name, parts=PARTS, labels={**LABELS, **labels}, published=published)
 
 
-def make_record(row: str = "r50", seed: int = 0, map50: float = 0.5, **changes: Any) -> RunRecord:
+def make_record(
+    row: str = "r50", seed: int = 0, map50: float = 0.5, profile: str = "full", **changes: Any
+) -> RunRecord:
     record = RunRecord(
-        run_id=f"{row}-s{seed}-full-12345678",
+        run_id=f"{row}-s{seed}-{profile}-12345678",
         row=row,
         seed=seed,
-        profile="full",
+        profile=profile,
         state=State.COMPLETE,
         metrics={"mAP50": map50, "mAP": map50 / 2, "per_class": {}},
         no_predictions=False,
@@ -67,11 +72,11 @@ def failed(row: str, seed: int = 0, **changes: Any) -> RunRecord:
     return make_record(row, seed, metrics={}, state=State.FAILED, failure=OOM, **changes)
 
 
-def on_disk(results: Path, record: RunRecord) -> RunRecord:
+def on_disk(results: Path, record: RunRecord, data: Dataset = DATA) -> RunRecord:
     """Writes a run folder as a job does, and reads its record back."""
     folder = RunFolder(results / "runs" / record.run_id)
     spec = RunSpec(
-        record.run_id, "board", record.row, LABELS, PARTS, record.seed, DATA, record.profile
+        record.run_id, "board", record.row, LABELS, PARTS, record.seed, data, record.profile
     )
     folder.write_spec(spec)
     folder.write_record(record)
@@ -101,11 +106,9 @@ def draws(map50: float, spread: float, seed: int = 0) -> Sequence[float]:
     return np.random.default_rng(seed).normal(map50, spread, RESAMPLES)
 
 
-def write_draws(results: Path, record: RunRecord, drawn: Sequence[float]) -> None:
-    path = RunFolder(results / "runs" / record.run_id).bootstrap_file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        np.save(file, np.asarray(drawn, np.float64))
+def write_draws(results: Path, record: RunRecord, drawn: ArrayLike) -> None:
+    """Writes a run's draws as a job does."""
+    write_file(RunFolder(results / "runs" / record.run_id).bootstrap_file, drawn)
 
 
 def judged_board(results: Path, *rows: RowResult, profile: str = "full") -> Leaderboard:

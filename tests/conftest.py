@@ -3,12 +3,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import postgresql
 import pytest
+from command import TINY
 
 from benchmark import ops
 from benchmark.data.synthesize import synthesize
+from benchmark.plan import Request, make_plan
 
 ops.install()  # before any test imports mmdet's models
 
@@ -36,6 +39,46 @@ def device(request: pytest.FixtureRequest) -> str:
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     return request.param
+
+
+@pytest.fixture(scope="module")
+def mmdet_on_one_thread() -> Iterator[None]:
+    """mmdet's registries are filled, and torch computes on one thread."""
+    import torch
+    from mmdet.utils import register_all_modules
+
+    register_all_modules(init_default_scope=True)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def tiny_config(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The mmdet config of the tiny experiment's row ``plain``, on the synthetic data."""
+    from mmengine import ConfigDict
+
+    results = tmp_path_factory.mktemp("tiny") / "results"
+    request = Request(TINY, results, data_root=synthetic_data, rows=("plain",))
+    return ConfigDict(make_plan(request).runs[0].config)
+
+
+@pytest.fixture
+def clean_wandb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No login, no settings and no service process of the machine that the tests run on."""
+    import wandb
+
+    for name in list(os.environ):
+        if name.startswith("WANDB_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    wandb.teardown()
+    yield
+    wandb.teardown()
 
 
 @pytest.fixture(scope="session")

@@ -8,27 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from boards import DATA, IMAGES, make_record, make_row, make_table, on_disk, result, write_draws
 
-from benchmark.dataset import Dataset, Split
-from benchmark.experiment import Row
+from benchmark.dataset import Dataset
 from benchmark.report.document import leaderboard_of
-from benchmark.report.table import RowResult, Table
-from benchmark.run import RunFolder, RunRecord, RunSpec, State
+from benchmark.run import RunRecord
 from benchmark.statistics.matches import Matches
 from benchmark.statistics.resample import bootstrap, class_precision
 
 CLASSES = ("Paper", "Metal", "Glass [tinted]", "Never there")
-PARTS = {"backbone": "resnet50", "neck": "fpn", "head": "retina", "schedule": "mstrain_3x"}
-PUBLISHED = 0.4527
 
 
 def dataset(val: str = "b2", train: str = "a1") -> Dataset:
-    splits = {"train": train, "val": val}
-    paths = {
-        name: Split(Path(f"/data/{name}.json"), Path("/data"), digits * 32)
-        for name, digits in splits.items()
-    }
-    return Dataset(name="waste", classes=CLASSES, **paths)
+    return replace(
+        DATA,
+        classes=CLASSES,
+        train=replace(DATA.train, sha256=train * 32),
+        val=replace(DATA.val, sha256=val * 32),
+    )
 
 
 def make_matches(quality: float, seed: int = 0, images: int = 40) -> Matches:
@@ -64,61 +61,40 @@ def write_run(
     **changes: Any,
 ) -> RunRecord:
     """Writes a run's folder; ``changes`` are those of its record."""
-    profile = changes.get("profile", "full")
-    run_id = f"{row}-s{seed}-{profile}-12345678"
-    spec = RunSpec(run_id, "board", row, {}, PARTS, seed, data or dataset(), profile)
-    record = replace(_record(run_id, row, seed, matches), **changes)
-    folder = RunFolder(results / "runs" / run_id)
-    folder.write_spec(spec)
-    folder.write_record(record)
+    known = {"metrics": {}} if matches is None else _measured(matches)
+    record = on_disk(results, make_record(row, seed, **{**known, **changes}), data or dataset())
     if matches is not None:
-        matches.save(folder.matches_file)
-        np.save(folder.bootstrap_file, bootstrap(matches))
+        matches.save(results / "runs" / record.run_id / "matches.npz")
+        write_draws(results, record, bootstrap(matches))
     return record
 
 
-def _record(run_id: str, row: str, seed: int, matches: Matches | None) -> RunRecord:
-    per_class = [] if matches is None else class_precision(matches).tolist()
-    known = {
-        name: {
-            "mAP50": None if np.isnan(value) else value,
-            "mAP": None if np.isnan(value) else value / 2,
-        }
-        for name, value in zip(CLASSES, per_class, strict=False)
+def _measured(matches: Matches) -> dict[str, Any]:
+    """What a record holds of the evaluation."""
+    precision = class_precision(matches)
+    per_class = {
+        name: {"mAP50": value, "mAP": value and value / 2}
+        for name, value in zip(CLASSES, map(_or_none, precision.tolist()), strict=True)
     }
-    map50 = float(np.nanmean(per_class)) if per_class else None
-    return RunRecord(
-        run_id=run_id,
-        row=row,
-        seed=seed,
-        profile="full",
-        state=State.COMPLETE,
-        metrics={"mAP50": map50, "mAP": map50 and map50 / 2, "per_class": known},
-        no_predictions=False,
-        params=36_350_000,
-        train_seconds=11_220.25,
-        peak_memory_gib=7.5,
-        started_at="2026-11-22T00:00:00+00:00",
-        finished_at="2026-11-22T03:07:00+00:00",
-        provenance={"device": "GPU", "git": {"commit": "c" * 40, "dirty": False}},
-    )
+    present = precision[np.isfinite(precision)]
+    map50 = float(present.mean()) if len(present) else None
+    return {
+        "metrics": {"mAP50": map50, "mAP": map50 and map50 / 2, "per_class": per_class},
+        "val_images": {**IMAGES, "count": len(matches.image_ids)},
+    }
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def write_board(
     results: Path, rows: Mapping[str, Sequence[RunRecord]], name: str = "board", **changes: Any
 ) -> Path:
     """Writes the leaderboard of some rows; ``changes`` are those of each row's result."""
-    lines = tuple(
-        RowResult(
-            Row(name=row, parts=PARTS, labels={"Model": "RetinaNet"}, published=PUBLISHED),
-            seeds=tuple(record.seed for record in records),
-            records=tuple(records),
-            states=tuple(record.state for record in records),
-            **changes,
-        )
-        for row, records in rows.items()
-    )
+    lines = [replace(result(make_row(row), *records), **changes) for row, records in rows.items()]
     profile = next(record.profile for records in rows.values() for record in records)
+    table = replace(make_table(*lines, profile=profile), name=name, dataset=dataset())
     path = results / f"{name}.json"
-    path.write_text(leaderboard_of(Table(name, "A board", profile, dataset(), lines)).text())
+    path.write_text(leaderboard_of(table).text())
     return path

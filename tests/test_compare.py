@@ -6,23 +6,23 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from boards import OOM
 from command import run
 from evaluated import CLASSES, dataset, make_matches, write_board, write_run
 from rich.console import Console
 
-from benchmark.compare import Comparison, compare
+from benchmark.comparison.find import Comparison, compare
+from benchmark.comparison.words import json_text, renderables
 from benchmark.errors import UserError
-from benchmark.report.comparison import json_text, renderables
 from benchmark.run import RunFolder, State
 from benchmark.statistics.intervals import difference
 from benchmark.statistics.resample import class_precision, image_precision
-
-OOM = {"kind": "oom", "message": "CUDA out of memory\nmore", "log_tail": ""}
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +292,14 @@ class TestRefusals:
         )
         assert "MemoryError: no" in problems[2]
 
+    def test_runs_on_images_without_objects_are_no_zeros(self, tmp_path: Path) -> None:
+        full = make_matches(0.5)
+        nothing = replace(full, objects=np.zeros_like(full.objects), hit=full.hit & False)
+        record = write_run(tmp_path, "empty", nothing)
+        assert record.metric("mAP50") is None
+        (problem,) = refusal(record.run_id, record.run_id, tmp_path)
+        assert f"run {record.run_id} has no mAP50" in problem
+
     def test_failed_and_unfinished_runs(self, tmp_path: Path) -> None:
         failed = write_run(tmp_path, "failed", None, state=State.FAILED, failure=OOM)
         lost = write_run(tmp_path, "lost", None)
@@ -323,8 +331,8 @@ class TestRefusals:
 
 def test_needs_neither_torch_nor_pandas(results: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from benchmark.compare import compare; "
-        "from benchmark.report.comparison import json_text; "
+        "import sys; from pathlib import Path; from benchmark.comparison.find import compare; "
+        "from benchmark.comparison.words import json_text; "
         f"print(json_text(compare('good', 'poor', Path({str(results)!r})), 1)); "
         "print(sorted({'torch', 'mmdet', 'mmengine', 'pandas', 'wandb', 'optuna', 'matplotlib'} "
         "& set(sys.modules)), file=sys.stderr)"

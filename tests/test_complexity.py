@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from command import TINY
 from mmdet.registry import DATASETS, MODELS
-from mmdet.utils import register_all_modules
 from mmengine import ConfigDict
 from mmengine.analysis import get_model_complexity_info
 from mmengine.dataset import pseudo_collate
@@ -25,30 +22,17 @@ from benchmark.plan import Request, make_plan
 LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _registered_and_one_thread() -> Iterator[None]:
-    register_all_modules(init_default_scope=True)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def config(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> ConfigDict:
-    results = tmp_path_factory.mktemp("complexity") / "results"
-    plan = make_plan(Request(TINY, results, data_root=synthetic_data, rows=("plain",)))
-    return ConfigDict(plan.runs[0].config)
+pytestmark = pytest.mark.usefixtures("mmdet_on_one_thread")
 
 
 @pytest.fixture
-def model(config: ConfigDict, device: str) -> BaseModel:
-    return MODELS.build(config.model).to(device)
+def model(tiny_config: ConfigDict, device: str) -> BaseModel:
+    return MODELS.build(tiny_config.model).to(device)
 
 
 @pytest.fixture
-def dataset(config: ConfigDict) -> Any:
-    return DATASETS.build(config.val_dataloader.dataset)
+def dataset(tiny_config: ConfigDict) -> Any:
+    return DATASETS.build(tiny_config.val_dataloader.dataset)
 
 
 class Two(BaseModel):
@@ -115,8 +99,8 @@ def test_model_is_as_it_was(model: BaseModel, dataset: Any) -> None:
     assert all(torch.equal(value, after[name]) for name, value in weights.items())
 
 
-def test_distributed_wrapper_counts_as_its_model(config: ConfigDict, dataset: Any) -> None:
-    model = MODELS.build(config.model)
+def test_distributed_wrapper_counts_as_its_model(tiny_config: ConfigDict, dataset: Any) -> None:
+    model = MODELS.build(tiny_config.model)
     alone = flops(model, dataset)
     store = torch.distributed.HashStore()
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)

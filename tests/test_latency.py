@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from command import TINY
 from mmdet.registry import DATASETS, MODELS
-from mmdet.utils import register_all_modules
 from mmengine import ConfigDict
 from mmengine.model import BaseModel
 
 from benchmark import latency
 from benchmark.latency import measure
-from benchmark.plan import Request, make_plan
 from benchmark.provenance import device_name
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def config(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> ConfigDict:
-    register_all_modules(init_default_scope=True)
-    results = tmp_path_factory.mktemp("latency") / "results"
-    plan = make_plan(Request(TINY, results, data_root=synthetic_data, rows=("plain",)))
-    return ConfigDict(plan.runs[0].config)
+pytestmark = pytest.mark.usefixtures("mmdet_on_one_thread")
 
 
 class Watched:
@@ -53,13 +34,13 @@ class Watched:
 
 
 @pytest.fixture
-def model(config: ConfigDict, device: str) -> BaseModel:
-    return MODELS.build(config.model).to(device)
+def model(tiny_config: ConfigDict, device: str) -> BaseModel:
+    return MODELS.build(tiny_config.model).to(device)
 
 
 @pytest.fixture
-def dataset(config: ConfigDict) -> Any:
-    return DATASETS.build(config.val_dataloader.dataset)
+def dataset(tiny_config: ConfigDict) -> Any:
+    return DATASETS.build(tiny_config.val_dataloader.dataset)
 
 
 def test_one_image_at_a_time_from_disk_to_boxes(

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from evaluated import CLASSES, PUBLISHED, make_matches, write_board, write_run
+from boards import PUBLISHED
+from evaluated import CLASSES, make_matches, write_board, write_run
 
 import benchmark
 from benchmark.errors import UserError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from browser import Page, chromium
@@ -152,12 +153,32 @@ def test_front_is_what_nothing_beats(page: Page) -> None:
         for r in payload()["leaderboard"]["rows"]
         if r["values"]["map50"]
     ]
-    expected = {
-        a["name"]
-        for a in rows
-        if not any(b["params"] <= a["params"] and b["map50"] > a["map50"] for b in rows)
-    }
+    expected = {a["name"] for a in rows if not any(beats(b, a) for b in rows)}
+    assert {"r50_fpn_freeanchor_1x", "r50_fpn_3x"} < expected  # equally large, equally good
     assert {e.get_attribute("data-row") for e in page.all(".points .on-front")} == expected
+
+
+def beats(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether a row loses in no way and wins in one."""
+    as_good = a["params"] <= b["params"] and a["map50"] >= b["map50"]
+    return as_good and (a["params"], a["map50"]) != (b["params"], b["map50"])
+
+
+def test_cost_axis_names_the_device(page: Page) -> None:
+    page.open(HTML)
+    page.see("#cost-figure")
+    assert "abacus" not in page.text("#cost-figure")
+    page.set("#cost-axis", "latency_ms")
+    assert any("Latency (ms), CPU: abacus" in text for text in page.texts("#cost-figure text"))
+    data = payload()
+    data["leaderboard"]["rows"][0]["runs"][0]["device"] = "GPU: other"
+    page.open(render(data))
+    page.see("#cost-figure")
+    page.set("#cost-axis", "latency_ms")
+    assert any(
+        "several devices, which do not compare" in t for t in page.texts("#cost-figure text")
+    )
+    assert "CPU: abacus; GPU: other" in page.text("#cost-figure .note")
 
 
 def test_curves_of_ticked_rows(page: Page) -> None:
@@ -236,8 +257,68 @@ def test_failure_and_reasons_are_told(page: Page) -> None:
     page.open(HTML, fragment="#row=r50_fpn_pisa_1x")
     assert "CUDA out of memory" in page.text("#details .failure")
     page.open(HTML, fragment="#row=r50_fpg_50e")
-    assert "busy with another process" in page.text("#details")
-    assert "busy" in page.one("#leaderboard abbr.dash").get_attribute("title")
+    assert "The device was busy." in page.text("#details")
+    page.open(HTML, fragment="#row=r50_fpn_90k")
+    assert "another config: r50_fpn_90k-s0-smoke-87654321." in page.text("#details .note")
+
+
+def test_reason_of_a_dash_by_keyboard(page: Page) -> None:
+    page.open(HTML)
+    page.js("document.querySelector('#leaderboard abbr[title*=busy]').focus()")
+    assert page.text("#tip") == "The device was busy."
+    assert page.one("#tip").is_displayed()
+    page.js("document.activeElement.blur()")
+    assert not page.one("#tip").is_displayed()
+
+
+def test_no_error_shares_says_why(page: Page) -> None:
+    data = payload()
+    for row in data["leaderboard"]["rows"]:
+        errors = [key for key in row["values"] if key.startswith("tide_")]
+        row["values"] |= dict.fromkeys(errors)
+        row["missing"] |= dict.fromkeys(errors, "No hit was scored.")
+    page.open(render(data))
+    page.see("#errors-figure")
+    assert page.text("#errors-figure") == "No row shown has error shares. No hit was scored."
+
+
+def test_low_scores_lower_the_threshold(page: Page) -> None:
+    data = payload()
+    best = data["gallery"]["predictions"]["convnext_large_fpn_3x"]
+    for image in best:
+        for box in image:
+            box["score"] /= 10
+    page.open(render(data))
+    page.see("#gallery-figure")
+    scores = [box["score"] for image in best for box in image]
+    assert float(page.text("#gallery-controls output")) <= min(scores)
+    assert len(page.all(".photo g.prediction")) == len(scores)
+
+
+def test_equal_scores_show_the_best_few_boxes(page: Page) -> None:
+    data = payload()
+    best = data["gallery"]["predictions"]["convnext_large_fpn_3x"]
+    for image in best:
+        image[:] = [box | {"score": 0.0112} for box in image * 10]
+    page.open(render(data))
+    page.see("#gallery-figure")
+    assert len(page.all(".photo g.prediction")) == 5 * len(best)
+    assert "the best 5 of 30 boxes" in page.text(".panel-name")
+    assert page.text("#gallery-controls output") == "0.01"
+    button = "[...document.querySelectorAll('#gallery-controls button')].find(b => b.textContent === 'All')"
+    page.js(f"{button}.click()")
+    assert len(page.all(".photo g.prediction")) == 30 * len(best)
+
+
+def test_long_device_is_named_in_full_on_a_phone(page: Page) -> None:
+    data, name = payload(), "CPU: " + "quite a long name " * 5
+    for row in data["leaderboard"]["rows"]:
+        for run in row["runs"]:
+            run["device"] = name
+    page.open(render(data), width=390, height=844)
+    page.see("#cost-figure")
+    page.set("#cost-axis", "latency_ms")
+    assert f"Measured on {name}." in page.texts("#cost-figure .note")
 
 
 def test_theme(page: Page) -> None:
@@ -257,6 +338,14 @@ def test_theme(page: Page) -> None:
 def test_phone_scrolls_only_down(page: Page) -> None:
     page.open(HTML, width=390, height=844)
     page.see_all()
+    page.one("#column-menu summary").click()
+    left, right = page.js(
+        "const b = document.querySelector('.menu-body').getBoundingClientRect(); return [b.left, b.right]"
+    )
+    assert 0 <= left < right <= 390
+    assert page.js(
+        "const b = document.querySelector('.menu-body'); return b.scrollWidth <= b.clientWidth"
+    )
     assert page.js("return document.documentElement.scrollWidth") == 390
     page.js("document.querySelector('[data-open]').click()")
     assert page.js("return document.querySelector('.dialog-body').scrollWidth <= 390")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -10,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boards import make_board, make_record, make_row, make_table, result
 from browser import Page, chromium
 from page_payload import payload
 
 import benchmark.report.page.render as module
+from benchmark.report.document import leaderboard_of
+from benchmark.report.page.payload import payload as collected
 from benchmark.report.page.render import render
+from benchmark.run import State
 
 EVIL = (
     "<script>window.hacked = 1</script>",
@@ -88,6 +93,28 @@ def test_every_library_is_named_with_its_licence() -> None:
         assert (folder / f"{script.name.split('.')[0]}.LICENSE.txt").is_file()
 
 
+def test_every_licence_is_in_the_page() -> None:
+    licences = [*(Path(module.__file__).parent / "vendor").glob("*.LICENSE.txt")]
+    assert len(licences) == 5
+    shown = html.unescape(HTML)
+    for licence in licences:
+        assert licence.read_text(encoding="utf-8").strip() in shown, licence
+
+
+def test_head_counts_rows_of_which_every_seed_is_complete(tmp_path: Path) -> None:
+    board = make_board(
+        result(make_row("half"), make_record("half"), State.WAITING),
+        result(make_row("whole"), make_record("whole"), make_record("whole", 1)),
+    )
+    assert "<dt>Rows complete</dt><dd>1 of 2<" in render(collected(board, tmp_path, {}))
+
+
+def test_images_are_counted_from_the_first_complete_run_on(tmp_path: Path) -> None:
+    waiting = leaderboard_of(make_table(result(make_row(), State.WAITING)))
+    assert "<dd>waste<small>2 classes</small>" in render(collected(waiting, tmp_path, {}))
+    assert "<dd>synthetic<small>24 validation images, 10 classes</small>" in HTML
+
+
 # In the browser
 
 
@@ -140,7 +167,7 @@ def test_little_or_nothing_to_show(page: Page, rows: int) -> None:
     assert page.text("#count") == ("1 row." if rows else "0 rows.")
     if not rows:
         assert page.text("#leaderboard tbody") == "The experiment has no rows."
-        assert page.text("#gallery-figure") == "No run is complete yet."
+        assert page.text("#gallery-figure") == "No row is complete."
 
 
 def test_all_failed(page: Page) -> None:

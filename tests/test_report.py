@@ -25,9 +25,9 @@ from boards import (
 from rich.console import Console
 
 from benchmark.experiment import Row
-from benchmark.report.columns import COLUMNS, DASH, SHOWN
+from benchmark.report.columns import DASH, SHOWN
+from benchmark.report.csv_file import csv_text
 from benchmark.report.document import Leaderboard
-from benchmark.report.frame import csv_text, frame
 from benchmark.report.markdown import page
 from benchmark.report.table import RowResult
 from benchmark.report.terminal import rich_table
@@ -111,7 +111,8 @@ def test_page_from_run_folders(tmp_path: Path) -> None:
     written = write_report(board(tmp_path), tmp_path)
     text = (tmp_path / "board.md").read_text(encoding="utf-8")
     assert text.startswith(PAGE)
-    assert text.endswith(FAILURES)
+    assert FAILURES in text
+    assert "GFLOPs, Latency (ms), Latency, 95th percentile (ms): not measured when the run" in text
     assert written.changed == tuple(tmp_path / f"board.{kind}" for kind in ("md", "csv", "json"))
 
 
@@ -323,23 +324,12 @@ def test_long_and_empty_messages_of_failures() -> None:
     assert lines[1].startswith("- empty, seed 0: oom: no message (")
 
 
-def test_frame_holds_every_column_with_its_type(tmp_path: Path) -> None:
-    content = frame(board(tmp_path))
-    assert list(content.columns) == [column.key for column in COLUMNS]
-    assert {c.key: str(content[c.key].dtype) for c in COLUMNS} == {c.key: c.dtype for c in COLUMNS}
-    assert content["map50"].tolist()[:2] == [0.43210987654321, 0.5]
-    assert content["map50"].isna().tolist() == [False, False, True, True]
-
-
 def test_table_for_a_terminal(tmp_path: Path) -> None:
     table = board(tmp_path)
     lines = [line.split() for line in printed(table).splitlines()]
     assert lines[0] == ["Waste", "detection"]
-    assert [
-        *("r101", "—", "0.292", "0.5000", "—", "+0.2080", "—"),
-        *("36.35", "59.0", "s", "complete"),
-    ] in lines
-    assert ["big", "—", "0.4527", *["—"] * 6, "failed", "(oom)"] in lines
+    assert ["r101", "0.292", "0.5000", "+0.2080", "36.35", "59.0", "s", "complete"] in lines
+    assert ["big", "0.4527", "—", "—", "—", "—", "failed", "(oom)"] in lines
     assert [row["state"] for row in table.values] == ["complete", "complete", "waiting", "failed"]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +14,15 @@ import pytest
 import yaml
 from boards import draws, make_record, write_draws
 from command import variant
+from PIL import Image
 from typer.testing import CliRunner
 
 from benchmark.cli import app
+from benchmark.errors import UserError
+from benchmark.experiment import Tracking
+from benchmark.outcome import close
 from benchmark.plan import Request, make_plan, prepare
+from benchmark.report.document import read_leaderboard
 
 README = "# Mine\n\n<!-- detboard:tiny:begin -->\n<!-- detboard:tiny:end -->\n"
 
@@ -183,6 +190,141 @@ def test_a_fresh_clone_sees_labels_and_rows_that_changed(clone: Desk) -> None:
     assert "row momentum of" in output
 
 
-def test_other_options_than_the_file_s_need_runs(clone: Desk) -> None:
-    with pytest.raises(Exception, match="no finished run of experiment 'tiny' fits"):
-        clone.report("--profile", "smoke")
+@pytest.mark.parametrize(
+    "options", [["--profile", "smoke"], ["--seeds", "7"], ["--set", "model.x=1"]]
+)
+def test_a_fresh_clone_s_numbers_are_not_lost_to_other_options(
+    clone: Desk, options: list[str]
+) -> None:
+    kept = (clone.results / "tiny.json").read_text()
+    with pytest.raises(UserError, match=rf"fits {options[0]} .*tiny\.json is of another setting"):
+        clone.report(*options)
+    assert (clone.results / "tiny.json").read_text() == kept
+
+
+def test_options_that_name_what_is_kept_are_fine(clone: Desk) -> None:
+    options = ["--profile", "tiny", "--seeds", "0", "--data-root", str(clone.data)]
+    status, output = clone.report("--check", *options)
+    assert status == 0, output
+
+
+def test_folders_without_records_are_not_covered_up_by_the_file(desk: Desk) -> None:
+    for path in desk.results.glob("runs/*/record.json"):
+        path.unlink()
+    status, output = desk.report("--check", "--data-root", str(desk.data))
+    assert (status, "differs" in output) == (1, True)
+
+
+def seeds_shown(desk: Desk) -> list[int]:
+    return list(read_leaderboard(desk.results / "tiny.json").seeds)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (2, 0, 1), (1,)])
+def test_a_sweep_writes_what_a_report_would(desk: Desk, seeds: tuple[int, ...]) -> None:
+    """Whichever seeds it was asked for, in whatever order: every seed that was started is shown."""
+    desk.change(lambda content: content.update(seeds=[2, 1]))
+    desk.run_all()
+    request = Request(desk.experiment, desk.results, data_root=desk.data, seeds=seeds)
+    made = make_plan(request)
+    close(made, made, request, Tracking(mode="off"), ran=True)
+    assert seeds_shown(desk) == [0, 1, 2]
+    status, output = desk.report("--check")
+    assert status == 0, output
+
+
+def test_a_seed_that_was_lost_everywhere_is_not_hidden(desk: Desk) -> None:
+    desk.change(lambda content: content.update(seeds=[1]))
+    desk.run_all()
+    for path in desk.results.glob("runs/*-s1-*/record.json"):
+        path.unlink()
+    desk.report()
+    assert seeds_shown(desk) == [0, 1]
+    assert "1 of 2 seeds" in (desk.results / "tiny.md").read_text()
+
+
+def test_a_trial_with_set_leaves_the_leaderboard_alone(desk: Desk) -> None:
+    request = Request(
+        desk.experiment,
+        desk.results,
+        data_root=desk.data,
+        overrides={"optim_wrapper.optimizer.lr": 0.5},
+    )
+    made = make_plan(request)
+    for run in made.runs:
+        prepare(run)
+        record = make_record(run.spec.row, 0, 0.9, run_id=run.spec.run_id, profile="tiny")
+        run.folder.write_record(record)
+    close(make_plan(request), make_plan(request), request, Tracking(mode="off"), ran=True)
+    status, output = desk.report("--check")
+    assert status == 0, output
+    status, output = desk.report("--check", "--set", "optim_wrapper.optimizer.lr=0.5")
+    assert (status, "differs" in output) == (1, True)
+    # Nor is it a run of a row that was changed since.
+    for path in desk.results.glob("runs/plain-s0-*"):
+        if "lr=0.5" not in (path / "config.py").read_text():
+            shutil.rmtree(path)
+    desk.report()
+    _, output = desk.report("--check")
+    assert "stale" not in output
+
+
+def damaged(folder: Path) -> None:
+    (folder / "metrics.jsonl").write_text('{"kind": "val", "mAP50": NaN, "epoch": null}\n')
+
+
+def odd_samples(folder: Path) -> None:
+    (folder / "samples.json").write_text("[1, null]")
+
+
+def odd_photograph(folder: Path) -> None:
+    """EXIF data that Pillow cannot write again: an orientation, and a width in letters."""
+    width = struct.pack("<HHI4s", 0x0100, 2, 4, b"abc\0")
+    lying = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + width + lying + struct.pack("<I", 0)
+    images = folder / "images"
+    images.mkdir()
+    Image.new("RGB", (40, 30)).save(images / "a.jpg", exif=exif)
+    spec = json.loads((folder / "spec.json").read_text())
+    spec["dataset"]["val"]["images"] = str(images)
+    (folder / "spec.json").write_text(json.dumps(spec))
+    sample = {"file": "a.jpg", "truth": [], "predictions": []}
+    (folder / "samples.json").write_text(json.dumps([sample]))
+
+
+@pytest.mark.parametrize("how", [damaged, odd_samples, odd_photograph])
+def test_what_the_page_cannot_show_costs_the_page_at_most(
+    desk: Desk, how: Callable[[Path], None]
+) -> None:
+    how(next(desk.results.glob("runs/plain-s0-*")))
+    before = (desk.results / "tiny.md").read_text()
+    (desk.results / "tiny.md").unlink()
+    status, output = desk.report()
+    assert status == 0, output
+    assert (desk.results / "tiny.md").read_text() == before
+
+
+def test_a_page_that_cannot_be_made_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_content: object) -> str:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("benchmark.report.page.render.render", broken)
+    (desk.results / "tiny.csv").unlink()
+    status, output = desk.report()
+    assert status == 1
+    assert "tiny.html: cannot be made: RuntimeError: no ink" in output
+    assert (desk.results / "tiny.csv").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "complete"}'])
+def test_a_damaged_record_is_named_and_the_rest_is_shown(desk: Desk, content: str) -> None:
+    (path,) = desk.results.glob("runs/plain-s0-*/record.json")
+    path.write_text(content)
+    foreign = desk.results / "runs" / "foreign"
+    foreign.mkdir()
+    (foreign / "spec.json").write_text("{}")
+    with pytest.raises(UserError, match=r"record\.json: damaged, or not of this program"):
+        desk.report()
+    path.unlink()
+    _, output = desk.report()
+    assert "foreign/spec.json: damaged, or not of this program" in output
+    assert "waiting" in (desk.results / "tiny.md").read_text()

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from benchmark.dataset import Dataset, Split
-from benchmark.errors import UserError
 from benchmark.experiment import Row
 from benchmark.report.document import Leaderboard, leaderboard_of
 from benchmark.report.readme import markers, replaced
@@ -99,24 +98,24 @@ def test_no_readme_named(tmp_path: Path) -> None:
         (f"{BEGIN}{END}{BEGIN}{END}", ("2 times", "2 times")),
     ],
 )
-def test_wrong_markers_stop_everything(
+def test_wrong_markers_cost_the_readme_only(
     tmp_path: Path, content: str, counts: tuple[str, str]
 ) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(content, encoding="utf-8")
-    with pytest.raises(UserError) as caught:
-        write_report(make_board(), tmp_path / "results", readme=readme)
-    (problem,) = caught.value.problems
+    written = write_report(make_board(), tmp_path / "results", readme=readme)
+    (problem,) = written.wrong
     assert problem.startswith(f"{readme}: '{BEGIN}' is there {counts[0]} and '{END}' {counts[1]}")
     assert readme.read_text(encoding="utf-8") == content
-    assert not (tmp_path / "results").exists()
+    assert {path.name for path in written.changed} == {"board.md", "board.csv", "board.json"}
 
 
 def test_readme_that_is_not_text(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match=r"README\.md: cannot be read as text"):
-        write_report(make_board(), tmp_path / "results", readme=readme)
+    written = write_report(make_board(), tmp_path / "results", readme=readme)
+    assert "README.md: cannot be read as text" in written.wrong[0]
+    assert (tmp_path / "results" / "board.md").exists()
 
 
 def test_replacing_twice_changes_nothing() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.report.columns import COLUMNS, SHOWN, best, duration
+from benchmark.report.columns import COLUMNS, SHOWN
 from benchmark.report.markdown import escape
+from benchmark.report.values import best
+from benchmark.report.words import duration
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,22 +18,9 @@ from benchmark.report.tracking import track_leaderboard
 from benchmark.statistics.intervals import Interval
 from benchmark.tuning.tracking import track_study
 
+pytestmark = pytest.mark.usefixtures("clean_wandb")
+
 OFFLINE = Tracking(project="boards", mode="offline")
-
-
-@pytest.fixture(autouse=True)
-def clean_wandb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No login, no settings and no service process of the machine that the tests run on."""
-    for name in list(os.environ):
-        if name.startswith("WANDB_") or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    wandb.teardown()
-    yield
-    wandb.teardown()
 
 
 @pytest.fixture

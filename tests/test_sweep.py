@@ -204,6 +204,9 @@ def test_a_model_that_predicts_nothing_is_complete(synthetic_data: Path, tmp_pat
     assert record["state"] == "complete"
     assert record["no_predictions"] is True
     assert record["metrics"]["mAP50"] == 0
+    assert "no predictions" in done.stdout
+    assert not (bench.results / "tiny.md").exists()  # a trial is not the leaderboard
+    assert bench.run("report", *options[4:]).returncode == 0
     assert "no predictions" in (bench.results / "tiny.md").read_text()
 
 

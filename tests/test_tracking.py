@@ -22,6 +22,8 @@ from benchmark.evaluate import Detections
 from benchmark.experiment import Tracking
 from benchmark.run import RunFolder, RunRecord, RunSpec, State
 
+pytestmark = pytest.mark.usefixtures("clean_wandb")
+
 KEY = "0123456789abcdef0123456789abcdef01234567"
 CLASSES = ("Paper", "Plastic bag")
 CONFIG = {"model": {"type": "RetinaNet", "depths": (3, 4)}, "hook": print, "lr": 0.01}
@@ -40,21 +42,6 @@ VAL = {
     },
     "no_predictions": False,
 }
-
-
-@pytest.fixture(autouse=True)
-def clean_wandb(monkeypatch, tmp_path):
-    """No login, no settings and no service process of the machine that the tests run on."""
-    for name in list(os.environ):
-        if name.startswith("WANDB_") or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    wandb.teardown()
-    yield
-    wandb.teardown()
 
 
 @pytest.fixture

@@ -6,31 +6,34 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark.dataset import Dataset, Split
+from benchmark.errors import UserError
 from benchmark.experiment import Experiment, Row
-from benchmark.plan import Plan, Request, plan_for
+from benchmark.plan import Plan, Request, find_dataset, plan_for
 from benchmark.report.columns import COLUMNS
-from benchmark.report.document import Data, Leaderboard, Line, read_leaderboard
+from benchmark.report.document import Data, Leaderboard, Line, Report, read_leaderboard
 from benchmark.report.table import RowResult
 from benchmark.run import State
 
 
-def kept_leaderboard(
-    experiment: Experiment, request: Request
-) -> tuple[Leaderboard, None, tuple[str, ...]] | None:
-    """The leaderboard that the results folder keeps, None where it keeps none or the request asks for another.
+def kept_report(experiment: Experiment, request: Request) -> Report | None:
+    """The leaderboard that the results folder keeps, None where it keeps none.
 
     Returns:
         The leaderboard, no configs, and a sentence for everything in it that is not as the experiment is now: run
         ids are computed again from the experiment and its parts.
 
     Raises:
-        UserError: The file is no leaderboard, or an override does not fit its row.
+        UserError: The file is no leaderboard, or the options ask for another: it would be lost.
     """
     path = request.results / f"{experiment.name}.json"
-    asked = (request.profile, request.data_root, request.seeds, *request.overrides)
-    if not path.exists() or any(option is not None for option in asked):
+    if not path.exists():
         return None
     kept = read_leaderboard(path)
+    if other := _other_options(kept, experiment, request):
+        raise UserError(
+            f"{request.results}: no finished run of experiment '{experiment.name}' fits {', '.join(other)}; "
+            f"{path} is of another setting and stays as it is"
+        )
     plan = plan_for(
         experiment,
         replace(request, seeds=kept.seeds),
@@ -38,7 +41,21 @@ def kept_leaderboard(
         kept.profile,
         experiment.rows,
     )
-    return kept, None, tuple(_differences(kept, plan, path))
+    return Report(kept, None, tuple(_differences(kept, plan, path)))
+
+
+def _other_options(kept: Leaderboard, experiment: Experiment, request: Request) -> list[str]:
+    """The options that ask for something else than is kept."""
+    found = [f"--set {key}={value}" for key, value in request.overrides.items()]
+    if request.profile not in (None, kept.profile):
+        found.append(f"--profile {request.profile}")
+    if request.seeds is not None and set(request.seeds) != set(kept.seeds):
+        found.append(f"--seeds {','.join(map(str, request.seeds))}")
+    if request.data_root is not None:
+        hashes = find_dataset(experiment, request).hashes
+        if hashes != (kept.dataset.train, kept.dataset.val):
+            found.append(f"--data-root {request.data_root}")
+    return found
 
 
 def _dataset(data: Data) -> Dataset:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from benchmark.report.table import RowResult
+from benchmark.report.words import (
+    billions,
+    duration,
+    fraction,
+    hundredths,
+    millions,
+    signed,
+    tenths,
+)
 
 DASH = "—"
 
@@ -72,39 +81,6 @@ class Column:
         return DASH if value is None else self.text(value)
 
 
-def duration(seconds: float) -> str:
-    """Words a duration: ``41.2 s``, ``12 min 05 s``, ``3 h 07 min``."""
-    if round(seconds, 1) < 60:
-        return f"{seconds:.1f} s"
-    if round(seconds) < 3600:
-        return "{} min {:02d} s".format(*divmod(round(seconds), 60))
-    return "{} h {:02d} min".format(*divmod(round(seconds / 60), 60))
-
-
-def _fraction(value: float) -> str:
-    return f"{value:.4f}"
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 4) + 0.0:+.4f}"  # + 0.0: no "-0.0000"
-
-
-def _millions(value: int) -> str:
-    return f"{value / 1e6:.2f}"
-
-
-def _billions(value: int) -> str:
-    return f"{value / 1e9:.2f}"
-
-
-def _hundredths(value: float) -> str:
-    return f"{value:.2f}"
-
-
-def _tenths(value: float) -> str:
-    return f"{value:.1f}"
-
-
 def _label(title: str, key: str, part: str | None = None, about: str = "") -> Column:
     def read(result: RowResult) -> str | None:
         fallback = getattr(result.row.parts, part) if part else None
@@ -121,7 +97,7 @@ def _quality(key: str, title: str, metric: str, about: str) -> Column:
         lambda r: r.mean(metric),
         about,
         dtype="float64",
-        text=_fraction,
+        text=fraction,
         unit="fraction",
         better="higher",
         group="quality",
@@ -135,7 +111,7 @@ def _error(kind: str, about: str) -> Column:
         lambda r: r.error(kind),
         f"TIDE: how much mAP50 would rise if {about}.",
         dtype="float64",
-        text=_fraction,
+        text=fraction,
         unit="fraction",
         better="lower",
         group="errors",
@@ -143,15 +119,36 @@ def _error(kind: str, about: str) -> Column:
     )
 
 
-def _trace(
+def _cost(
     key: str,
     title: str,
     read: Callable[[RowResult], Any],
     about: str,
-    dtype: Literal["object", "Int64"] = "object",
-    unit: str = "",
+    text: Callable[[Any], str],
+    unit: str,
+    *,
+    dtype: Literal["float64", "Int64"] = "float64",
+    group: Group = "cost",
+    missing: str = "",
 ) -> Column:
-    return Column(key, title, read, about, dtype, unit=unit, group="trace", shown=False)
+    return Column(
+        key,
+        title,
+        read,
+        about,
+        dtype=dtype,
+        text=text,
+        unit=unit,
+        better="lower",
+        group=group,
+        missing=missing,
+    )
+
+
+def _trace(
+    key: str, title: str, read: Callable[[RowResult], Any], about: str, **more: Any
+) -> Column:
+    return Column(key, title, read, about, group="trace", shown=False, **more)
 
 
 _RANK = (
@@ -163,26 +160,22 @@ _RANK = (
         missing="bootstrap",
         stored=False,
     ),
-    Column(
+    _trace(
         "rank_first",
         "First rank",
         lambda r: r.rank.first if r.rank else None,
         "One more than the rows that are separated as better.",
         dtype="Int64",
         better="lower",
-        group="trace",
-        shown=False,
         missing="bootstrap",
     ),
-    Column(
+    _trace(
         "rank_last",
         "Last rank",
         lambda r: r.rank.last if r.rank else None,
         "The number of ranked rows less those that are separated as worse.",
         dtype="Int64",
         better="lower",
-        group="trace",
-        shown=False,
         missing="bootstrap",
     ),
 )
@@ -212,7 +205,7 @@ _RESULT = (
         lambda r: r.map50,
         "Mean over the complete seeds.",
         dtype="float64",
-        text=_fraction,
+        text=fraction,
         unit="fraction",
         better="higher",
         measured=True,
@@ -220,35 +213,29 @@ _RESULT = (
     Column(
         "interval",
         "95 % interval",
-        lambda r: (
-            f"{_fraction(r.interval.low)}–{_fraction(r.interval.high)}" if r.interval else None
-        ),
+        lambda r: f"{fraction(r.interval.low)}–{fraction(r.interval.high)}" if r.interval else None,
         "Where mAP50 lies, from both columns below.",
         stored=False,
         missing="bootstrap",
     ),
-    Column(
+    _trace(
         "map50_low",
         "Interval from",
         lambda r: r.interval.low if r.interval else None,
         "Lower end of the 95 % interval of mAP50, over images and seeds.",
         dtype="float64",
-        text=_fraction,
+        text=fraction,
         unit="fraction",
-        group="trace",
-        shown=False,
         missing="bootstrap",
     ),
-    Column(
+    _trace(
         "map50_high",
         "Interval to",
         lambda r: r.interval.high if r.interval else None,
         "Upper end of that interval.",
         dtype="float64",
-        text=_fraction,
+        text=fraction,
         unit="fraction",
-        group="trace",
-        shown=False,
         missing="bootstrap",
     ),
     Column(
@@ -257,7 +244,7 @@ _RESULT = (
         lambda r: r.difference,
         "Measured less published mAP50; under the full profile only.",
         dtype="float64",
-        text=_signed,
+        text=signed,
         unit="fraction",
         better="higher",
         compares=True,
@@ -290,77 +277,59 @@ _ERRORS = (
 )
 
 _COST = (
-    Column(
+    _cost(
         "params",
         "Parameters (M)",
         lambda r: r.params,
         "Parameters of the model.",
+        millions,
+        "parameters",
         dtype="Int64",
-        text=_millions,
-        unit="parameters",
-        better="lower",
+        group="main",
     ),
-    Column(
+    _cost(
         "flops",
         "GFLOPs",
         lambda r: r.flops,
         "Multiply-adds of one image at the test size, as mmengine counts them.",
+        billions,
+        "multiply-adds",
         dtype="Int64",
-        text=_billions,
-        unit="multiply-adds",
-        better="lower",
-        group="cost",
     ),
-    Column(
+    _cost(
         "latency_ms",
         "Latency (ms)",
         lambda r: r.latency("median"),
         "Median of the predict path at batch 1 on the device; mean over the seeds.",
-        dtype="float64",
-        text=_tenths,
-        unit="ms",
-        better="lower",
-        group="cost",
+        tenths,
+        "ms",
     ),
-    Column(
+    _cost(
         "latency_p95_ms",
         "Latency, 95th percentile (ms)",
         lambda r: r.latency("p95"),
         "95th percentile of the same; mean over the seeds.",
-        dtype="float64",
-        text=_tenths,
-        unit="ms",
-        better="lower",
-        group="cost",
+        tenths,
+        "ms",
         missing="latency_ms",
     ),
-    Column(
+    _cost(
         "peak_memory_gib",
         "Peak memory (GiB)",
         lambda r: r.peak_memory_gib,
         "Highest of the seeds: of the GPU where there is one, else of the process.",
-        dtype="float64",
-        text=_hundredths,
-        unit="GiB",
-        better="lower",
-        group="cost",
+        hundredths,
+        "GiB",
     ),
-    Column(
-        "device",
-        "Device",
-        lambda r: r.device,
-        "What the complete runs ran on.",
-        group="cost",
-    ),
-    Column(
+    Column("device", "Device", lambda r: r.device, "What the complete runs ran on.", group="cost"),
+    _cost(
         "train_seconds",
         "Training time",
         lambda r: r.train_seconds,
         "Training and validation of one run; mean over the seeds.",
-        dtype="float64",
-        text=duration,
-        unit="s",
-        better="lower",
+        duration,
+        "s",
+        group="main",
     ),
 )
 
@@ -414,29 +383,3 @@ def read(result: RowResult, comparable: bool) -> dict[str, Any]:
 def texts(values: Mapping[str, Any]) -> dict[str, str]:
     """A row's values as readers see them, by column key."""
     return {column.key: column.cell(values[column.key]) for column in COLUMNS}
-
-
-def reasons(result: RowResult) -> dict[str, str]:
-    """Why a complete row has a dash, by column key, where its records say so."""
-    known = result.missing
-    return {c.key: known[name] for c in COLUMNS if (name := c.missing or c.key) in known}
-
-
-def best(rows: Sequence[Mapping[str, Any]], key: str = "map50") -> set[int]:
-    """Positions of the rows with the best value in a column; none where fewer than two differ.
-
-    Args:
-        rows: Values by column key.
-        key: A column with a better way.
-
-    Raises:
-        ValueError: If no way is better in this column.
-    """
-    column = next(c for c in COLUMNS if c.key == key)
-    if column.better is None:
-        raise ValueError(f"no value of the column '{key}' is better than another")
-    known = [row[key] for row in rows if row[key] is not None]
-    if len(set(known)) < 2:
-        return set()
-    top = max(known) if column.better == "higher" else min(known)
-    return {position for position, row in enumerate(rows) if row[key] == top}

@@ -3,27 +3,52 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from benchmark.errors import UserError
 from benchmark.plan import Request
-from benchmark.report.select import Board, board_on_disk
+from benchmark.report.document import Report
+from benchmark.report.select import report_on_disk
 from benchmark.report.write import Written, readme_beside, write_report
 
 
-def report(request: Request, check: bool) -> tuple[Board, Written]:
-    """Reads what the results folder holds, and writes the leaderboard's files or compares them.
+def run(request: Request, check: bool) -> bool:
+    """Writes the leaderboard's files from what the results folder holds, or compares them, and says so.
+
+    Returns:
+        Whether all is well: every file could be made, and with ``check`` none differs and no number is stale.
 
     Raises:
         UserError: The experiment is wrong, there is nothing to show, or the README's markers are wrong.
     """
     with _uncollected():
-        board = board_on_disk(request)
+        report = report_on_disk(request)
         readme = readme_beside(request.results)
         written = write_report(
-            board.leaderboard, request.results, configs=board.configs, readme=readme, check=check
+            report.leaderboard, request.results, configs=report.configs, readme=readme, check=check
         )
-    return board, written
+    show(written, report, check)
+    if not written.changed:
+        print(f"up to date: {', '.join(map(str, written.unchanged))}")
+    for line in written.skipped:
+        print(line)
+    if written.wrong:
+        raise UserError(list(written.wrong))
+    return not written.problems and not (check and (written.changed or report.stale))
+
+
+def show(written: Written, report: Report, check: bool = False) -> None:
+    """Says what was written or differs, what is stale, and what went wrong."""
+    for line in written.diffs:
+        print(line)
+    for sentence in report.stale:
+        print(f"stale: {sentence}")
+    for path in written.changed:
+        print(f"{'differs' if check else 'wrote'} {path}")
+    for problem in (*report.skipped, *written.problems):
+        print(f"warning: {problem}", file=sys.stderr)
 
 
 @contextmanager

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from benchmark.errors import UserError
-from benchmark.report.columns import COLUMNS, read, reasons
+from benchmark.report.columns import COLUMNS, read
 from benchmark.report.table import RowResult, Table
+from benchmark.report.values import reasons
 from benchmark.run import RunRecord, State
 from benchmark.statistics import LEVEL, RESAMPLES, SEED
 from benchmark.yaml_file import Strict
@@ -62,6 +65,7 @@ class Heading(Strict):
     group: str
     label: bool
     numeric: bool
+    right: bool
     shown: bool
     about: str
 
@@ -187,6 +191,11 @@ class Leaderboard(Strict):
         """The values of every row by column key."""
         return [line.values for line in self.rows]
 
+    @property
+    def ranked(self) -> list[Line]:
+        """The rows by mAP50, best first; last those without, in the table's order."""
+        return sorted(self.rows, key=lambda line: -_or(line.values["map50"], -1.0))
+
     def text(self) -> str:
         """The JSON file, a line a row and column: the same records give the same bytes."""
         plain = self.model_dump(mode="json")
@@ -194,6 +203,10 @@ class Leaderboard(Strict):
         head = ",\n".join(f"{_json(key)}: {_json(value)}" for key, value in plain.items())
         tails = (f",\n{_json(key)}: [\n{_lines(items)}\n]" for key, items in lists.items())
         return f"{{\n{head}{''.join(tails)}\n}}\n"
+
+
+def _or(value: float | None, absent: float) -> float:
+    return absent if value is None else value
 
 
 def _json(value: Any) -> str:
@@ -204,6 +217,24 @@ def _lines(items: list[Any]) -> str:
     return ",\n".join(map(_json, items))
 
 
+@dataclass(frozen=True)
+class Report:
+    """A leaderboard, and what stands beside it.
+
+    Attributes:
+        leaderboard: What is shown.
+        configs: The composed config of each row, by name; None where the run folders are not there, so that the page
+            and the plots cannot be made.
+        stale: A sentence for every number that does not belong to its row as the row is now.
+        skipped: A sentence for every run folder that could not be read.
+    """
+
+    leaderboard: Leaderboard
+    configs: Mapping[str, Mapping[str, Any]] | None
+    stale: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
 def read_leaderboard(path: Path) -> Leaderboard:
     """Reads ``results/<experiment>.json``.
 
@@ -211,16 +242,23 @@ def read_leaderboard(path: Path) -> Leaderboard:
         UserError: It cannot be read, or was written by another version.
     """
     try:
-        return Leaderboard.model_validate_json(path.read_bytes())
+        found = Leaderboard.model_validate_json(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(
-            f"{path}: not a leaderboard of schema version {VERSION} ({where}: {first['msg']}); "
-            "detboard report writes it again"
-        ) from None
+        raise _not_ours(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    keys = {column.key for column in COLUMNS}
+    lacking = {key for values in found.values for key in keys - values.keys()}
+    if lacking:
+        raise _not_ours(path, f"no values of {', '.join(sorted(lacking))}")
+    return found
+
+
+def _not_ours(path: Path, why: str) -> UserError:
+    return UserError(
+        f"{path}: not a leaderboard of schema version {VERSION} ({why}); detboard report writes it again"
+    )
 
 
 def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
@@ -267,6 +305,7 @@ def _headings(table: Table) -> tuple[Heading, ...]:
             group=column.group,
             label=column.label,
             numeric=column.numeric,
+            right=column.right,
             shown=column.shown,
             about=column.about,
         )
@@ -275,13 +314,14 @@ def _headings(table: Table) -> tuple[Heading, ...]:
 
 
 def _line(result: RowResult, comparable: bool) -> Line:
+    values = read(result, comparable)
     ends = zip(result.seeds, result.records, result.states, strict=True)
     return Line(
         row=result.row.name,
         parts=result.row.parts.model_dump(),
-        values=read(result, comparable),
+        values=values,
         per_class={name: ClassPrecision(**found) for name, found in result.per_class.items()},
-        missing=reasons(result),
+        missing=reasons(result, values),
         runs=tuple(_run(seed, record, state) for seed, record, state in ends),
         stale=result.stale,
     )

@@ -33,4 +33,5 @@ def _is_leaderboard(path: Path) -> bool:
     except (OSError, ValueError):
         # Reading it as a leaderboard says what is wrong with it, marks of a merge for example.
         return path.with_suffix(".csv").exists()
-    return isinstance(content, dict) and {"experiment", "rows"} <= set(content)
+    # A copy under another name, of last week for example, is not the experiment's.
+    return isinstance(content, dict) and content.get("experiment") == path.stem

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.report.table import RowResult
-from benchmark.run import RunFolder, RunRecord
-from benchmark.statistics import RESAMPLES
-from benchmark.statistics.intervals import Sample, interval
+from benchmark.run import RunFolder
+from benchmark.statistics.draws import read_draws
+from benchmark.statistics.intervals import Sample, interval, usable
 from benchmark.statistics.ranks import ranks
 
-
-def _header() -> bytes:
-    file = io.BytesIO()
-    np.save(file, np.zeros(RESAMPLES))
-    return file.getvalue()[: -8 * RESAMPLES]
+# Each pair of rows is compared: more would take seconds, and tens of seconds at ten thousand.
+MOST_RANKED = 2000
 
 
-_HEADER = _header()
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a row's mAP50, or why nothing is."""
+
+    sample: Sample | None = None
+    why: str = ""
 
 
 def judged(rows: Sequence[RowResult], results: Path) -> tuple[tuple[RowResult, ...], int | None]:
-    """Gives every complete row its interval and its rank.
+    """Gives every complete row its interval, and its rank unless there are over 2,000 rows.
 
     Args:
         rows: The rows of a table, all in one setting.
@@ -38,37 +39,22 @@ def judged(rows: Sequence[RowResult], results: Path) -> tuple[tuple[RowResult, .
         The rows, and the number of images that they were evaluated on, None if that is not known.
     """
     images = _images(rows)
-    found = [_sample(result, results, images) for result in rows]
-    samples = [sample if isinstance(sample, Sample) else None for sample in found]
-    why = [sample if isinstance(sample, str) else "" for sample in found]
-    places = ranks(samples)
+    found = [_known(result, results, images) for result in rows]
+    samples = [known.sample for known in found]
+    places = ranks(samples) if len(rows) <= MOST_RANKED else [None] * len(rows)
     judged_rows = (
         replace(
             result,
-            interval=interval(sample) if sample else None,
+            interval=interval(known.sample) if known.sample else None,
             rank=place,
-            unpaired=reason or _no_interval(sample),
+            unpaired=known.why,
         )
-        for result, sample, place, reason in zip(rows, samples, places, why, strict=True)
+        for result, known, place in zip(rows, found, places, strict=True)
     )
     return tuple(judged_rows), images["count"] if images else None
 
 
-def read_draws(path: Path) -> NDArray[np.float64] | None:
-    """Reads ``bootstrap.npy``, shape (resamples,); None if it is missing or has another shape.
-
-    numpy's own reader takes three times as long, which tells with ten thousand runs.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    if len(content) != len(_HEADER) + 8 * RESAMPLES or not content.startswith(_HEADER):
-        return None
-    return np.frombuffer(content, np.float64, offset=len(_HEADER))
-
-
-def _images(rows: Sequence[RowResult]) -> dict[str, int] | None:
+def _images(rows: Sequence[RowResult]) -> dict[str, Any] | None:
     """The images that most runs were evaluated on: their number and hash."""
     known = [r.val_images for row in rows for r in row.complete if r.val_images]
     if not known:
@@ -77,26 +63,24 @@ def _images(rows: Sequence[RowResult]) -> dict[str, int] | None:
     return next(dict(images) for images in known if images["sha256"] == sha256)
 
 
-def _sample(result: RowResult, results: Path, images: dict[str, int] | None) -> Sample | str | None:
-    """What is known of a row's mAP50; why nothing is, where it is complete; else None."""
-    if not result.complete:
-        return None
+def _known(result: RowResult, results: Path, images: dict[str, Any] | None) -> _Known:
+    records = result.complete
+    if not records:
+        return _Known()
     if "bootstrap" in result.missing:
-        return result.missing["bootstrap"]
-    if any(dict(record.val_images or {}) != images for record in result.complete):
-        return "not evaluated on the images of the other rows"
-    found = [_draws(record, results) for record in result.complete]
-    draws = [drawn for drawn in found if drawn is not None]
-    if len(draws) < len(found):
-        return "a run folder has no bootstrap.npy"
-    values = np.array([record.metric("mAP50") for record in result.complete], np.float64)
-    assert images is not None
-    return Sample(values, np.mean(draws, axis=0), images["count"])
+        return _Known(why=result.missing["bootstrap"])
+    if images is None or any(not record.val_images for record in records):
+        return _Known(why="its record does not say which images it was evaluated on")
+    if any(dict(record.val_images or {}) != images for record in records):
+        return _Known(why="not evaluated on the images of the other rows")
+    draws = [read_draws(RunFolder(results / "runs" / r.run_id).bootstrap_file) for r in records]
+    whole = [drawn for drawn in draws if drawn is not None]
+    if len(whole) < len(draws):
+        return _Known(why="a run folder has no bootstrap.npy")
+    values = np.array([record.metric("mAP50") for record in records], np.float64)
+    sample = Sample(values, np.mean(whole, axis=0), images["count"])
+    return _Known(sample, "" if usable(sample) else _not_usable(sample))
 
 
-def _draws(record: RunRecord, results: Path) -> NDArray[np.float64] | None:
-    return read_draws(RunFolder(results / "runs" / record.run_id).bootstrap_file)
-
-
-def _no_interval(sample: Sample | None) -> str:
-    return "one image has no interval" if sample and sample.images < 2 else ""
+def _not_usable(sample: Sample) -> str:
+    return "one image has no interval" if sample.images < 2 else "no image holds an object"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from benchmark.report.columns import COLUMNS, DASH, SHOWN, Column, Group, best, texts
+from benchmark.report.columns import COLUMNS, DASH, SHOWN, Column, Group, texts
 from benchmark.report.document import Leaderboard, Line, Run
+from benchmark.report.values import best
 from benchmark.run import State
 
 _LONGEST_CAUSE = 200

@@ -54,7 +54,7 @@ def results(folder: str | PathLike[str] = "results") -> pd.DataFrame:
         for line in board.rows
     ]
     frame = pd.DataFrame(lines, columns=[*KEYS, *(c.key for c in STORED)], dtype=object)
-    frame = frame.replace({"published_inside": {"yes": True, "no": False}})
+    frame["published_inside"] = frame["published_inside"].map({"yes": True, "no": False})
     frame = frame.astype({**dict.fromkeys(KEYS, "object"), **_dtypes()})
     return _described(frame, {c.key: c.unit for c in STORED}, {c.key: c.about for c in STORED})
 

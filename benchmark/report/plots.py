@@ -12,9 +12,11 @@ from typing import Any
 from benchmark.files import replacing
 from benchmark.report.document import Leaderboard, Line
 from benchmark.report.drawing import digest_in, digest_metadata, lay_out, save
+from benchmark.report.page.curves import short
 from benchmark.report.panels import Bar, Curve, Forest, Frame, Pareto, Point, Training
 
 MOST_ROWS = 40
+MOST_CURVES = 12  # a panel each
 KINDS = ("png", "svg")
 NAMES = ("pareto", "pareto-latency", "intervals", "curves")
 _VERSION = 1  # of the drawing: raised when the same numbers are drawn in another way
@@ -116,9 +118,9 @@ class _Cost:
 def _pareto(leaderboard: Leaderboard, name: str, cost: _Cost) -> Plot:
     ranked = _ranked(leaderboard)
     measured = [line for line in ranked if line.values.get(cost.key) is not None]
-    costs = [(_short(line.values[cost.key] * cost.scale), line) for line in measured]
+    costs = [(short(line.values[cost.key] * cost.scale), line) for line in measured]
     order = sorted(costs, key=lambda item: item[0])  # of equal costs the best row first
-    front = set(_front([(x, _short(line.values["map50"])) for x, line in order]))
+    front = set(_front([(x, short(line.values["map50"])) for x, line in order]))
     points = tuple(
         Point(line.row, x, *_estimate(line), front=position in front)
         for position, (x, line) in enumerate(order)
@@ -174,8 +176,8 @@ def _training(leaderboard: Leaderboard, name: str, curves: Mapping[str, Any]) ->
     found = [_curve(line, curves) for line in _ranked(leaderboard)]
     known = [curve for curve in found if curve is not None]
     words = "mAP50 over the training"
-    frame = _frame(leaderboard, words, _best_only(len(known)))
-    numbers = Training(frame, tuple(known[:MOST_ROWS]))
+    frame = _frame(leaderboard, words, _best_only(len(known), MOST_CURVES))
+    numbers = Training(frame, tuple(known[:MOST_CURVES]))
     missing = "" if known else "no complete run has a curve"
     return Plot(leaderboard.experiment, name, words, missing, numbers)
 
@@ -185,7 +187,7 @@ def _curve(line: Line, curves: Mapping[str, Any]) -> Curve | None:
     complete = [run.run_id or "" for run in line.runs if run.state == "complete"]
     validations = [curves[name]["val"] for name in complete if name in curves]
     seeds = [
-        {e: v for e, v in zip(val["epoch"], val["mAP50"], strict=True) if v is not None}
+        {e: v for e, v in zip(val["epoch"], val["mAP50"], strict=True) if None not in (e, v)}
         for val in validations
     ]
     epochs = sorted(set(seeds[0]).intersection(*seeds[1:])) if seeds else []
@@ -195,10 +197,10 @@ def _curve(line: Line, curves: Mapping[str, Any]) -> Curve | None:
     return Curve(
         line.row,
         len(seeds),
-        tuple(map(_short, epochs)),
-        tuple(_short(sum(values) / len(values)) for values in at),
-        tuple(_short(min(values)) for values in at),
-        tuple(_short(max(values)) for values in at),
+        tuple(map(short, epochs)),
+        tuple(short(sum(values) / len(values)) for values in at),
+        tuple(short(min(values)) for values in at),
+        tuple(short(max(values)) for values in at),
     )
 
 
@@ -207,26 +209,20 @@ def _frame(leaderboard: Leaderboard, words: str, note: str) -> Frame:
     return Frame(f"{leaderboard.title}: {words}", leaderboard.caveat, note, quality)
 
 
-def _best_only(rows: int) -> str:
-    return f"The best {MOST_ROWS} of {rows} rows." if rows > MOST_ROWS else ""
+def _best_only(rows: int, most: int = MOST_ROWS) -> str:
+    return f"The best {most} of {rows} rows." if rows > most else ""
 
 
 def _ranked(leaderboard: Leaderboard) -> list[Line]:
-    """The rows with a measured mAP50, best first; equal ones in the table's order."""
-    known = [line for line in leaderboard.rows if line.values.get("map50") is not None]
-    return sorted(known, key=lambda line: -line.values["map50"])
+    """The rows with a measured mAP50, best first."""
+    return [line for line in leaderboard.ranked if line.values["map50"] is not None]
 
 
 def _estimate(line: Line) -> tuple[float, float | None, float | None]:
     low, high = _fraction(line, "map50_low"), _fraction(line, "map50_high")
-    return _short(line.values["map50"]), low, high
+    return short(line.values["map50"]), low, high
 
 
 def _fraction(line: Line, key: str) -> float | None:
     value = line.values.get(key)
-    return None if value is None else _short(value)
-
-
-def _short(value: float) -> float:
-    """Six significant digits: more are not seen, and the last ones may differ between machines."""
-    return float(f"{value:.6g}")
+    return None if value is None else short(value)

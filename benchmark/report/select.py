@@ -9,41 +9,41 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, attempt
 from benchmark.experiment import Experiment, Row, load_experiment
-from benchmark.plan import Plan, Planned, Request, find_dataset, look, plan_for
-from benchmark.report.checkout import kept_leaderboard
-from benchmark.report.document import Leaderboard, leaderboard_of
+from benchmark.plan import Plan, Planned, Request, find_dataset, look, plan_for, with_seeds
+from benchmark.report.checkout import kept_report
+from benchmark.report.document import Report, leaderboard_of
 from benchmark.report.judged import judged
 from benchmark.report.table import RowResult, Table
 from benchmark.run import RunFolder, RunRecord, RunSpec
 
 
 @dataclass(frozen=True)
-class Board:
-    """A leaderboard, and what stands beside it.
+class Started:
+    """A run of an experiment that has a folder, and its record if it has ended."""
 
-    Attributes:
-        leaderboard: What is shown.
-        configs: The composed config of each row, by name; None where the run folders are not there, so that the page
-            and the plots cannot be made.
-        stale: A sentence for every number that does not belong to its row as the row is now.
-    """
-
-    leaderboard: Leaderboard
-    configs: Mapping[str, Mapping[str, Any]] | None
-    stale: tuple[str, ...] = ()
+    spec: RunSpec
+    record: RunRecord | None
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """A finished run of an experiment."""
+class Runs:
+    """The runs of an experiment's rows in a results folder, and what of the folder could not be read."""
 
-    spec: RunSpec
-    record: RunRecord
+    started: tuple[Started, ...]
+    skipped: tuple[str, ...]
+
+    def seeds(self, setting: tuple[Any, ...], overrides: Mapping[str, Any]) -> set[int]:
+        """The seeds that were started in a setting with these overrides from the command line."""
+        return {
+            run.spec.seed
+            for run in self.started
+            if _setting(run.spec) == setting and run.spec.command_line == overrides
+        }
 
 
-def board_on_disk(request: Request) -> Board:
+def report_on_disk(request: Request) -> Report:
     """The leaderboard of the runs that the results folder holds for an experiment, over all of its rows.
 
     What the request leaves open (profile, data, seeds) is taken from the newest record, so that a report needs
@@ -54,39 +54,52 @@ def board_on_disk(request: Request) -> Board:
         UserError: The experiment is wrong, or the results folder has nothing of it that fits the request.
     """
     experiment = load_experiment(request.path)
-    everything = recorded(request.results, experiment)
-    found = _fitting(everything, experiment, request)
-    if found:
-        return board_of(_newest(found, experiment, request, everything), request, everything)
-    if not everything and (kept := kept_leaderboard(experiment, request)) is not None:
-        return Board(*kept)
-    return board_of(_nothing_run(experiment, request), request, everything)
+    runs = runs_on_disk(request.results, experiment)
+    fitting = _fitting(runs, experiment, request)
+    if fitting:
+        return report_of(_newest(fitting, experiment, request, runs), request, runs)
+    if not runs.started and not runs.skipped:
+        kept = kept_report(experiment, request)
+        if kept is not None:
+            return kept
+    return report_of(_nothing_run(experiment, request), request, runs)
 
 
-def board_of(plan: Plan, request: Request, everything: Sequence[Recorded]) -> Board:
+def report_of_sweep(plan: Plan, request: Request) -> Report:
+    """The leaderboard after a sweep: the plan's rows with every seed that was ever started in its setting.
+
+    So it is what `report_on_disk` gives for the same options, whichever seeds the sweep was asked for.
+    """
+    runs = runs_on_disk(request.results, plan.experiment)
+    seeds = runs.seeds(_setting_of(plan), request.overrides)
+    return report_of(with_seeds(plan, request, seeds), request, runs)
+
+
+def report_of(plan: Plan, request: Request, runs: Runs) -> Report:
     """The leaderboard of a plan's rows.
 
     Args:
         plan: The runs.
         request: The options; overrides stand in the title.
-        everything: All finished runs of the experiment, to find those of other configs among.
+        runs: All runs of the experiment, to find those of other configs among.
     """
-    runs: dict[str, list[Planned]] = defaultdict(list)
-    for run in plan.runs:
-        runs[run.spec.row].append(run)
-    stale = _stale(plan, everything)
-    rows = [_row_result(row, runs[row.name], stale) for row in plan.rows]
+    planned: dict[str, list[Planned]] = defaultdict(list)
+    for run in sorted(plan.runs, key=lambda run: run.spec.seed):
+        planned[run.spec.row].append(run)
+    stale = _stale(plan, runs)
+    rows = [_row_result(row, planned[row.name], stale) for row in plan.rows]
     rows_judged, images = judged(rows, request.results)
     changed = ", ".join(f"{key}={value}" for key, value in request.overrides.items())
     title = f"{plan.experiment.title} with {changed}" if changed else plan.experiment.title
     table = Table(plan.experiment.name, title, plan.profile, plan.dataset, rows_judged)
-    return Board(
+    return Report(
         leaderboard_of(table, images),
-        {name: listed[0].config for name, listed in runs.items()},
+        {name: listed[0].config for name, listed in planned.items()},
         tuple(
             f"row {row}, seed {seed}: runs/{run_id} was made with another config than the row has now"
             for (row, seed), run_id in stale.items()
         ),
+        runs.skipped,
     )
 
 
@@ -103,49 +116,42 @@ def _row_result(
     )
 
 
-def _stale(plan: Plan, everything: Sequence[Recorded]) -> dict[tuple[str, int], str]:
+def _stale(plan: Plan, runs: Runs) -> dict[tuple[str, int], str]:
     """By row and seed without a record: the id of its newest run in the same setting, made with another config."""
     empty = {(run.spec.row, run.spec.seed) for run in plan.runs if run.record is None}
-    setting = (plan.profile, *plan.dataset.hashes)
+    setting = _setting_of(plan)
     candidates = [
-        run
-        for run in everything
-        if (run.spec.row, run.spec.seed) in empty and _setting(run.spec) == setting
+        (run.record.finished_at, run.spec)
+        for run in runs.started
+        if run.record is not None
+        and (run.spec.row, run.spec.seed) in empty
+        and _setting(run.spec) == setting
+        # A trial with --set says nothing of the row.
+        and not run.spec.command_line
     ]
-    candidates.sort(key=lambda run: (run.record.finished_at, run.spec.run_id))
-    return {(run.spec.row, run.spec.seed): run.spec.run_id for run in candidates}
+    candidates.sort(key=lambda found: (found[0], found[1].run_id))
+    return {(spec.row, spec.seed): spec.run_id for _, spec in candidates}
 
 
-def _fitting(
-    everything: Sequence[Recorded], experiment: Experiment, request: Request
-) -> list[Recorded]:
-    """The runs of the profile, the data and the overrides that the request names."""
-    found = list(everything)
+def _fitting(runs: Runs, experiment: Experiment, request: Request) -> list[Started]:
+    """The finished runs of the profile, the data and the overrides that the request names."""
+    found = [run for run in runs.started if run.record is not None]
     if request.profile is not None:
         found = [run for run in found if run.spec.profile == request.profile]
     if request.data_root is not None:
         wanted = find_dataset(experiment, request).hashes
         found = [run for run in found if run.spec.dataset.hashes == wanted]
-    rows = {row.name: row for row in experiment.rows}
-    exact = [
-        run for run in found if _extra(run.spec, rows[run.spec.row]) == dict(request.overrides)
-    ]
-    # A row that has lost a key of its `set` looks like one that was given it on the command line.
-    return exact or ([] if request.overrides else found)
+    return [run for run in found if run.spec.command_line == request.overrides]
 
 
 def _newest(
-    found: Sequence[Recorded],
-    experiment: Experiment,
-    request: Request,
-    everything: Sequence[Recorded],
+    fitting: Sequence[Started], experiment: Experiment, request: Request, runs: Runs
 ) -> Plan:
     """The plan of the setting of the newest record; what is known of its runs is not read again."""
-    newest = max(found, key=lambda run: (run.record.finished_at, run.spec.run_id)).spec
-    same = [run.spec for run in found if _setting(run.spec) == _setting(newest)]
-    seeds = request.seeds or tuple(sorted({spec.seed for spec in same}))
+    newest = max(fitting, key=_finished).spec
+    seeds = request.seeds or tuple(runs.seeds(_setting(newest), request.overrides))
     chosen = replace(request, seeds=seeds)
-    known = {run.spec.run_id: run.record for run in everything}
+    known = {run.spec.run_id: run.record for run in runs.started}
 
     def look_up(spec: RunSpec, config: Mapping[str, Any], folder: RunFolder) -> Planned:
         record = known.get(spec.run_id)
@@ -154,6 +160,10 @@ def _newest(
         return Planned(spec, config, folder, record.state, record)
 
     return plan_for(experiment, chosen, newest.dataset, newest.profile, experiment.rows, look_up)
+
+
+def _finished(run: Started) -> tuple[str, str]:
+    return run.record.finished_at if run.record else "", run.spec.run_id
 
 
 def _nothing_run(experiment: Experiment, request: Request) -> Plan:
@@ -169,23 +179,38 @@ def _nothing_run(experiment: Experiment, request: Request) -> Plan:
     return plan_for(experiment, request, dataset, profile, experiment.rows)
 
 
-def recorded(results: Path, experiment: Experiment) -> list[Recorded]:
-    """The finished runs of an experiment's rows that the results folder holds."""
+def runs_on_disk(results: Path, experiment: Experiment) -> Runs:
+    """The runs of an experiment's rows that the results folder holds."""
     rows = {row.name for row in experiment.rows}
-    found = []
+    started: list[Started] = []
+    skipped: list[str] = []
     for path in sorted(results.glob("runs/*")):
-        folder = RunFolder(path)
-        with suppress(FileNotFoundError, NotADirectoryError):  # unfinished, or no run at all
-            spec = folder.read_spec()
-            if spec.experiment == experiment.name and spec.row in rows:
-                found.append(Recorded(spec, folder.read_record()))
-    return found
+        run = attempt(skipped, _started, RunFolder(path), experiment.name)
+        if run is not None and run.spec.row in rows:
+            started.append(run)
+    return Runs(tuple(started), tuple(f"skipped {problem}" for problem in skipped))
 
 
-def _extra(spec: RunSpec, row: Row) -> dict[str, Any]:
-    """The overrides that came from the command line."""
-    return {key: value for key, value in spec.overrides.items() if key not in row.overrides}
+def _started(folder: RunFolder, experiment: str) -> Started | None:
+    """A run of the experiment, None if the folder holds another's or none.
+
+    Raises:
+        UserError: A file of it is damaged.
+    """
+    try:
+        spec = folder.read_spec()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if spec.experiment != experiment:
+        return None
+    with suppress(FileNotFoundError):
+        return Started(spec, folder.read_record())
+    return Started(spec, None)
 
 
 def _setting(spec: RunSpec) -> tuple[Any, ...]:
     return (spec.profile, *spec.dataset.hashes)
+
+
+def _setting_of(plan: Plan) -> tuple[Any, ...]:
+    return (plan.profile, *plan.dataset.hashes)

@@ -70,11 +70,6 @@ class RowResult:
         return tuple(record for record in self.recorded if record.state is State.FAILED)
 
     @property
-    def all_complete(self) -> bool:
-        """Whether no seed is missing."""
-        return len(self.complete) == len(self.seeds)
-
-    @property
     def map50(self) -> float | None:
         """Mean mAP50 of the complete runs, a fraction in 0..1."""
         return self.mean("mAP50")
@@ -108,7 +103,7 @@ class RowResult:
         """``yes`` or ``no``: whether the published value lies inside the interval."""
         if self.interval is None or self.row.published is None:
             return None
-        return "yes" if self.interval.low <= self.row.published <= self.interval.high else "no"
+        return "yes" if self.row.published in self.interval else "no"
 
     @property
     def params(self) -> int | None:

@@ -6,13 +6,18 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.report.columns import COLUMNS, Column, best, texts
+from benchmark.report.columns import COLUMNS, Column, texts
 from benchmark.report.document import Leaderboard
+from benchmark.report.values import best
 
 # The row's name, which --rows takes, stands for its five labels: fifteen columns fit no terminal.
 _TERMINAL = tuple(
-    c for c in COLUMNS if c.key == "row" or (c.group == "main" and c.shown and not c.label)
+    c
+    for c in COLUMNS
+    if c.key == "row"
+    or (c.group == "main" and c.shown and not c.label and c.key != "published_inside")
 )
+_ALWAYS = ("row", "map50", "status")
 _STYLES = {"complete": "green", "failed": "red", "lost": "yellow", "running": "cyan"}
 
 
@@ -21,10 +26,13 @@ def rich_table(leaderboard: Leaderboard) -> Table:
 
     It needs no pandas, whose import would take longer than a sweep with nothing left to do.
     """
-    columns = [c for c in _TERMINAL if leaderboard.comparable or not c.compares]
+    rows = leaderboard.values
+    columns = [c for c in _TERMINAL if c.key in _ALWAYS or any(v[c.key] is not None for v in rows)]
+    if not leaderboard.comparable:
+        columns = [c for c in columns if c.key != "leaderboard_map50"]
     drawn = _headed(leaderboard, columns)
-    top = best(leaderboard.values)
-    for position, values in enumerate(leaderboard.values):
+    top = best(rows)
+    for position, values in enumerate(rows):
         styles = {"status": _STYLES.get(values["state"], ""), "map50": "bold" * (position in top)}
         words = texts(values)
         # Text, not str: square brackets in a title or a cell are no markup.
@@ -50,5 +58,6 @@ def _headed(leaderboard: Leaderboard, columns: list[Column]) -> Table:
             overflow="fold",
             # Where room is short, the row's name folds and no word of a heading or state does.
             min_width=max(map(len, ["complete", *heading.split()])),
+            no_wrap=column.key == "interval",
         )
     return drawn

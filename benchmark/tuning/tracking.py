@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.experiment import Tracking
-from benchmark.report.tracking import SummaryRun, track_summary
+from benchmark.summary_run import SummaryRun, track_summary
 
 if TYPE_CHECKING:
     import pandas as pd

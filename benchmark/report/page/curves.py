@@ -30,17 +30,10 @@ def curves(
         (fractions, None where there was no value) and at most 100 training steps, at six significant digits; runs
         without a journal are left out. And how many runs the limit left out.
     """
-    started = [(line, run) for line in _best_first(leaderboard) for run in line.runs if run.folder]
+    started = [(line, run) for line in leaderboard.ranked for run in line.runs if run.folder]
     found = {str(run.run_id): _curve(line, run, results) for line, run in started[:limit]}
     shown = {name: curve for name, curve in found.items() if curve is not None}
     return shown, max(0, len(started) - limit)
-
-
-def _best_first(leaderboard: Leaderboard) -> list[Line]:
-    """Rows by mAP50; those without one come last, in the table's order."""
-    known = [line for line in leaderboard.rows if line.values.get("map50") is not None]
-    rest = [line for line in leaderboard.rows if line.values.get("map50") is None]
-    return sorted(known, key=lambda line: -line.values["map50"]) + rest
 
 
 def _curve(line: Line, run: Run, results: Path) -> dict[str, Any] | None:
@@ -75,7 +68,7 @@ def _points(path: Path) -> list[dict[str, Any]]:
 def _parsed(line: str) -> dict[str, Any] | None:
     """A line's point; None for one that a kill has cut."""
     try:
-        point = json.loads(line)
+        point = json.loads(line, parse_constant=lambda _: None)  # JSON has no NaN, nor has the page
     except ValueError:
         return None
     return point if isinstance(point, dict) else None
@@ -83,7 +76,7 @@ def _parsed(line: str) -> dict[str, Any] | None:
 
 def _by_iteration(points: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The points in order, of each iteration the one that was written last."""
-    last = {point.get("iter", 0): point for point in points}
+    last = {point.get("iter") or 0: point for point in points}
     return [last[iteration] for iteration in sorted(last)]
 
 
@@ -96,8 +89,9 @@ def _thinned(values: Sequence[int], most: int) -> list[int]:
 
 
 def _columns(points: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, list[Any]]:
-    return {key: [_short(point.get(key)) for point in points] for key in keys}
+    return {key: [short(point.get(key)) for point in points] for key in keys}
 
 
-def _short(value: Any) -> Any:
+def short(value: Any) -> Any:
+    """A float at six significant digits: more are not seen, and the last may differ between machines."""
     return float(f"{value:.6g}") if isinstance(value, float) else value

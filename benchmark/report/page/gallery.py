@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.files import read_json
+from benchmark.errors import UserError
 from benchmark.report.document import Leaderboard, Line
 from benchmark.run import RunFolder
+from benchmark.samples import BoxJson, SampleJson, read_samples
 
 MOST_ROWS = 100
 MOST_IMAGES = 8
@@ -31,7 +32,7 @@ class _Sampled:
     row: str
     seed: int
     folder: RunFolder
-    samples: list[dict[str, Any]]
+    samples: list[SampleJson]
 
 
 def gallery(leaderboard: Leaderboard, results: Path) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _sampled(line: Line, results: Path) -> _Sampled | None:
     for seed, name in _runs(line):
         folder = RunFolder(results / name)
         try:
-            samples = read_json(folder.samples_file)
+            samples = read_samples(folder.samples_file)
         except (OSError, ValueError):
             continue
         return _Sampled(line.row, seed, folder, samples[:MOST_IMAGES])
@@ -89,7 +90,7 @@ def _images(runs: Sequence[_Sampled]) -> list[dict[str, Any]]:
     for run in runs:
         try:
             folder = run.folder.read_spec().dataset.val.images
-        except (OSError, ValueError):
+        except (OSError, UserError):
             continue
         found = [_image(folder, sample) for sample in run.samples]
         if shown := [image for image in found if image is not None]:
@@ -97,12 +98,10 @@ def _images(runs: Sequence[_Sampled]) -> list[dict[str, Any]]:
     return []
 
 
-def _image(folder: Path, sample: Mapping[str, Any]) -> dict[str, Any] | None:
-    from PIL import Image
-
+def _image(folder: Path, sample: SampleJson) -> dict[str, Any] | None:
     try:
         width, height, source = _thumbnail(folder / sample["file"])
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # a camera's EXIF data may hold anything, and fail in any way: one image less
         return None
     truth = [_box(box) for box in sample["truth"]]
     return {
@@ -136,9 +135,12 @@ def _predictions(run: _Sampled, files: Sequence[str]) -> list[list[dict[str, Any
     return [[_box(box) for box in by_file.get(file, ())] for file in files]
 
 
-def _box(box: Mapping[str, Any]) -> dict[str, Any]:
+def _box(box: BoxJson) -> dict[str, Any]:
     """A box at a tenth of a pixel: a hundred rows' digits are most of a page."""
-    short = {"label": box["label"], "xyxy": [round(value, 1) for value in box["xyxy"]]}
+    short: dict[str, Any] = {
+        "label": box["label"],
+        "xyxy": [round(value, 1) for value in box["xyxy"]],
+    }
     if "score" in box:
         short["score"] = round(box["score"], 4)
     return short

@@ -24,13 +24,15 @@ def payload(
         configs_by_row: Composed configs by the name of the row.
 
     Returns:
-        ``leaderboard``, as in its JSON file; ``texts``, a dict a row with every cell as readers see it;
-        ``curves`` and ``curves_left_out``, see `benchmark.report.page.curves.curves`; ``configs``, see
-        `benchmark.report.page.configs.configs`; ``gallery``, see `benchmark.report.page.gallery.gallery`.
+        ``leaderboard``, as in its JSON file; ``progress``, the rows of which every seed is complete, in words;
+        ``texts``, a dict a row with every cell as readers see it; ``curves`` and ``curves_left_out``, see
+        `benchmark.report.page.curves.curves`; ``configs``, see `benchmark.report.page.configs.configs`;
+        ``gallery``, see `benchmark.report.page.gallery.gallery`.
     """
     shown, left_out = curves(leaderboard, results)
     return {
         "leaderboard": leaderboard.model_dump(mode="json"),
+        "progress": leaderboard.progress,
         "texts": [texts(line.values) for line in leaderboard.rows],
         "curves": shown,
         "curves_left_out": left_out,

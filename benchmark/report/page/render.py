@@ -13,7 +13,14 @@ from markupsafe import Markup
 
 _HERE = Path(__file__).parent
 _LIBRARIES = ("dataTables.min.js", "d3.min.js", "plot.umd.min.js")
-_SCRIPTS = (  # each uses only those before it
+_LICENCES = (  # each asks to be part of every copy
+    "dataTables.LICENSE.txt",
+    "d3.LICENSE.txt",
+    "d3.bundled.LICENSE.txt",
+    "plot.LICENSE.txt",
+    "plot.bundled.LICENSE.txt",
+)
+_SCRIPTS = (  # each is run with those before it; what a click calls may come after it
     "dom.js",
     "state.js",
     "theme.js",
@@ -41,8 +48,7 @@ def render(payload: Mapping[str, Any]) -> str:
     which the page's scripts write as text only.
 
     Args:
-        payload: The leaderboard (``leaderboard.json``), its cells as readers see them, the training curves, the
-            configs and the gallery. Boxes are ``xyxy`` in pixels of the original image.
+        payload: What `benchmark.report.page.payload.payload` collects.
 
     Returns:
         HTML that holds its style, scripts, data and images.
@@ -56,10 +62,11 @@ def render(payload: Mapping[str, Any]) -> str:
         .get_template("template.html.j2")
         .render(
             board=board,
-            complete=sum(row["values"].get("state") == "complete" for row in board["rows"]),
+            progress=payload["progress"],
             data=Markup(_json(payload)),
             style=Markup(_text("style.css")),
             libraries=[Markup(_text(f"vendor/{name}")) for name in _LIBRARIES],
+            licences=[_text(f"vendor/{name}") for name in _LICENCES],
             scripts=[Markup(_text(f"js/{name}")) for name in _SCRIPTS],
         )
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from benchmark.report.columns import DASH, duration
+from benchmark.report.columns import DASH
 from benchmark.report.markdown import shortened
+from benchmark.report.words import duration
 from benchmark.tuning.found.findings import Findings, Trial
 
 

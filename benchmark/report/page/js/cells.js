@@ -62,10 +62,10 @@ const cells = (() => {
 
   function dash(row, key) {
     const why = state.reason(row, key);
-    return why ? el("abbr", { class: "dash", title: why }, state.DASH) : state.DASH;
+    return why ? el("abbr", { class: "dash", title: why, tabindex: "0", role: "img", "aria-label": `none: ${why}` }, state.DASH) : state.DASH;
   }
 
-  const STATES = ["complete", "failed", "lost", "pruned", "waiting", "unfinished", "running"];
+  const STATES = ["complete", "failed", "lost", "pruned", "waiting", "running"];
   /** Anything that is no state this page knows gets the plain badge. */
   const stateClass = (name) => (STATES.includes(name) ? `badge is-${name}` : "badge");
 
@@ -91,5 +91,5 @@ const cells = (() => {
     return `Bars beside mAP50: the point is the mean over the seeds, the band its ${level}, on a scale from 0 to ${d3.format(".3~f")(top)}.${tick}`;
   }
 
-  return { cell, stateClass, scaleNote };
+  return { cell, dash, stateClass, scaleNote };
 })();

@@ -56,7 +56,7 @@ const classes = (() => {
     const out = state.shown().length - measured.length;
     const said = ["A blank cell: the validation images hold no object of the class."];
     if (rows.length < measured.length) said.push(`The first ${rows.length} of ${measured.length} rows are drawn; filter the table to see others.`);
-    if (out) said.push(`${dom.plural(out, "row")} without a result left out.`);
+    if (out) said.push(`${dom.plural(out, "row")} without them left out.`);
     node.replaceChildren(tableOf(rows, names), dom.note(said.join(" ")));
   }
 

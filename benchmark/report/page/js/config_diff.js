@@ -1,4 +1,4 @@
-// Where the configs of two rows differ. A row keeps only what it does not share with all the others.
+// Where the configs of two rows differ. A row keeps only where it differs from what most rows have.
 const configDiff = (() => {
   const { el } = dom;
   const all = state.payload.configs ?? { common: {}, rows: {} };

@@ -31,7 +31,7 @@ const controls = (() => {
     const sets = state.grouped(others).map(([group, columns]) =>
       el("fieldset", {}, el("legend", {}, state.groupTitle(group)), columns.map(columnBox)));
     const menu = el("details", { class: "menu", id: "column-menu" },
-      el("summary", {}, "Columns"), el("div", { class: "menu-body" }, sets));
+      el("summary", {}, "Columns"), el("div", { class: "menu-body" }, el("div", { class: "menu-sets" }, sets)));
     closeOutside(menu);
     return menu;
   }

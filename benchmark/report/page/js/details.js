@@ -42,8 +42,7 @@ const details = (() => {
       el("h4", {}, el("span", { class: cells.stateClass(run.state) }, run.state), ` seed ${run.seed}`,
         run.map50 == null ? null : el("span", { class: "run-map" }, `mAP50 ${run.map50.toFixed(4)}`)),
       run.failure ? el("p", { class: "failure" }, el("strong", {}, `${run.failure.kind}: `), run.failure.message) : null,
-      run.stale ? el("p", { class: "failure" }, el("strong", {}, "stale: "), run.stale) : null,
-      el("dl", { class: "values" },
+      run.run_id == null ? null : el("dl", { class: "values" },
         fact("Run", code(run.run_id)), fact("Folder", code(run.folder)), fact("Commit", ...commit(run)),
         fact("Device", run.device || state.DASH), fact("Config hash", code(run.config_sha256)),
         fact("Training data hash", code(run.train_sha256)), fact("Validation data hash", code(run.val_sha256)),
@@ -57,6 +56,9 @@ const details = (() => {
   const jumps = () => el("div", { class: "jumps" }, [["runs", "Runs"], ["config", "Config difference"], ["values", "Values"]]
     .map(([part, text]) => el("button", { type: "button", class: "link", onclick: () => byId(`details-${part}`).scrollIntoView() }, text)));
 
+  const stale = (row) => (row.stale.length
+    ? dom.note(`Left out, made with another config: ${row.stale.join(", ")}.`) : null);
+
   function content(row) {
     const at = state.value(row, "state");
     const runs = row.runs.length ? row.runs.map(runOf) : [dom.note("This row has no run yet.")];
@@ -66,7 +68,7 @@ const details = (() => {
       el("button", { type: "button", class: "quiet", id: "details-close", onclick: close }, "Close")),
       jumps(),
       el("div", { class: "dialog-body" },
-        el("h3", { id: "details-runs" }, dom.plural(row.runs.length, "run")), runs,
+        el("h3", { id: "details-runs" }, dom.plural(row.runs.length, "run")), runs, stale(row),
         el("h3", { id: "details-config" }, "Config difference"), configDiff.section(row.name),
         el("h3", { id: "details-values" }, "Values"), el("div", { class: "value-groups" }, values(row))),
     ];

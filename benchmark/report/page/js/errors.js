@@ -5,7 +5,7 @@ const errors = (() => {
 
   function cellOf(row, key, most) {
     const value = state.value(row, key);
-    if (value === null) return el("td", { class: "blank", title: state.reason(row, key) }, state.DASH);
+    if (value === null) return el("td", { class: "blank" }, cells.dash(row, key));
     const bar = el("span", { class: "error-bar" });
     bar.style.width = `${most ? (Math.max(value, 0) / most) * 100 : 0}%`;
     return el("td", {}, el("span", { class: "error-value" }, state.text(row, key)), el("span", { class: "error-track" }, bar));
@@ -30,15 +30,15 @@ const errors = (() => {
     const columns = state.columns.filter((column) => column.group === "errors");
     const measured = state.shown().filter((row) => columns.some((column) => state.value(row, column.key) !== null));
     if (!measured.length) {
-      const why = state.shown().map((row) => row.missing.tide).find(Boolean);
+      const why = state.shown().map((row) => state.reason(row, columns[0]?.key)).find(Boolean);
       node.replaceChildren(dom.note(`No row shown has error shares.${why ? ` ${why}` : ""}`));
       return;
     }
     const rows = measured.slice(0, ROWS_AT_MOST);
-    const said = ["Each bar is the gain of mAP50 if that kind of error were fixed (TIDE), on one scale. The gains do not add up to one."];
+    const said = ["Each bar is the gain of mAP50 if that kind of error were fixed (TIDE), on one scale. The gains do not add up."];
     if (rows.length < measured.length) said.push(`The first ${rows.length} of ${measured.length} rows are drawn.`);
     const out = state.shown().length - measured.length;
-    if (out) said.push(`${dom.plural(out, "row")} without a result left out.`);
+    if (out) said.push(`${dom.plural(out, "row")} without error shares left out.`);
     node.replaceChildren(tableOf(rows, columns), dom.note(said.join(" ")), explained(columns));
   }
 

@@ -57,6 +57,7 @@ const figure = (() => {
     addEventListener("resize", () => {
       if (innerWidth !== width) width = widen(innerWidth);
     });
+    tellReasons();
     addEventListener("beforeprint", () => figures.forEach((item) => refresh(item, true)));
   }
 
@@ -72,6 +73,18 @@ const figure = (() => {
   }
 
   const hideTip = () => { byId("tip").hidden = true; };
+
+  // A pointer sees the title of a dash; keys and fingers see it here.
+  function tellReasons() {
+    document.addEventListener("focusin", (event) => {
+      if (!event.target.matches("abbr.dash")) return;
+      const box = event.target.getBoundingClientRect();
+      showTip([event.target.title], box.left, box.top);
+    });
+    document.addEventListener("focusout", (event) => {
+      if (event.target.matches("abbr.dash")) hideTip();
+    });
+  }
 
   function nearest(points, x, y) {
     let best = null;

@@ -1,12 +1,23 @@
 // Validation images with the true boxes and those that one row, or two beside each other, predicted.
 const gallery = (() => {
   const { el, svg, byId } = dom;
-  const THRESHOLD = 0.3;
+  const THRESHOLD = 0.3; // the scores of a well trained model: below it are mostly second guesses
+  const BEST = 5; // boxes an image, where the scores of a hardly trained model tell none from another
   const NONE = "none"; // names stand after "=", so that a row called "none" is another value
   const data = state.payload.gallery ?? { images: [], predictions: {}, missing: "This page was made without images." };
   const named = Object.keys(data.predictions ?? {}).filter((name) => state.byName.has(name));
-  const view = { rows: [], truth: true, threshold: THRESHOLD };
+  const view = { rows: [], truth: true, threshold: THRESHOLD, best: false };
   let redraw = () => {};
+
+  /** The usual threshold, or with low scores the one that leaves as many boxes as there are true ones. */
+  function firstThreshold(name) {
+    const scores = (data.predictions[name] ?? []).flat().map((box) => box.score).sort(d3.descending);
+    const objects = d3.sum(data.images, (image) => image.truth.length);
+    const least = scores[Math.min(objects, scores.length) - 1] ?? THRESHOLD;
+    return Math.min(THRESHOLD, Math.floor(least * 100) / 100);
+  }
+
+  const score = (box) => box.score.toFixed(box.score < 0.1 ? 3 : 2);
 
   // Percentages of the image, so that the boxes follow its size while lines and text keep theirs.
   function boxOf(image, box, kind, words) {
@@ -31,7 +42,8 @@ const gallery = (() => {
   }
 
   function panel(image, name, predictions) {
-    const boxes = predictions.filter((box) => box.score >= view.threshold);
+    const enough = predictions.filter((box) => box.score >= view.threshold).sort((a, b) => b.score - a.score);
+    const boxes = view.best ? enough.slice(0, BEST) : enough;
     const shapes = [];
     const tags = [];
     const add = (box, kind, words) => {
@@ -39,13 +51,13 @@ const gallery = (() => {
       tags.push(labelOf(image, box, kind, words));
     };
     if (view.truth) for (const box of image.truth) add(box, "truth", box.label);
-    for (const box of boxes) add(box, "prediction", `${box.label} ${box.score.toFixed(2)}`);
+    for (const box of boxes) add(box, "prediction", `${box.label} ${score(box)}`);
     const words = `${image.file}: ${dom.plural(image.truth.length, "true box", "true boxes")}` +
-      (name ? `; ${name} predicts ${boxes.map((box) => `${box.label} ${box.score.toFixed(2)}`).join(", ") || "nothing"} from ${view.threshold.toFixed(2)} on` : "");
+      (name ? `; ${name} predicts ${boxes.map((box) => `${box.label} ${score(box)}`).join(", ") || "nothing"} from ${view.threshold.toFixed(2)} on` : "");
     return el("div", { class: "panel" },
       el("div", { class: "photo" }, el("img", { src: image.src, alt: words, width: image.width, height: image.height, loading: "lazy", decoding: "async" }),
         svg("svg", { "aria-hidden": "true" }, shapes), tags),
-      el("p", { class: "panel-name" }, name ? `${name}: ${dom.plural(boxes.length, "box", "boxes")}` : "no row chosen"));
+      el("p", { class: "panel-name" }, name ? `${name}: ${boxes.length < enough.length ? `the best ${boxes.length} of ` : ""}${dom.plural(enough.length, "box", "boxes")}` : "no row chosen"));
   }
 
   // Boxes that lie on each other have labels that do: each moves to the nearest free place, or goes, and the
@@ -104,8 +116,8 @@ const gallery = (() => {
   }
 
   function slider() {
-    const shown = el("output", {}, THRESHOLD.toFixed(2));
-    const input = el("input", { type: "range", id: "gallery-threshold", min: 0, max: 1, step: 0.01, value: THRESHOLD, oninput: () => {
+    const shown = el("output", {}, view.threshold.toFixed(2));
+    const input = el("input", { type: "range", id: "gallery-threshold", min: 0, max: 1, step: 0.01, value: view.threshold, oninput: () => {
       view.threshold = Number(input.value);
       shown.textContent = view.threshold.toFixed(2);
       redraw();
@@ -124,12 +136,17 @@ const gallery = (() => {
     if (data.images?.length) {
       const best = state.shown().map((row) => row.name).find((name) => named.includes(name));
       view.rows = best ? [best] : [];
+      view.threshold = firstThreshold(best);
+      view.best = view.threshold < THRESHOLD;
       const truth = el("input", { type: "checkbox", id: "gallery-truth", checked: true, onchange: () => {
         view.truth = truth.checked;
         redraw();
       } });
       byId("gallery-controls").append(picker("gallery-row", "Row", best, 0), picker("gallery-other", "Beside it", null, 1),
-        slider(), el("label", { class: "check" }, truth, el("span", {}, "True boxes")));
+        slider(), dom.segments("Boxes", [["best", `Best ${BEST}`], ["all", "All"]], view.best ? "best" : "all", (key) => {
+          view.best = key === "best";
+          redraw();
+        }), el("label", { class: "check" }, truth, el("span", {}, "True boxes")));
     }
     redraw = figure.register(byId("gallery-figure"), draw);
   }

@@ -5,9 +5,9 @@ const pareto = (() => {
   const AXES = {
     params: { title: "Parameters", unit: "million", divide: 1e6 },
     flops: { title: "Multiply-adds", unit: "billion", divide: 1e9 },
-    latency_ms: { title: "Latency", unit: "ms", divide: 1 },
-    train_seconds: { title: "Training time", unit: "s", divide: 1 },
-    peak_memory_gib: { title: "Peak memory", unit: "GiB", divide: 1 },
+    latency_ms: { title: "Latency", unit: "ms", divide: 1, ofDevice: true },
+    train_seconds: { title: "Training time", unit: "s", divide: 1, ofDevice: true },
+    peak_memory_gib: { title: "Peak memory", unit: "GiB", divide: 1, ofDevice: true },
   };
   let axis = "params";
   let redraw = () => {};
@@ -28,25 +28,51 @@ const pareto = (() => {
     }));
   }
 
-  /** Points that no other point beats in both: as cheap or cheaper, and better. */
+  // More digits are not seen, and the last ones may differ between machines.
+  const short = (value) => Number(value.toPrecision(6));
+
+  /** Points that no other beats in one way without losing in the other; of equal ones, all. */
   function front(points) {
-    const sorted = [...points].sort((a, b) => a.cost - b.cost || b.quality - a.quality);
-    let best = -Infinity;
-    return sorted.filter((point) => {
-      if (point.quality <= best) return false;
-      best = point.quality;
+    const sorted = points.map((point) => ({ point, cost: short(point.cost), quality: short(point.quality) }))
+      .sort((a, b) => a.cost - b.cost || b.quality - a.quality);
+    let best = null;
+    return sorted.filter((item) => {
+      const same = best && item.cost === best.cost && item.quality === best.quality;
+      if (best && item.quality <= best.quality && !same) return false;
+      best = item;
       return true;
-    });
+    }).map((item) => item.point);
   }
 
-  function plotOf(points, best, unit, width) {
-    const [least, most] = d3.extent(points, (point) => point.cost);
-    const log = least > 0 && most / least > LOG_FROM;
+  /** What the rows' complete runs ran on, as far as it is known. */
+  const devicesOf = (rows) => [...new Set(rows.flatMap((row) =>
+    row.runs.filter((run) => run.state === "complete").map((run) => run.device ?? "device not known")))].sort();
+
+  /** The device that a cost depends on, for the axis; an empty text where it depends on none. */
+  function deviceWords(rows) {
+    if (!AXES[axis].ofDevice) return "";
+    const devices = devicesOf(rows);
+    return devices.length > 1 ? "several devices, which do not compare" : devices[0] ?? "";
+  }
+
+  function axisLabel(unit, log, device, width) {
+    const said = [`${unit.title} (${unit.unit})`, log ? "logarithmic" : "", device].filter(Boolean).join(", ");
+    return dom.shorten(said, Math.floor((width - 80) / 6)); // px of a letter
+  }
+
+  /** The devices in full: the axis has no room for several, nor on a phone for a long name. */
+  function devicesNote(rows, label) {
+    const devices = AXES[axis].ofDevice ? devicesOf(rows) : [];
+    if (devices.length > 1) return dom.note(`The rows ran on several devices, which do not compare: ${devices.join("; ")}.`);
+    return label.endsWith("…") ? dom.note(`Measured on ${devices[0]}.`) : null;
+  }
+
+  function plotOf(points, best, log, label, width) {
     return Plot.plot({
       width, height: Math.max(300, Math.min(460, width * 0.55)),
       marginLeft: 52, marginRight: 24, marginBottom: 46, marginTop: 26,
       style: { fontSize: "12px" },
-      x: { type: log ? "log" : "linear", label: `${unit.title} (${unit.unit})${log ? ", logarithmic" : ""}`,
+      x: { type: log ? "log" : "linear", label,
         nice: true, ticks: width < 500 ? 4 : 8, tickFormat: "~s", grid: true },
       y: { label: "mAP50", grid: true, nice: true, zero: true },
       marks: [
@@ -83,22 +109,25 @@ const pareto = (() => {
     figure.keys(circles, placed, figure.hover(plot, placed));
   }
 
-  // A label goes where it hides no point and no other label; where there is no such place, hovering still names it.
+  // A label goes where it hides no point and no other label, and if it can no interval; where there is no such place, hovering still names it.
   function labelFront(plot, placed) {
     const width = plot.viewBox.baseVal.width;
     const height = plot.viewBox.baseVal.height;
-    const taken = placed.map((point) => ({ x: point.x - 6, y: point.y - 6, w: 12, h: 12 }))
-      .concat(placed.filter((point) => point.range).map(({ x, range: [y1, y2] }) => ({ x: x - 2, y: y2, w: 4, h: y1 - y2 })));
+    const taken = placed.map((point) => ({ x: point.x - 6, y: point.y - 6, w: 12, h: 12 }));
+    const ranges = placed.filter((point) => point.range)
+      .map(({ x, range: [y1, y2] }) => ({ x: x - 2, y: y2, w: 4, h: y1 - y2 }));
     const group = svg("g", { class: "labels", "aria-hidden": "true" });
     plot.append(group); // first, so that its text has a width
     for (const point of placed.filter((item) => item.front)) {
       const text = svg("text", { "text-anchor": "start" }, dom.shorten(point.row, 34));
       group.append(text);
       const w = text.getComputedTextLength();
-      const spots = [[9, -7], [-w - 9, -7], [9, -22], [-w - 9, -22], [9, 9], [-w - 9, 9], [9, -38], [-w - 9, -38]];
-      const spot = spots.map(([dx, dy]) => ({ x: point.x + dx, y: point.y + dy, w, h: 14 }))
-        .find((box) => box.x > 54 && box.x + w < width - 4 && box.y > 24 && box.y + 14 < height - 46
-          && !taken.some((other) => overlap(box, other)));
+      // The line of the front leaves a point to the right and comes from below: the first places are beside it.
+      const spots = [[9, -20], [-w - 9, -20], [-w - 9, -7], [9, 6], [-w - 9, 6], [9, -7], [9, -38], [-w - 9, -38]];
+      const inside = spots.map(([dx, dy]) => ({ x: point.x + dx, y: point.y + dy, w, h: 14 }))
+        .filter((box) => box.x > 54 && box.x + w < width - 4 && box.y > 24 && box.y + 14 < height - 46);
+      const isFree = (box, others) => !others.some((other) => overlap(box, other));
+      const spot = inside.find((box) => isFree(box, taken.concat(ranges))) ?? inside.find((box) => isFree(box, taken));
       if (!spot) {
         text.remove();
         continue;
@@ -136,10 +165,15 @@ const pareto = (() => {
     const unit = unitOf(axis, d3.max(usable, (row) => state.value(row, axis)));
     const points = pointsOf(usable, unit.divide);
     const best = front(points);
-    const plot = plotOf(points, best, unit, figure.widthOf(node));
-    plot.setAttribute("aria-label", `mAP50 against ${unit.title.toLowerCase()}; ${dom.plural(points.length, "row")}, ${best.length} on the front`);
+    const device = deviceWords(usable);
+    const [least, most] = d3.extent(points, (point) => point.cost);
+    const log = least > 0 && most / least > LOG_FROM;
+    const width = figure.widthOf(node);
+    const label = axisLabel(unit, log, device, width);
+    const plot = plotOf(points, best, log, label, width);
+    plot.setAttribute("aria-label", `mAP50 against ${unit.title.toLowerCase()}${device ? ` (${device})` : ""}; ${dom.plural(points.length, "row")}, ${best.length} on the front`);
     plot.setAttribute("role", "group");
-    node.replaceChildren(...[legend(), plot, leftOut(rows)].filter(Boolean));
+    node.replaceChildren(...[legend(), plot, devicesNote(usable, label), leftOut(rows)].filter(Boolean));
     drawPoints(plot, points, new Set(best), unit);
   }
 

@@ -1,13 +1,6 @@
 // The data, and what the reader has chosen: which rows the filters leave, which rows are ticked.
 const state = (() => {
   const DASH = "—";
-  // Columns that are read from one measurement share the reason for its absence.
-  const MEASUREMENT = {
-    latency_p95_ms: "latency_ms", rank: "bootstrap", rank_first: "bootstrap", rank_last: "bootstrap",
-    interval: "bootstrap", map50_low: "bootstrap", map50_high: "bootstrap", published_inside: "bootstrap",
-    tide_cls: "tide", tide_loc: "tide", tide_both: "tide", tide_dupe: "tide", tide_bkg: "tide",
-    tide_miss: "tide",
-  };
   const CHOSEN_AT_FIRST = 5;
   const GROUPS = { main: "Main", quality: "Quality", cost: "Cost", errors: "Errors (TIDE)", trace: "Provenance" };
 
@@ -15,14 +8,13 @@ const state = (() => {
   const board = payload.leaderboard;
   const rows = board.rows.map((row, index) => ({
     ...row, index, name: row.row, texts: payload.texts[index] || {}, missing: row.missing || {},
-    per_class: row.per_class || {}, runs: row.runs || [],
+    per_class: row.per_class || {}, runs: row.runs || [], stale: row.stale || [],
   }));
   const byName = new Map(rows.map((row) => [row.name, row]));
   // The name and the result first: a phone shows little more than them without scrolling.
   const FIRST = ["map50", "rank", "row"];
   const columns = [...board.columns].sort((a, b) => FIRST.indexOf(b.key) - FIRST.indexOf(a.key));
   const column = (key) => columns.find((c) => c.key === key);
-  const title = (key) => column(key)?.title ?? key;
 
   const curves = new Map(); // row name -> its runs' curves, by seed
   for (const [id, curve] of Object.entries(payload.curves || {})) {
@@ -44,8 +36,7 @@ const state = (() => {
   /** Why a value is a dash; an empty text where nobody said. */
   function reason(row, key) {
     if (value(row, key) !== null) return "";
-    const said = row.missing[key] ?? row.missing[MEASUREMENT[key]];
-    if (said) return said;
+    if (row.missing[key]) return row.missing[key];
     if (!board.comparable && ["difference", "published_inside"].includes(key))
       return `Not compared with published values under the ${board.profile} profile.`;
     const at = value(row, "state");
@@ -84,7 +75,7 @@ const state = (() => {
   }
 
   return {
-    DASH, payload, board, rows, byName, columns, column, title, curves, value, text, label, reason,
+    DASH, payload, board, rows, byName, columns, column, curves, value, text, label, reason,
     grouped, groupTitle, setShown, chosenRows, choose, forgetChoice,
     shown: () => shown,
     onChange: (listener) => listeners.push(listener),

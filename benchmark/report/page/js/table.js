@@ -47,8 +47,6 @@ const table = (() => {
     return state.value(row, column.key) ?? (column.numeric ? NaN : "");
   }
 
-  const rightAligned = (column) => column.numeric || ["rank", "interval"].includes(column.key);
-
   function definition(column) {
     made.set(column.key, visibleAtFirst(column));
     return {
@@ -58,7 +56,7 @@ const table = (() => {
       visible: made.get(column.key),
       searchable: !column.numeric,
       cellType: column.key === "row" ? "th" : "td",
-      className: [`col-${column.group}`, rightAligned(column) ? "num" : "", column.key === "row" ? "first" : "",
+      className: [`col-${column.group}`, column.right ? "num" : "", column.key === "row" ? "first" : "",
         column.key === "map50" ? "map" : ""].filter(Boolean).join(" "),
       orderSequence: column.better === "higher" ? ["desc", "asc"] : ["asc", "desc"],
       render: (_, type, row) => {
@@ -105,6 +103,7 @@ const table = (() => {
     const instance = new DataTable(node, {
       data: state.rows, columns: state.columns.map(definition), order: firstOrder(),
       pageLength: ROWS_AT_ONCE, info: false, autoWidth: false, orderMulti: true, typeDetect: false,
+      orderDescReverse: false, // equal values stay in the order of the experiment
       layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
       language: {
         emptyTable: "The experiment has no rows.",
@@ -123,7 +122,7 @@ const table = (() => {
   }
 
   function openOnClick(event) {
-    if (event.target.closest("input, a, button") || String(getSelection())) return;
+    if (event.target.closest("input, a, button, abbr") || String(getSelection())) return;
     const line = event.target.closest("tbody tr");
     const row = line && api.row(line).data();
     if (row) details.open(row.name);

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.report.document import Leaderboard, Line
 from benchmark.report.folder import leaderboards
-from benchmark.report.judged import read_draws
-from benchmark.run import RunFolder, RunRecord, RunSpec, State
+from benchmark.run import RunFolder, RunSpec, State
+from benchmark.statistics.draws import read_draws
 from benchmark.statistics.intervals import Sample
 from benchmark.statistics.matches import Matches
 from benchmark.statistics.resample import bootstrap
@@ -30,20 +31,15 @@ class Evaluated:
 
     Attributes:
         spec: What was asked.
-        record: What happened.
+        map50: mAP50 on all images, a fraction in 0..1.
         matches: Its detections at IoU 0.5.
         draws: mAP50 over resamples of the images, shape (B,), float64.
     """
 
     spec: RunSpec
-    record: RunRecord
+    map50: float
     matches: Matches
     draws: NDArray[np.float64]
-
-    @property
-    def map50(self) -> float:
-        """mAP50 on all images, a fraction in 0..1."""
-        return self.record.metric("mAP50") or 0.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ class Side:
         """The detections of each run."""
         return [run.matches for run in self.runs]
 
-    @property
+    @cached_property
     def sample(self) -> Sample:
         """mAP50 over seeds and images."""
         values = np.array([run.map50 for run in self.runs], np.float64)
@@ -84,7 +80,7 @@ class Side:
     @property
     def map50(self) -> float:
         """Mean mAP50 of the runs, a fraction in 0..1."""
-        return fmean(run.map50 for run in self.runs)
+        return self.sample.value
 
     @property
     def images(self) -> int:
@@ -188,14 +184,17 @@ def _evaluated(folder: RunFolder) -> Evaluated:
             f"run {name} has no {folder.matches_file.name} ({why}): "
             "remove its folder, and 'detboard sweep' runs it again"
         )
+    map50 = record.metric("mAP50")
+    if map50 is None:
+        raise UserError(f"run {name} has no mAP50: its validation images hold no object")
     matches = _matches(folder.matches_file)
     # The bootstrap that the job left, or the same again.
     drawn = read_draws(folder.bootstrap_file)
-    return Evaluated(spec, record, matches, bootstrap(matches) if drawn is None else drawn)
+    return Evaluated(spec, map50, matches, bootstrap(matches) if drawn is None else drawn)
 
 
 def _matches(path: Path) -> Matches:
     try:
         return Matches.load(path)
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: cannot be read: {type(error).__name__}: {error}") from None

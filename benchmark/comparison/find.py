@@ -13,15 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.comparison.sides import Side, find_sides
 from benchmark.errors import UserError
-from benchmark.sides import Side, find_sides
 from benchmark.statistics import LEVEL, RESAMPLES, SEED
 from benchmark.statistics.intervals import Difference, Interval, Sample, difference, interval
-from benchmark.statistics.resample import (
-    class_precision,
-    image_precision,
-    image_weights,
-)
+from benchmark.statistics.resample import class_precision, image_precision, image_weights
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,6 @@ class Comparison:
         difference: mAP50 of A minus B, None where there is no interval: with fewer than two images.
         classes: Every class, the largest difference first; last those without an object.
         images: The images with an object on which the sides differ, the largest difference first.
-        level: Level of every interval.
     """
 
     a: Side
@@ -90,7 +85,6 @@ class Comparison:
     difference: Difference | None
     classes: tuple[ClassDifference, ...]
     images: tuple[ImageDifference, ...]
-    level: float = LEVEL
 
     @property
     def gap(self) -> float:
@@ -99,8 +93,8 @@ class Comparison:
 
     @property
     def better(self) -> str | None:
-        """``a`` or ``b`` where the difference is separated from 0 at the level, else None."""
-        if self.difference is None or self.difference.p > 1 - self.level or self.gap == 0:
+        """``a`` or ``b`` where the difference is separated from 0 at `LEVEL`, else None."""
+        if self.difference is None or self.difference.p > 1 - LEVEL or self.gap == 0:
             return None
         return "a" if self.gap > 0 else "b"
 

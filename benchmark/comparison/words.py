@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from benchmark.compare import ClassDifference, Comparison, ImageDifference
+from benchmark.comparison.find import ClassDifference, Comparison, ImageDifference
+from benchmark.comparison.sides import Side
 from benchmark.report.columns import DASH
 from benchmark.report.table import COMPARABLE_PROFILE
-from benchmark.sides import Side
+from benchmark.report.words import fraction, signed
+from benchmark.statistics import LEVEL
 from benchmark.statistics.intervals import Difference, Interval
 
 VERSION = 1
+_INTERVAL = f"{LEVEL:.0%} interval"
+
+
+def show(found: Comparison, images: int, as_json: bool = False) -> None:
+    """Prints the comparison.
+
+    Args:
+        found: The comparison.
+        images: How many of the images on which the sides differ most.
+        as_json: As one JSON document, for programs.
+    """
+    if as_json:
+        print(json_text(found, images))
+        return
+    console = Console()
+    for part in renderables(found, images):
+        console.print(part)
 
 
 def verdict(found: Comparison) -> str:
@@ -64,7 +83,7 @@ def renderables(found: Comparison, images: int) -> Iterator[RenderableType]:
     """
     yield _sides(found)
     yield from (_run_ids(letter, side) for letter, side in (("A", found.a), ("B", found.b)))
-    yield Text(f"\nA - B  {_signed(found.gap)}{_spread(found.difference, found.level)}")
+    yield Text(f"\nA - B  {signed(found.gap)}{_spread(found.difference)}")
     yield Text(verdict(found), style="bold")
     yield from (Text(f"Note: {note}") for note in notes(found))
     yield Text("")
@@ -86,7 +105,7 @@ def plain(found: Comparison, images: int) -> dict[str, Any]:
         "b": _plain_side(found.b, b),
         "profile": found.profile,
         "images": found.a.images,
-        "level": found.level,
+        "level": LEVEL,
         "mAP50": _plain_difference(found.gap, found.difference),
         "better": found.better,
         "verdict": verdict(found),
@@ -129,11 +148,11 @@ def _plain_image(line: ImageDifference) -> dict[str, Any]:
 
 
 def _sides(found: Comparison) -> RichTable:
-    drawn = _table("mAP50 at IoU 0.5", "", "<row", "<seeds", "mAP50", _level(found.level))
+    drawn = _table("mAP50 at IoU 0.5", "", "<row", "<seeds", "mAP50", _INTERVAL)
     sides = zip("AB", (found.a, found.b), found.intervals, strict=True)
     for letter, side, interval in sides:
         seeds = " ".join(map(str, side.seeds))
-        cells = (letter, side.row, seeds, _fraction(side.map50), _range(interval))
+        cells = (letter, side.row, seeds, fraction(side.map50), _range(interval))
         drawn.add_row(*map(Text, cells))
     return drawn
 
@@ -151,10 +170,10 @@ def _classes(found: Comparison) -> RichTable:
         "A",
         "B",
         "A - B",
-        _level(found.level),
+        _INTERVAL,
     )
     for line in found.classes:
-        values = (_fraction(line.a), _fraction(line.b), _signed(line.gap))
+        values = (_known(fraction, line.a), _known(fraction, line.b), _known(signed, line.gap))
         cells = (line.name, str(line.objects), *values, _signed_range(line.difference))
         drawn.add_row(*map(Text, cells))
     return drawn
@@ -170,7 +189,7 @@ def _images(found: Comparison, images: int) -> Iterator[RenderableType]:
     title = f"AP50 within the image: {len(shown)} of {all_} that differ"
     drawn = _table(title, "<image", "objects", "A", "B", "A - B")
     for line in shown:
-        values = (_fraction(line.a), _fraction(line.b), _signed(line.gap))
+        values = (fraction(line.a), fraction(line.b), signed(line.gap))
         drawn.add_row(*map(Text, (line.file, str(line.objects), *values)))
     yield Text("")
     yield drawn
@@ -197,28 +216,20 @@ def _table(title: str, *headings: str) -> RichTable:
     return drawn
 
 
-def _level(level: float) -> str:
-    return f"{level:.0%} interval"
-
-
-def _fraction(value: float | None) -> str:
-    return DASH if value is None else f"{value:.4f}"
-
-
-def _signed(value: float | None) -> str:
-    return DASH if value is None else f"{round(value, 4) + 0.0:+.4f}"  # + 0.0: no "-0.0000"
+def _known(text: Callable[[float], str], value: float | None) -> str:
+    return DASH if value is None else text(value)
 
 
 def _range(found: Interval | None) -> str:
-    return f"{found.low:.4f}–{found.high:.4f}" if found else DASH
+    return f"{fraction(found.low)}–{fraction(found.high)}" if found else DASH
 
 
 def _signed_range(found: Difference | None) -> str:
-    return f"{_signed(found.low)} to {_signed(found.high)}" if found else DASH
+    return f"{signed(found.low)} to {signed(found.high)}" if found else DASH
 
 
-def _spread(found: Difference | None, level: float) -> str:
+def _spread(found: Difference | None) -> str:
     if found is None:
         return ""
     p = "p < 0.0001" if found.p < 0.0001 else f"p = {found.p:.4f}"
-    return f"  ({_level(level)} {_signed_range(found)}, {p})"
+    return f"  ({_INTERVAL} {_signed_range(found)}, {p})"
