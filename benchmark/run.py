@@ -116,7 +116,9 @@ class RunSpec:
 
 def _known(kind: type[RunSpec] | type[RunRecord], value: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that this version knows: a later one may have written more."""
-    names = kind.__dataclass_fields__
+    names = kind.__dataclass_fields__.keys()
+    if value.keys() <= names:
+        return dict(value)
     return {key: item for key, item in value.items() if key in names}
 
 

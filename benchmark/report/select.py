@@ -184,7 +184,7 @@ def runs_on_disk(results: Path, experiment: Experiment) -> Runs:
     rows = {row.name for row in experiment.rows}
     started: list[Started] = []
     skipped: list[str] = []
-    for path in sorted(results.glob("runs/*")):
+    for path in sorted(results.glob("runs/*"), key=lambda path: path.name):
         run = attempt(skipped, _started, RunFolder(path), experiment.name)
         if run is not None and run.spec.row in rows:
             started.append(run)

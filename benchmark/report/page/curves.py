@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 from benchmark.report.document import Leaderboard, Line, Run
 from benchmark.run import RunFolder
@@ -68,7 +70,7 @@ def _points(path: Path) -> list[dict[str, Any]]:
 def _parsed(line: str) -> dict[str, Any] | None:
     """A line's point; None for one that a kill has cut."""
     try:
-        point = json.loads(line, parse_constant=lambda _: None)  # JSON has no NaN, nor has the page
+        point = from_json(line)
     except ValueError:
         return None
     return point if isinstance(point, dict) else None
@@ -93,5 +95,10 @@ def _columns(points: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[s
 
 
 def short(value: Any) -> Any:
-    """A float at six significant digits: more are not seen, and the last may differ between machines."""
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    """A float at six significant digits, None for NaN and infinity, which JSON does not have.
+
+    More digits are not seen, and the last may differ between machines.
+    """
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if math.isfinite(value) else None
