@@ -208,13 +208,13 @@ def _runs(
         overrides=setting.request.overrides,
         roots=setting.roots,
     )
-    same = essence(base)
+    same, runs = essence(base), setting.request.results / "runs"
     asked = []
     for seed in seeds:
         # Composed once a row: nothing else in a config depends on the seed.
         config = {**base, "randomness": {**base["randomness"], "seed": seed}}
         spec = _spec(setting, row, seed, same)
-        asked.append((spec, config, RunFolder(setting.request.results / "runs" / spec.run_id)))
+        asked.append((spec, config, RunFolder(runs / spec.run_id)))
     return asked
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -196,9 +197,14 @@ class Leaderboard(Strict):
         """The rows by mAP50, best first; last those without, in the table's order."""
         return sorted(self.rows, key=lambda line: -_or(line.values["map50"], -1.0))
 
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """What JSON can hold; not to be changed."""
+        return self.model_dump(mode="json")
+
     def text(self) -> str:
         """The JSON file, a line a row and column: the same records give the same bytes."""
-        plain = self.model_dump(mode="json")
+        plain = dict(self.plain)
         lists = {key: plain.pop(key) for key in ("columns", "rows")}
         head = ",\n".join(f"{_json(key)}: {_json(value)}" for key, value in plain.items())
         tails = (f",\n{_json(key)}: [\n{_lines(items)}\n]" for key, items in lists.items())

@@ -39,7 +39,7 @@ def judged(rows: Sequence[RowResult], results: Path) -> tuple[tuple[RowResult, .
         The rows, and the number of images that they were evaluated on, None if that is not known.
     """
     images = _images(rows)
-    found = [_known(result, results, images) for result in rows]
+    found = [_known(result, results / "runs", images) for result in rows]
     samples = [known.sample for known in found]
     places = ranks(samples) if len(rows) <= MOST_RANKED else [None] * len(rows)
     judged_rows = (
@@ -63,7 +63,7 @@ def _images(rows: Sequence[RowResult]) -> dict[str, Any] | None:
     return next(dict(images) for images in known if images["sha256"] == sha256)
 
 
-def _known(result: RowResult, results: Path, images: dict[str, Any] | None) -> _Known:
+def _known(result: RowResult, runs: Path, images: dict[str, Any] | None) -> _Known:
     records = result.complete
     if not records:
         return _Known()
@@ -73,7 +73,7 @@ def _known(result: RowResult, results: Path, images: dict[str, Any] | None) -> _
         return _Known(why="its record does not say which images it was evaluated on")
     if any(dict(record.val_images or {}) != images for record in records):
         return _Known(why="not evaluated on the images of the other rows")
-    draws = [read_draws(RunFolder(results / "runs" / r.run_id).bootstrap_file) for r in records]
+    draws = [read_draws(RunFolder(runs / r.run_id).bootstrap_file) for r in records]
     whole = [drawn for drawn in draws if drawn is not None]
     if len(whole) < len(draws):
         return _Known(why="a run folder has no bootstrap.npy")

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from benchmark.report.document import Leaderboard, Line, Run
 from benchmark.run import RunFolder
 
-MOST_RUNS = 500
+MOST_RUNS = 300
 MOST_TRAIN_POINTS = 100
 _TRAIN = '{"kind": "train"'  # how `benchmark.journal.Journal` begins such a line
 

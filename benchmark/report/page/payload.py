@@ -31,7 +31,7 @@ def payload(
     """
     shown, left_out = curves(leaderboard, results)
     return {
-        "leaderboard": leaderboard.model_dump(mode="json"),
+        "leaderboard": leaderboard.plain,
         "progress": leaderboard.progress,
         "texts": [texts(line.values) for line in leaderboard.rows],
         "curves": shown,

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_PANELS = 12
-_BLUE, _ORANGE, _GREEN, _VERMILLION, _GREY = BLUE, ORANGE, GREEN, VERMILLION, GREY
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,11 @@ class _Style:
 
 
 _STYLES = {
-    "pruned": _Style("pruned", "o", _GREY, 32, hollow=True),
-    "complete": _Style("complete", "o", _BLUE, 38, above=3),
-    "best": _Style("best", "*", _ORANGE, 230, above=4),
-    "front": _Style("Pareto front", "o", _ORANGE, 70, above=4),
-    "published": _Style("the row's own setting", "D", _VERMILLION, 90, hollow=True, above=5),
+    "pruned": _Style("pruned", "o", GREY, 32, hollow=True),
+    "complete": _Style("complete", "o", BLUE, 38, above=3),
+    "best": _Style("best", "*", ORANGE, 230, above=4),
+    "front": _Style("Pareto front", "o", ORANGE, 70, above=4),
+    "published": _Style("the row's own setting", "D", VERMILLION, 90, hollow=True, above=5),
 }
 
 
@@ -131,10 +130,10 @@ def _history_panel(findings: Findings, axes: Axes, index: int) -> None:
     read = _value(findings, index)
     style_axes(axes)
     numbers, best = _best_so_far(findings, index)
-    axes.step(numbers, best, where="post", color=_GREEN, lw=1.8, zorder=1, label="best so far")
+    axes.step(numbers, best, where="post", color=GREEN, lw=1.8, zorder=1, label="best so far")
     published = findings.published
     if published and published.state == "complete" and (own := read(published)) is not None:
-        axes.axhline(own, color=_VERMILLION, lw=1.3, ls=(0, (5, 4)), zorder=1)
+        axes.axhline(own, color=VERMILLION, lw=1.3, ls=(0, (5, 4)), zorder=1)
     _scatter(axes, _marks(findings, lambda trial: trial.number, read))
     failed = [trial.number for trial in findings.trials if trial.state == "failed"]
     if failed:
@@ -164,7 +163,7 @@ def _importances(findings: Findings) -> Figure:
     figure = new_figure(9.5, 1.5 + 0.42 * len(names))
     axes = figure.subplots()
     style_axes(axes, grid="x")
-    axes.barh(range(len(names)), values, color=_BLUE, height=0.62)
+    axes.barh(range(len(names)), values, color=BLUE, height=0.62)
     for position, value in enumerate(values):
         axes.annotate(
             f"{100 * value:.0f} %",
@@ -258,7 +257,7 @@ def _pareto(findings: Findings) -> Figure:
     x, y = _value(findings, 1), _value(findings, 0)
     marks = _marks(findings, x, y)
     front = sorted(zip(marks["front"].x, marks["front"].y, strict=True))
-    axes.step(*zip(*front, strict=True), where="post", color=_ORANGE, lw=1.6, zorder=1)
+    axes.step(*zip(*front, strict=True), where="post", color=ORANGE, lw=1.6, zorder=1)
     _scatter(axes, marks)
     axes.margins(0.08)
     _number(figure, axes, [(x(t), y(t), t.number) for t in findings.front])
