@@ -120,29 +120,10 @@ def _error(kind: str, about: str) -> Column:
 
 
 def _cost(
-    key: str,
-    title: str,
-    read: Callable[[RowResult], Any],
-    about: str,
-    text: Callable[[Any], str],
-    unit: str,
-    *,
-    dtype: Literal["float64", "Int64"] = "float64",
-    group: Group = "cost",
-    missing: str = "",
+    key: str, title: str, read: Callable[[RowResult], Any], about: str, **more: Any
 ) -> Column:
-    return Column(
-        key,
-        title,
-        read,
-        about,
-        dtype=dtype,
-        text=text,
-        unit=unit,
-        better="lower",
-        group=group,
-        missing=missing,
-    )
+    usual = {"dtype": "float64", "better": "lower", "group": "cost"}
+    return Column(key, title, read, about, **{**usual, **more})
 
 
 def _trace(
@@ -282,8 +263,8 @@ _COST = (
         "Parameters (M)",
         lambda r: r.params,
         "Parameters of the model.",
-        millions,
-        "parameters",
+        text=millions,
+        unit="parameters",
         dtype="Int64",
         group="main",
     ),
@@ -292,8 +273,8 @@ _COST = (
         "GFLOPs",
         lambda r: r.flops,
         "Multiply-adds of one image at the test size, as mmengine counts them.",
-        billions,
-        "multiply-adds",
+        text=billions,
+        unit="multiply-adds",
         dtype="Int64",
     ),
     _cost(
@@ -301,16 +282,16 @@ _COST = (
         "Latency (ms)",
         lambda r: r.latency("median"),
         "Median of the predict path at batch 1 on the device; mean over the seeds.",
-        tenths,
-        "ms",
+        text=tenths,
+        unit="ms",
     ),
     _cost(
         "latency_p95_ms",
         "Latency, 95th percentile (ms)",
         lambda r: r.latency("p95"),
         "95th percentile of the same; mean over the seeds.",
-        tenths,
-        "ms",
+        text=tenths,
+        unit="ms",
         missing="latency_ms",
     ),
     _cost(
@@ -318,8 +299,8 @@ _COST = (
         "Peak memory (GiB)",
         lambda r: r.peak_memory_gib,
         "Highest of the seeds: of the GPU where there is one, else of the process.",
-        hundredths,
-        "GiB",
+        text=hundredths,
+        unit="GiB",
     ),
     Column("device", "Device", lambda r: r.device, "What the complete runs ran on.", group="cost"),
     _cost(
@@ -327,8 +308,8 @@ _COST = (
         "Training time",
         lambda r: r.train_seconds,
         "Training and validation of one run; mean over the seeds.",
-        duration,
-        "s",
+        text=duration,
+        unit="s",
         group="main",
     ),
 )

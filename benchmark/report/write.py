@@ -150,9 +150,12 @@ def _put_page_and_plots(
     path = results / f"{leaderboard.experiment}.html"
     content: dict[str, Any] = {}
     desk.attempt(path.name, lambda: content.update(payload(leaderboard, results, configs)))
-    if content:
-        desk.attempt(path.name, lambda: desk.put(path, render(content)))
-    for plot in plots(leaderboard, content.get("curves", {})):
+    if not content:
+        return
+    desk.attempt(path.name, lambda: desk.put(path, render(content)))
+    drawn: list[Plot] = []
+    desk.attempt("plots", lambda: drawn.extend(plots(leaderboard, content["curves"])))
+    for plot in drawn:
         desk.attempt(f"plot {plot.name}", partial(desk.draw, plot, results))
 
 
