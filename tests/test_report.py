@@ -60,7 +60,7 @@ PAGE = """\
 - Data set: waste (train `a1a1a1a1`, val `b2b2b2b2`), 50 validation images
 - Seeds: 0
 - Rows complete: 2 of 4
-- Intervals: 95%, over images (1,000 bootstrap resamples); rows whose difference a paired test does not separate \
+- Intervals: 95 %, over images (1,000 bootstrap resamples); rows whose difference a paired test does not separate \
 (Holm) share ranks
 
 | Rank | Model     | Backbone   | Neck | Head       | Learning Method | Leaderboard mAP50 | Measured mAP50 | \

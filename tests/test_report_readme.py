@@ -38,7 +38,7 @@ def test_only_what_is_between_the_markers_changes(tmp_path: Path) -> None:
     assert readme in written.changed and not any("README" in line for line in written.skipped)
     text = readme.read_text(encoding="utf-8")
     assert text.startswith(f"# Mine\n\nText.\n\n{BEGIN}\n\n0 of 1 rows complete on waste ")
-    assert "| waiting |\n\nIntervals: 95%, over images (1,000 bootstrap resamples); " in text
+    assert "| waiting |\n\nIntervals: 95 %, over images (1,000 bootstrap resamples); " in text
     assert text.endswith(f" share ranks.\n\n{END}\n\nMore text, no newline at its end")
     assert "| Rank | Model | Backbone | Neck |" in text
     assert "old table" not in text and "comparable" not in text

@@ -95,7 +95,7 @@ def method_text(leaderboard: Leaderboard) -> str:
     method = leaderboard.method
     over = "images and seeds" if len(leaderboard.seeds) > 1 else "images"
     return (
-        f"Intervals: {method.level:.0%}, over {over} ({method.resamples:,} bootstrap resamples); rows whose "
+        f"Intervals: {method.level * 100:g} %, over {over} ({method.resamples:,} bootstrap resamples); rows whose "
         f"difference a paired test does not separate ({method.correction}) share ranks"
     )
 
