@@ -180,7 +180,7 @@ class TestText:
         for part in (
             "0 1 2",
             f"{found.a.map50:.4f}",
-            f"A - B  {found.gap:+.4f}  (95% interval",
+            f"A - B  {found.gap:+.4f}  (95 % interval",
             "p < 0.0001",
             "A is better: separated on these 40 images.",
             *CLASSES,

@@ -20,7 +20,7 @@ from benchmark.statistics import LEVEL
 from benchmark.statistics.intervals import Difference, Interval
 
 VERSION = 1
-_INTERVAL = f"{LEVEL:.0%} interval"
+_INTERVAL = f"{LEVEL * 100:g} % interval"
 
 
 def show(found: Comparison, images: int, as_json: bool = False) -> None:
