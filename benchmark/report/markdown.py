@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from benchmark.report.columns import COLUMNS, DASH, SHOWN, Column, Group, texts
 from benchmark.report.document import Leaderboard, Line, Run
 from benchmark.report.values import best
+from benchmark.report.words import fraction
 from benchmark.run import State
 
 _LONGEST_CAUSE = 200
@@ -134,7 +135,7 @@ def _per_class(leaderboard: Leaderboard) -> list[str]:
     for line in leaderboard.rows:
         found = (line.per_class.get(name) for name in classes)
         values = [None if of_class is None else of_class.mAP50 for of_class in found]
-        cells = [DASH if value is None else f"{value:.4f}" for value in values]
+        cells = [DASH if value is None else fraction(value) for value in values]
         lines.append([escape(line.row), *cells])
     table = _piped(lines, [False, *(True for _ in classes)])
     return ["### mAP50 of each class\n", table]
@@ -153,7 +154,7 @@ def _origin(run: Run) -> list[str]:
     return [
         f"[{escape(run.run_id or '')}]({run.folder})",
         str(run.seed),
-        DASH if run.map50 is None else f"{run.map50:.4f}",
+        DASH if run.map50 is None else fraction(run.map50),
         commit,
         (run.config_sha256 or DASH)[:8],
         link,
