@@ -363,8 +363,8 @@ def test_a_published_setting_on_the_front_is_said_and_marked() -> None:
 
 def test_two_objectives_have_a_pareto_plot_and_one_has_none(tmp_path: Path) -> None:
     write_study(read_findings(fronted([0.45, 35.0]), BOTH), tmp_path)
-    assert_drawn(tmp_path / "pareto.png", plots._ORANGE, plots._BLUE, plots._VERMILLION)
-    assert_drawn(tmp_path / "history.png", plots._ORANGE, plots._GREEN, plots._VERMILLION)
+    assert_drawn(tmp_path / "pareto.png", plots.ORANGE, plots.BLUE, plots.VERMILLION)
+    assert_drawn(tmp_path / "history.png", plots.ORANGE, plots.GREEN, plots.VERMILLION)
     page = body(tmp_path / "study.html")
     assert "Not drawn: with two objectives none is reported." in page
     assert "latency (ms, lower is better)" in page
@@ -419,10 +419,10 @@ def test_a_study_is_written_whole_and_the_same_twice(tmp_path: Path) -> None:
 
 def test_the_plots_show_every_kind_of_trial(tmp_path: Path) -> None:
     write_study(read_findings(searched(), ABOUT), tmp_path)
-    kinds = (plots._BLUE, plots._GREY, plots._ORANGE, plots._VERMILLION)
-    assert_drawn(tmp_path / "history.png", plots._GREEN, *kinds)
+    kinds = (plots.BLUE, plots.GREY, plots.ORANGE, plots.VERMILLION)
+    assert_drawn(tmp_path / "history.png", plots.GREEN, *kinds)
     assert_drawn(tmp_path / "slice.png", *kinds)
-    assert_drawn(tmp_path / "importances.png", plots._BLUE)
+    assert_drawn(tmp_path / "importances.png", plots.BLUE)
     said = (tmp_path / "summary.md").read_text()
     assert "![Value of every trial](history.png)" in said
     assert "not drawn" not in said
@@ -520,7 +520,7 @@ def test_more_parameters_than_panels_are_cut_to_the_most_important(tmp_path: Pat
     assert shown == list(found.importances.shares)[:12]
     slices = next(plot for plot in plots.PLOTS if plot.file == "slice.png")
     slices.save(found, tmp_path / "slice.png")
-    assert_drawn(tmp_path / "slice.png", plots._BLUE)
+    assert_drawn(tmp_path / "slice.png", plots.BLUE)
 
 
 def test_importing_the_summary_is_cheap() -> None:
