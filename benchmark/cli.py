@@ -297,8 +297,8 @@ def _sweep(
         if runs:
             _run(made, runs, slots, launcher, tracking)
         # What was read a moment ago still holds where nothing ran.
-        asked, table = (refreshed(made), refreshed(whole)) if runs else (made, whole)
-        return close(asked, table, request, tracking, ran=bool(runs))
+        asked = refreshed(made) if runs else made
+        return close(asked, whole, request, tracking, ran=bool(runs))
 
 
 def _run(made: Plan, runs: list[Planned], slots: int | None, launcher: str, tracking: Any) -> None:

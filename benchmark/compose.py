@@ -140,9 +140,8 @@ def _find(name: str, roots: Sequence[Path]) -> tuple[Path, int] | None:
     return None
 
 
-@lru_cache(
-    maxsize=4096
-)  # of 10 KB each; rows come in any order, and a cache that is too small never hits
+# 10 KB each; rows come in any order, and a cache that is too small never hits.
+@lru_cache(maxsize=4096)
 def _base_config(files: tuple[tuple[Path, int], ...], dataset: Dataset) -> bytes:
     """The config before overrides, pickled: reading that is ten times faster than ``deepcopy``."""
     config: dict[str, Any] = {}

@@ -77,13 +77,14 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [value for line in lines if (value := _parsed(line)) is not None]
+    return [value for line in lines if (value := parsed_line(line)) is not None]
 
 
-def _parsed(line: str) -> dict[str, Any] | None:
+def parsed_line(line: str) -> dict[str, Any] | None:
+    """The object that a line of JSON lines holds; None for one that a kill has cut."""
     try:
-        value = json.loads(line)
-    except json.JSONDecodeError:
+        value = from_json(line)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
+from benchmark import complexity, latency
 from benchmark.coco_metric import HotCocoMetric
 from benchmark.journal import now
 from benchmark.run import RunFolder
@@ -35,12 +35,11 @@ def measure(
     """
     for file in (folder.matches_file, folder.bootstrap_file, folder.samples_file):
         file.unlink(missing_ok=True)  # of an attempt before
-    model, dataset = runner.model, runner.val_dataloader.dataset
     steps: dict[str, Callable[[], Any]] = {}
     if cost:
         # FLOPs after the latency: a trace that fails leaves its hooks in the model.
-        steps["latency_ms"] = lambda: _latency(model, dataset, _precision(runner))
-        steps["flops"] = lambda: _flops(model, dataset, _precision(runner))
+        steps["latency_ms"] = lambda: _cost(latency.measure, runner)
+        steps["flops"] = lambda: _cost(complexity.flops, runner)
     steps["tide"] = lambda: _tide(metric)
     steps["bootstrap"] = lambda: _keep_bootstrap(metric, folder)
     steps["samples"] = lambda: _keep_samples(metric, folder, images)
@@ -62,26 +61,12 @@ def _attempted(key: str, step: Callable[[], Any], missing: dict[str, str]) -> An
         return None
 
 
-def _precision(runner: Any) -> AbstractContextManager[None]:
-    """The validation's: mixed where that is."""
+def _cost(measure_one: Callable[[Any, Any], Any], runner: Any) -> Any:
+    """Measures the model on the validation's images, in its precision: mixed where that is."""
     from mmengine.runner.amp import autocast
 
-    context: AbstractContextManager[None] = autocast(enabled=runner.val_loop.fp16)
-    return context
-
-
-def _latency(model: Any, dataset: Any, precision: AbstractContextManager[None]) -> dict[str, Any]:
-    from benchmark.latency import measure as measure_latency
-
-    with precision:
-        return measure_latency(model, dataset)
-
-
-def _flops(model: Any, dataset: Any, precision: AbstractContextManager[None]) -> dict[str, Any]:
-    from benchmark.complexity import flops
-
-    with precision:
-        return flops(model, dataset)
+    with autocast(enabled=runner.val_loop.fp16):
+        return measure_one(runner.model, runner.val_dataloader.dataset)
 
 
 def _tide(metric: HotCocoMetric) -> dict[str, float]:

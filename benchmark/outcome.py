@@ -17,7 +17,7 @@ def close(asked: Plan, whole: Plan, request: Request, tracking: Tracking, ran: b
 
     Args:
         asked: The runs that were asked for, as they are now.
-        whole: All runs of the table.
+        whole: All runs of the table, as they were planned.
         request: The options of the command.
         tracking: Where the leaderboard goes beside the disk.
         ran: Whether anything was run; if not, a table that is newer than the records is left alone.
@@ -51,11 +51,10 @@ def _write_report(plan: Plan, request: Request, tracking: Tracking | None) -> bo
     """Shows the leaderboard and writes its files; returns whether all of them could be written."""
     from rich.console import Console
 
-    from benchmark.report.command import show
+    from benchmark.report.command import publish
     from benchmark.report.select import report_of_sweep
     from benchmark.report.terminal import rich_table
     from benchmark.report.tracking import track_leaderboard
-    from benchmark.report.write import readme_beside, write_report
 
     report = report_of_sweep(plan, request)
     Console().print(rich_table(report.leaderboard))
@@ -63,13 +62,9 @@ def _write_report(plan: Plan, request: Request, tracking: Tracking | None) -> bo
         # A trial is not the experiment's leaderboard.
         print("with --set no file is written; detboard report writes them, given the same options")
         return True
-    results = request.results
-    written = write_report(
-        report.leaderboard, results, configs=report.configs, readme=readme_beside(results)
-    )
-    show(written, report)
+    written = publish(report, request.results)
     if tracking is not None:
-        track_leaderboard(report.leaderboard, results, tracking)
+        track_leaderboard(report.leaderboard, request.results, tracking)
     for problem in written.wrong:
         print(f"error: {problem}", file=sys.stderr)
     return not (written.problems or written.wrong)

@@ -150,13 +150,13 @@ def with_all_rows(plan: Plan, request: Request) -> Plan:
         return plan
 
 
-def with_seeds(plan: Plan, request: Request, seeds: Iterable[int]) -> Plan:
+def with_seeds(plan: Plan, request: Request, seeds: Iterable[int], look_up: Look) -> Plan:
     """The plan with more seeds for every row, for the table; runs are sorted by row and seed."""
     more = tuple(sorted(set(seeds) - set(plan.seeds)))
     if not more:
         return plan
     wider = replace(request, seeds=more)
-    added = plan_for(plan.experiment, wider, plan.dataset, plan.profile, plan.rows)
+    added = plan_for(plan.experiment, wider, plan.dataset, plan.profile, plan.rows, look_up)
     return replace(plan, seeds=(*plan.seeds, *more), runs=(*plan.runs, *added.runs))
 
 

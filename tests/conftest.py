@@ -65,6 +65,22 @@ def tiny_config(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
+def model(tiny_config: Any, device: str) -> Any:
+    """The tiny experiment's detector, with random weights, on each device."""
+    from mmdet.registry import MODELS
+
+    return MODELS.build(tiny_config.model).to(device)
+
+
+@pytest.fixture
+def dataset(tiny_config: Any) -> Any:
+    """The tiny experiment's validation images."""
+    from mmdet.registry import DATASETS
+
+    return DATASETS.build(tiny_config.val_dataloader.dataset)
+
+
+@pytest.fixture
 def clean_wandb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No login, no settings and no service process of the machine that the tests run on."""
     import wandb

@@ -12,6 +12,7 @@ from typing import Any
 
 from boards import DATA, make_record, result
 
+from benchmark.data.drawing import CLASSES
 from benchmark.experiment import Row
 from benchmark.report.document import leaderboard_of
 from benchmark.report.page.payload import payload as collected
@@ -20,18 +21,6 @@ from benchmark.run import RunRecord, State
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.ranks import Rank
 
-CLASSES = (
-    "General trash",
-    "Paper",
-    "Paper pack",
-    "Metal",
-    "Glass",
-    "Plastic",
-    "Styrofoam",
-    "Plastic bag",
-    "Battery",
-    "Clothing",
-)
 # name, backbone, label of the backbone, neck, head, label of the head, schedule, published, parameters, mAP50;
 # the first and the fifth are equally large and equally good
 ROWS = (

@@ -25,16 +25,6 @@ LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
 pytestmark = pytest.mark.usefixtures("mmdet_on_one_thread")
 
 
-@pytest.fixture
-def model(tiny_config: ConfigDict, device: str) -> BaseModel:
-    return MODELS.build(tiny_config.model).to(device)
-
-
-@pytest.fixture
-def dataset(tiny_config: ConfigDict) -> Any:
-    return DATASETS.build(tiny_config.val_dataloader.dataset)
-
-
 class Two(BaseModel):
     """Two convolutions whose multiply-adds can be counted by hand."""
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from mmdet.registry import DATASETS, MODELS
-from mmengine import ConfigDict
 from mmengine.model import BaseModel
 
 from benchmark import latency
@@ -31,16 +29,6 @@ class Watched:
     def __getitem__(self, index: int) -> Any:
         self.loaded.append(index)
         return self.dataset[index]
-
-
-@pytest.fixture
-def model(tiny_config: ConfigDict, device: str) -> BaseModel:
-    return MODELS.build(tiny_config.model).to(device)
-
-
-@pytest.fixture
-def dataset(tiny_config: ConfigDict) -> Any:
-    return DATASETS.build(tiny_config.val_dataloader.dataset)
 
 
 def test_one_image_at_a_time_from_disk_to_boxes(

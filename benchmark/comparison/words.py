@@ -15,7 +15,7 @@ from benchmark.comparison.find import ClassDifference, Comparison, ImageDifferen
 from benchmark.comparison.sides import Side
 from benchmark.report.columns import DASH
 from benchmark.report.table import COMPARABLE_PROFILE
-from benchmark.report.words import fraction, signed
+from benchmark.report.words import between, fraction, signed
 from benchmark.statistics import LEVEL
 from benchmark.statistics.intervals import Difference, Interval
 
@@ -221,7 +221,7 @@ def _known(text: Callable[[float], str], value: float | None) -> str:
 
 
 def _range(found: Interval | None) -> str:
-    return f"{fraction(found.low)}–{fraction(found.high)}" if found else DASH
+    return between(found.low, found.high) if found else DASH
 
 
 def _signed_range(found: Difference | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from benchmark.report.table import RowResult
 from benchmark.report.words import (
+    between,
     billions,
     duration,
     fraction,
@@ -194,7 +195,7 @@ _RESULT = (
     Column(
         "interval",
         "95 % interval",
-        lambda r: f"{fraction(r.interval.low)}–{fraction(r.interval.high)}" if r.interval else None,
+        lambda r: between(r.interval.low, r.interval.high) if r.interval else None,
         "Where mAP50 lies, from both columns below.",
         stored=False,
         missing="bootstrap",

@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from benchmark.errors import UserError
 from benchmark.plan import Request
@@ -25,11 +26,8 @@ def run(request: Request, check: bool) -> bool:
     """
     with _uncollected():
         report = report_on_disk(request)
-        readme = readme_beside(request.results)
-        written = write_report(
-            report.leaderboard, request.results, configs=report.configs, readme=readme, check=check
-        )
-    show(written, report, check)
+        written = write(report, request.results, check)
+    _show(written, report, check)
     if not written.changed:
         print(f"up to date: {', '.join(map(str, written.unchanged))}")
     for line in written.skipped:
@@ -39,7 +37,22 @@ def run(request: Request, check: bool) -> bool:
     return not written.problems and not (check and (written.changed or report.stale))
 
 
-def show(written: Written, report: Report, check: bool = False) -> None:
+def publish(report: Report, results: Path) -> Written:
+    """Writes a report's files, and says so."""
+    written = write(report, results)
+    _show(written, report)
+    return written
+
+
+def write(report: Report, results: Path, check: bool = False) -> Written:
+    """Writes a report's files, or compares them; the README is the one beside the results folder."""
+    readme = readme_beside(results)
+    return write_report(
+        report.leaderboard, results, configs=report.configs, readme=readme, check=check
+    )
+
+
+def _show(written: Written, report: Report, check: bool = False) -> None:
     """Says what was written or differs, what is stale, and what went wrong."""
     for line in written.diffs:
         print(line)

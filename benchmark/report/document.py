@@ -188,6 +188,11 @@ class Leaderboard(Strict):
         return f"{sum(line.all_complete for line in self.rows)} of {len(self.rows)}"
 
     @property
+    def titles(self) -> dict[str, str]:
+        """The columns' headings by key."""
+        return {column.key: column.title for column in self.columns}
+
+    @property
     def values(self) -> list[dict[str, Any]]:
         """The values of every row by column key."""
         return [line.values for line in self.rows]

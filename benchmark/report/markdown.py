@@ -33,9 +33,9 @@ def table_text(leaderboard: Leaderboard) -> str:
 
 
 def _columns_text(leaderboard: Leaderboard, columns: Sequence[Column]) -> str:
-    headings = {heading.key: heading.title for heading in leaderboard.columns}
+    titles = leaderboard.titles
     top = best(leaderboard.values)
-    lines = [[escape(headings[column.key]) for column in columns]]
+    lines = [[escape(titles[column.key]) for column in columns]]
     for position, values in enumerate(leaderboard.values):
         cells = texts(values)
         bold = "map50" if position in top else ""
@@ -186,7 +186,7 @@ def _failure(line: Line, run: Run) -> str:
 
 def _dashes(leaderboard: Leaderboard) -> Iterator[str]:
     """A line for every reason that a complete row lacks a value for."""
-    titles = {heading.key: heading.title for heading in leaderboard.columns}
+    titles = leaderboard.titles
     for line in leaderboard.rows:
         shown = [key for key in line.missing if key in _READERS]
         for why in dict.fromkeys(line.missing[key] for key in shown):

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 25  # of more rows only the front and the best few are named
 _NAMED_OF_MORE = 15
-_LABEL_ROUNDS = (
-    300  # of moving labels apart; adjustText's own limit is a time, which no two runs share
-)
+# Rounds of moving labels apart: adjustText's own limit is a time, which no two runs share.
+_LABEL_ROUNDS = 300
 _LOG_FROM = 8.0  # a ratio of costs beyond which a linear axis crowds the cheap rows
 _MOST_IN_ONE = 10  # curves that can be told apart in one panel
 _COLUMNS = 5
@@ -296,7 +295,7 @@ class Training:
         axes.plot(best.epochs, best.mean, color=GREY, lw=1, ls=(0, (4, 3)))
         _line(axes, curve, BLUE, "o")
         axes.set_title(escape(curve.row, _SHORTENED), fontsize=9, loc="left")
-        # Not by shared axes: with them matplotlib asks every panel about all others, 40 x 40 times.
+        # Not by shared axes: with them matplotlib asks every panel about all others.
         last = max(curve.epochs[-1] for curve in self.curves)
         axes.set_xlim(-0.04 * last, 1.04 * last)
         axes.set_ylim(0, 1.05 * max(max(curve.high) for curve in self.curves) or 1.0)

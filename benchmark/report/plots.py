@@ -205,7 +205,7 @@ def _curve(line: Line, curves: Mapping[str, Any]) -> Curve | None:
 
 
 def _frame(leaderboard: Leaderboard, words: str, note: str) -> Frame:
-    quality = next((c.title for c in leaderboard.columns if c.key == "map50"), "mAP50")
+    quality = leaderboard.titles["map50"]
     return Frame(f"{leaderboard.title}: {words}", leaderboard.caveat, note, quality)
 
 

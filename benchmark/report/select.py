@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ class Runs:
 
     started: tuple[Started, ...]
     skipped: tuple[str, ...]
+
+    @cached_property
+    def _records(self) -> dict[str, RunRecord | None]:
+        return {run.spec.run_id: run.record for run in self.started}
+
+    def look_up(self, spec: RunSpec, config: Mapping[str, Any], folder: RunFolder) -> Planned:
+        """What became of a run; a record that was read is not read again."""
+        record = self._records.get(spec.run_id)
+        if record is None:
+            return look(spec, config, folder)
+        return Planned(spec, config, folder, record.state, record)
 
     def seeds(self, setting: tuple[Any, ...], overrides: Mapping[str, Any]) -> set[int]:
         """The seeds that were started in a setting with these overrides from the command line."""
@@ -66,13 +78,15 @@ def report_on_disk(request: Request) -> Report:
 
 
 def report_of_sweep(plan: Plan, request: Request) -> Report:
-    """The leaderboard after a sweep: the plan's rows with every seed that was ever started in its setting.
+    """The leaderboard after a sweep: the plan's rows as they are now, with every seed ever started in its setting.
 
     So it is what `report_on_disk` gives for the same options, whichever seeds the sweep was asked for.
     """
     runs = runs_on_disk(request.results, plan.experiment)
     seeds = runs.seeds(_setting_of(plan), request.overrides)
-    return report_of(with_seeds(plan, request, seeds), request, runs)
+    asked = tuple(runs.look_up(run.spec, run.config, run.folder) for run in plan.runs)
+    now = with_seeds(replace(plan, runs=asked), request, seeds, runs.look_up)
+    return report_of(now, request, runs)
 
 
 def report_of(plan: Plan, request: Request, runs: Runs) -> Report:
@@ -151,15 +165,9 @@ def _newest(
     newest = max(fitting, key=_finished).spec
     seeds = request.seeds or tuple(runs.seeds(_setting(newest), request.overrides))
     chosen = replace(request, seeds=seeds)
-    known = {run.spec.run_id: run.record for run in runs.started}
-
-    def look_up(spec: RunSpec, config: Mapping[str, Any], folder: RunFolder) -> Planned:
-        record = known.get(spec.run_id)
-        if record is None:
-            return look(spec, config, folder)
-        return Planned(spec, config, folder, record.state, record)
-
-    return plan_for(experiment, chosen, newest.dataset, newest.profile, experiment.rows, look_up)
+    return plan_for(
+        experiment, chosen, newest.dataset, newest.profile, experiment.rows, runs.look_up
+    )
 
 
 def _finished(run: Started) -> tuple[str, str]:

@@ -49,7 +49,7 @@ def _headed(leaderboard: Leaderboard, columns: list[Column]) -> Table:
         pad_edge=False,
         padding=0,
     )
-    titles = {heading.key: heading.title for heading in leaderboard.columns}
+    titles = leaderboard.titles
     for column in columns:
         heading = titles[column.key]
         drawn.add_column(

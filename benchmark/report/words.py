@@ -17,6 +17,11 @@ def fraction(value: float) -> str:
     return f"{value:.4f}"
 
 
+def between(low: float, high: float) -> str:
+    """Words an interval of fractions: ``0.4312–0.4742``."""
+    return f"{fraction(low)}–{fraction(high)}"
+
+
 def signed(value: float) -> str:
     """Words a difference of fractions: ``+0.0312``; never ``-0.0000``."""
     return f"{round(value, 4) + 0.0:+.4f}"  # + 0.0: no "-0.0000"

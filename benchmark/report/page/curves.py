@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-
+from benchmark.files import parsed_line
 from benchmark.report.document import Leaderboard, Line, Run
 from benchmark.run import RunFolder
 
@@ -64,16 +63,7 @@ def _points(path: Path) -> list[dict[str, Any]]:
     steps = [position for position, line in enumerate(lines) if line.startswith(_TRAIN)]
     left_out = set(steps).difference(_thinned(steps, MOST_TRAIN_POINTS))
     kept = [line for position, line in enumerate(lines) if position not in left_out]
-    return [point for line in kept if (point := _parsed(line)) is not None]
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    """A line's point; None for one that a kill has cut."""
-    try:
-        point = from_json(line)
-    except ValueError:
-        return None
-    return point if isinstance(point, dict) else None
+    return [point for line in kept if (point := parsed_line(line)) is not None]
 
 
 def _by_iteration(points: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -35,14 +35,9 @@ const classes = (() => {
 
   function tableOf(rows, names) {
     const most = d3.max(rows, (row) => d3.max(names, (name) => row.per_class[name]?.[metric] ?? 0)) || 0;
-    const head = el("tr", {}, el("th", { scope: "col", class: "first" }, "Row"),
-      names.map((name) => el("th", { scope: "col", title: name }, el("span", {}, dom.shorten(name, 22)))));
-    const lines = rows.map((row) => el("tr", {},
-      el("th", { scope: "row", class: "first" }, dom.opener(row.name)),
-      names.map((name) => cellOf(row, name, most))));
-    return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `${metric} of each class` },
-      el("table", { class: names.length > 14 ? "heat many" : "heat" },
-        el("caption", { class: "hidden" }, `${metric} of each class`), el("thead", {}, head), el("tbody", {}, lines)));
+    const head = dom.rowHead(names.map((name) => [name, el("span", {}, dom.shorten(name, 22))]));
+    const lines = rows.map((row) => dom.rowLine(row, names.map((name) => cellOf(row, name, most))));
+    return dom.wideTable(`${metric} of each class`, names.length > 14 ? "heat many" : "heat", head, lines);
   }
 
   function draw(node) {

@@ -45,5 +45,17 @@ const dom = (() => {
   const shorten = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
   const plural = (n, word, words = `${word}s`) => `${n.toLocaleString("en")} ${n === 1 ? word : words}`;
 
-  return { el, svg, byId, select, segments, opener, note, shorten, plural };
+  /** A table of rows that scrolls sideways by itself; head and lines are its <tr>s, label its hidden caption. */
+  function wideTable(label, className, head, lines) {
+    return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": label },
+      el("table", { class: className }, el("caption", { class: "hidden" }, label),
+        el("thead", {}, head), el("tbody", {}, lines)));
+  }
+  /** The first line of such a table: "Row", then a column for each [title, text or nodes]. */
+  const rowHead = (columns) => el("tr", {}, el("th", { scope: "col", class: "first" }, "Row"),
+    columns.map(([title, text]) => el("th", { scope: "col", title }, text)));
+  /** A line of it: the row's name, which opens its details, and the cells. */
+  const rowLine = (row, tds) => el("tr", {}, el("th", { scope: "row", class: "first" }, opener(row.name)), tds);
+
+  return { wideTable, rowHead, rowLine, el, svg, byId, select, segments, opener, note, shorten, plural };
 })();

@@ -13,14 +13,9 @@ const errors = (() => {
 
   function tableOf(rows, columns) {
     const most = d3.max(rows, (row) => d3.max(columns, (column) => state.value(row, column.key) ?? 0));
-    const head = el("tr", {}, el("th", { scope: "col", class: "first" }, "Row"),
-      columns.map((column) => el("th", { scope: "col", title: column.about }, column.title)));
-    const lines = rows.map((row) => el("tr", {},
-      el("th", { scope: "row", class: "first" }, dom.opener(row.name)),
-      columns.map((column) => cellOf(row, column.key, most))));
-    return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Cost of each kind of error" },
-      el("table", { class: "error-table" }, el("caption", { class: "hidden" }, "Cost of each kind of error"),
-        el("thead", {}, head), el("tbody", {}, lines)));
+    const head = dom.rowHead(columns.map((column) => [column.about, column.title]));
+    const lines = rows.map((row) => dom.rowLine(row, columns.map((column) => cellOf(row, column.key, most))));
+    return dom.wideTable("Cost of each kind of error", "error-table", head, lines);
   }
 
   const explained = (columns) => el("dl", { class: "kinds" }, columns.map((column) =>
