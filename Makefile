@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input $(she
 
 setup: .venv/installed
 
-# pip builds mmcv apart from torch, and so without its compiled ops; benchmark/ops.py serves them from torchvision.
+# pip builds mmcv apart from torch, and so without its compiled ops; benchmark/ops serves them from torchvision.
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 13) else "Python 3.10 to 3.12, please: this is %d.%d. Name one: make setup PYTHON=python3.11" % v)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

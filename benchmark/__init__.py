@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark.report.notebook import results, results_per_class
+    from benchmark.leaderboard.outputs.notebook import results, results_per_class
 
 __version__ = "0.1.0"
 __all__ = ["results", "results_per_class"]
@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
     # Looked up on first use: the command line imports this package at every start, and without pandas.
     if name not in __all__:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    from benchmark.report import notebook
+    from benchmark.leaderboard.outputs import notebook
 
     return getattr(notebook, name)
 

@@ -18,11 +18,11 @@ import hotcoco
 import numpy as np
 from evaluation import machine, make_annotations, make_detections, timed
 
-from benchmark.evaluate import Detections, GroundTruth
-from benchmark.statistics.errors import error_shares
+from benchmark.statistics.evaluation import Detections, GroundTruth
 from benchmark.statistics.intervals import Sample, interval
 from benchmark.statistics.matches import match
 from benchmark.statistics.resample import bootstrap, class_precision
+from benchmark.statistics.tide import error_shares
 
 NAMES = ("matching", "resampling", "interval of one model", "error shares")
 

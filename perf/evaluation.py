@@ -25,7 +25,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from benchmark.evaluate import Detections, evaluate
+from benchmark.statistics.evaluation import Detections, evaluate
 
 CLASSES = 80
 OBJECTS_PER_IMAGE = 7.3  # COCO's val2017 has 36,781 objects in 5,000 images

@@ -23,8 +23,9 @@ from pathlib import Path
 
 from evaluation import machine
 
-from benchmark.resources import cpu_count
-from benchmark.run import RunFolder, State
+from benchmark.launchers.pool import cpu_count
+from benchmark.run.folder import RunFolder
+from benchmark.run.record import State
 
 EXPERIMENT = Path(__file__).resolve().parents[1] / "tests" / "tiny" / "tiny.yaml"
 ROW = "plain"

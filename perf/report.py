@@ -21,8 +21,8 @@ from evaluation import machine
 from startup import entry_point, seconds_of, write_experiment, write_runs
 
 from benchmark.data.synthesize import synthesize
-from benchmark.plan import Request
-from benchmark.run import RunFolder
+from benchmark.run.folder import RunFolder
+from benchmark.run.plan import Request
 from benchmark.statistics import RESAMPLES
 from benchmark.statistics.draws import write_draws
 

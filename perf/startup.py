@@ -24,13 +24,15 @@ from typing import Any
 
 from evaluation import machine
 
-from benchmark.compose import config_roots, part_names
+from benchmark.config.compose import config_roots, part_names
 from benchmark.data.synthesize import synthesize
-from benchmark.experiment import PART_KINDS
-from benchmark.journal import now
-from benchmark.plan import Planned, Request, make_plan, prepare
-from benchmark.provenance import git_state, versions
-from benchmark.run import RunRecord, State
+from benchmark.experiment.experiment import PART_KINDS
+from benchmark.run.journal import now
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
+from benchmark.run.provenance import git_state, versions
+from benchmark.run.record import RunRecord, State
+from benchmark.run.state import Planned
 
 
 def write_experiment(path: Path, rows: int, seeds: int) -> Path:

@@ -26,12 +26,13 @@ from typing import Any
 from evaluation import machine
 from overhead import run, synthetic
 
-from benchmark.config_file import load_config
-from benchmark.experiment import load_experiment
+from benchmark.config.config_file import load_config
+from benchmark.experiment.experiment import load_experiment
 from benchmark.files import read_jsonl
-from benchmark.plan import choose_rows
-from benchmark.resources import visible_gpus
-from benchmark.run import RunFolder, State
+from benchmark.launchers.pool import visible_gpus
+from benchmark.run.folder import RunFolder
+from benchmark.run.plan import choose_rows
+from benchmark.run.record import State
 
 EXPERIMENT = Path(__file__).resolve().parents[1] / "experiments" / "leaderboard.yaml"
 

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.dataset import Dataset, Split
-from benchmark.experiment import Row
-from benchmark.report.document import Leaderboard, leaderboard_of
-from benchmark.report.judged import judged
-from benchmark.report.table import RowResult, Table
-from benchmark.run import RunFolder, RunRecord, RunSpec, State
+from benchmark.data.dataset import Dataset, Split
+from benchmark.experiment.experiment import Row
+from benchmark.leaderboard.document import Leaderboard, leaderboard_of
+from benchmark.leaderboard.judge import judged
+from benchmark.leaderboard.results import RowResult, Table
+from benchmark.run.folder import RunFolder
+from benchmark.run.record import RunRecord, State
+from benchmark.run.spec import RunSpec
 from benchmark.statistics import RESAMPLES
 from benchmark.statistics.draws import write_draws as write_file
 

@@ -11,7 +11,7 @@ from command import TINY
 
 from benchmark import ops
 from benchmark.data.synthesize import synthesize
-from benchmark.plan import Request, make_plan
+from benchmark.run.plan import Request, make_plan
 
 ops.install()  # before any test imports mmdet's models
 

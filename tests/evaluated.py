@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from boards import DATA, IMAGES, make_record, make_row, make_table, on_disk, result, write_draws
 
-from benchmark.dataset import Dataset
-from benchmark.report.document import leaderboard_of
-from benchmark.run import RunRecord
+from benchmark.data.dataset import Dataset
+from benchmark.leaderboard.document import leaderboard_of
+from benchmark.run.record import RunRecord
 from benchmark.statistics.matches import Matches
 from benchmark.statistics.resample import bootstrap, class_precision
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from boards import DATA, make_record, result
 
-from benchmark.data.drawing import CLASSES
-from benchmark.experiment import Row
-from benchmark.report.document import leaderboard_of
-from benchmark.report.page.payload import payload as collected
-from benchmark.report.table import RowResult, Table
-from benchmark.run import RunRecord, State
+from benchmark.data.scene import CLASSES
+from benchmark.experiment.experiment import Row
+from benchmark.leaderboard.document import leaderboard_of
+from benchmark.leaderboard.outputs.page.payload import payload as collected
+from benchmark.leaderboard.results import RowResult, Table
+from benchmark.run.record import RunRecord, State
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.ranks import Rank
 

@@ -20,11 +20,12 @@ from mmengine.structures import InstanceData
 from mmengine.utils import import_modules_from_strings
 
 from benchmark import ops
-from benchmark.compose import compose, config_roots, part_names
-from benchmark.dataset import Dataset, Split
+from benchmark.config.compose import compose, config_roots, part_names
+from benchmark.config.retarget import dataset_leaves
+from benchmark.config.shrink import shrink
+from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
-from benchmark.experiment import Row, load_experiment
-from benchmark.profile import dataset_leaves, shrink
+from benchmark.experiment.experiment import Row, load_experiment
 
 LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
 ROOTS = config_roots(LEADERBOARD)

@@ -12,7 +12,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from benchmark.evaluate import Detections, Evaluation, evaluate, write_predictions
+from benchmark.statistics.evaluation import Detections, Evaluation, evaluate, write_predictions
 
 NAMES = ("mAP", "mAP50", "mAP75", "mAP_s", "mAP_m", "mAP_l")
 CATEGORY_IDS = {"bag": 7, "can": 3, "lid": 90, "unseen": 12}
@@ -210,7 +210,7 @@ def metric_type() -> type:
     ops.install()
     from mmdet.registry import METRICS
 
-    from benchmark.coco_metric import HotCocoMetric
+    from benchmark.job.metric import HotCocoMetric
 
     assert METRICS.get("HotCocoMetric") is HotCocoMetric
     return HotCocoMetric

@@ -18,9 +18,10 @@ from evaluated import CLASSES, dataset, make_matches, write_board, write_run
 from rich.console import Console
 
 from benchmark.comparison.find import Comparison, compare
-from benchmark.comparison.words import json_text, renderables
+from benchmark.comparison.show import json_text, renderables
 from benchmark.errors import UserError
-from benchmark.run import RunFolder, State
+from benchmark.run.folder import RunFolder
+from benchmark.run.record import State
 from benchmark.statistics.intervals import difference
 from benchmark.statistics.resample import class_precision, image_precision
 
@@ -332,7 +333,7 @@ class TestRefusals:
 def test_needs_neither_torch_nor_pandas(results: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from benchmark.comparison.find import compare; "
-        "from benchmark.comparison.words import json_text; "
+        "from benchmark.comparison.show import json_text; "
         f"print(json_text(compare('good', 'poor', Path({str(results)!r})), 1)); "
         "print(sorted({'torch', 'mmdet', 'mmengine', 'pandas', 'wandb', 'optuna', 'matplotlib'} "
         "& set(sys.modules)), file=sys.stderr)"

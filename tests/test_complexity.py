@@ -16,8 +16,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel, MMDistributedDataParallel
 from mmengine.runner.amp import autocast
 
-from benchmark.complexity import flops
-from benchmark.plan import Request, make_plan
+from benchmark.job.measure.flops import flops
+from benchmark.run.plan import Request, make_plan
 
 LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from mmengine import Config
 
-from benchmark.compose import check_parts, compose, config_roots, part_names, render
-from benchmark.config_file import load_config, merged, plain
-from benchmark.dataset import Dataset, Split
+from benchmark.config.compose import check_parts, compose, config_roots, part_names
+from benchmark.config.config_file import load_config, merged, plain, render
+from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
-from benchmark.experiment import PART_FOLDERS, Row, load_experiment
-from benchmark.run import identity
+from benchmark.experiment.experiment import PART_FOLDERS, Row, load_experiment
+from benchmark.run.identity import identity
 
 ROOT = Path(__file__).parent.parent
 LEADERBOARD = ROOT / "experiments" / "leaderboard.yaml"
@@ -160,14 +160,14 @@ def test_merging_is_as_in_mmengine() -> None:
 
 def test_composing_does_not_import_mmengine() -> None:
     code = (
-        "import sys; sys.path.insert(0, 'tests'); import benchmark.compose;"
-        "from benchmark.experiment import load_experiment as load; from pathlib import Path;"
-        "from benchmark.dataset import Dataset, Split;"
+        "import sys; sys.path.insert(0, 'tests'); import benchmark.config.compose;"
+        "from benchmark.experiment.experiment import load_experiment as load; from pathlib import Path;"
+        "from benchmark.data.dataset import Dataset, Split;"
         "e = load(Path('experiments/leaderboard.yaml'));"
         "s = Split(Path('/a.json'), Path('/a'), 'a');"
-        "[benchmark.compose.compose(r, Dataset('d', ('a',), s, s), dataset_part='coco',"
+        "[benchmark.config.compose.compose(r, Dataset('d', ('a',), s, s), dataset_part='coco',"
         " profile='smoke', seed=1, overrides={},"
-        " roots=benchmark.compose.config_roots(e.path)) for r in e.rows];"
+        " roots=benchmark.config.compose.config_roots(e.path)) for r in e.rows];"
         "print(sorted({'mmengine', 'torch', 'mmdet', 'pandas'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code]

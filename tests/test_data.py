@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark import dataset as dataset_module
 from benchmark import ops
+from benchmark.data import dataset as dataset_module
 from benchmark.data.check import Findings, check, report_text
-from benchmark.dataset import describe, describe_source
+from benchmark.data.dataset import describe, describe_source
 from benchmark.errors import UserError
-from benchmark.experiment import DataSource
+from benchmark.experiment.experiment import DataSource
 from benchmark.files import sha256_file
 
 Content = dict[str, Any]

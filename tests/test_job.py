@@ -19,20 +19,24 @@ from command import TINY
 from mmdet.models.detectors import SingleStageDetector
 from mmengine.model import BaseModel
 
-from benchmark import checkpoints, locks, measurements
-from benchmark.experiment import Tracking
+from benchmark import locks
+from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl, write_text
-from benchmark.job import JobOptions, _best, _Job, _kind, run_job
-from benchmark.journal import Journal, Tail
+from benchmark.job import measure
+from benchmark.job.job import _best, _Job, _kind, run_job
+from benchmark.job.training import Diverged
 from benchmark.launchers.child import from_json, to_json
-from benchmark.plan import Request, make_plan, prepare
-from benchmark.provenance import device_name
-from benchmark.resources import Resources
-from benchmark.run import RunFolder, RunRecord
-from benchmark.statistics import errors, resample
+from benchmark.run import checkpoints
+from benchmark.run.folder import RunFolder
+from benchmark.run.journal import Journal, Tail
+from benchmark.run.options import JobOptions, Resources
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
+from benchmark.run.provenance import device_name
+from benchmark.run.record import RunRecord
+from benchmark.statistics import resample, tide
 from benchmark.statistics.matches import Matches
 from benchmark.statistics.resample import RESAMPLES, bootstrap, class_precision
-from benchmark.training import Diverged
 
 ERRORS = {"Cls", "Loc", "Both", "Dupe", "Bkg", "Miss"}
 SCORES = ("mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l")
@@ -185,9 +189,9 @@ def test_what_cannot_be_measured_costs_the_number_only(
     # Validation goes through val_step; the latency through test_step, and the FLOPs through _forward.
     monkeypatch.setattr(BaseModel, "test_step", broken)
     monkeypatch.setattr(SingleStageDetector, "_forward", broken)
-    monkeypatch.setattr(errors, "error_shares", broken)
+    monkeypatch.setattr(tide, "error_shares", broken)
     monkeypatch.setattr(resample, "bootstrap", broken)
-    monkeypatch.setattr(measurements, "sample_images", broken)
+    monkeypatch.setattr(measure, "sample_images", broken)
     run_job(folder.path, MEASURED)
     record = folder.read_record()
     assert record.state == "complete"

@@ -11,12 +11,12 @@ import pytest
 import torch
 from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR
 
-from benchmark.compose import compose, config_roots
-from benchmark.config_file import plain
-from benchmark.dataset import Dataset, Split
-from benchmark.experiment import load_experiment
-from benchmark.overrides import apply_overrides
-from benchmark.run import essence
+from benchmark.config.compose import compose, config_roots
+from benchmark.config.config_file import plain
+from benchmark.config.overrides import apply_overrides
+from benchmark.data.dataset import Dataset, Split
+from benchmark.experiment.experiment import load_experiment
+from benchmark.run.identity import essence
 from benchmark.tuning.search.knobs import KNOBS, MISSING, NoSuchSetting, Unfit, value_at
 
 LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"

@@ -8,9 +8,9 @@ import pytest
 import torch
 from mmengine.model import BaseModel
 
-from benchmark import latency
-from benchmark.latency import measure
-from benchmark.provenance import device_name
+from benchmark.job.measure import latency
+from benchmark.job.measure.latency import measure
+from benchmark.run.provenance import device_name
 
 pytestmark = pytest.mark.usefixtures("mmdet_on_one_thread")
 

@@ -15,9 +15,9 @@ from evaluated import CLASSES, make_matches, write_board, write_run
 
 import benchmark
 from benchmark.errors import UserError
-from benchmark.report.columns import STORED
-from benchmark.report.notebook import KEYS
-from benchmark.run import State
+from benchmark.leaderboard.columns import STORED
+from benchmark.leaderboard.outputs.notebook import KEYS
+from benchmark.run.record import State
 from benchmark.statistics.intervals import Interval
 
 DOCS = Path(__file__).parents[1] / "docs" / "notebook.md"

@@ -22,7 +22,7 @@ from mmdet.models.losses.focal_loss import (  # noqa: E402
     sigmoid_focal_loss,
 )
 
-from benchmark import torch_ops  # noqa: E402
+from benchmark.ops import torch_ops  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.skipif(
@@ -282,7 +282,7 @@ ops.install()
 assert sys.modules["mmcv._ext"] is first
 assert "torch" not in sys.modules
 import importlib.util
-assert importlib.util.find_spec("mmcv._ext").origin == "benchmark.torch_ops"
+assert importlib.util.find_spec("mmcv._ext").origin == "benchmark.ops.torch_ops"
 import mmcv.ops, torch
 from mmengine.utils.dl_utils import mmcv_full_available
 assert mmcv_full_available()

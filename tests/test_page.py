@@ -11,7 +11,7 @@ from page_payload import CLASSES, payload
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from benchmark.report.page.render import render
+from benchmark.leaderboard.outputs.page.render import render
 
 HTML = render(payload())
 NAMES = "#leaderboard tbody th button"

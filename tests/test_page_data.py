@@ -15,11 +15,11 @@ from boards import make_board, make_record, make_row, make_table, result
 from browser import Page, chromium
 from page_payload import payload
 
-import benchmark.report.page.render as module
-from benchmark.report.document import leaderboard_of
-from benchmark.report.page.payload import payload as collected
-from benchmark.report.page.render import render
-from benchmark.run import State
+import benchmark.leaderboard.outputs.page.render as module
+from benchmark.leaderboard.document import leaderboard_of
+from benchmark.leaderboard.outputs.page.payload import payload as collected
+from benchmark.leaderboard.outputs.page.render import render
+from benchmark.run.record import State
 
 EVIL = (
     "<script>window.hacked = 1</script>",

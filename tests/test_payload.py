@@ -12,12 +12,13 @@ import pytest
 from boards import DATA, failed, make_board, make_record, make_row, on_disk, result
 from PIL import Image
 
-from benchmark.report.document import Leaderboard
-from benchmark.report.page.configs import configs
-from benchmark.report.page.curves import curves
-from benchmark.report.page.gallery import gallery
-from benchmark.report.page.payload import payload
-from benchmark.run import RunFolder, RunRecord, State
+from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.outputs.page.configs import configs
+from benchmark.leaderboard.outputs.page.curves import curves
+from benchmark.leaderboard.outputs.page.gallery import gallery
+from benchmark.leaderboard.outputs.page.payload import payload
+from benchmark.run.folder import RunFolder
+from benchmark.run.record import RunRecord, State
 
 
 def folder_of(results: Path, record: RunRecord) -> RunFolder:

@@ -12,14 +12,14 @@ import pytest
 from boards import failed, make_board, make_record, make_row, result
 from PIL import Image
 
-from benchmark.report import drawing
-from benchmark.report.document import Leaderboard
-from benchmark.report.drawing import digest_in
-from benchmark.report.plots import NAMES, Plot, plots
-from benchmark.report.table import RowResult
-from benchmark.run import State
+from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.outputs.plots.plots import NAMES, Plot, plots
+from benchmark.leaderboard.results import RowResult
+from benchmark.run.record import State
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.ranks import Rank
+from benchmark.writing import drawing
+from benchmark.writing.drawing import digest_in
 
 NINE = (
     ("r50_fpn_freeanchor_1x", 0.1771, 36_516_542),

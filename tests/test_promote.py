@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.experiment import Row, load_experiment
+from benchmark.experiment.experiment import Row, load_experiment
 from benchmark.tuning.promote import Promotion, promote
 
 PLAIN = """\

@@ -24,15 +24,17 @@ from boards import (
 )
 from rich.console import Console
 
-from benchmark.experiment import Row
-from benchmark.report.columns import DASH, SHOWN
-from benchmark.report.csv_file import csv_text
-from benchmark.report.document import Leaderboard
-from benchmark.report.markdown import page
-from benchmark.report.table import RowResult
-from benchmark.report.terminal import rich_table
-from benchmark.report.write import write_report
-from benchmark.run import RunFolder, State
+from benchmark.experiment.experiment import Row
+from benchmark.leaderboard.columns import SHOWN
+from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.outputs.csv_file import csv_text
+from benchmark.leaderboard.outputs.markdown import page
+from benchmark.leaderboard.outputs.terminal import rich_table
+from benchmark.leaderboard.results import RowResult
+from benchmark.leaderboard.write import write_report
+from benchmark.run.folder import RunFolder
+from benchmark.run.record import State
+from benchmark.writing.words import DASH
 
 
 def shown(ends: RowResult, profile: str = "full") -> dict[str, str]:
@@ -341,7 +343,7 @@ def test_terminal_shows_square_brackets_as_they_are() -> None:
 
 def test_importing_the_report_is_light() -> None:
     code = (
-        "import sys, benchmark.report.write, benchmark.report.terminal\n"
+        "import sys, benchmark.leaderboard.write, benchmark.leaderboard.outputs.terminal\n"
         "print([m for m in ('pandas', 'torch', 'mmdet', 'wandb', 'optuna') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,12 +17,13 @@ from command import variant
 from PIL import Image
 from typer.testing import CliRunner
 
-from benchmark.cli import app
+from benchmark.cli.app import app
 from benchmark.errors import UserError
-from benchmark.experiment import Tracking
-from benchmark.outcome import close
-from benchmark.plan import Request, make_plan, prepare
-from benchmark.report.document import read_leaderboard
+from benchmark.experiment.experiment import Tracking
+from benchmark.leaderboard.document import read_leaderboard
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
+from benchmark.sweep.closing import close
 
 README = "# Mine\n\n<!-- detboard:tiny:begin -->\n<!-- detboard:tiny:end -->\n"
 
@@ -307,7 +308,7 @@ def test_a_page_that_cannot_be_made_is_said(desk: Desk, monkeypatch: pytest.Monk
     def broken(_content: object) -> str:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr("benchmark.report.page.render.render", broken)
+    monkeypatch.setattr("benchmark.leaderboard.outputs.page.render.render", broken)
     (desk.results / "tiny.csv").unlink()
     status, output = desk.report()
     assert status == 1

@@ -20,10 +20,10 @@ from boards import (
 )
 
 from benchmark.errors import UserError
-from benchmark.report.document import Leaderboard, read_leaderboard
-from benchmark.report.markdown import page
-from benchmark.report.table import RowResult
-from benchmark.run import RunRecord, State
+from benchmark.leaderboard.document import Leaderboard, read_leaderboard
+from benchmark.leaderboard.outputs.markdown import page
+from benchmark.leaderboard.results import RowResult
+from benchmark.run.record import RunRecord, State
 
 
 def measured(

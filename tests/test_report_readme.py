@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.dataset import Dataset, Split
-from benchmark.experiment import Row
-from benchmark.report.document import Leaderboard, leaderboard_of
-from benchmark.report.readme import markers, replaced
-from benchmark.report.table import RowResult, Table
-from benchmark.report.write import write_report
-from benchmark.run import State
+from benchmark.data.dataset import Dataset, Split
+from benchmark.experiment.experiment import Row
+from benchmark.leaderboard.document import Leaderboard, leaderboard_of
+from benchmark.leaderboard.outputs.readme import markers, replaced
+from benchmark.leaderboard.results import RowResult, Table
+from benchmark.leaderboard.write import write_report
+from benchmark.run.record import State
 
 BEGIN, END = markers("board")
 BEFORE = f"# Mine\n\nText.\n\n{BEGIN}\nold table\n{END}\n\nMore text, no newline at its end"

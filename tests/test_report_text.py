@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.report.columns import COLUMNS, SHOWN
-from benchmark.report.markdown import escape
-from benchmark.report.values import best
-from benchmark.report.words import duration
+from benchmark.leaderboard.columns import COLUMNS, SHOWN
+from benchmark.leaderboard.values import best
+from benchmark.writing.markdown import escape
+from benchmark.writing.words import duration
 
 
 @pytest.mark.parametrize(

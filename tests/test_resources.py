@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.resources import Pool, Resources, make_pool, visible_gpus
+from benchmark.launchers.pool import Pool, make_pool, visible_gpus
+from benchmark.run.options import Resources
 
 
 def test_each_run_gets_a_gpu_of_its_own() -> None:

@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 from test_knobs import ROWS, row_config, with_overrides
 
 from benchmark.errors import UserError
-from benchmark.run import essence
+from benchmark.run.identity import essence
 from benchmark.tuning.search.knobs import KNOBS, NoSuchSetting
 from benchmark.tuning.search.space import Space
 from benchmark.tuning.study_file import Parameter

@@ -14,16 +14,11 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from benchmark.evaluate import Detections, GroundTruth
 from benchmark.statistics import resample
-from benchmark.statistics.errors import KINDS, error_shares
+from benchmark.statistics.evaluation import Detections, GroundTruth
 from benchmark.statistics.matches import Matches, match
-from benchmark.statistics.resample import (
-    bootstrap,
-    class_precision,
-    image_precision,
-    image_weights,
-)
+from benchmark.statistics.resample import bootstrap, class_precision, image_precision, image_weights
+from benchmark.statistics.tide import KINDS, error_shares
 
 CATEGORY_IDS = {"bag": 7, "can": 3, "lid": 90, "unseen": 12}
 CLASSES = ("lid", "bag", "not in the file", "unseen", "can")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from scipy.stats import ttest_ind
 
-from benchmark.evaluate import Detections, GroundTruth
+from benchmark.statistics.evaluation import Detections, GroundTruth
 from benchmark.statistics.intervals import Difference, Sample, difference, interval
 from benchmark.statistics.matches import Matches, match
 from benchmark.statistics.ranks import Rank, adjusted, ranks

@@ -19,12 +19,12 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 from PIL import Image
 
-from benchmark.tuning.found import plots
-from benchmark.tuning.found.budget import Spent, budget
-from benchmark.tuning.found.chapters import chapters
-from benchmark.tuning.found.document import to_markdown
-from benchmark.tuning.found.findings import About, Findings, read_findings
-from benchmark.tuning.found.summary import trials_frame, write_study
+from benchmark.tuning.findings import figures
+from benchmark.tuning.findings.budget import Spent, budget
+from benchmark.tuning.findings.chapters import chapters
+from benchmark.tuning.findings.document import to_markdown
+from benchmark.tuning.findings.findings import About, Findings, read_findings
+from benchmark.tuning.findings.summary import trials_frame, write_study
 
 LR = FloatDistribution(1e-4, 1e-1, log=True)
 GAMMA = FloatDistribution(0.5, 4.0)
@@ -363,8 +363,8 @@ def test_a_published_setting_on_the_front_is_said_and_marked() -> None:
 
 def test_two_objectives_have_a_pareto_plot_and_one_has_none(tmp_path: Path) -> None:
     write_study(read_findings(fronted([0.45, 35.0]), BOTH), tmp_path)
-    assert_drawn(tmp_path / "pareto.png", plots.ORANGE, plots.BLUE, plots.VERMILLION)
-    assert_drawn(tmp_path / "history.png", plots.ORANGE, plots.GREEN, plots.VERMILLION)
+    assert_drawn(tmp_path / "pareto.png", figures.ORANGE, figures.BLUE, figures.VERMILLION)
+    assert_drawn(tmp_path / "history.png", figures.ORANGE, figures.GREEN, figures.VERMILLION)
     page = body(tmp_path / "study.html")
     assert "Not drawn: with two objectives none is reported." in page
     assert "latency (ms, lower is better)" in page
@@ -419,10 +419,10 @@ def test_a_study_is_written_whole_and_the_same_twice(tmp_path: Path) -> None:
 
 def test_the_plots_show_every_kind_of_trial(tmp_path: Path) -> None:
     write_study(read_findings(searched(), ABOUT), tmp_path)
-    kinds = (plots.BLUE, plots.GREY, plots.ORANGE, plots.VERMILLION)
-    assert_drawn(tmp_path / "history.png", plots.GREEN, *kinds)
+    kinds = (figures.BLUE, figures.GREY, figures.ORANGE, figures.VERMILLION)
+    assert_drawn(tmp_path / "history.png", figures.GREEN, *kinds)
     assert_drawn(tmp_path / "slice.png", *kinds)
-    assert_drawn(tmp_path / "importances.png", plots.BLUE)
+    assert_drawn(tmp_path / "importances.png", figures.BLUE)
     said = (tmp_path / "summary.md").read_text()
     assert "![Value of every trial](history.png)" in said
     assert "not drawn" not in said
@@ -498,8 +498,8 @@ def test_a_plot_that_fails_costs_nothing_else(
         raise RuntimeError("no ink")
 
     (tmp_path / "slice.png").write_bytes(b"of an earlier study")
-    drawn = [replace(p, draw=broken) if p.file == "slice.png" else p for p in plots.PLOTS]
-    monkeypatch.setattr(plots, "PLOTS", tuple(drawn))
+    drawn = [replace(p, draw=broken) if p.file == "slice.png" else p for p in figures.PLOTS]
+    monkeypatch.setattr(figures, "PLOTS", tuple(drawn))
     written = {path.name for path in write_study(read_findings(searched(), ABOUT), tmp_path)}
     assert written == {"summary.md", "trials.csv", "study.html", "history.png", "importances.png"}
     assert {path.name for path in tmp_path.iterdir()} == written
@@ -516,15 +516,17 @@ def test_more_parameters_than_panels_are_cut_to_the_most_important(tmp_path: Pat
         }
         trial(study, number / 10, params=params)
     found = read_findings(study, ABOUT)
-    shown = plots._most_important(found)
+    shown = figures._most_important(found)
     assert shown == list(found.importances.shares)[:12]
-    slices = next(plot for plot in plots.PLOTS if plot.file == "slice.png")
+    slices = next(plot for plot in figures.PLOTS if plot.file == "slice.png")
     slices.save(found, tmp_path / "slice.png")
-    assert_drawn(tmp_path / "slice.png", plots.BLUE)
+    assert_drawn(tmp_path / "slice.png", figures.BLUE)
 
 
 def test_importing_the_summary_is_cheap() -> None:
     slow = "{'optuna', 'pandas', 'matplotlib', 'plotly', 'torch', 'numpy'}"
-    code = f"import sys, benchmark.tuning.found.summary; print({slow} & set(sys.modules) or 'none')"
+    code = (
+        f"import sys, benchmark.tuning.findings.summary; print({slow} & set(sys.modules) or 'none')"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "none"

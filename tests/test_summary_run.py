@@ -12,11 +12,11 @@ from boards import failed, make_board, make_record, make_row, result
 from PIL import Image
 from wandb_file import offline_folders, read_run
 
-from benchmark.experiment import Tracking
-from benchmark.report.document import Leaderboard
-from benchmark.report.tracking import track_leaderboard
+from benchmark.experiment.experiment import Tracking
+from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.track import track_leaderboard
 from benchmark.statistics.intervals import Interval
-from benchmark.tuning.tracking import track_study
+from benchmark.tuning.track import track_study
 
 pytestmark = pytest.mark.usefixtures("clean_wandb")
 

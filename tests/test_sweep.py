@@ -14,7 +14,8 @@ import pytest
 from command import Bench, run, variant
 from wandb_file import offline_folders, read_run
 
-from benchmark.run import RunFolder, identity
+from benchmark.run.folder import RunFolder
+from benchmark.run.identity import identity
 
 
 @pytest.fixture(scope="module")

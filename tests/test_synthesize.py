@@ -15,9 +15,9 @@ from PIL import Image
 
 from benchmark import ops
 from benchmark.data import synthesize as synthesize_module
-from benchmark.data.drawing import CLASSES, draw_floor, draw_object
+from benchmark.data.dataset import Dataset, Split, describe
+from benchmark.data.scene import CLASSES, draw_floor, draw_object
 from benchmark.data.synthesize import synthesize
-from benchmark.dataset import Dataset, Split, describe
 from benchmark.errors import UserError
 from benchmark.files import sha256_file
 
@@ -231,7 +231,7 @@ def test_small_detector_learns(tmp_path: Path) -> None:
     from mmengine.registry import init_default_scope
     from mmengine.runner import Runner
 
-    import benchmark.coco_metric  # noqa: F401 - registers the metric
+    import benchmark.job.metric  # noqa: F401 - registers the metric
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -16,11 +16,17 @@ import wandb_file
 from PIL import Image
 from wandb_server import FakeServer, serving
 
-from benchmark import tracking, wandb_access
-from benchmark.dataset import Dataset, Split
-from benchmark.evaluate import Detections
-from benchmark.experiment import Tracking
-from benchmark.run import RunFolder, RunRecord, RunSpec, State
+from benchmark.data.dataset import Dataset, Split
+from benchmark.experiment.experiment import Tracking
+from benchmark.job.measure.samples import sample_images
+from benchmark.run.folder import RunFolder
+from benchmark.run.record import RunRecord, State
+from benchmark.run.samples import Box
+from benchmark.run.spec import RunSpec
+from benchmark.statistics.evaluation import Detections
+from benchmark.tracking.wandb import access
+from benchmark.tracking.wandb import tracker as tracker_module
+from benchmark.tracking.wandb.tracker import open_tracker
 
 pytestmark = pytest.mark.usefixtures("clean_wandb")
 
@@ -98,7 +104,7 @@ def record(state=State.COMPLETE):
 
 def track(spec, folder, mode="auto", points=(TRAIN, VAL), state=State.COMPLETE):
     """A whole tracked run; returns what the record would hold."""
-    tracker = tracking.open_tracker(spec, CONFIG, folder, Tracking(mode=mode))
+    tracker = open_tracker(spec, CONFIG, folder, Tracking(mode=mode))
     for point in points:
         tracker.log(point)
     info = tracker.info
@@ -175,9 +181,9 @@ def test_images_show_true_and_predicted_boxes(spec, folder, dataset):
             {"image_id": 3, "category_id": 2, "bbox": [0, 0, 5, 5], "score": 0.9},
         ]
     )
-    tracker = tracking.open_tracker(spec, CONFIG, folder, Tracking())
+    tracker = open_tracker(spec, CONFIG, folder, Tracking())
     tracker.log(VAL)
-    tracker.log_images(tracking.sample_images(dataset, detections, 4))
+    tracker.log_images(sample_images(dataset, detections, 4))
     tracker.finish(record())
 
     [(iteration, images)] = the_run(folder).series("val/images")
@@ -207,18 +213,18 @@ def drawn(attempt, images, key):
 
 def test_samples_without_predictions_and_with_limits(dataset):
     nothing = Detections.from_coco([])
-    [sample] = tracking.sample_images(dataset, nothing, 4)
+    [sample] = sample_images(dataset, nothing, 4)
     assert sample.predictions == []
-    assert sample.truth == [tracking.Box("Plastic bag", (10, 5, 30, 35))]
+    assert sample.truth == [Box("Plastic bag", (10, 5, 30, 35))]
     assert sample.path.name == "a.png"
-    assert list(tracking.sample_images(dataset, nothing, 0)) == []
+    assert list(sample_images(dataset, nothing, 0)) == []
 
 
 def test_resume_continues_under_the_same_id(spec, folder):
-    first = tracking.open_tracker(spec, CONFIG, folder, Tracking())
+    first = open_tracker(spec, CONFIG, folder, Tracking())
     first.log(TRAIN)
     first.abandon()
-    changed = tracking.open_tracker(spec, {**CONFIG, "lr": 0.5}, folder, Tracking())
+    changed = open_tracker(spec, {**CONFIG, "lr": 0.5}, folder, Tracking())
     changed.log(VAL)
     changed.finish(record())
 
@@ -233,7 +239,7 @@ def test_resume_continues_under_the_same_id(spec, folder):
 @pytest.mark.parametrize("asked, environment", [("off", "online"), ("auto", "disabled")])
 def test_off_writes_nothing(spec, folder, dataset, monkeypatch, asked, environment):
     monkeypatch.setenv("WANDB_MODE", environment)
-    tracker = tracking.open_tracker(spec, CONFIG, folder, Tracking(mode=asked))
+    tracker = open_tracker(spec, CONFIG, folder, Tracking(mode=asked))
     tracker.log(TRAIN)
     samples = iter(["not read"])
     tracker.log_images(samples)
@@ -268,8 +274,8 @@ def test_finish_does_not_wait_for_ever(spec, folder, monkeypatch, capfd):
 
     release = threading.Event()
     monkeypatch.setattr(Run, "finish", lambda *_args, **_kwargs: release.wait())
-    monkeypatch.setattr(tracking, "FINISH_PATIENCE_S", 0.5)
-    tracker = tracking.open_tracker(spec, CONFIG, folder, Tracking())
+    monkeypatch.setattr(tracker_module, "FINISH_PATIENCE_S", 0.5)
+    tracker = open_tracker(spec, CONFIG, folder, Tracking())
     assert tracker.info["mode"] == "offline"
     worker = tracker._thread
     tracker.finish(record())
@@ -300,7 +306,7 @@ def test_key_ends_up_in_no_file(spec, folder, monkeypatch, capfd, mode):
 
 
 def test_server_that_accepts_and_never_answers(spec, folder, monkeypatch, capfd):
-    monkeypatch.setattr(wandb_access, "PROBE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(access, "PROBE_TIMEOUT_S", 0.3)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -311,7 +317,7 @@ def test_server_that_accepts_and_never_answers(spec, folder, monkeypatch, capfd)
 
 @pytest.mark.parametrize("status", [None, 401, 500])
 def test_server_that_is_no_use(spec, folder, monkeypatch, capfd, status):
-    monkeypatch.setattr(tracking, "INIT_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(tracker_module, "INIT_TIMEOUT_S", 2.0)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with serving(FakeServer(status, silent=status is None)) as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
@@ -342,11 +348,11 @@ def test_online_run_is_uploaded(spec, folder, monkeypatch, capfd):
 
 
 def test_server_that_goes_away_leaves_the_data_on_disk(spec, folder, monkeypatch, capfd):
-    monkeypatch.setattr(tracking, "UPLOAD_TIMEOUT_S", 5.0)  # the worker ends within the test
+    monkeypatch.setattr(tracker_module, "UPLOAD_TIMEOUT_S", 5.0)  # the worker ends within the test
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with serving(FakeServer()) as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        tracker = tracking.open_tracker(spec, CONFIG, folder, Tracking())
+        tracker = open_tracker(spec, CONFIG, folder, Tracking())
         worker = tracker._thread
         assert tracker.info["mode"] == "online"
     tracker.log(VAL)
@@ -358,7 +364,7 @@ def test_server_that_goes_away_leaves_the_data_on_disk(spec, folder, monkeypatch
 
 
 def test_invalid_key_is_not_the_end(spec, folder, monkeypatch, capfd):
-    monkeypatch.setattr(wandb_access, "_answers", lambda _url: True)
+    monkeypatch.setattr(access, "_answers", lambda _url: True)
     monkeypatch.setenv("WANDB_API_KEY", "tooshort")
     assert track(spec, folder)["mode"] == "offline"
     error = capfd.readouterr().err
@@ -366,15 +372,15 @@ def test_invalid_key_is_not_the_end(spec, folder, monkeypatch, capfd):
 
 
 def test_mode_follows_the_environment(monkeypatch):
-    assert wandb_access.effective_mode("auto")[0] == "offline"
+    assert access.effective_mode("auto")[0] == "offline"
     wandb.teardown()
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    assert wandb_access.effective_mode("auto")[0] == "online"
+    assert access.effective_mode("auto")[0] == "online"
     wandb.teardown()
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert wandb_access.effective_mode("auto") == ("offline", "WANDB_MODE=offline")
-    assert wandb_access.effective_mode("online")[0] == "online"  # by hand wins
-    assert wandb_access.effective_mode("off")[0] == "off"
+    assert access.effective_mode("auto") == ("offline", "WANDB_MODE=offline")
+    assert access.effective_mode("online")[0] == "online"  # by hand wins
+    assert access.effective_mode("off")[0] == "off"
 
 
 @pytest.mark.parametrize(
@@ -388,13 +394,13 @@ def test_mode_follows_the_environment(monkeypatch):
 def test_login_in_netrc_is_for_its_server(monkeypatch, tmp_path, server, machine, mode):
     (tmp_path / "netrc").write_text(f"machine {machine}\n  login user\n  password {KEY}\n")
     monkeypatch.setenv("WANDB_BASE_URL", server)
-    assert wandb_access.effective_mode("auto")[0] == mode
+    assert access.effective_mode("auto")[0] == mode
 
 
 def test_login_for_wandb_is_found_without_a_base_url(monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text(f"machine api.wandb.ai\n  login user\n  password {KEY}\n")
     monkeypatch.delenv("WANDB_BASE_URL")
-    assert wandb_access.effective_mode("auto")[0] == "online"
+    assert access.effective_mode("auto")[0] == "online"
 
 
 def test_broken_netrc_is_reported_without_its_content(spec, folder, tmp_path, capfd):
@@ -408,9 +414,9 @@ def test_broken_netrc_is_reported_without_its_content(spec, folder, tmp_path, ca
 SCRIPT = """
 import sys
 from pathlib import Path
-from benchmark.experiment import Tracking
-from benchmark.run import RunFolder
-from benchmark.tracking import open_tracker
+from benchmark.experiment.experiment import Tracking
+from benchmark.run.folder import RunFolder
+from benchmark.tracking.wandb.tracker import open_tracker
 folder = RunFolder(Path(sys.argv[1]))
 tracker = open_tracker(folder.read_spec(), {}, folder, Tracking(mode=sys.argv[2]))
 tracker.log({"kind": "train", "iter": 1, "epoch": 1, "loss": 2.0})

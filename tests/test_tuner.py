@@ -10,14 +10,16 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from benchmark.dataset import Dataset, Split
+from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
-from benchmark.plan import Planned, look
-from benchmark.run import RunFolder, RunRecord, RunSpec, State
+from benchmark.run.folder import RunFolder
+from benchmark.run.record import RunRecord, State
+from benchmark.run.spec import RunSpec
+from benchmark.run.state import Planned, look
 from benchmark.tuning import driver
-from benchmark.tuning.attempt import as_trial, outcome
 from benchmark.tuning.database import storage_url
 from benchmark.tuning.driver import Tuner
+from benchmark.tuning.open_trial import as_trial, outcome
 from benchmark.tuning.storage import Store, Strategies, StudyKey, open_study
 from benchmark.tuning.study import planned_validations
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.plan import Request
+from benchmark.run.plan import Request
 from benchmark.tuning.search.knobs import KNOBS
 from benchmark.tuning.strategies import PRUNERS, SAMPLERS
 from benchmark.tuning.study import Study, read_study

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from mmengine import Config
 
-from benchmark.compose import compose, config_roots
-from benchmark.config_file import plain
-from benchmark.dataset import Dataset, Split
-from benchmark.experiment import load_experiment
+from benchmark.config.compose import compose, config_roots
+from benchmark.config.config_file import plain
+from benchmark.data.dataset import Dataset, Split
+from benchmark.experiment.experiment import load_experiment
 
 LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
 

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError, allowed, attempt
-from benchmark.report.document import Leaderboard, Line
-from benchmark.report.folder import leaderboards
-from benchmark.run import RunFolder, RunSpec, State
+from benchmark.leaderboard.document import Leaderboard, Line
+from benchmark.leaderboard.folder import leaderboards
+from benchmark.run.folder import RunFolder
+from benchmark.run.record import State
+from benchmark.run.spec import RunSpec
 from benchmark.statistics.draws import read_draws
 from benchmark.statistics.intervals import Sample
 from benchmark.statistics.matches import Matches

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.columns import Boxes, Images, boxes_of, images_of
+from benchmark.data.arrays import Boxes, Images, boxes_of, images_of
+from benchmark.data.dataset import SHOWN, Dataset, Split, first, read_annotations
 from benchmark.data.pictures import missing_files, size_faults
-from benchmark.dataset import SHOWN, Dataset, Split, first, read_annotations
 
 # Tools that round corners to whole pixels, or that count pixels from 1, leave boxes that pass the
 # image's edge by less than this; mmdet clips them, and what is lost is below what they measured.
@@ -38,7 +38,7 @@ def check(dataset: Dataset, limit: int = SHOWN) -> Findings:
     """Checks both splits: their annotations, and that the image files are there.
 
     Args:
-        dataset: What `benchmark.dataset.describe` found.
+        dataset: What `benchmark.data.dataset.describe` found.
         limit: How many offenders a message names.
 
     Raises:

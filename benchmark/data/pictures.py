@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from benchmark.data.columns import Images
+from benchmark.data.arrays import Images
 
 _OPENED = (
     20  # images whose size is read; decoding all of them would take longer than some trainings

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from benchmark.data.drawing import CLASSES, draw_floor, draw_object
+from benchmark.data.scene import CLASSES, draw_floor, draw_object
 from benchmark.errors import UserError
 from benchmark.files import read_json, sha256_file, write_json
 

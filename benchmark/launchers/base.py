@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from benchmark.job import JobOptions
+from benchmark.run.options import JobOptions
 
 
 class Job(Protocol):

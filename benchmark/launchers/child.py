@@ -12,10 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark.experiment import Tracking
-from benchmark.job import JobOptions, run_job
-from benchmark.resources import Resources
-from benchmark.run import RunFolder
+from benchmark.experiment.experiment import Tracking
+from benchmark.job.job import run_job
+from benchmark.run.folder import RunFolder
+from benchmark.run.options import JobOptions, Resources
 
 
 def to_json(options: JobOptions) -> str:

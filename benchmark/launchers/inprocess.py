@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TextIO
 
 from benchmark.errors import UserError
-from benchmark.job import JobOptions, run_job
-from benchmark.run import RunFolder
+from benchmark.job.job import run_job
+from benchmark.run.folder import RunFolder
+from benchmark.run.options import JobOptions
 
 
 class _Done:

@@ -10,11 +10,11 @@ import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from benchmark.job import JobOptions
 from benchmark.launchers.base import Job
 from benchmark.launchers.child import run_forked, to_json
-from benchmark.processes import kill_group
-from benchmark.run import RunFolder
+from benchmark.launchers.processes import kill_group
+from benchmark.run.folder import RunFolder
+from benchmark.run.options import JobOptions
 
 
 class LocalLauncher:

@@ -9,7 +9,8 @@ import importlib
 import io
 import warnings
 
-from benchmark import ops, tracking
+from benchmark import ops
+from benchmark.tracking.wandb import tracker
 
 MODULES = (
     "mmengine.runner",
@@ -19,11 +20,11 @@ MODULES = (
     "mmdet.models",
     "mmdet.visualization",
     "mmpretrain.models",
-    *tracking.PRELOAD,
-    "benchmark.coco_metric",
+    *tracker.PRELOAD,
+    "benchmark.job.metric",
     "benchmark.launchers.child",
-    "benchmark.provenance",
-    "benchmark.training",
+    "benchmark.run.provenance",
+    "benchmark.job.training",
     # The driver's main module, which a child of the forkserver imports again.
     "benchmark.cli",
 )

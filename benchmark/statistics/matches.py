@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.evaluate import Detections, GroundTruth
 from benchmark.files import replacing
+from benchmark.statistics.evaluation import Detections, GroundTruth
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.statistics import LEVEL
-from benchmark.statistics.intervals import (
-    Sample,
-    p_value,
-    paired_draws,
-    standard_error,
-    usable,
-)
+from benchmark.statistics.intervals import Sample, p_value, paired_draws, standard_error, usable
 
 # A covariance matrix of 1,000 draws is exact to about 1e-13 of its diagonal.
 _ROUNDING = 1e-12

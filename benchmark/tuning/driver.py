@@ -11,19 +11,21 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.errors import UserError
-from benchmark.plan import Planned, look_again
-from benchmark.run import State
-from benchmark.sweep import Watcher, ask_to_stop, end_orphans
-from benchmark.tuning.attempt import (
+from benchmark.run.record import State
+from benchmark.run.state import Planned, look_again
+from benchmark.sweep.loop import ask_to_stop
+from benchmark.sweep.orphans import end_orphans
+from benchmark.sweep.watcher import Watcher
+from benchmark.tuning.database import OUTAGES
+from benchmark.tuning.open_trial import (
     FREE,
     SHARED,
-    Attempt,
+    OpenTrial,
     Verdict,
     facts_of,
     outcome,
     worth_another_try,
 )
-from benchmark.tuning.database import OUTAGES
 from benchmark.tuning.storage import Store
 
 # A job that was killed is continued, but one that is killed each time (by the out-of-memory killer, say) is not.
@@ -69,10 +71,10 @@ class Tuner:
         self.watcher = watcher
         self.ran: list[int] = []
         self._gpus = gpus
-        self._active: dict[str, Attempt] = {}  # a job runs, by run id
-        self._twins: list[Attempt] = []  # wait for the end of a run that is active
-        self._lost: list[Attempt] = []  # to be continued
-        self._untold: list[Attempt] = []  # ended; the storage does not know yet
+        self._active: dict[str, OpenTrial] = {}  # a job runs, by run id
+        self._twins: list[OpenTrial] = []  # wait for the end of a run that is active
+        self._lost: list[OpenTrial] = []  # to be continued
+        self._untold: list[OpenTrial] = []  # ended; the storage does not know yet
         self._next_look = 0.0
         self._outage_since: float | None = None
         self._complete = False
@@ -80,7 +82,7 @@ class Tuner:
     # Where a sweep's runs come from
 
     def gpus(self) -> int | None:
-        """See `benchmark.sweep.Source`."""
+        """See `benchmark.sweep.source.Source`."""
         if self._lost:
             return self._gpus
         busy = (
@@ -89,7 +91,7 @@ class Tuner:
         return None if busy or time.monotonic() < self._next_look else self._gpus
 
     def take(self) -> Planned | None:
-        """See `benchmark.sweep.Source`: a run that was lost, a trial that was left behind, or a new one."""
+        """See `benchmark.sweep.source.Source`: a run that was lost, a trial that was left behind, or a new one."""
         if self._lost:
             return self._begun(self._lost.pop(0))
         trial = self._despite_outages(lambda: self.store.next_trial(self.target))
@@ -105,48 +107,48 @@ class Tuner:
         return self._despite_outages(self.store.others_work) is False  # None: it does not answer
 
     def done(self) -> bool:
-        """See `benchmark.sweep.Source`."""
+        """See `benchmark.sweep.source.Source`."""
         return self._complete
 
     def _prepared(self, trial: optuna.Trial) -> Planned | None:
         """The trial's run; None if it needs none, because it cannot be composed or has been run."""
         try:
-            attempt = self._composed(trial)
-            attempt.elsewhere = self._finished_elsewhere(attempt)
+            opened = self._composed(trial)
+            opened.elsewhere = self._finished_elsewhere(opened)
         except OUTAGES:
             self.store.let_go(trial.number)  # taken up again, as one that was left behind
             raise
-        if attempt.run is None or attempt.elsewhere is not None:
-            self._end(attempt)
-        elif attempt.run_id in self._active:
-            self._twins.append(attempt)
-        elif attempt.run.record is not None and not worth_another_try(attempt):
-            self._end(attempt)
+        if opened.run is None or opened.elsewhere is not None:
+            self._end(opened)
+        elif opened.run_id in self._active:
+            self._twins.append(opened)
+        elif opened.run.record is not None and not worth_another_try(opened):
+            self._end(opened)
         else:
-            return self._begun(attempt)
+            return self._begun(opened)
         return None
 
-    def _composed(self, trial: optuna.Trial) -> Attempt:
+    def _composed(self, trial: optuna.Trial) -> OpenTrial:
         try:
             run = self.plan(trial.number, self.suggest(trial))
         except UserError as error:
-            return Attempt(trial, None, cause="; ".join(error.problems))
+            return OpenTrial(trial, None, cause="; ".join(error.problems))
         trial.set_user_attr("run_id", run.spec.run_id)
-        return Attempt(trial, run)
+        return OpenTrial(trial, run)
 
-    def _begun(self, attempt: Attempt) -> Planned:
-        assert attempt.run is not None
-        end_orphans([attempt.run])
-        attempt.start_reading()
-        attempt.pruned = False
-        self._active[attempt.run_id] = attempt
-        self.ran.append(attempt.number)
-        return attempt.run
+    def _begun(self, opened: OpenTrial) -> Planned:
+        assert opened.run is not None
+        end_orphans([opened.run])
+        opened.start_reading()
+        opened.pruned = False
+        self._active[opened.run_id] = opened
+        self.ran.append(opened.number)
+        return opened.run
 
     # What happens to them
 
     def started(self, run: Planned) -> None:
-        """See `benchmark.sweep.Watcher`."""
+        """See `benchmark.sweep.watcher.Watcher`."""
         self.watcher.started(run)
 
     def tick(self) -> None:
@@ -161,47 +163,47 @@ class Tuner:
             self._give_up(number)
         told = bool(self._untold)
         self._tell_untold()
-        new = [self._report(attempt) for attempt in list(self._active.values())]
+        new = [self._report(opened) for opened in list(self._active.values())]
         return gone is not None or told or any(new)
 
     def _give_up(self, number: int) -> None:
         """Another driver has taken the trial over, because this one gave no sign of life."""
         self.store.let_go(number)
         for waiting in (self._twins, self._lost, self._untold):
-            waiting[:] = [attempt for attempt in waiting if attempt.number != number]
-        for attempt in self._active.values():
-            if attempt.number == number and attempt.run is not None:
-                ask_to_stop(attempt.run.folder, "interrupted")
+            waiting[:] = [opened for opened in waiting if opened.number != number]
+        for opened in self._active.values():
+            if opened.number == number and opened.run is not None:
+                ask_to_stop(opened.run.folder, "interrupted")
 
     def ended(self, run: Planned, cause: str) -> None:
         """Tells the storage, or puts a run that was killed back."""
-        attempt = self._active.pop(run.spec.run_id)
-        attempt.run = run
+        opened = self._active.pop(run.spec.run_id)
+        opened.run = run
         run.folder.stop_file.unlink(missing_ok=True)
         if run.record is not None:
-            self._end(attempt)
-        elif attempt.number in self.store.active:
-            self._lose(attempt, cause)
+            self._end(opened)
+        elif opened.number in self.store.active:
+            self._lose(opened, cause)
         else:
-            self._answer_twins(attempt)
+            self._answer_twins(opened)
         self.watcher.ended(run, cause)
 
-    def _lose(self, attempt: Attempt, cause: str) -> None:
-        attempt.losses += 1
-        if attempt.losses < MAX_LOSSES:
-            self._lost.append(attempt)
+    def _lose(self, opened: OpenTrial, cause: str) -> None:
+        opened.losses += 1
+        if opened.losses < MAX_LOSSES:
+            self._lost.append(opened)
         else:
-            attempt.cause = f"lost {attempt.losses} times: {cause}"
-            self._end(attempt)
+            opened.cause = f"lost {opened.losses} times: {cause}"
+            self._end(opened)
 
-    def _end(self, attempt: Attempt) -> None:
-        self._untold.append(attempt)
-        self._answer_twins(attempt)
+    def _end(self, opened: OpenTrial) -> None:
+        self._untold.append(opened)
+        self._answer_twins(opened)
         self._despite_outages(self._tell_untold)
 
-    def _answer_twins(self, attempt: Attempt) -> None:
+    def _answer_twins(self, opened: OpenTrial) -> None:
         """Trials with the same parameters have the same run, and so the same end."""
-        for twin in [twin for twin in self._twins if twin.run_id == attempt.run_id]:
+        for twin in [twin for twin in self._twins if twin.run_id == opened.run_id]:
             self._twins.remove(twin)
             assert twin.run is not None
             twin.run = look_again(twin.run)
@@ -211,96 +213,96 @@ class Tuner:
         while self._untold:
             told = self._untold[0]
             self._tell(told)
-            self._untold = [attempt for attempt in self._untold if attempt is not told]
+            self._untold = [opened for opened in self._untold if opened is not told]
 
-    def _tell(self, attempt: Attempt) -> None:
-        if self._found(attempt) is None:
+    def _tell(self, opened: OpenTrial) -> None:
+        if self._found(opened) is None:
             return  # another driver's by now
-        if attempt.elsewhere is not None:
-            self._tell_as(attempt, attempt.elsewhere)
+        if opened.elsewhere is not None:
+            self._tell_as(opened, opened.elsewhere)
             return
-        attempt.start_reading()
-        self._report(attempt, prune=False)
-        record = attempt.run.record if attempt.run else None
-        if record is None or attempt.cause:
-            verdict: Verdict = (TrialState.FAIL, None, attempt.cause)
+        opened.start_reading()
+        self._report(opened, prune=False)
+        record = opened.run.record if opened.run else None
+        if record is None or opened.cause:
+            verdict: Verdict = (TrialState.FAIL, None, opened.cause)
         else:
             verdict = outcome(record, self.objectives)
-        self.store.tell(attempt.trial, verdict[0], verdict[1], facts_of(attempt, verdict[2]))
+        self.store.tell(opened.trial, verdict[0], verdict[1], facts_of(opened, verdict[2]))
 
-    def _tell_as(self, attempt: Attempt, twin: FrozenTrial) -> None:
+    def _tell_as(self, opened: OpenTrial, twin: FrozenTrial) -> None:
         """Ends a trial as the one with the same parameters that another driver has run."""
         for step, value in twin.intermediate_values.items():
-            self._report_value(attempt, step, value)
+            self._report_value(opened, step, value)
         kept = {name: twin.user_attrs[name] for name in SHARED if name in twin.user_attrs}
         facts = {**kept, "same_as": twin.number, **FREE, "host": socket.gethostname()}
-        self.store.tell(attempt.trial, TrialState.COMPLETE, twin.values, facts)
+        self.store.tell(opened.trial, TrialState.COMPLETE, twin.values, facts)
 
-    def _finished_elsewhere(self, attempt: Attempt) -> FrozenTrial | None:
+    def _finished_elsewhere(self, opened: OpenTrial) -> FrozenTrial | None:
         """A complete trial with the same run, whose folder is not here."""
-        if attempt.run is None or attempt.run.record is not None:
+        if opened.run is None or opened.run.record is not None:
             return None
         complete = self.store.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        same = (trial for trial in complete if trial.user_attrs.get("run_id") == attempt.run_id)
+        same = (trial for trial in complete if trial.user_attrs.get("run_id") == opened.run_id)
         return next(same, None)
 
-    def _found(self, attempt: Attempt) -> FrozenTrial | None:
+    def _found(self, opened: OpenTrial) -> FrozenTrial | None:
         """The trial as the storage has it; None, and it is given up, if it is no longer this driver's."""
-        found = self.store.mine(attempt.number)
+        found = self.store.mine(opened.number)
         if found is None:
-            self._give_up(attempt.number)
+            self._give_up(opened.number)
         return found
 
     # Validations
 
-    def _report(self, attempt: Attempt, prune: bool = True) -> bool:
+    def _report(self, opened: OpenTrial, prune: bool = True) -> bool:
         """Reports what is new; returns whether anything is."""
-        points = attempt.new_validations()
+        points = opened.new_validations()
         try:
             for point in points:
-                self._validated(attempt, point, prune)
+                self._validated(opened, point, prune)
         except OUTAGES:
-            attempt.start_reading()  # all of it again, once the storage answers
+            opened.start_reading()  # all of it again, once the storage answers
             raise
         return bool(points)
 
-    def _validated(self, attempt: Attempt, point: Mapping[str, Any], prune: bool) -> None:
+    def _validated(self, opened: OpenTrial, point: Mapping[str, Any], prune: bool) -> None:
         name = self.objectives[0]
         value = point.get(name)
-        if value is None and not attempt.values:
-            self._complain(attempt, name)
-        attempt.values[point["iter"]] = float(value or 0.0)
+        if value is None and not opened.values:
+            self._complain(opened, name)
+        opened.values[point["iter"]] = float(value or 0.0)
         if len(self.objectives) > 1:
             return  # Optuna takes no intermediate values of two objectives, and prunes none
         # A validation that a kill undid is made again, at the same iteration.
-        step = sum(iteration <= point["iter"] for iteration in attempt.values)
-        if not self._report_value(attempt, step, attempt.values[point["iter"]]):
+        step = sum(iteration <= point["iter"] for iteration in opened.values)
+        if not self._report_value(opened, step, opened.values[point["iter"]]):
             return
         # The row's own setting is what all others are held against: it is trained to its end.
-        published = attempt.trial.user_attrs.get("published")
-        if prune and not attempt.pruned and not published and attempt.trial.should_prune():
-            assert attempt.run is not None
-            attempt.pruned = True
-            ask_to_stop(attempt.run.folder, State.PRUNED.value)
+        published = opened.trial.user_attrs.get("published")
+        if prune and not opened.pruned and not published and opened.trial.should_prune():
+            assert opened.run is not None
+            opened.pruned = True
+            ask_to_stop(opened.run.folder, State.PRUNED.value)
 
-    def _report_value(self, attempt: Attempt, step: int, value: float) -> bool:
+    def _report_value(self, opened: OpenTrial, step: int, value: float) -> bool:
         """Reports a value where the storage has none; returns whether the trial is still this driver's."""
-        found = self._found(attempt)
+        found = self._found(opened)
         if found is None:
             return False
         if step not in found.intermediate_values:
-            attempt.trial.report(value, step)
+            opened.trial.report(value, step)
         return True
 
-    def _complain(self, attempt: Attempt, name: str) -> None:
+    def _complain(self, opened: OpenTrial, name: str) -> None:
         """Ends the study: every trial would go the same way."""
-        assert attempt.run is not None
+        assert opened.run is not None
         words = (
-            f"objective '{name}': the first validation of trial {attempt.number} has no such value "
-            f"(see {attempt.run.folder.metrics_file}): the validation images hold nothing to compute it from, "
+            f"objective '{name}': the first validation of trial {opened.number} has no such value "
+            f"(see {opened.run.folder.metrics_file}): the validation images hold nothing to compute it from, "
             "or nothing computes it"
         )
-        open_ones = [attempt, *self._active.values(), *self._twins, *self._lost, *self._untold]
+        open_ones = [opened, *self._active.values(), *self._twins, *self._lost, *self._untold]
         for other in {one.number: one for one in open_ones}.values():
             facts = facts_of(other, words)
             self.store.tell(other.trial, TrialState.FAIL, None, facts)

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from benchmark.errors import UserError, allowed
-from benchmark.experiment import Experiment, Row, load_experiment
+from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.files import write_text
 from benchmark.yaml_file import validated
 

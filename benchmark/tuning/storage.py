@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
 from benchmark.errors import UserError
-from benchmark.journal import now
+from benchmark.run.journal import now
 from benchmark.tuning.database import OPENING, OPENING_PATIENCE_S, Lock, open_storage
 
 BEAT_S = 10.0

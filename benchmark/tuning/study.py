@@ -12,10 +12,11 @@ from typing import Any
 import optuna
 
 from benchmark.errors import UserError, allowed, attempt
-from benchmark.experiment import Experiment, load_experiment
-from benchmark.plan import Plan, Planned, Request, make_plan, plan_for
-from benchmark.run import essence
-from benchmark.tuning.attempt import as_trial
+from benchmark.experiment.experiment import Experiment, load_experiment
+from benchmark.run.identity import essence
+from benchmark.run.plan import Plan, Request, make_plan, plan_for
+from benchmark.run.state import Planned
+from benchmark.tuning.open_trial import as_trial
 from benchmark.tuning.search.space import Space
 from benchmark.tuning.storage import Strategies
 from benchmark.tuning.strategies import strategies_of

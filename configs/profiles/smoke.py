@@ -16,5 +16,5 @@ auto_scale_lr = dict(enable=True)
 # After so few iterations no score reaches the published 0.05: boxes, NMS and evaluation would go untried.
 model = dict(test_cfg=dict(score_thr=0.001))
 
-# Applied to the merged config by benchmark/profile.py, which says what each means.
+# Applied to the merged config by benchmark/config/shrink.py, which says what each means.
 shrink = dict(longest_side=128, epochs=3, images=16, val_images=24, pretrained=False)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmark.config.overrides import apply_overrides
 from benchmark.errors import UserError, shown
-from benchmark.overrides import apply_overrides
 from benchmark.tuning.search.knobs import (
     KNOBS,
     MISSING,

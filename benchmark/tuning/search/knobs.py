@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmark.profile import BATCH_SIZES, SCALES, mapped
+from benchmark.config.shrink import BATCH_SIZES, SCALES, mapped
 
 Config = Mapping[str, Any]
 

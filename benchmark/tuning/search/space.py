@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError, attempt
-from benchmark.tuning.search.check import own_setting, problems_of
 from benchmark.tuning.search.dimension import MOST_POINTS, Dimension
+from benchmark.tuning.search.fit import own_setting, problems_of
 from benchmark.tuning.search.knobs import Unfit
 from benchmark.tuning.search.parameters import Parameters
 from benchmark.tuning.study_file import Parameter
@@ -67,7 +67,7 @@ class Space:
         return params
 
     def overrides(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The key paths that a trial sets, and their values, for `benchmark.overrides.apply_overrides`.
+        """The key paths that a trial sets, and their values, for `benchmark.config.overrides.apply_overrides`.
 
         Args:
             params: The trial's parameters as Optuna holds them. Those whose condition does not hold do not count.

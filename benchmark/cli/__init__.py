@@ -1,0 +1,18 @@
+"""The command line: one file a command, beside the options that they share in `app`."""
+
+from benchmark.cli import compare, config, data, doctor, plan, report, sweep, tune
+from benchmark.cli.app import app, main
+
+__all__ = ["main"]
+
+for _command in (
+    plan.plan,
+    config.config,
+    sweep.sweep,
+    tune.tune,
+    report.report,
+    compare.compare,
+    doctor.doctor,
+):
+    app.command()(_command)
+app.add_typer(data.data_app, name="data")

@@ -1,0 +1,85 @@
+"""The command line: the options that commands share, and its end.
+
+Each command is a file of its own beside this one, and imports what it needs where it needs it, so that ``--help``
+is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.data.check import Findings
+
+app = typer.Typer(
+    name="detboard",
+    help="Regenerates a detection leaderboard: trains, tracks and tabulates every row with mmdet.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Experiment = Annotated[
+    Path, typer.Argument(metavar="EXPERIMENT", help="The experiment file (YAML).")
+]
+Results = Annotated[Path, typer.Option(help="Folder of runs and tables.")]
+Profile = Annotated[
+    str | None, typer.Option(help="How much is done: full, smoke, or a profile of your own.")
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder with train.json and val.json, in place of the experiment's data."),
+]
+Rows = Annotated[str | None, typer.Option(metavar="A,B", help="Only these rows.")]
+Seeds = Annotated[
+    str | None, typer.Option(metavar="0,1,2", help="Seeds in place of the experiment's.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY.PATH=VALUE",
+        help="Change a key of every row's config; +KEY.PATH adds one.",
+    ),
+]
+
+Slots = Annotated[
+    int | None,
+    typer.Option(min=1, help="Runs side by side; one a GPU, or one without GPUs, unless given."),
+]
+LauncherName = Annotated[
+    str, typer.Option("--launcher", help="How jobs are started: local or inprocess.")
+]
+Wandb = Annotated[
+    str | None, typer.Option(help="auto, online, offline or off, in place of the experiment's.")
+]
+
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def tell(found: Findings) -> None:
+    """Shows the warnings of a check.
+
+    Raises:
+        UserError: It has found errors.
+    """
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if found.errors:
+        raise UserError(found.errors)
+
+
+def main() -> None:
+    """Entry point of ``detboard``: wrong input ends with status 2 and a message, never with a traceback."""
+    try:
+        app()
+    except UserError as error:
+        for problem in error.problems:
+            typer.echo(f"error: {problem}", err=True)
+        sys.exit(WRONG_INPUT)

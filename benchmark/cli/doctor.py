@@ -1,0 +1,127 @@
+"""Is this machine ready? Versions, native ops, GPUs, W&B, disk, and what to do about each problem."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from benchmark.cli.app import FAILED
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_GIB = 2**30
+# A run of ConvNeXt-large keeps three checkpoints of 2.5 GB each while it trains.
+_ENOUGH_GIB = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        what: What was looked at.
+        found: What is there.
+        remedy: What to do about it; empty where all is well.
+        problem: Whether runs would fail.
+    """
+
+    what: str
+    found: str
+    remedy: str = ""
+    problem: bool = False
+
+
+def findings() -> list[Finding]:
+    """Looks at everything; a look that fails is a finding, not the end."""
+    looks = (_packages, _ops, _gpus, _wandb, _disk)
+    return [finding for look in looks for finding in _guarded(look)]
+
+
+def _guarded(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    try:
+        return list(look())
+    except Exception as error:
+        name = look.__name__.strip("_")
+        return [
+            Finding(name, f"{type(error).__name__}: {error}", "reinstall with 'make setup'", True)
+        ]
+
+
+def _packages() -> Iterator[Finding]:
+    from benchmark.run.provenance import versions
+
+    for name, version in versions().items():
+        missing = Finding(name, "not installed", "run 'make setup'", problem=True)
+        yield Finding(name, version) if version else missing
+
+
+def _ops() -> Iterator[Finding]:
+    from benchmark import ops
+
+    ops.install()
+    import mmcv.ops  # noqa: F401 - fails where the ops cannot be served
+
+    origin = ops.origin()
+    served = "" if origin == "compiled" else f": {', '.join(ops.served())}"
+    yield Finding("mmcv ops", f"{origin}{served}")
+
+
+def _gpus() -> Iterator[Finding]:
+    import torch
+
+    from benchmark.launchers.pool import cpu_count, visible_gpus
+
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            yield Finding(
+                f"GPU {index}", f"{properties.name}, {properties.total_memory / _GIB:.0f} GiB"
+            )
+    elif visible_gpus():
+        remedy = f"the driver is too old for CUDA {torch.version.cuda}: update it"
+        yield Finding("GPU", "seen by nvidia-smi, not by torch", remedy, problem=True)
+    else:
+        yield Finding("GPU", f"none: runs use {cpu_count()} CPU threads")
+
+
+def _wandb() -> Iterator[Finding]:
+    from benchmark.tracking.wandb.access import effective_mode
+
+    mode, reason = effective_mode("auto")
+    yield Finding("W&B", f"{mode}: {reason}")
+
+
+def _disk() -> Iterator[Finding]:
+    free = shutil.disk_usage(Path.cwd()).free / _GIB
+    short = free < _ENOUGH_GIB
+    yield Finding("disk", f"{free:.0f} GiB free", "free some space" if short else "", problem=short)
+
+
+def table(found: list[Finding]) -> Table:
+    """The findings for a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False)
+    for name in ("what", "found", "what to do"):
+        drawn.add_column(name, overflow="fold")
+    for finding in found:
+        style = "bold red" if finding.problem else ""
+        drawn.add_row(finding.what, Text(finding.found, style=style), finding.remedy)
+    return drawn
+
+
+def doctor() -> None:
+    """Show versions, native ops, GPUs, W&B and disk, and what to do about each problem."""
+    from rich.console import Console
+
+    found = findings()
+    Console().print(table(found))
+    if any(finding.problem for finding in found):
+        raise typer.Exit(FAILED)

@@ -1,0 +1,105 @@
+"""What stands behind the options of the command line: texts become values, all problems at once."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import UserError, allowed
+from benchmark.experiment.experiment import Tracking
+from benchmark.run.plan import Plan, Request
+from benchmark.run.record import State
+
+
+def request_of(
+    experiment: Path,
+    profile: str | None,
+    data_root: Path | None,
+    results: Path,
+    rows: str | None,
+    seeds: str | None,
+    overrides: list[str] | None,
+) -> Request:
+    """The options that `plan`, `config`, `sweep`, `tune` and `report` share.
+
+    Raises:
+        UserError: With everything that is wrong with them.
+    """
+    problems: list[str] = []
+    request = Request(
+        path=experiment,
+        results=results,
+        profile=profile,
+        data_root=data_root,
+        rows=_names(rows),
+        seeds=_seeds(seeds, problems),
+        overrides=_overrides(overrides or [], problems),
+    )
+    blocked = next((p for p in (results, *results.parents) if p.exists() and not p.is_dir()), None)
+    if blocked is not None:
+        problems.append(f"--results {results}: {blocked} is a file; give a folder")
+    if problems:
+        raise UserError(problems)
+    return request
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _seeds(text: str | None, problems: list[str]) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    names = _names(text) or ()
+    if not names or not all(name.isdecimal() and int(name) < 2**32 for name in names):
+        problems.append(f"--seeds {text}: give whole numbers from 0 to 4294967295, as in 0,1,2")
+        return None
+    return tuple(dict.fromkeys(int(name) for name in names))
+
+
+def _overrides(texts: list[str], problems: list[str]) -> dict[str, Any]:
+    problems += [
+        f"--set {text}: write KEY.PATH=VALUE" for text in texts if "=" not in text.lstrip("=")
+    ]
+    pairs = [text.split("=", 1) for text in texts if "=" in text]
+    return {key.strip(): _value(value.strip()) for key, value in pairs}
+
+
+def _value(text: str) -> Any:
+    """A Python literal, one of true, false and null, or the text itself."""
+    words = {"true": True, "false": False, "null": None, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def states_of(retry: str | None) -> set[State]:
+    """The states that ``--retry`` names.
+
+    Raises:
+        UserError: With every name that is none.
+    """
+    choices = {state.value: state for state in (State.FAILED, State.PRUNED)}
+    names = _names(retry) or ()
+    wrong = [f"--retry {name}: {allowed(name, choices)}" for name in names if name not in choices]
+    if wrong:
+        raise UserError(wrong)
+    return {choices[name] for name in names}
+
+
+def tracking_of(made: Plan, mode: str | None) -> Tracking:
+    """The experiment's tracking, in the mode of ``--wandb`` if that is given.
+
+    Raises:
+        UserError: There is no such mode.
+    """
+    modes = ("auto", "online", "offline", "off")
+    if mode is None:
+        return made.experiment.wandb
+    if mode not in modes:
+        raise UserError(f"--wandb {mode}: {allowed(mode, modes)}")
+    return made.experiment.wandb.model_copy(update={"mode": mode})

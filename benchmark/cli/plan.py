@@ -1,0 +1,66 @@
+"""``detboard plan``: what would run, what is finished, what stands in the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from benchmark.cli.app import (
+    DataRoot,
+    Experiment,
+    Overrides,
+    Profile,
+    Results,
+    Rows,
+    Seeds,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from benchmark.run.plan import Plan
+
+
+def plan(
+    experiment: Experiment,
+    profile: Profile = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+    rows: Rows = None,
+    seeds: Seeds = None,
+    set_: Overrides = None,
+) -> None:
+    """Show what would run, what is finished and what stands in the way; trains nothing."""
+    from rich.console import Console
+
+    from benchmark.cli.options import request_of
+    from benchmark.launchers.pool import visible_gpus
+    from benchmark.run.plan import make_plan
+    from benchmark.sweep.missing import missing, obstacles
+
+    made = make_plan(request_of(experiment, profile, data_root, results, rows, seeds, set_))
+    Console().print(plan_table(made))
+    runs = missing(made)
+    typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
+    if runs:
+        tell(obstacles(made, visible_gpus()))
+
+
+def plan_table(made: Plan) -> Table:
+    """Every run of a plan and its state, for a rich console."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from benchmark.sweep.progress import STYLES
+
+    title = f"{made.experiment.title}: {made.profile} profile, {made.dataset.name}"
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    for name in ("row", "seed", "run", "state"):
+        table.add_column(name, overflow="fold")
+    for run in made.runs:
+        state = Text(run.state.value, style=STYLES[run.state])
+        table.add_row(Text(run.spec.row), str(run.spec.seed), run.spec.run_id, state)
+    return table

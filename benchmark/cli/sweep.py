@@ -1,0 +1,105 @@
+"""``detboard sweep``: runs what is missing, and writes the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchmark.cli.app import (
+    FAILED,
+    INTERRUPTED,
+    DataRoot,
+    Experiment,
+    LauncherName,
+    Overrides,
+    Profile,
+    Results,
+    Rows,
+    Seeds,
+    Slots,
+    Wandb,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from benchmark.run.plan import Plan, Request
+    from benchmark.run.record import State
+    from benchmark.run.state import Planned
+
+
+def sweep(
+    experiment: Experiment,
+    profile: Profile = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+    rows: Rows = None,
+    seeds: Seeds = None,
+    set_: Overrides = None,
+    slots: Slots = None,
+    launcher: LauncherName = "local",
+    wandb: Wandb = None,
+    retry: Annotated[
+        str | None, typer.Option(metavar="failed", help="Run these again: failed, pruned.")
+    ] = None,
+) -> None:
+    """Run what is missing, and write the table."""
+    from benchmark.cli.options import request_of, states_of
+
+    request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
+    if not run_sweep(request, slots, launcher, wandb, states_of(retry)):
+        raise typer.Exit(FAILED)
+
+
+def run_sweep(
+    request: Request, slots: int | None, launcher: str, wandb: str | None, again: set[State]
+) -> bool:
+    """Runs what is missing and writes the table; returns whether all that was asked for is done."""
+    from benchmark.cli.options import tracking_of
+    from benchmark.run.plan import make_plan, refreshed, with_all_rows
+    from benchmark.sweep.closing import close
+    from benchmark.sweep.missing import missing
+    from benchmark.sweep.results import only_driver
+
+    made = make_plan(request)
+    # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
+    whole = with_all_rows(made, request)
+    tracking = tracking_of(made, wandb)
+    with only_driver(request.results):
+        runs = missing(made, again)
+        if runs:
+            _run(made, runs, slots, launcher, tracking)
+        # What was read a moment ago still holds where nothing ran.
+        asked = refreshed(made) if runs else made
+        return close(asked, whole, request, tracking, ran=bool(runs))
+
+
+def _run(made: Plan, runs: list[Planned], slots: int | None, launcher: str, tracking: Any) -> None:
+    from functools import partial
+
+    from rich.console import Console
+
+    from benchmark.launchers import make_launcher
+    from benchmark.launchers.pool import make_pool
+    from benchmark.run.options import JobOptions
+    from benchmark.sweep.loop import Sweep
+    from benchmark.sweep.missing import obstacles
+    from benchmark.sweep.orphans import end_orphans
+    from benchmark.sweep.progress import SweepProgress, make_watcher, name_of
+    from benchmark.sweep.source import Listed
+
+    pool = make_pool(slots)
+    tell(obstacles(made, pool.gpus))
+    starter = make_launcher(launcher)
+    typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {pool.slots} at a time.")
+    names, shared = [name_of(run) for run in runs], launcher == "inprocess"
+    try:
+        end_orphans(runs)
+        with make_watcher(Console(), SweepProgress(len(runs)), names, shared) as watcher:
+            Sweep(starter, pool, partial(JobOptions, tracking, cost=True), watcher).run(
+                Listed(runs)
+            )
+    except KeyboardInterrupt:
+        typer.echo("interrupted: the same command continues where it was", err=True)
+        raise typer.Exit(INTERRUPTED) from None

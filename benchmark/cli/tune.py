@@ -1,0 +1,124 @@
+"""``detboard tune``: continues a study, or starts it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmark.cli.app import (
+    FAILED,
+    INTERRUPTED,
+    DataRoot,
+    LauncherName,
+    Overrides,
+    Profile,
+    Results,
+    Slots,
+    Wandb,
+    tell,
+)
+from benchmark.cli.sweep import run_sweep
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.tuning.study import Study
+
+
+def tune(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")],
+    profile: Profile = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+    set_: Overrides = None,
+    slots: Slots = None,
+    launcher: LauncherName = "local",
+    wandb: Wandb = None,
+    trials: Annotated[
+        int | None, typer.Option(min=0, help="This many more trials, in place of n_trials in all.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="postgresql://..., for several drivers; studies.db in the results folder if not given.",
+        ),
+    ] = None,
+    promote: Annotated[
+        bool,
+        typer.Option(
+            "--promote", help="Append the best trial to the experiment as a row, and train that."
+        ),
+    ] = False,
+    trial: Annotated[
+        int | None, typer.Option(min=0, help="The trial to promote, in place of the best.")
+    ] = None,
+) -> None:
+    """Continue a study, or start it: tune one row with Optuna."""
+    from benchmark.cli.options import request_of
+
+    request = request_of(study, profile, data_root, results, None, None, set_)
+    if trial is not None and not promote:
+        raise UserError("--trial names the trial to promote: give --promote, too")
+    from benchmark.tuning.study import read_study
+
+    made = read_study(request)
+    if promote and trial is None and len(made.file.objectives) > 1:
+        raise UserError(
+            "--promote: two objectives have no best trial; look at the Pareto front in the summary, "
+            "and name one of it with --trial NUMBER"
+        )
+    well, row = _tune(made, slots, launcher, wandb, trials, storage, (promote, trial))
+    if row is not None:
+        of_row = replace(made.request, rows=(row,), seeds=None, overrides={})
+        well = run_sweep(of_row, slots, launcher, wandb, set()) and well
+    if not well:
+        raise typer.Exit(FAILED)
+
+
+def _tune(
+    made: Study,
+    slots: int | None,
+    launcher: str,
+    wandb: str | None,
+    trials: int | None,
+    storage: str | None,
+    promote: tuple[bool, int | None],
+) -> tuple[bool, str | None]:
+    """Runs a study and writes what it found; returns whether a trial is complete, and the name of a promoted row."""
+    from benchmark.cli.options import tracking_of
+    from benchmark.launchers import make_launcher
+    from benchmark.launchers.pool import make_pool
+    from benchmark.sweep.missing import obstacles
+    from benchmark.sweep.results import only_driver
+    from benchmark.tuning.study_run import (
+        Running,
+        answering,
+        close_study,
+        open_store,
+        promoted,
+        run_study,
+    )
+
+    pool = make_pool(slots)
+    tell(obstacles(made.base, pool.gpus))
+    tracking = tracking_of(made.base, wandb)
+    starter, alone = make_launcher(launcher), launcher == "inprocess"
+    if alone and storage is not None:
+        raise UserError(
+            "--launcher inprocess gives no sign of life to the others of a shared study"
+        )
+    running = Running(pool, starter, alone, tracking, trials)
+    with only_driver(made.request.results), answering():
+        store = open_store(made, storage)
+        try:
+            ran = run_study(made, store, running)
+        except KeyboardInterrupt:
+            which = "the same command" if trials is None else "the command without --trials"
+            typer.echo(f"interrupted: {which} continues where it was", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        well = close_study(made, store, tracking, ran=bool(ran))
+        row = promoted(made, store, promote[1]) if well and promote[0] else None
+        return well, row.row.name if row else None

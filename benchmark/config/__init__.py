@@ -1,0 +1,1 @@
+"""From parts to one plain mmdet config."""

@@ -1,0 +1,1 @@
+"""The experiment file and its rows."""

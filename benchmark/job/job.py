@@ -1,0 +1,288 @@
+"""One training and evaluation: reads a run folder, trains, and writes the folder's record.
+
+The only module that builds a Runner. It knows its folder and nothing else: not the launcher, not Optuna.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmark import locks
+from benchmark.files import read_jsonl
+from benchmark.run import checkpoints
+from benchmark.run.folder import RunFolder
+from benchmark.run.journal import Journal, now
+from benchmark.run.options import JobOptions, Resources
+from benchmark.run.record import FailureKind, RunRecord, State
+from benchmark.run.spec import RunSpec
+from benchmark.statistics.scores import SCORES
+
+LOG_TAIL_CHARACTERS = 10_000
+ORPHAN_PATIENCE_S = 60
+
+
+def run_job(path: Path, options: JobOptions) -> None:
+    """Trains and evaluates the run at ``path`` and writes its record; a finished run is left alone.
+
+    Raises:
+        locks.Held: Another job has held the folder for a minute.
+    """
+    folder = RunFolder(path)
+    lock = locks.acquire(folder.lock_file, ORPHAN_PATIENCE_S) if _rank() == 0 else None
+    try:
+        if not folder.finished:
+            _Job(folder, options).run()
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+class _Job:
+    """What the steps of one job share."""
+
+    def __init__(self, folder: RunFolder, options: JobOptions) -> None:
+        self.folder = folder
+        self.options = options
+        self.spec: RunSpec = folder.read_spec()
+        self.journal = Journal(folder.metrics_file)
+        self.params: int | None = None
+        self.tracker: Any = None
+        self.metric: Any = None
+        self.spent: tuple[float, float] | None = None
+        self.measured: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Trains; whatever happens, the folder says what, unless the job is to be continued later."""
+        from benchmark.job.training import Stopped
+
+        try:
+            self._train()
+            self._finish(State.COMPLETE)
+        except Stopped as stopped:
+            if stopped.state == State.PRUNED.value:
+                self._finish(State.PRUNED)
+            elif self.tracker is not None:
+                self.tracker.abandon()
+            print(f"{now()} stopped early: {stopped.state}", flush=True)
+        except Exception as error:
+            traceback.print_exc()
+            sys.stderr.flush()
+            self._finish(State.FAILED, _failure(error, self.folder))
+
+    def _train(self) -> None:
+        from benchmark import ops
+
+        ops.install()
+        import torch
+        from mmengine.config import Config
+
+        from benchmark.tracking.wandb.tracker import open_tracker
+
+        torch.set_num_threads(self.options.resources.threads)
+        print(f"{now()} run {self.spec.run_id}, process {os.getpid()}", flush=True)
+        path = str(self.folder.config_file)
+        # mmengine writes the config into the log and every checkpoint, laid out with yapf: 0.3 s each time.
+        content = Config.fromfile(path, lazy_import=False).to_dict()
+        config = Config(content, filename=path, format_python_code=False)
+        if _rank() == 0:
+            self.tracker = open_tracker(
+                self.spec, config.to_dict(), self.folder, self.options.tracking
+            )
+            self.journal.listen(self.tracker.log)
+        self.runner = _build_runner(config, self.folder, self.options.resources)
+        self.params = sum(parameter.numel() for parameter in self.runner.model.parameters())
+        self._fit(config)
+
+    def _fit(self, config: Any) -> None:
+        from benchmark.job.metric import HotCocoMetric
+        from benchmark.job.training import JournalHook, validation_missing
+
+        metrics = self.runner.val_loop.evaluator.metrics
+        self.metric = next(metric for metric in metrics if isinstance(metric, HotCocoMetric))
+        interval = config.default_hooks.logger.get("interval", 50)
+        hook = JournalHook(self.journal, self.metric, self.folder.stop_file, interval)
+        self.runner.register_hook(hook)
+        self.runner.train()
+        # A kill after the last checkpoint and before the last validation leaves nothing to train.
+        if validation_missing(self.runner, self.journal):
+            self.runner.val_loop.run()
+        elif self._boxes_lost():
+            self.runner.hooks.remove(hook)  # the journal has this validation
+            self.runner.val_loop.run()
+        if _rank() == 0:
+            self._keep_results()
+            self._measure()
+
+    def _boxes_lost(self) -> bool:
+        """Whether the last validation was made by a process that was killed before the record was written."""
+        from mmengine import dist
+
+        lost = [self.metric.last is None]  # on rank 0; the others never have it
+        if dist.is_distributed():
+            dist.broadcast_object_list(lost)
+        return lost[0]
+
+    def _keep_results(self) -> None:
+        from benchmark.statistics.evaluation import write_predictions
+
+        write_predictions(self.folder.predictions_file, self.metric.last.detections)
+        self.runner.save_checkpoint(
+            str(self.folder.checkpoints),
+            checkpoints.FINAL,
+            save_optimizer=False,
+            save_param_scheduler=False,
+        )
+
+    def _measure(self) -> None:
+        """What is known of a complete run beyond its metrics; neither its time nor its memory is the training's."""
+        from benchmark.job.measure import measure
+
+        self.spent = self._spent()
+        options = self.options
+        self.measured, samples = measure(
+            self.runner, self.metric, self.folder, options.cost, options.tracking.images
+        )
+        self.tracker.log_images(samples)
+
+    def _spent(self) -> tuple[float, float]:
+        """Seconds and GiB so far."""
+        from benchmark.job.training import peak_memory_gib
+
+        return round(self.journal.elapsed_s, 3), round(peak_memory_gib(), 4)
+
+    def _finish(self, state: State, failure: Mapping[str, str] | None = None) -> None:
+        if _rank() != 0:
+            return
+        record = self._record(state, failure)
+        if self.tracker is not None:
+            self.tracker.finish(record)
+        self.folder.write_record(record)
+        if state is not State.FAILED:
+            checkpoints.remove_all_but_final(self.folder.checkpoints)
+        shutil.rmtree(self.folder.path / "mmengine", ignore_errors=True)
+        self.folder.stop_file.unlink(missing_ok=True)
+        print(f"{now()} {state.value}", flush=True)
+
+    def _record(self, state: State, failure: Mapping[str, str] | None) -> RunRecord:
+        from benchmark.run.provenance import collect
+
+        train_seconds, peak_memory_gib = self.spent or self._spent()
+        metrics = dict(self.journal.last_validation() or {})
+        for key in ("kind", "iter", "epoch", "elapsed_s"):
+            metrics.pop(key, None)
+        return RunRecord(
+            run_id=self.spec.run_id,
+            row=self.spec.row,
+            seed=self.spec.seed,
+            profile=self.spec.profile,
+            state=state,
+            no_predictions=bool(metrics.pop("no_predictions", False)),
+            metrics=metrics,
+            params=self.params,
+            train_seconds=train_seconds,
+            peak_memory_gib=peak_memory_gib,
+            started_at=self.journal.started_at(),
+            finished_at=now(),
+            provenance=collect(self.spec, self.folder),
+            failure=failure,
+            wandb=self.tracker.info if self.tracker is not None else None,
+            best=_best(read_jsonl(self.folder.metrics_file)),
+            **self.measured,
+        )
+
+
+def _best(points: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
+    """The highest value of each score in any validation; None without a validation that has a value."""
+    validations = [point for point in points if point["kind"] == "val"]
+    values = {
+        name: [point[name] for point in validations if point.get(name) is not None]
+        for name in SCORES
+    }
+    return {name: max(found) for name, found in values.items() if found} or None
+
+
+def _build_runner(config: Any, folder: RunFolder, resources: Resources) -> Any:
+    """Builds the Runner with our metric, checkpoints and log in place of mmengine's.
+
+    They are set here and not in ``config.py``, so that stock ``tools/train.py`` can run that file.
+    """
+    from benchmark.job.training import JobRunner
+
+    config.work_dir = str(folder.path / "mmengine")
+    config.default_hooks.checkpoint.update(
+        type="RunCheckpointHook", folder=str(folder.checkpoints), _scope_="mmengine"
+    )
+    config.visualizer.vis_backends = None
+    for key in ("val_evaluator", "test_evaluator"):
+        config[key] = _with_our_metric(config[key])
+    checkpoint = checkpoints.newest_good(folder.checkpoints)
+    if checkpoint is not None:
+        config.resume, config.load_from = True, str(checkpoint)
+    if resources.processes > 1:
+        _start_distributed(config)
+    return JobRunner.from_cfg(config)
+
+
+def _with_our_metric(evaluator: Any) -> Any:
+    if isinstance(evaluator, list):
+        return [_with_our_metric(item) for item in evaluator]
+    if evaluator["type"] in ("CocoMetric", "mmdet.CocoMetric"):
+        evaluator["type"] = "HotCocoMetric"
+    return evaluator
+
+
+def _start_distributed(config: Any) -> None:
+    """Joins the processes that torchrun started; on CPUs before mmengine does, which would ask for CUDA."""
+    import torch
+
+    config.launcher = "pytorch"
+    if not torch.cuda.is_available():
+        torch.distributed.init_process_group(backend="gloo")
+
+
+def _failure(error: Exception, folder: RunFolder) -> dict[str, str]:
+    message = f"{type(error).__name__}: {error}".strip()
+    return {
+        "kind": _kind(error).value,
+        "message": message[:2000],
+        "log_tail": _log_tail(folder.log_file),
+    }
+
+
+def _log_tail(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text[-LOG_TAIL_CHARACTERS:]
+
+
+def _kind(error: BaseException) -> FailureKind:
+    from benchmark.job.training import Diverged
+
+    if isinstance(error, Diverged):
+        return FailureKind.DIVERGED
+    text = f"{type(error).__name__} {error}".lower()
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        return FailureKind.OOM
+    return FailureKind.DATA if _from_data(error) else FailureKind.ERROR
+
+
+def _from_data(error: BaseException) -> bool:
+    """Whether the error came out of loading data, in this process or in a worker of the data loader."""
+    data_modules = ("mmdet/datasets/", "mmcv/transforms/")
+    frames = [
+        Path(frame.filename).as_posix() for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    raised_here = any(module in name for module in data_modules for name in frames)
+    return raised_here or "in DataLoader worker process" in str(error)

@@ -1,0 +1,112 @@
+"""mmdet's COCO box metric, evaluated at full precision by `benchmark.statistics.evaluation`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from mmdet.evaluation import CocoMetric
+from mmdet.registry import METRICS
+from mmengine.fileio import get_local_path
+from numpy.typing import NDArray
+
+from benchmark.statistics.evaluation import Detections, Evaluation, GroundTruth
+
+# The names that mmdet's own metric uses, which hooks and schedulers of its configs refer to.
+_NAMES = {
+    "bbox_mAP": "mAP",
+    "bbox_mAP_50": "mAP50",
+    "bbox_mAP_75": "mAP75",
+    "bbox_mAP_s": "mAP_s",
+    "bbox_mAP_m": "mAP_m",
+    "bbox_mAP_l": "mAP_l",
+}
+
+
+@METRICS.register_module()
+class HotCocoMetric(CocoMetric):  # type: ignore[misc]
+    """Takes the place of mmdet's ``CocoMetric`` for boxes.
+
+    It differs in four ways: values are not rounded; a model that detects nothing scores 0 instead
+    of giving no result, which would end a training that waits for one; only the images that were
+    processed are evaluated, so that a validation on part of a dataset means what it says; labels
+    are matched to the annotation file by class name, not by the order of its categories.
+
+    Every result has the six keys ``coco/bbox_mAP``, ``_50``, ``_75``, ``_s``, ``_m`` and ``_l``,
+    fractions in 0..1, NaN where no object of that size exists.
+
+    Args:
+        ann_file: COCO annotation file.
+        metric: ``bbox``; nothing else is evaluated.
+        format_only: Must be False, as in mmdet's configs for validation.
+        backend_args: As in mmdet, where the file is not local.
+        collect_device: As in mmdet.
+        prefix: Replaces ``coco`` in the keys.
+
+    Attributes:
+        last: The newest evaluation, with values for each class and the detections; None before the
+            first. In a distributed run only the first process has it.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        metric: str | Sequence[str] = "bbox",
+        format_only: bool = False,
+        backend_args: Mapping[str, Any] | None = None,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+    ) -> None:
+        if metric not in ("bbox", ["bbox"], ("bbox",)):
+            raise ValueError(f"HotCocoMetric evaluates metric='bbox' only, not {metric!r}")
+        if format_only:
+            raise ValueError("HotCocoMetric evaluates; for format_only use mmdet's CocoMetric")
+        # Without a file, so that the base class does not read it with pycocotools, too.
+        super().__init__(collect_device=collect_device, prefix=prefix, backend_args=backend_args)
+        self.ann_file = ann_file
+        self.last: Evaluation | None = None
+        self._ground_truth: GroundTruth | None = None
+
+    def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps a batch's predictions: boxes as xyxy in pixels of the original image."""
+        for sample in data_samples:
+            predicted = sample["pred_instances"]
+            found = (predicted[key].cpu().numpy() for key in ("bboxes", "scores", "labels"))
+            self.results.append((sample["img_id"], *found))
+
+    def compute_metrics(self, results: Sequence[tuple[Any, ...]]) -> dict[str, float]:
+        """Evaluates what `process` kept; called in the first process only."""
+        truth = self.ground_truth
+        classes = list(self.dataset_meta["classes"])
+        ids = np.array([truth.category_ids.get(name, -1) for name in classes], np.int64)
+        parts = [_detections(i, boxes, scores, ids[labels]) for i, boxes, scores, labels in results]
+        image_ids = [result[0] for result in results]
+        self.last = truth.evaluate(Detections.concatenate(parts), image_ids, classes)
+        values = {key: getattr(self.last, name) for key, name in _NAMES.items()}
+        return {key: float("nan") if v is None else v for key, v in values.items()}
+
+    @property
+    def ground_truth(self) -> GroundTruth:
+        """The annotations, read when they are first asked for."""
+        if self._ground_truth is None:
+            with get_local_path(self.ann_file, backend_args=self.backend_args) as path:
+                self._ground_truth = GroundTruth(path)
+        return self._ground_truth
+
+
+def _detections(
+    image_id: int,
+    boxes: NDArray[np.floating],
+    scores: NDArray[np.floating],
+    category_ids: NDArray[np.int64],
+) -> Detections:
+    """One image's detections, without those of classes that the annotation file does not have (-1).
+
+    A box that is not finite becomes an empty one: it stays a false detection.
+    """
+    known = category_ids >= 0
+    xyxy = np.nan_to_num(boxes[known].astype(np.float64), nan=0, posinf=0, neginf=0)
+    xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
+    ids = np.full(len(xywh), image_id, np.int64)
+    return Detections(ids, xywh, scores[known].astype(np.float64), category_ids[known])

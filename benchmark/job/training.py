@@ -1,0 +1,224 @@
+"""The mmengine side of a job: a Runner with safe checkpoints, and the hook that writes the journal."""
+
+from __future__ import annotations
+
+import math
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine import dist
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from mmengine.runner import runner as runner_module
+
+from benchmark.files import read_json, replacing
+from benchmark.job.metric import HotCocoMetric
+from benchmark.run.journal import Journal
+from benchmark.statistics.evaluation import Evaluation
+from benchmark.statistics.scores import SCORES
+
+
+class Stopped(Exception):
+    """The job was asked to end early.
+
+    Attributes:
+        state: ``pruned`` or ``interrupted``.
+    """
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+        super().__init__(state)
+
+
+class Diverged(Exception):
+    """The loss is no longer a number."""
+
+
+class JobRunner(Runner):  # type: ignore[misc]
+    """mmengine's Runner, but a checkpoint is whole or absent, and the log has one file."""
+
+    def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Saves to a temporary file that then takes the name; see `mmengine.runner.Runner`."""
+        with replacing(Path(out_dir) / filename) as temporary, _streamed_to_disk():
+            super().save_checkpoint(str(temporary.parent), temporary.name, *args, **kwargs)
+
+    def build_logger(self, log_level: str = "INFO", *_args: Any, **_kwargs: Any) -> MMLogger:
+        """A logger without a file of its own: the job's output already is ``log.txt``."""
+        return MMLogger.get_instance(name=self._experiment_name, log_level=log_level)
+
+    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: torch.nn.Module) -> Any:
+        """Wraps for training on several CPUs, too: mmengine names a CUDA device in any case."""
+        if self.distributed and not torch.cuda.is_available() and model_wrapper_cfg is None:
+            unused = self.cfg.get("find_unused_parameters", False)
+            return MMDistributedDataParallel(
+                module=model, broadcast_buffers=False, find_unused_parameters=unused
+            )
+        return super().wrap_model(model_wrapper_cfg, model)
+
+
+@contextmanager
+def _streamed_to_disk() -> Iterator[None]:
+    """Writes checkpoints straight to the file.
+
+    mmengine builds the whole file in memory and then copies it: 5 GB more for ConvNeXt-large with AdamW.
+    """
+    original = runner_module.save_checkpoint
+    runner_module.save_checkpoint = lambda content, path, **_: torch.save(content, path)
+    try:
+        yield
+    finally:
+        runner_module.save_checkpoint = original
+
+
+@HOOKS.register_module()
+class RunCheckpointHook(CheckpointHook):  # type: ignore[misc]
+    """mmengine's CheckpointHook, writing to the run's ``checkpoints/`` and keeping at least two."""
+
+    def __init__(self, folder: str, max_keep_ckpts: int = -1, **kwargs: Any) -> None:
+        keep = max_keep_ckpts if max_keep_ckpts < 0 else max(2, max_keep_ckpts)
+        super().__init__(max_keep_ckpts=keep, **kwargs)
+        self._folder = folder
+
+    def before_train(self, runner: Runner) -> None:
+        """Sets the folder; mmengine would append the last part of ``work_dir`` to it."""
+        super().before_train(runner)
+        self.out_dir = self._folder
+
+
+class JournalHook(Hook):  # type: ignore[misc]
+    """Writes points to the journal, polls ``stop``, and ends a training whose loss is not a number.
+
+    Args:
+        journal: Where the points go.
+        metric: The metric whose last evaluation a validation point shows.
+        stop_file: The file whose presence asks the job to end.
+        interval: Iterations between two training points, as the text log's.
+    """
+
+    # After the checkpoint of an epoch is saved (VERY_LOW), so that a stop loses nothing.
+    priority = "LOWEST"
+
+    def __init__(
+        self, journal: Journal, metric: HotCocoMetric, stop_file: Path, interval: int
+    ) -> None:
+        self.journal = journal
+        self.metric = metric
+        self.stop_file = stop_file
+        self.interval = interval
+
+    def before_train(self, runner: Runner) -> None:
+        """Begins the attempt, and makes up for a validation that a kill cut short."""
+        if dist.is_main_process():
+            self.journal.start(runner.iter, runner.max_iters)
+        if validation_missing(runner, self.journal) and _validation_due(runner):
+            runner.val_loop.run()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Logs a training point at every interval and at the end of an epoch."""
+        if self.every_n_train_iters(runner, self.interval) or self._epoch_ends(runner, batch_idx):
+            self._log(runner)
+        self._leave_if_asked()
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Ends a long validation early, too."""
+        self._leave_if_asked()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Logs the validation at full precision."""
+        if dist.is_main_process() and self.metric.last is not None:
+            where = {"kind": "val", "iter": runner.iter, "epoch": _epoch(runner, runner.iter)}
+            self.journal.write({**where, **_val_point(self.metric.last)})
+
+    def _epoch_ends(self, runner: Runner, batch_idx: int) -> bool:
+        return bool(self.end_of_epoch(runner.train_dataloader, batch_idx))
+
+    def _log(self, runner: Runner) -> None:
+        point = _train_point(runner, self.interval)
+        if not math.isfinite(point["loss"]):
+            raise Diverged(f"loss is {point['loss']} at iteration {point['iter']}")
+        if dist.is_main_process():
+            self.journal.write(point)
+
+    def _leave_if_asked(self) -> None:
+        """All ranks of a distributed training leave at the same iteration, on rank 0's word."""
+        asked = [self.stop_file.exists()]
+        if dist.is_distributed():
+            dist.broadcast_object_list(asked)
+        if asked[0]:
+            raise Stopped(_stop_state(self.stop_file))
+
+
+def _val_point(evaluation: Evaluation) -> dict[str, Any]:
+    return {name: getattr(evaluation, name) for name in (*SCORES, "per_class", "no_predictions")}
+
+
+def _stop_state(path: Path) -> str:
+    try:
+        return str(read_json(path)["state"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "interrupted"
+
+
+def _train_point(runner: Runner, interval: int) -> dict[str, Any]:
+    scalars = runner.message_hub.log_scalars
+    # A mean over the interval for what jumps from batch to batch, the present value for the learning rate.
+    values = {
+        key.removeprefix("train/"): float(
+            buffer.current() if key.endswith("lr") else buffer.mean(interval)
+        )
+        for key, buffer in scalars.items()
+        if key.startswith("train/")
+    }
+    done = runner.iter + 1
+    head = {"kind": "train", "iter": done, "epoch": _epoch(runner, done)}
+    return {**head, **values, "memory_mib": memory_mib()}
+
+
+def _epoch(runner: Runner, iterations: int) -> float:
+    """Passes over the training data after ``iterations``; iteration-based loops have no epoch of their own."""
+    loader = runner.train_dataloader
+    if hasattr(runner.train_loop, "run_epoch"):
+        return round(iterations / len(loader), 4)
+    batch = loader.batch_size or loader.batch_sampler.batch_size
+    images = iterations * int(batch) * int(dist.get_world_size())
+    return round(images / len(loader.dataset), 4)
+
+
+def memory_mib() -> int:
+    """Peak memory in MiB: allocated on the GPU where there is one, else resident."""
+    return round(peak_memory_gib() * 1024)
+
+
+def peak_memory_gib() -> float:
+    """Peak memory in GiB: allocated on the GPU where there is one, else resident memory of the process."""
+    if torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated()) / 2**30
+    resident = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return resident / 2**20  # Linux counts in KiB
+
+
+def validation_missing(runner: Runner, journal: Journal) -> bool:
+    """Whether the journal lacks a validation of the present weights."""
+    last = journal.last_validation() if dist.is_main_process() else None
+    missing = [last is None or last["iter"] != runner.iter]
+    if dist.is_distributed():
+        dist.broadcast_object_list(missing)
+    return missing[0]
+
+
+def _validation_due(runner: Runner) -> bool:
+    loop = runner.train_loop
+    by_epoch = hasattr(loop, "run_epoch")
+    done = loop.epoch if by_epoch else loop.iter
+    return bool(done and done % loop.val_interval == 0 and done >= loop.val_begin)

@@ -1,0 +1,76 @@
+"""What a machine can run at the same time: GPUs where there are GPUs, else a share of the CPU's threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections import Counter
+from dataclasses import dataclass, field
+
+from benchmark.run.options import Resources
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Ids of the GPUs that this process may use, found without initialising CUDA."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    try:
+        query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    present = tuple(done.stdout.split())
+    if allowed is None:
+        return present
+    # Entries may be UUIDs, which nvidia-smi numbers otherwise; CUDA ignores all after a -1.
+    listed = [entry.strip() for entry in allowed.split(",") if entry.strip()]
+    return tuple(listed[: listed.index("-1")] if "-1" in listed else listed) if present else ()
+
+
+def cpu_count() -> int:
+    """Number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass
+class Pool:
+    """Hands out slots: ``slots`` runs side by side, spread evenly over ``gpus``."""
+
+    slots: int
+    gpus: tuple[str, ...] = ()
+    cpus: int = field(default_factory=cpu_count)
+    _busy: Counter[str] = field(default_factory=Counter)
+    _running: int = 0
+
+    def acquire(self, processes: int) -> Resources | None:
+        """Takes what a run of ``processes`` processes needs; None while that is not free."""
+        if self._running >= self.slots:
+            return None
+        free = sorted((gpu for gpu in self.gpus if self._busy[gpu] < self._share), key=self._load)
+        if self.gpus and len(free) < processes:
+            return None
+        taken = tuple(free[:processes])
+        self._busy.update(taken)
+        self._running += 1
+        return Resources(taken, self._threads(processes), processes)
+
+    def release(self, resources: Resources) -> None:
+        """Gives back what `acquire` handed out."""
+        self._busy.subtract(resources.gpus)
+        self._running -= 1
+
+    @property
+    def _share(self) -> int:
+        """How many runs may share one GPU."""
+        return max(1, -(-self.slots // max(1, len(self.gpus))))
+
+    def _load(self, gpu: str) -> int:
+        return self._busy[gpu]
+
+    def _threads(self, processes: int) -> int:
+        return max(1, self.cpus // (self.slots * processes))
+
+
+def make_pool(slots: int | None) -> Pool:
+    """A pool over the visible GPUs: one slot a GPU, or one slot without GPUs, unless ``slots`` says otherwise."""
+    gpus = visible_gpus()
+    return Pool(slots=slots or max(1, len(gpus)), gpus=gpus)

@@ -1,0 +1,94 @@
+"""The leaderboard of a checkout without run folders: ``<experiment>.json`` is under version control, runs are not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from benchmark.data.dataset import Dataset, Split
+from benchmark.errors import UserError
+from benchmark.experiment.experiment import Experiment, Row
+from benchmark.leaderboard.columns import COLUMNS
+from benchmark.leaderboard.document import Data, Leaderboard, Line, Report, read_leaderboard
+from benchmark.leaderboard.results import RowResult
+from benchmark.run.plan import Plan, Request, find_dataset, plan_for
+from benchmark.run.record import State
+
+
+def kept_report(experiment: Experiment, request: Request) -> Report | None:
+    """The leaderboard that the results folder keeps, None where it keeps none.
+
+    Returns:
+        The leaderboard, no configs, and a sentence for everything in it that is not as the experiment is now: run
+        ids are computed again from the experiment and its parts.
+
+    Raises:
+        UserError: The file is no leaderboard, or the options ask for another: it would be lost.
+    """
+    path = request.results / f"{experiment.name}.json"
+    if not path.exists():
+        return None
+    kept = read_leaderboard(path)
+    if other := _other_options(kept, experiment, request):
+        raise UserError(
+            f"{request.results}: no finished run of experiment '{experiment.name}' fits {', '.join(other)}; "
+            f"{path} is of another setting and stays as it is"
+        )
+    plan = plan_for(
+        experiment,
+        replace(request, seeds=kept.seeds),
+        _dataset(kept.dataset),
+        kept.profile,
+        experiment.rows,
+    )
+    return Report(kept, None, tuple(_differences(kept, plan, path)))
+
+
+def _other_options(kept: Leaderboard, experiment: Experiment, request: Request) -> list[str]:
+    """The options that ask for something else than is kept."""
+    found = [f"--set {key}={value}" for key, value in request.overrides.items()]
+    if request.profile not in (None, kept.profile):
+        found.append(f"--profile {request.profile}")
+    if request.seeds is not None and set(request.seeds) != set(kept.seeds):
+        found.append(f"--seeds {','.join(map(str, request.seeds))}")
+    if request.data_root is not None:
+        hashes = find_dataset(experiment, request).hashes
+        if hashes != (kept.dataset.train, kept.dataset.val):
+            found.append(f"--data-root {request.data_root}")
+    return found
+
+
+def _dataset(data: Data) -> Dataset:
+    """The dataset without its files: a run id counts their hashes only."""
+    train, val = (Split(Path(), Path(), sha256) for sha256 in (data.train, data.val))
+    return Dataset(data.name, data.classes, train, val)
+
+
+def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
+    lines = {line.row: line for line in kept.rows}
+    rows = {row.name: row for row in plan.rows}
+    found = [f"row {name}: not in {path}" for name in rows if name not in lines]
+    found += [f"row {name} of {path}: not in the experiment" for name in lines if name not in rows]
+    if kept.title != plan.experiment.title:
+        found.append(f"title: '{plan.experiment.title}', in {path}: '{kept.title}'")
+    for name in (name for name in lines if name in rows):
+        found += _label_differences(rows[name], lines[name], path)
+    ids = {run.spec.run_id for run in plan.runs}
+    return found + [
+        f"row {line.row}, seed {run.seed}: {run.run_id} in {path} was made with another config than the row has now"
+        for line in kept.rows
+        if line.row in rows
+        for run in line.runs
+        if run.run_id is not None and run.run_id not in ids
+    ]
+
+
+def _label_differences(row: Row, line: Line, path: Path) -> list[str]:
+    """Where what a row says of itself is not what is kept."""
+    now = RowResult(row, (0,), (None,), (State.WAITING,))
+    own = [c for c in COLUMNS if c.label or c.key == "leaderboard_map50"]
+    return [
+        f"row {row.name}: {c.title} is {c.cell(c.read(now))}, in {path}: {c.cell(line.values[c.key])}"
+        for c in own
+        if c.read(now) != line.values[c.key]
+    ]

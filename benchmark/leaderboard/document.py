@@ -1,0 +1,362 @@
+"""The leaderboard as plain values: what ``results/<experiment>.json`` holds and every output is written from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from benchmark.errors import UserError
+from benchmark.leaderboard.columns import COLUMNS, read
+from benchmark.leaderboard.results import RowResult, Table
+from benchmark.leaderboard.values import reasons
+from benchmark.run.record import RunRecord, State
+from benchmark.statistics import LEVEL, RESAMPLES, SEED
+from benchmark.yaml_file import Strict
+
+VERSION = 1
+
+
+class Data(Strict):
+    """The dataset that every run was made on.
+
+    Attributes:
+        name: Short name.
+        classes: Class names in label order.
+        train: SHA-256 of the training annotations.
+        val: SHA-256 of the validation annotations.
+        val_images: Number of images that the runs were evaluated on, None before the first complete run.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: str
+    val: str
+    val_images: int | None
+
+
+class Method(Strict):
+    """How intervals and ranks were computed.
+
+    Attributes:
+        level: Level of the intervals, and of the ranks over the whole table.
+        resamples: Number of bootstrap resamples of the validation images.
+        bootstrap_seed: Their seed.
+        correction: Of the comparisons between rows.
+    """
+
+    level: float = LEVEL
+    resamples: int = RESAMPLES
+    bootstrap_seed: int = SEED
+    correction: str = "Holm"
+
+
+class Heading(Strict):
+    """What a column is; see `benchmark.leaderboard.columns.Column`."""
+
+    key: str
+    title: str
+    unit: str
+    better: Literal["higher", "lower"] | None
+    group: str
+    label: bool
+    numeric: bool
+    right: bool
+    shown: bool
+    about: str
+
+
+class Failure(Strict):
+    """Why a run failed: its kind, and the first line of the message."""
+
+    kind: str
+    message: str
+
+
+class Run(Strict):
+    """One run of a row.
+
+    Attributes:
+        run_id: The run's id, None for a seed that has no record.
+        folder: Its folder, relative to the results folder.
+        seed: Random seed.
+        state: ``complete``, ``failed``, ``pruned``, ``lost``, ``running`` or ``waiting``.
+        map50: Fraction in 0..1, of a complete run.
+        device: What it ran on.
+        commit: Git commit of the code.
+        dirty: Whether the code had changes that were not committed.
+        config_sha256: SHA-256 of ``config.py`` in its folder.
+        train_sha256: SHA-256 of the training annotations.
+        val_sha256: SHA-256 of the validation annotations.
+        wandb: Address of the W&B run, None offline.
+        finished_at: ISO 8601 time in UTC.
+        failure: Why it failed.
+    """
+
+    run_id: str | None
+    folder: str | None
+    seed: int
+    state: str
+    map50: float | None = None
+    device: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+    config_sha256: str | None = None
+    train_sha256: str | None = None
+    val_sha256: str | None = None
+    wandb: str | None = None
+    finished_at: str | None = None
+    failure: Failure | None = None
+
+
+class ClassPrecision(Strict):
+    """AP of one class, fractions in 0..1; None where it has no object."""
+
+    mAP50: float | None  # noqa: N815  (the field's own term)
+    mAP: float | None  # noqa: N815
+
+
+class Line(Strict):
+    """One row.
+
+    Attributes:
+        row: Its name in the experiment.
+        parts: Part names by kind.
+        values: By column key; None where there is none.
+        per_class: By class name, means over the complete seeds.
+        missing: Why a value is missing, by column key.
+        runs: One for each seed.
+        stale: Ids of finished runs that were made with another config than the row has now.
+    """
+
+    row: str
+    parts: dict[str, str]
+    values: dict[str, Any]
+    per_class: dict[str, ClassPrecision]
+    missing: dict[str, str]
+    runs: tuple[Run, ...]
+    stale: tuple[str, ...] = ()
+
+    @property
+    def all_complete(self) -> bool:
+        """Whether no seed is missing."""
+        return all(run.state == State.COMPLETE.value for run in self.runs)
+
+
+class Leaderboard(Strict):
+    """A leaderboard as it stands.
+
+    Attributes:
+        schema_version: Version of this layout.
+        experiment: Name of the experiment: the stem of the files, and in the README's markers.
+        title: Heading, without the caveat.
+        profile: The profile that every run was made under.
+        comparable: Whether the measured values compare with the published ones.
+        caveat: What a reader must know before comparing; empty under the full schedule.
+        dataset: What the runs were made on.
+        seeds: Every seed of any row.
+        method: How intervals and ranks were computed.
+        columns: What the keys of ``values`` are.
+        rows: The lines, in order.
+    """
+
+    schema_version: Literal[1] = 1
+    experiment: str
+    title: str
+    profile: str
+    comparable: bool
+    caveat: str
+    dataset: Data
+    seeds: tuple[int, ...]
+    method: Method
+    columns: tuple[Heading, ...]
+    rows: tuple[Line, ...]
+
+    @property
+    def heading(self) -> str:
+        """The title, with the caveat."""
+        return f"{self.title} ({self.caveat})" if self.caveat else self.title
+
+    @property
+    def progress(self) -> str:
+        """``7 of 9``: the rows of which every seed is complete, of all."""
+        return f"{sum(line.all_complete for line in self.rows)} of {len(self.rows)}"
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The columns' headings by key."""
+        return {column.key: column.title for column in self.columns}
+
+    @property
+    def values(self) -> list[dict[str, Any]]:
+        """The values of every row by column key."""
+        return [line.values for line in self.rows]
+
+    @property
+    def ranked(self) -> list[Line]:
+        """The rows by mAP50, best first; last those without, in the table's order."""
+        return sorted(self.rows, key=lambda line: -_or(line.values["map50"], -1.0))
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """What JSON can hold; not to be changed."""
+        return self.model_dump(mode="json")
+
+    def text(self) -> str:
+        """The JSON file, a line a row and column: the same records give the same bytes."""
+        plain = dict(self.plain)
+        lists = {key: plain.pop(key) for key in ("columns", "rows")}
+        head = ",\n".join(f"{_json(key)}: {_json(value)}" for key, value in plain.items())
+        tails = (f",\n{_json(key)}: [\n{_lines(items)}\n]" for key, items in lists.items())
+        return f"{{\n{head}{''.join(tails)}\n}}\n"
+
+
+def _or(value: float | None, absent: float) -> float:
+    return absent if value is None else value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _lines(items: list[Any]) -> str:
+    return ",\n".join(map(_json, items))
+
+
+@dataclass(frozen=True)
+class Report:
+    """A leaderboard, and what stands beside it.
+
+    Attributes:
+        leaderboard: What is shown.
+        configs: The composed config of each row, by name; None where the run folders are not there, so that the page
+            and the plots cannot be made.
+        stale: A sentence for every number that does not belong to its row as the row is now.
+        skipped: A sentence for every run folder that could not be read.
+    """
+
+    leaderboard: Leaderboard
+    configs: Mapping[str, Mapping[str, Any]] | None
+    stale: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+def read_leaderboard(path: Path) -> Leaderboard:
+    """Reads ``results/<experiment>.json``.
+
+    Raises:
+        UserError: It cannot be read, or was written by another version.
+    """
+    try:
+        found = Leaderboard.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _not_ours(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    keys = {column.key for column in COLUMNS}
+    lacking = {key for values in found.values for key in keys - values.keys()}
+    if lacking:
+        raise _not_ours(path, f"no values of {', '.join(sorted(lacking))}")
+    return found
+
+
+def _not_ours(path: Path, why: str) -> UserError:
+    return UserError(
+        f"{path}: not a leaderboard of schema version {VERSION} ({why}); detboard report writes it again"
+    )
+
+
+def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
+    """The document of a table.
+
+    Args:
+        table: What is shown.
+        val_images: Number of images that its runs were evaluated on.
+    """
+    data = table.dataset
+    return Leaderboard(
+        experiment=table.name,
+        title=table.title,
+        profile=table.profile,
+        comparable=table.comparable,
+        caveat=_caveat(table),
+        dataset=Data(
+            name=data.name,
+            classes=data.classes,
+            train=data.train.sha256,
+            val=data.val.sha256,
+            val_images=val_images,
+        ),
+        seeds=table.seeds,
+        method=Method(),
+        columns=_headings(table),
+        rows=tuple(_line(result, table.comparable) for result in table.rows),
+    )
+
+
+def _caveat(table: Table) -> str:
+    if table.comparable:
+        return ""
+    return f"{table.profile} profile: shortened training, not comparable with the published values"
+
+
+def _headings(table: Table) -> tuple[Heading, ...]:
+    return tuple(
+        Heading(
+            key=column.key,
+            title=column.heading(table.profile, table.comparable),
+            unit=column.unit,
+            better=column.better,
+            group=column.group,
+            label=column.label,
+            numeric=column.numeric,
+            right=column.right,
+            shown=column.shown,
+            about=column.about,
+        )
+        for column in COLUMNS
+    )
+
+
+def _line(result: RowResult, comparable: bool) -> Line:
+    values = read(result, comparable)
+    ends = zip(result.seeds, result.records, result.states, strict=True)
+    return Line(
+        row=result.row.name,
+        parts=result.row.parts.model_dump(),
+        values=values,
+        per_class={name: ClassPrecision(**found) for name, found in result.per_class.items()},
+        missing=reasons(result, values),
+        runs=tuple(_run(seed, record, state) for seed, record, state in ends),
+        stale=result.stale,
+    )
+
+
+def _run(seed: int, record: RunRecord | None, state: State) -> Run:
+    if record is None:
+        return Run(run_id=None, folder=None, seed=seed, state=state.value)
+    git, hashes = record.provenance.get("git") or {}, record.provenance.get("hashes") or {}
+    complete = record.state is State.COMPLETE
+    kind = record.failure_kind
+    return Run(
+        run_id=record.run_id,
+        folder=f"runs/{record.run_id}",
+        seed=seed,
+        state=record.state.value,
+        map50=record.metric("mAP50") if complete else None,
+        device=record.provenance.get("device"),
+        commit=git.get("commit"),
+        dirty=git.get("dirty"),
+        config_sha256=hashes.get("config"),
+        train_sha256=hashes.get("train"),
+        val_sha256=hashes.get("val"),
+        wandb=(record.wandb or {}).get("url"),
+        finished_at=record.finished_at,
+        failure=Failure(kind=kind, message=record.cause) if kind else None,
+    )

@@ -1,0 +1,1 @@
+"""What the leaderboard is written as, one module an output."""

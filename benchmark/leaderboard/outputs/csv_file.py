@@ -1,0 +1,22 @@
+"""The table as a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from benchmark.leaderboard.columns import STORED
+from benchmark.leaderboard.document import Leaderboard
+
+
+def csv_text(leaderboard: Leaderboard) -> str:
+    """The CSV file: snake_case keys, fractions in 0..1 at full precision, seconds, run ids.
+
+    The profile stands in every line, so that a line that is copied elsewhere still says so.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*(column.key for column in STORED), "profile"])
+    for values in leaderboard.values:
+        writer.writerow([*(values[column.key] for column in STORED), leaderboard.profile])
+    return file.getvalue()

@@ -1,0 +1,173 @@
+"""The leaderboard as GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from benchmark.leaderboard.columns import COLUMNS, SHOWN, Column, Group, texts
+from benchmark.leaderboard.document import Leaderboard, Line, Run
+from benchmark.leaderboard.values import best
+from benchmark.run.record import State
+from benchmark.writing.markdown import escape, piped_table
+from benchmark.writing.words import DASH, fraction
+
+_LONGEST_CAUSE = 200
+_MOST_CLASSES = 20  # a wider table is for the page and the JSON file
+
+
+def table_text(leaderboard: Leaderboard) -> str:
+    """The pipe table of the columns for readers; the best measured mAP50 is bold."""
+    return _columns_text(leaderboard, SHOWN)
+
+
+def _columns_text(leaderboard: Leaderboard, columns: Sequence[Column]) -> str:
+    titles = leaderboard.titles
+    top = best(leaderboard.values)
+    lines = [[escape(titles[column.key]) for column in columns]]
+    for position, values in enumerate(leaderboard.values):
+        cells = texts(values)
+        bold = "map50" if position in top else ""
+        lines.append([_cell(cells[c.key], c.key == bold) for c in columns])
+    return piped_table(lines, [column.right for column in columns])
+
+
+def _cell(text: str, bold: bool) -> str:
+    return f"**{escape(text)}**" if bold else escape(text)
+
+
+def page(leaderboard: Leaderboard) -> str:
+    """The whole page: title, what was run on what, the tables, and the failures with their causes.
+
+    It names no time, no machine and no absolute path of its own: same records in, same bytes out.
+    """
+    parts = [f"# {escape(leaderboard.heading)}\n", _facts(leaderboard), table_text(leaderboard)]
+    if any(line.values["map50"] is not None for line in leaderboard.rows):
+        parts += _sections(leaderboard)
+    parts += _listed("Failed runs", _failures(leaderboard))
+    parts += _listed("Dashes", _dashes(leaderboard))
+    return "\n".join(parts)
+
+
+def _facts(leaderboard: Leaderboard) -> str:
+    several = " (values are means over the complete ones)" if len(leaderboard.seeds) > 1 else ""
+    images = leaderboard.dataset.val_images
+    known = f", {images} validation images" if images else ""
+    return (
+        f"- Profile: {escape(leaderboard.profile)}\n"
+        f"- Data set: {dataset_text(leaderboard)}{known}\n"
+        f"- Seeds: {', '.join(map(str, leaderboard.seeds))}{several}\n"
+        f"- Rows complete: {leaderboard.progress}\n"
+        f"- {method_text(leaderboard)}\n"
+    )
+
+
+def method_text(leaderboard: Leaderboard) -> str:
+    """How to read intervals and ranks, in a sentence."""
+    method = leaderboard.method
+    over = "images and seeds" if len(leaderboard.seeds) > 1 else "images"
+    return (
+        f"Intervals: {method.level * 100:g} %, over {over} ({method.resamples:,} bootstrap resamples); rows whose "
+        f"difference a paired test does not separate ({method.correction}) share ranks"
+    )
+
+
+def dataset_text(leaderboard: Leaderboard) -> str:
+    """The dataset's name and the first digits of its annotation files' SHA-256."""
+    data = leaderboard.dataset
+    return f"{escape(data.name)} (train `{data.train[:8]}`, val `{data.val[:8]}`)"
+
+
+_TITLES: dict[Group, tuple[str, str]] = {
+    "quality": ("Quality", "Average precision over IoU thresholds and object sizes."),
+    "errors": (
+        "Errors",
+        "How much mAP50 would rise without one kind of error ([TIDE](https://arxiv.org/abs/2008.08115)).",
+    ),
+    "cost": ("Cost", "Latency is that of the whole predict path at batch 1."),
+}
+
+
+def _sections(leaderboard: Leaderboard) -> list[str]:
+    parts = []
+    for group, (title, words) in _TITLES.items():
+        columns = [c for c in COLUMNS if c.key == "row" or (c.group == group and c.shown)]
+        parts += [f"## {title}\n", f"{words}\n", _columns_text(leaderboard, columns)]
+        if group == "quality":
+            parts += _per_class(leaderboard)
+    return [*parts, "## Where the numbers come from\n", _origins(leaderboard)]
+
+
+def _per_class(leaderboard: Leaderboard) -> list[str]:
+    classes = leaderboard.dataset.classes
+    if len(classes) > _MOST_CLASSES:
+        return []
+    lines = [["Row", *map(escape, classes)]]
+    for line in leaderboard.rows:
+        found = (line.per_class.get(name) for name in classes)
+        values = [None if of_class is None else of_class.mAP50 for of_class in found]
+        cells = [DASH if value is None else fraction(value) for value in values]
+        lines.append([escape(line.row), *cells])
+    table = piped_table(lines, [False, *(True for _ in classes)])
+    return ["### mAP50 of each class\n", table]
+
+
+def _origins(leaderboard: Leaderboard) -> str:
+    lines = [["Run", "Seed", "mAP50", "Commit", "Config", "W&B"]]
+    for line in leaderboard.rows:
+        lines += [_origin(run) for run in line.runs if run.run_id is not None]
+    return piped_table(lines, [False, True, True, False, False, False])
+
+
+def _origin(run: Run) -> list[str]:
+    commit = (run.commit or DASH)[:8] + (" (changed)" if run.dirty else "")
+    link = f"[run]({run.wandb})" if run.wandb and _is_address(run.wandb) else DASH
+    return [
+        f"[{escape(run.run_id or '')}]({run.folder})",
+        str(run.seed),
+        DASH if run.map50 is None else fraction(run.map50),
+        commit,
+        (run.config_sha256 or DASH)[:8],
+        link,
+    ]
+
+
+def _is_address(text: str) -> bool:
+    return re.fullmatch(r"https?://[^\s()<>]+", text) is not None
+
+
+def _listed(title: str, lines: Iterator[str]) -> list[str]:
+    found = "".join(lines)
+    return [f"## {title}\n", found] if found else []
+
+
+def _failures(leaderboard: Leaderboard) -> Iterator[str]:
+    for line in leaderboard.rows:
+        for run in line.runs:
+            if run.state == State.FAILED.value:
+                yield _failure(line, run)
+
+
+def _failure(line: Line, run: Run) -> str:
+    kind = run.failure.kind if run.failure else "error"
+    message = run.failure.message if run.failure else ""
+    cause = escape(shortened(message)) if message else "no message"
+    return f"- {escape(line.row)}, seed {run.seed}: {escape(kind)}: {cause} ([log]({run.folder}/log.txt))\n"
+
+
+def _dashes(leaderboard: Leaderboard) -> Iterator[str]:
+    """A line for every reason that a complete row lacks a value for."""
+    titles = leaderboard.titles
+    for line in leaderboard.rows:
+        shown = [key for key in line.missing if key in _READERS]
+        for why in dict.fromkeys(line.missing[key] for key in shown):
+            names = ", ".join(titles[key] for key in shown if line.missing[key] == why)
+            yield f"- {escape(line.row)}: {escape(names)}: {escape(shortened(why))}\n"
+
+
+_READERS = frozenset(column.key for column in COLUMNS if column.shown)
+
+
+def shortened(text: str) -> str:
+    """A cause that is not too long for a line of a list."""
+    return text if len(text) <= _LONGEST_CAUSE else text[: _LONGEST_CAUSE - 1] + "…"

@@ -1,0 +1,109 @@
+"""Leaderboards as pandas data frames, for notebooks and scripts."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.leaderboard.columns import STORED
+from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.folder import leaderboards
+
+if TYPE_CHECKING:  # importing pandas takes over a second: only who asks for a frame pays
+    import pandas as pd
+
+# What stands before the columns of the table.
+KEYS = {
+    "experiment": "Name of the experiment.",
+    "profile": "How much was done: only ``full`` compares with published values.",
+}
+PER_CLASS = {
+    **KEYS,
+    "row": "Name of the row in the experiment.",
+    "class": "Name of the class.",
+    "mAP50": "AP at IoU 0.5 of the class; mean over the complete runs.",
+    "mAP": "AP over IoU 0.5 to 0.95 of the class; mean over the complete runs.",
+}
+
+
+def results(folder: str | PathLike[str] = "results") -> pd.DataFrame:
+    """Every leaderboard of a results folder in one data frame, a line a row.
+
+    The first columns are ``experiment`` and ``profile``; the others are those of the CSV file, under the same names,
+    listed with their units in ``docs/notebook.md``. ``frame.attrs["units"]`` and ``frame.attrs["about"]`` are mappings
+    from column to unit (empty where there is none) and to what it is.
+
+    Args:
+        folder: The results folder, in which ``detboard sweep`` or ``detboard report`` wrote the leaderboards.
+
+    Returns:
+        Numbers at full precision as ``float64`` (NaN where there is none) or ``Int64``, yes or no as ``boolean``
+        (``<NA>`` where there is none), texts as ``object`` (None where there is none).
+
+    Raises:
+        FileNotFoundError: If the folder holds no leaderboard.
+        benchmark.errors.UserError: If one of them cannot be read.
+    """
+    import pandas as pd
+
+    boards = _boards(Path(folder))
+    lines = [
+        {"experiment": board.experiment, "profile": board.profile, **line.values}
+        for board in boards
+        for line in board.rows
+    ]
+    frame = pd.DataFrame(lines, columns=[*KEYS, *(c.key for c in STORED)], dtype=object)
+    frame["published_inside"] = frame["published_inside"].map({"yes": True, "no": False})
+    frame = frame.astype({**dict.fromkeys(KEYS, "object"), **_dtypes()})
+    return _described(frame, {c.key: c.unit for c in STORED}, {c.key: c.about for c in STORED})
+
+
+def results_per_class(folder: str | PathLike[str] = "results") -> pd.DataFrame:
+    """AP of every class of every row of every leaderboard in a results folder, a line a row and class.
+
+    ``frame.pivot(index=["experiment", "row"], columns="class", values="mAP50")`` makes a column of each class.
+
+    Args:
+        folder: The results folder.
+
+    Returns:
+        Columns ``experiment``, ``profile``, ``row``, ``class``, ``mAP50`` and ``mAP``, the last two fractions in
+        0..1, ``float64``, NaN for a class without an object. Rows without a complete run have no line.
+        ``attrs`` as in `results`.
+
+    Raises:
+        FileNotFoundError: If the folder holds no leaderboard.
+        benchmark.errors.UserError: If one of them cannot be read.
+    """
+    import pandas as pd
+
+    lines = [
+        (board.experiment, board.profile, line.row, name, found.mAP50, found.mAP)
+        for board in _boards(Path(folder))
+        for line in board.rows
+        for name, found in line.per_class.items()
+    ]
+    frame = pd.DataFrame(lines, columns=list(PER_CLASS), dtype=object)
+    frame = frame.astype({"mAP50": "float64", "mAP": "float64"})
+    return _described(frame, {"mAP50": "fraction", "mAP": "fraction"}, PER_CLASS)
+
+
+def _boards(folder: Path) -> list[Leaderboard]:
+    found = list(leaderboards(folder).values())
+    if not found:
+        what = "holds no leaderboard" if folder.is_dir() else "is no folder"
+        raise FileNotFoundError(
+            f"{folder.resolve()} {what}: run 'detboard report EXPERIMENT', or name the results folder"
+        )
+    return found
+
+
+def _dtypes() -> dict[str, Any]:
+    return {c.key: "boolean" if c.key == "published_inside" else c.dtype for c in STORED}
+
+
+def _described(frame: pd.DataFrame, units: dict[str, str], about: dict[str, str]) -> pd.DataFrame:
+    frame.attrs["units"] = {str(name): units.get(str(name), "") for name in frame.columns}
+    frame.attrs["about"] = {str(name): {**KEYS, **about}[str(name)] for name in frame.columns}
+    return frame

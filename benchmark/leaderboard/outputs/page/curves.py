@@ -1,0 +1,94 @@
+"""The training curves of a leaderboard's runs, small enough to be shown on a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.files import parsed_line
+from benchmark.leaderboard.document import Leaderboard, Line, Run
+from benchmark.run.folder import RunFolder
+
+MOST_RUNS = 300
+MOST_TRAIN_POINTS = 100
+_TRAIN = '{"kind": "train"'  # how `benchmark.run.journal.Journal` begins such a line
+
+
+def curves(
+    leaderboard: Leaderboard, results: Path, limit: int = MOST_RUNS
+) -> tuple[dict[str, Any], int]:
+    """Reads the journals of the runs, those of the best rows first.
+
+    Args:
+        leaderboard: The table.
+        results: The results folder, which the run folders lie in.
+        limit: The number of runs whose journal is read at most.
+
+    Returns:
+        By run id ``{"row", "seed", "val": {"epoch", "mAP50", "mAP"}, "train": {"epoch", "loss"}}``: every validation
+        (fractions, None where there was no value) and at most 100 training steps, at six significant digits; runs
+        without a journal are left out. And how many runs the limit left out.
+    """
+    started = [(line, run) for line in leaderboard.ranked for run in line.runs if run.folder]
+    found = {str(run.run_id): _curve(line, run, results) for line, run in started[:limit]}
+    shown = {name: curve for name, curve in found.items() if curve is not None}
+    return shown, max(0, len(started) - limit)
+
+
+def _curve(line: Line, run: Run, results: Path) -> dict[str, Any] | None:
+    points = _points(RunFolder(results / str(run.folder)).metrics_file)
+    val = _by_iteration(point for point in points if point.get("kind") == "val")
+    train = _by_iteration(point for point in points if "loss" in point)
+    if not val and not train:
+        return None
+    return {
+        "row": line.row,
+        "seed": run.seed,
+        "val": _columns(val, ("epoch", "mAP50", "mAP")),
+        "train": _columns(train, ("epoch", "loss")),
+    }
+
+
+def _points(path: Path) -> list[dict[str, Any]]:
+    """The points of a journal, of the training steps at most as many as are shown.
+
+    A long training logs thousands of steps: parsing them all takes several times longer than finding their lines.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    steps = [position for position, line in enumerate(lines) if line.startswith(_TRAIN)]
+    left_out = set(steps).difference(_thinned(steps, MOST_TRAIN_POINTS))
+    kept = [line for position, line in enumerate(lines) if position not in left_out]
+    return [point for line in kept if (point := parsed_line(line)) is not None]
+
+
+def _by_iteration(points: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The points in order, of each iteration the one that was written last."""
+    last = {point.get("iter") or 0: point for point in points}
+    return [last[iteration] for iteration in sorted(last)]
+
+
+def _thinned(values: Sequence[int], most: int) -> list[int]:
+    """At most ``most`` values, evenly spread, with the first and the last."""
+    if len(values) <= most:
+        return list(values)
+    step = (len(values) - 1) / (most - 1)
+    return [values[round(position * step)] for position in range(most)]
+
+
+def _columns(points: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, list[Any]]:
+    return {key: [short(point.get(key)) for point in points] for key in keys}
+
+
+def short(value: Any) -> Any:
+    """A float at six significant digits, None for NaN and infinity, which JSON does not have.
+
+    More digits are not seen, and the last may differ between machines.
+    """
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -1,0 +1,146 @@
+"""Validation images with true and predicted boxes, small enough to be part of a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import UserError
+from benchmark.leaderboard.document import Leaderboard, Line
+from benchmark.run.folder import RunFolder
+from benchmark.run.samples import BoxJson, SampleJson, read_samples
+
+MOST_ROWS = 100
+MOST_IMAGES = 8
+_LONGEST_SIDE = 480  # pixels
+_QUALITY = 80
+_LYING = {5, 6, 7, 8}  # EXIF orientations that turn the picture by a quarter
+
+_NO_RUN = "No row is complete."
+_NO_SAMPLES = "The complete runs have no samples.json."
+_NO_IMAGES = "The validation images are not where the runs found them."
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """A run that has samples: its row, its seed, its folder, and what ``samples.json`` holds."""
+
+    row: str
+    seed: int
+    folder: RunFolder
+    samples: list[SampleJson]
+
+
+def gallery(leaderboard: Leaderboard, results: Path) -> dict[str, Any]:
+    """The gallery of the first complete run of each row, of the first 100 rows.
+
+    Args:
+        leaderboard: The table.
+        results: The results folder, which the run folders lie in.
+
+    Returns:
+        ``{"images": [{"file", "width", "height", "src", "truth"}], "predictions": {row: a list of boxes an image},
+        "seed": {row: seed}, "missing": str | None}``: ``src`` is a JPEG as a data URI, ``missing`` says why there
+        are no images. Boxes are ``{"label", "xyxy", "score"}``, true ones without score; ``xyxy`` is in pixels of
+        the original image, whose size is ``width`` and ``height``: as mmdet loads it, turned as its EXIF data says.
+    """
+    complete = [line for line in leaderboard.rows if _runs(line)][:MOST_ROWS]
+    runs = [found for line in complete if (found := _sampled(line, results)) is not None]
+    if not runs:
+        return _nothing(_NO_SAMPLES if complete else _NO_RUN)
+    images = _images(runs)
+    if not images:
+        return _nothing(_NO_IMAGES)
+    files = [image["file"] for image in images]
+    return {
+        "images": images,
+        "predictions": {run.row: _predictions(run, files) for run in runs},
+        "seed": {run.row: run.seed for run in runs},
+        "missing": None,
+    }
+
+
+def _nothing(why: str) -> dict[str, Any]:
+    return {"images": [], "predictions": {}, "seed": {}, "missing": why}
+
+
+def _runs(line: Line) -> list[tuple[int, str]]:
+    """Seed and folder of the complete runs."""
+    return [(run.seed, run.folder) for run in line.runs if run.state == "complete" and run.folder]
+
+
+def _sampled(line: Line, results: Path) -> _Sampled | None:
+    """The row's first complete run with samples; older runs have none."""
+    for seed, name in _runs(line):
+        folder = RunFolder(results / name)
+        try:
+            samples = read_samples(folder.samples_file)
+        except (OSError, ValueError):
+            continue
+        return _Sampled(line.row, seed, folder, samples[:MOST_IMAGES])
+    return None
+
+
+def _images(runs: Sequence[_Sampled]) -> list[dict[str, Any]]:
+    """The images of the first run whose images are there: the others have the same ones."""
+    for run in runs:
+        try:
+            folder = run.folder.read_spec().dataset.val.images
+        except (OSError, UserError):
+            continue
+        found = [_image(folder, sample) for sample in run.samples]
+        if shown := [image for image in found if image is not None]:
+            return shown
+    return []
+
+
+def _image(folder: Path, sample: SampleJson) -> dict[str, Any] | None:
+    try:
+        width, height, source = _thumbnail(folder / sample["file"])
+    except Exception:  # a camera's EXIF data may hold anything, and fail in any way: one image less
+        return None
+    truth = [_box(box) for box in sample["truth"]]
+    return {
+        "file": sample["file"],
+        "width": width,
+        "height": height,
+        "src": source,
+        "truth": truth,
+    }
+
+
+def _thumbnail(path: Path) -> tuple[int, int, str]:
+    """Width and height of the upright image, in pixels, and a small JPEG of it as a data URI."""
+    from PIL import ExifTags, Image, ImageOps
+
+    with Image.open(path) as image:
+        size = image.size
+        lying = image.getexif().get(ExifTags.Base.Orientation) in _LYING
+        image.draft("RGB", (2 * _LONGEST_SIDE, 2 * _LONGEST_SIDE))  # a large JPEG is read small
+        small = ImageOps.exif_transpose(image).convert("RGB")
+    width, height = size[::-1] if lying else size
+    small.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    written = io.BytesIO()
+    small.save(written, "JPEG", quality=_QUALITY, optimize=True)
+    encoded = base64.b64encode(written.getvalue()).decode()
+    return width, height, f"data:image/jpeg;base64,{encoded}"
+
+
+def _predictions(run: _Sampled, files: Sequence[str]) -> list[list[dict[str, Any]]]:
+    by_file = {sample["file"]: sample["predictions"] for sample in run.samples}
+    return [[_box(box) for box in by_file.get(file, ())] for file in files]
+
+
+def _box(box: BoxJson) -> dict[str, Any]:
+    """A box at a tenth of a pixel: a hundred rows' digits are most of a page."""
+    short: dict[str, Any] = {
+        "label": box["label"],
+        "xyxy": [round(value, 1) for value in box["xyxy"]],
+    }
+    if "score" in box:
+        short["score"] = round(box["score"], 4)
+    return short

@@ -1,0 +1,236 @@
+"""The leaderboard's plots for papers and READMEs, as PNG and SVG: what they show, and the files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.files import replacing
+from benchmark.leaderboard.document import Leaderboard, Line
+from benchmark.leaderboard.outputs.page.curves import short
+from benchmark.leaderboard.outputs.plots.panels import (
+    Bar,
+    Curve,
+    Forest,
+    Frame,
+    Pareto,
+    Point,
+    Training,
+)
+from benchmark.writing.drawing import digest_in, digest_metadata, lay_out, save
+
+MOST_ROWS = 40
+MOST_CURVES = 12  # a panel each
+KINDS = ("png", "svg")
+NAMES = ("pareto", "pareto-latency", "intervals", "curves")
+_VERSION = 1  # of the drawing: raised when the same numbers are drawn in another way
+_NO_ROW = "no row is complete"
+
+
+def plot_file(results: Path, experiment: str, name: str, kind: str) -> Path:
+    """Where a plot lies: ``<results>/<experiment>-<name>.<kind>``.
+
+    Args:
+        results: The results folder.
+        experiment: Name of the experiment.
+        name: One of `NAMES`.
+        kind: One of `KINDS`.
+    """
+    return results / f"{experiment}-{name}.{kind}"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot.
+
+    Attributes:
+        experiment: Name of the experiment, which the files' names begin with.
+        name: Name of the plot, one of `NAMES`.
+        words: What it shows.
+        missing: Why it cannot be drawn, empty if it can.
+        numbers: All that is drawn.
+    """
+
+    experiment: str
+    name: str
+    words: str
+    missing: str
+    numbers: Pareto | Forest | Training
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of everything that is drawn and of the version of the drawing code."""
+        drawn = json.dumps([_VERSION, self.name, asdict(self.numbers)], sort_keys=True)
+        return hashlib.sha256(drawn.encode()).hexdigest()
+
+    def files(self, results: Path) -> dict[str, Path]:
+        """Its files by kind, ``png`` and ``svg``."""
+        return {kind: plot_file(results, self.experiment, self.name, kind) for kind in KINDS}
+
+    def outdated(self, results: Path) -> list[Path]:
+        """The files that are missing or show other numbers; if it cannot be drawn, those that are there."""
+        files = self.files(results).values()
+        if self.missing:
+            return [path for path in files if path.exists()]
+        wanted = self.digest
+        return [path for path in files if digest_in(path) != wanted]
+
+    def write(self, paths: Iterable[Path]) -> None:
+        """Draws it into files, each in the kind that its name ends with, or removes them if it cannot be drawn.
+
+        Args:
+            paths: Some of its files: those of `outdated`.
+        """
+        if self.missing:  # they would show numbers that no longer hold
+            for path in paths:
+                path.unlink(missing_ok=True)
+            return
+        figure = self.numbers.draw()
+        lay_out(figure)
+        for path in paths:
+            kind = path.suffix.removeprefix(".")
+            with replacing(path) as temporary:
+                save(figure, temporary, kind, digest_metadata(self.digest, kind))
+
+
+def plots(leaderboard: Leaderboard, curves: Mapping[str, Any]) -> list[Plot]:
+    """The plots of a leaderboard; nothing is drawn, and matplotlib not imported, before one is written.
+
+    Args:
+        leaderboard: The table.
+        curves: The validations of its runs by run id, as `benchmark.leaderboard.outputs.page.curves.curves` gives them.
+    """
+    pareto, latency, intervals, training = NAMES
+    return [
+        _pareto(leaderboard, pareto, _Cost("parameters", "params", "parameters (millions)", 1e-6)),
+        _pareto(leaderboard, latency, _latency(leaderboard)),
+        _intervals(leaderboard, intervals),
+        _training(leaderboard, training, curves),
+    ]
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What a row costs: its name, its column, the words of its axis, and what the column's unit is multiplied with."""
+
+    name: str
+    key: str
+    label: str
+    scale: float = 1.0
+
+
+def _pareto(leaderboard: Leaderboard, name: str, cost: _Cost) -> Plot:
+    ranked = _ranked(leaderboard)
+    measured = [line for line in ranked if line.values.get(cost.key) is not None]
+    costs = [(short(line.values[cost.key] * cost.scale), line) for line in measured]
+    order = sorted(costs, key=lambda item: item[0])  # of equal costs the best row first
+    front = set(_front([(x, short(line.values["map50"])) for x, line in order]))
+    points = tuple(
+        Point(line.row, x, *_estimate(line), front=position in front)
+        for position, (x, line) in enumerate(order)
+    )
+    missing = "" if points else f"no complete row has its {cost.name} measured"
+    left_out = len(ranked) - len(points)
+    note = f"{left_out} of {len(ranked)} rows are left out: {cost.name} not known."
+    words = f"mAP50 against {cost.name}"
+    numbers = Pareto(_frame(leaderboard, words, note if left_out else ""), cost.label, points)
+    return Plot(leaderboard.experiment, name, words, missing, numbers)
+
+
+def _latency(leaderboard: Leaderboard) -> _Cost:
+    measured = [line for line in leaderboard.rows if line.values.get("latency_ms") is not None]
+    devices = {line.values.get("device") or "device not known" for line in measured}
+    device = next(iter(devices)) if len(devices) == 1 else "several devices, which do not compare"
+    label = f"latency (ms an image at batch 1, median; {device})"
+    return _Cost("latency", "latency_ms", label)
+
+
+def _front(points: Sequence[tuple[float, float]]) -> Iterator[int]:
+    """Positions of the points that no other beats in one way without losing in the other.
+
+    Args:
+        points: Cost and quality, sorted by cost, then best first.
+    """
+    best: tuple[float, float] | None = None
+    for position, point in enumerate(points):
+        if best is None or point[1] > best[1] or point == best:
+            best = point
+            yield position
+
+
+def _intervals(leaderboard: Leaderboard, name: str) -> Plot:
+    ranked = _ranked(leaderboard)
+    bars = tuple(
+        Bar(
+            line.row,
+            *_estimate(line),
+            published=_fraction(line, "leaderboard_map50") if leaderboard.comparable else None,
+            rank=str(line.values.get("rank") or ""),
+        )
+        for line in ranked[:MOST_ROWS]
+    )
+    words = "mAP50 with its interval"
+    frame = _frame(leaderboard, words, _best_only(len(ranked)))
+    numbers = Forest(frame, leaderboard.method.level, bars)
+    missing = "" if bars else _NO_ROW
+    return Plot(leaderboard.experiment, name, words, missing, numbers)
+
+
+def _training(leaderboard: Leaderboard, name: str, curves: Mapping[str, Any]) -> Plot:
+    found = [_curve(line, curves) for line in _ranked(leaderboard)]
+    known = [curve for curve in found if curve is not None]
+    words = "mAP50 over the training"
+    frame = _frame(leaderboard, words, _best_only(len(known), MOST_CURVES))
+    numbers = Training(frame, tuple(known[:MOST_CURVES]))
+    missing = "" if known else "no complete run has a curve"
+    return Plot(leaderboard.experiment, name, words, missing, numbers)
+
+
+def _curve(line: Line, curves: Mapping[str, Any]) -> Curve | None:
+    """The mean of a row's complete seeds; None if they have no epoch in common."""
+    complete = [run.run_id or "" for run in line.runs if run.state == "complete"]
+    validations = [curves[name]["val"] for name in complete if name in curves]
+    seeds = [
+        {e: v for e, v in zip(val["epoch"], val["mAP50"], strict=True) if None not in (e, v)}
+        for val in validations
+    ]
+    epochs = sorted(set(seeds[0]).intersection(*seeds[1:])) if seeds else []
+    if not epochs:
+        return None
+    at = [[seed[epoch] for seed in seeds] for epoch in epochs]
+    return Curve(
+        line.row,
+        len(seeds),
+        tuple(map(short, epochs)),
+        tuple(short(sum(values) / len(values)) for values in at),
+        tuple(short(min(values)) for values in at),
+        tuple(short(max(values)) for values in at),
+    )
+
+
+def _frame(leaderboard: Leaderboard, words: str, note: str) -> Frame:
+    quality = leaderboard.titles["map50"]
+    return Frame(f"{leaderboard.title}: {words}", leaderboard.caveat, note, quality)
+
+
+def _best_only(rows: int, most: int = MOST_ROWS) -> str:
+    return f"The best {most} of {rows} rows." if rows > most else ""
+
+
+def _ranked(leaderboard: Leaderboard) -> list[Line]:
+    """The rows with a measured mAP50, best first."""
+    return [line for line in leaderboard.ranked if line.values["map50"] is not None]
+
+
+def _estimate(line: Line) -> tuple[float, float | None, float | None]:
+    low, high = _fraction(line, "map50_low"), _fraction(line, "map50_high")
+    return short(line.values["map50"]), low, high
+
+
+def _fraction(line: Line, key: str) -> float | None:
+    value = line.values.get(key)
+    return None if value is None else short(value)

@@ -1,0 +1,63 @@
+"""The table for a terminal."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.leaderboard.columns import COLUMNS, Column, texts
+from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.values import best
+
+# The row's name, which --rows takes, stands for its five labels: fifteen columns fit no terminal.
+_TERMINAL = tuple(
+    c
+    for c in COLUMNS
+    if c.key == "row"
+    or (c.group == "main" and c.shown and not c.label and c.key != "published_inside")
+)
+_ALWAYS = ("row", "map50", "status")
+_STYLES = {"complete": "green", "failed": "red", "lost": "yellow", "running": "cyan"}
+
+
+def rich_table(leaderboard: Leaderboard) -> Table:
+    """The rows by name and how they did, for a rich console.
+
+    It needs no pandas, whose import would take longer than a sweep with nothing left to do.
+    """
+    rows = leaderboard.values
+    columns = [c for c in _TERMINAL if c.key in _ALWAYS or any(v[c.key] is not None for v in rows)]
+    if not leaderboard.comparable:
+        columns = [c for c in columns if c.key != "leaderboard_map50"]
+    drawn = _headed(leaderboard, columns)
+    top = best(rows)
+    for position, values in enumerate(rows):
+        styles = {"status": _STYLES.get(values["state"], ""), "map50": "bold" * (position in top)}
+        words = texts(values)
+        # Text, not str: square brackets in a title or a cell are no markup.
+        drawn.add_row(*(Text(words[c.key], style=styles.get(c.key, "")) for c in columns))
+    return drawn
+
+
+def _headed(leaderboard: Leaderboard, columns: list[Column]) -> Table:
+    drawn = Table(
+        title=Text(leaderboard.heading),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=0,
+    )
+    titles = leaderboard.titles
+    for column in columns:
+        heading = titles[column.key]
+        drawn.add_column(
+            Text(heading),
+            justify="right" if column.right else "left",
+            overflow="fold",
+            # Where room is short, the row's name folds and no word of a heading or state does.
+            min_width=max(map(len, ["complete", *heading.split()])),
+            no_wrap=column.key == "interval",
+        )
+    return drawn

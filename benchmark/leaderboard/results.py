@@ -1,0 +1,239 @@
+"""What the table shows: the rows of an experiment and what became of their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from benchmark.data.dataset import Dataset
+from benchmark.experiment.experiment import Row
+from benchmark.run.record import RunRecord, State
+
+if TYPE_CHECKING:
+    from benchmark.statistics.intervals import Interval
+    from benchmark.statistics.ranks import Rank
+
+# Only this profile is the published schedule; numbers of any other compare with nothing published.
+COMPARABLE_PROFILE = "full"
+
+# A row without a complete run shows the first of these that one of its runs is in.
+_MOST_TELLING = (State.RUNNING, State.FAILED, State.LOST, State.PRUNED, State.WAITING)
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """One row and its runs, one a seed.
+
+    Attributes:
+        row: The line of the leaderboard.
+        seeds: The seeds asked for.
+        records: The record of each seed's run, None where there is none.
+        states: The state of each seed's run.
+        interval: Where mAP50 lies, None where that is not known.
+        rank: The row's place among those with an interval.
+        stale: Ids of finished runs of a seed that has no other: made with another config than the row has now.
+        unpaired: Why the row has no interval although its runs are complete, empty if there is no such reason.
+
+    Raises:
+        ValueError: If the first three are not of one length, or there is no seed.
+    """
+
+    row: Row
+    seeds: tuple[int, ...]
+    records: tuple[RunRecord | None, ...]
+    states: tuple[State, ...]
+    interval: Interval | None = None
+    rank: Rank | None = None
+    stale: tuple[str, ...] = ()
+    unpaired: str = ""
+
+    def __post_init__(self) -> None:
+        if not len(self.seeds) == len(self.records) == len(self.states) > 0:
+            raise ValueError(f"row {self.row.name}: one record and one state for each seed, please")
+
+    @cached_property
+    def recorded(self) -> tuple[RunRecord, ...]:
+        """The records that exist, in the order of the seeds."""
+        return tuple(record for record in self.records if record is not None)
+
+    @cached_property
+    def complete(self) -> tuple[RunRecord, ...]:
+        """Records of the complete runs: the only ones that are measured values."""
+        return tuple(record for record in self.recorded if record.state is State.COMPLETE)
+
+    @cached_property
+    def failures(self) -> tuple[RunRecord, ...]:
+        """Records of the failed runs."""
+        return tuple(record for record in self.recorded if record.state is State.FAILED)
+
+    @property
+    def map50(self) -> float | None:
+        """Mean mAP50 of the complete runs, a fraction in 0..1."""
+        return self.mean("mAP50")
+
+    def mean(self, metric: str) -> float | None:
+        """Mean of a metric over the complete runs that have it."""
+        return _mean([record.metric(metric) for record in self.complete])
+
+    @property
+    def per_class(self) -> dict[str, dict[str, float | None]]:
+        """By class name: the means of ``mAP50`` and ``mAP`` over the complete runs."""
+        found = [record.metrics.get("per_class", {}) for record in self.complete]
+        names = dict.fromkeys(name for classes in found for name in classes)
+        return {
+            name: {
+                metric: _mean([classes.get(name, {}).get(metric) for classes in found])
+                for metric in ("mAP50", "mAP")
+            }
+            for name in names
+        }
+
+    @property
+    def difference(self) -> float | None:
+        """Measured minus published mAP50; it means something under the full schedule only."""
+        if self.map50 is None or self.row.published is None:
+            return None
+        return self.map50 - self.row.published
+
+    @property
+    def published_inside(self) -> str | None:
+        """``yes`` or ``no``: whether the published value lies inside the interval."""
+        if self.interval is None or self.row.published is None:
+            return None
+        return "yes" if self.row.published in self.interval else "no"
+
+    @property
+    def params(self) -> int | None:
+        """Number of parameters of the model, which no seed changes."""
+        known = (record.params for record in self.complete if record.params is not None)
+        return next(known, None)
+
+    @property
+    def flops(self) -> int | None:
+        """Multiply-adds of one image, which no seed changes."""
+        known = (record.flops["value"] for record in self.complete if record.flops)
+        return next(known, None)
+
+    @property
+    def train_seconds(self) -> float | None:
+        """Mean wall-clock seconds of a complete run."""
+        return _mean([record.train_seconds for record in self.complete])
+
+    @property
+    def peak_memory_gib(self) -> float | None:
+        """The highest of the complete runs."""
+        known = [r.peak_memory_gib for r in self.complete if r.peak_memory_gib is not None]
+        return max(known, default=None)
+
+    def latency(self, which: str) -> float | None:
+        """Mean over the complete runs of their ``median`` or ``p95`` latency, in milliseconds."""
+        return _mean([r.latency_ms[which] for r in self.complete if r.latency_ms])
+
+    def error(self, kind: str) -> float | None:
+        """Mean over the complete runs of what a kind of error costs in mAP50."""
+        return _mean([record.tide.get(kind) for record in self.complete if record.tide])
+
+    @property
+    def device(self) -> str | None:
+        """What the complete runs ran on; several, joined, if they differ."""
+        names = {record.provenance.get("device") for record in self.complete}
+        return " / ".join(sorted(name for name in names if name)) or None
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Why a measurement of a complete run is missing, by the measurement's name."""
+        known = {"bootstrap": self.unpaired} if self.unpaired else {}
+        for record in self.complete:
+            known.update(record.missing or {})
+        return known
+
+    @property
+    def no_predictions(self) -> int:
+        """How many of the complete runs predicted nothing at all."""
+        return sum(record.no_predictions for record in self.complete)
+
+    @property
+    def state(self) -> State:
+        """``complete`` as soon as one seed is; else the most telling state of the runs."""
+        if self.complete:
+            return State.COMPLETE
+        return next(state for state in _MOST_TELLING if state in self._states_left)
+
+    @property
+    def _states_left(self) -> set[State]:
+        # A folder that lost its record between two looks at it still is not complete.
+        return {State.LOST if s is State.COMPLETE else s for s in self.states}
+
+    @property
+    def failure_kinds(self) -> tuple[str, ...]:
+        """The kinds of the failures, sorted, each once."""
+        kinds = {record.failure["kind"] for record in self.failures if record.failure}
+        return tuple(sorted(kinds))
+
+    @property
+    def status(self) -> str:
+        """The state in words: ``complete (2 of 3 seeds), no predictions``, ``failed (oom)``."""
+        if self.state is State.COMPLETE:
+            return f"complete{self._missing_seeds}{self._silent_seeds}"
+        if self.state is State.FAILED and self.failure_kinds:
+            return f"failed ({', '.join(self.failure_kinds)})"
+        return f"{self.state.value} (stale)" if self.stale else str(self.state.value)
+
+    @property
+    def _missing_seeds(self) -> str:
+        asked, done = len(self.seeds), len(self.complete)
+        return "" if done == asked else f" ({done} of {asked} seeds)"
+
+    @property
+    def _silent_seeds(self) -> str:
+        silent, done = self.no_predictions, len(self.complete)
+        if not silent:
+            return ""
+        return ", no predictions" + ("" if silent == done else f" in {silent} of {done}")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of an experiment in one setting.
+
+    Attributes:
+        name: Name of the experiment: the stem of the files, and in the README's markers.
+        title: Heading.
+        profile: The profile that every record was made under.
+        dataset: The dataset that every record was made on.
+        rows: The lines, in order.
+
+    Raises:
+        ValueError: If a record was made under another profile.
+    """
+
+    name: str
+    title: str
+    profile: str
+    dataset: Dataset
+    rows: tuple[RowResult, ...]
+
+    def __post_init__(self) -> None:
+        records = [record for result in self.rows for record in result.recorded]
+        strange = [record.run_id for record in records if record.profile != self.profile]
+        if strange:
+            raise ValueError(f"not made under the {self.profile} profile: {', '.join(strange)}")
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the measured values compare with the published ones."""
+        return self.profile == COMPARABLE_PROFILE
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Every seed of any row, sorted."""
+        return tuple(sorted({seed for result in self.rows for seed in result.seeds}))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    # fmean sums exactly: one seed keeps every digit, and the order of several does not matter.
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

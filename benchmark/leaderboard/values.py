@@ -1,0 +1,51 @@
+"""What can be said of the columns' values: why one is missing, which is the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmark.leaderboard.columns import COLUMNS, Column
+from benchmark.leaderboard.results import RowResult
+
+
+def reasons(result: RowResult, values: Mapping[str, Any]) -> dict[str, str]:
+    """Why a row with a complete run has a dash, by column key; nothing for a row without one.
+
+    Args:
+        result: The row.
+        values: Its values by column key.
+    """
+    if not result.complete:
+        return {}
+    known = result.missing
+    absent = [column for column in COLUMNS if values[column.key] is None]
+    found = {c.key: known.get(c.missing or c.key) or _usual(c) for c in absent}
+    return {key: why for key, why in found.items() if why}
+
+
+def _usual(column: Column) -> str:
+    """Why a column is empty where the records give no reason; empty where a dash needs none."""
+    if column.group == "quality":
+        return "the validation images hold no such object"
+    return "not measured when the run was made" if column.group in ("cost", "errors") else ""
+
+
+def best(rows: Sequence[Mapping[str, Any]], key: str = "map50") -> set[int]:
+    """Positions of the rows with the best value in a column; none where fewer than two differ.
+
+    Args:
+        rows: Values by column key.
+        key: A column with a better way.
+
+    Raises:
+        ValueError: If no way is better in this column.
+    """
+    column = next(c for c in COLUMNS if c.key == key)
+    if column.better is None:
+        raise ValueError(f"no value of the column '{key}' is better than another")
+    known = [row[key] for row in rows if row[key] is not None]
+    if len(set(known)) < 2:
+        return set()
+    top = max(known) if column.better == "higher" else min(known)
+    return {position for position, row in enumerate(rows) if row[key] == top}

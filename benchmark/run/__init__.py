@@ -1,0 +1,1 @@
+"""A run: what was asked, what happened, and the folder that it is."""

@@ -1,0 +1,101 @@
+"""``metrics.jsonl``: every start, logged training step and validation of a run, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from benchmark.files import append_jsonl, read_jsonl, write_text
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+class Journal:
+    """Writes a run's points, and carries its clock over from one attempt to the next.
+
+    Every line has ``kind`` (``start``, ``train`` or ``val``), ``iter`` (training iterations done) and
+    ``elapsed_s`` (seconds of training and validation up to there, over all attempts).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._base_s = 0.0
+        self._since = time.monotonic()
+        self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
+
+    def listen(self, listener: Callable[[Mapping[str, Any]], None]) -> None:
+        """Has ``listener`` called with every point that is written from now on."""
+        self._listeners.append(listener)
+
+    def start(self, iteration: int, max_iters: int) -> None:
+        """Begins an attempt at ``iteration``.
+
+        Points beyond it were trained by an attempt that was killed, and will be trained again: they are dropped,
+        so that no iteration stands there twice.
+        """
+        kept = [point for point in read_jsonl(self.path) if point.get("iter", 0) <= iteration]
+        if self.path.exists():
+            write_text(self.path, "".join(json.dumps(p, ensure_ascii=False) + "\n" for p in kept))
+        self._base_s = max((point.get("elapsed_s", 0.0) for point in kept), default=0.0)
+        self._since = time.monotonic()
+        self.write({"kind": "start", "iter": iteration, "max_iters": max_iters, "time": now()})
+
+    def write(self, point: Mapping[str, Any]) -> None:
+        """Appends a point; NaN and infinity become null, which JSON has."""
+        line = {**_finite(point), "elapsed_s": round(self.elapsed_s, 3)}
+        append_jsonl(self.path, line)
+        for listener in self._listeners:
+            listener(line)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training and validation so far, over all attempts."""
+        return self._base_s + time.monotonic() - self._since
+
+    def started_at(self) -> str:
+        """When the first attempt started."""
+        starts = [point["time"] for point in read_jsonl(self.path) if point["kind"] == "start"]
+        return str(starts[0]) if starts else now()
+
+    def last_validation(self) -> dict[str, Any] | None:
+        """The newest validation point."""
+        validations = [point for point in read_jsonl(self.path) if point["kind"] == "val"]
+        return validations[-1] if validations else None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Tail:
+    """Reads what was appended to a journal since the last look, without reading it all again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offset = 0
+        self._inode = 0
+
+    def new_points(self) -> list[dict[str, Any]]:
+        """The whole lines that are new; after a resume has rewritten the file, all lines."""
+        try:
+            with self.path.open("rb") as file:
+                inode = os.fstat(file.fileno()).st_ino
+                if inode != self._inode:  # rewritten by `Journal.start`
+                    self._inode, self._offset = inode, 0
+                file.seek(self._offset)
+                whole, newline, _rest = file.read().rpartition(b"\n")
+        except OSError:
+            return []
+        self._offset += len(whole) + len(newline)
+        return [json.loads(line) for line in whole.splitlines() if line.strip()]

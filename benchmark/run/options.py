@@ -1,0 +1,45 @@
+"""How a run is run: what a driver tells a job; none of it changes the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmark.experiment.experiment import Tracking
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """How a run is run; none of it changes the result.
+
+    Attributes:
+        tracking: Where W&B points go.
+        resources: GPUs and threads.
+        cost: Measure what the model costs to use, its latency and its FLOPs, once the run is complete. Trials of
+            a study do without, unless they are judged by it.
+    """
+
+    tracking: Tracking
+    resources: Resources
+    cost: bool = False
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one run gets.
+
+    Attributes:
+        gpus: Device ids as ``CUDA_VISIBLE_DEVICES`` takes them; empty on a machine without a GPU.
+        threads: CPU threads of each of its processes.
+        processes: Number of processes that train together.
+    """
+
+    gpus: tuple[str, ...]
+    threads: int
+    processes: int = 1
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that hold a process to these GPUs and threads."""
+        variables = {"OMP_NUM_THREADS": str(self.threads)}
+        if self.gpus:
+            variables["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus)
+        return variables

@@ -1,0 +1,213 @@
+"""What an experiment asks for: one run for each row and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from benchmark.config.compose import check_parts, compose, config_roots
+from benchmark.data.dataset import Dataset, describe, describe_source
+from benchmark.errors import UserError, allowed, attempt
+from benchmark.experiment.experiment import Experiment, Row, load_experiment
+from benchmark.run.folder import RunFolder
+from benchmark.run.identity import essence, identity, run_id
+from benchmark.run.record import State
+from benchmark.run.spec import RunSpec
+from benchmark.run.state import Look, Planned, look, look_again
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options that choose what an experiment's verbs work on.
+
+    Attributes:
+        path: The experiment file.
+        results: Folder of the results.
+        profile: Name of a profile in place of the experiment's.
+        data_root: A dataset folder in place of the experiment's.
+        rows: Names of the rows to work on; None for all.
+        seeds: Seeds in place of the experiment's.
+        overrides: ``--set``: key paths and values, applied to every row after the row's own.
+    """
+
+    path: Path
+    results: Path = Path("results")
+    profile: str | None = None
+    data_root: Path | None = None
+    rows: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a request.
+
+    Attributes:
+        experiment: The experiment.
+        dataset: The data that it runs on.
+        profile: The profile that it runs under.
+        rows: The rows that were chosen, in order.
+        seeds: The seeds of each row.
+        runs: One for each row and seed, row by row.
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    profile: str
+    rows: tuple[Row, ...]
+    seeds: tuple[int, ...]
+    runs: tuple[Planned, ...]
+
+    def counts(self) -> dict[State, int]:
+        """Number of runs in each state."""
+        states = [run.state for run in self.runs]
+        return {state: states.count(state) for state in State if state in states}
+
+
+def make_plan(request: Request) -> Plan:
+    """Reads the experiment and the data's annotation headers, and looks at what is on disk.
+
+    Raises:
+        UserError: With everything that is wrong with the experiment, its parts, the overrides and the data.
+    """
+    experiment = load_experiment(request.path)
+    problems: list[str] = []
+    dataset = attempt(problems, find_dataset, experiment, request)
+    rows = attempt(problems, choose_rows, experiment, request.rows) or ()
+    profile = request.profile or experiment.profile
+    problems += check_parts(experiment.model_copy(update={"profile": profile}))
+    if problems or dataset is None:
+        raise UserError(problems)
+    return plan_for(experiment, request, dataset, profile, rows)
+
+
+def plan_for(
+    experiment: Experiment,
+    request: Request,
+    dataset: Dataset,
+    profile: str,
+    rows: Sequence[Row],
+    look_up: Look = look,
+) -> Plan:
+    """The plan over a dataset that is already known.
+
+    Args:
+        experiment: The experiment.
+        request: The options.
+        dataset: The dataset.
+        profile: Name of the profile.
+        rows: The rows.
+        look_up: Finds out what became of a run.
+
+    Raises:
+        UserError: With every override that does not fit its row.
+    """
+    seeds = request.seeds or tuple(experiment.seeds)
+    setting = _Setting(experiment, request, dataset, profile, config_roots(experiment.path))
+    problems: list[str] = []
+    runs: list[Planned] = []
+    for row in rows:
+        asked = attempt(problems, _runs, setting, row, seeds)
+        runs += [look_up(*run) for run in asked or ()]
+    if problems:
+        raise UserError(list(dict.fromkeys(problems)))
+    return Plan(experiment, dataset, profile, tuple(rows), tuple(seeds), tuple(runs))
+
+
+def with_all_rows(plan: Plan, request: Request) -> Plan:
+    """The plan over every row of the experiment, for the table; as it is where an override fits no other row."""
+    rows = plan.experiment.rows
+    if len(plan.rows) == len(rows):
+        return plan
+    try:
+        return plan_for(plan.experiment, request, plan.dataset, plan.profile, rows)
+    except UserError:
+        return plan
+
+
+def with_seeds(plan: Plan, request: Request, seeds: Iterable[int], look_up: Look) -> Plan:
+    """The plan with more seeds for every row, for the table; runs are sorted by row and seed."""
+    more = tuple(sorted(set(seeds) - set(plan.seeds)))
+    if not more:
+        return plan
+    wider = replace(request, seeds=more)
+    added = plan_for(plan.experiment, wider, plan.dataset, plan.profile, plan.rows, look_up)
+    return replace(plan, seeds=(*plan.seeds, *more), runs=(*plan.runs, *added.runs))
+
+
+def refreshed(plan: Plan) -> Plan:
+    """The same runs, looked up on disk again."""
+    return replace(plan, runs=tuple(look_again(run) for run in plan.runs))
+
+
+def find_dataset(experiment: Experiment, request: Request) -> Dataset:
+    """The dataset of ``--data-root``, else the experiment's own."""
+    cache = request.results / "datasets.json"
+    if request.data_root is not None:
+        return describe(request.data_root, cache=cache)
+    return describe_source(experiment.dataset, experiment.path.parent, cache=cache)
+
+
+def choose_rows(experiment: Experiment, names: Iterable[str] | None) -> tuple[Row, ...]:
+    """The rows called ``names``, in the experiment's order; all of them for None."""
+    known = {row.name: row for row in experiment.rows}
+    if names is None:
+        return tuple(experiment.rows)
+    wanted = list(names)
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise UserError([f"--rows {name}: no such row; {allowed(name, known)}" for name in unknown])
+    return tuple(row for row in experiment.rows if row.name in wanted)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What all runs of a plan share."""
+
+    experiment: Experiment
+    request: Request
+    dataset: Dataset
+    profile: str
+    roots: Sequence[Path]
+
+
+def _runs(
+    setting: _Setting, row: Row, seeds: Iterable[int]
+) -> Sequence[tuple[RunSpec, Mapping[str, Any], RunFolder]]:
+    base = compose(
+        row,
+        setting.dataset,
+        dataset_part=setting.experiment.dataset.part,
+        profile=setting.profile,
+        seed=0,
+        overrides=setting.request.overrides,
+        roots=setting.roots,
+    )
+    same, runs = essence(base), setting.request.results / "runs"
+    asked = []
+    for seed in seeds:
+        # Composed once a row: nothing else in a config depends on the seed.
+        config = {**base, "randomness": {**base["randomness"], "seed": seed}}
+        spec = _spec(setting, row, seed, same)
+        asked.append((spec, config, RunFolder(runs / spec.run_id)))
+    return asked
+
+
+def _spec(setting: _Setting, row: Row, seed: int, same: str) -> RunSpec:
+    digest = identity(same, setting.dataset, seed, setting.profile, row.gpus)
+    return RunSpec(
+        run_id=run_id(row.name, seed, setting.profile, digest),
+        experiment=setting.experiment.name,
+        row=row.name,
+        labels=row.labels,
+        parts=row.parts.model_dump(),
+        seed=seed,
+        dataset=setting.dataset,
+        profile=setting.profile,
+        overrides={**row.overrides, **setting.request.overrides},
+        command_line=setting.request.overrides,
+        gpus=row.gpus,
+    )

@@ -1,0 +1,26 @@
+"""A run's folder before a job: what it reads, and nothing that a kill left behind."""
+
+from __future__ import annotations
+
+from benchmark.config.config_file import render
+from benchmark.files import remove_leftovers, write_text
+from benchmark.run import checkpoints
+from benchmark.run.state import Planned
+
+
+def prepare(run: Planned) -> None:
+    """Writes what a job reads, ``spec.json`` and ``config.py``, and clears what a kill left behind."""
+    run.folder.path.mkdir(parents=True, exist_ok=True)
+    run.folder.stop_file.unlink(missing_ok=True)
+    remove_leftovers(run.folder.path)
+    run.folder.write_spec(run.spec)
+    write_text(run.folder.config_file, render(dict(run.config)))
+
+
+def set_aside(run: Planned) -> None:
+    """Makes a finished run unfinished again: its record stays, as ``record-1.json``, ``record-2.json``, ..."""
+    number = len(list(run.folder.path.glob("record-*.json"))) + 1
+    run.folder.record_file.rename(run.folder.path / f"record-{number}.json")
+    if run.record is not None and run.record.failure_kind == "diverged":
+        # Its checkpoints lead to the same end: begin anew.
+        checkpoints.remove_all_but_final(run.folder.checkpoints)

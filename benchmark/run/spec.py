@@ -1,0 +1,82 @@
+"""What was asked of a run: ``spec.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from benchmark.data.dataset import Dataset, Split
+from benchmark.run.fields import known_fields
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What was asked: one row, one seed, one dataset, one profile.
+
+    Attributes:
+        run_id: Readable prefix and 8 hex digits, see `run_id`.
+        experiment: Name of the experiment, or of the study; the W&B group.
+        row: Name of the row within the experiment.
+        labels: The row's cells in the table, by column title.
+        parts: Part names by kind: backbone, neck, head, schedule.
+        seed: Random seed of the training.
+        dataset: Where the data is, its classes and hashes.
+        profile: Name of the profile part.
+        overrides: Key paths of the composed config and their values, applied last.
+        command_line: Those of them that were given with ``--set``, and not by the row.
+        gpus: Number of processes (one a GPU) that train together.
+        study: Id of the study that the run is a trial of, None outside of one.
+        trial: Number of that trial.
+        params: The trial's parameters by name; what they set is among ``overrides``.
+        schema_version: Version of ``spec.json``.
+    """
+
+    run_id: str
+    experiment: str
+    row: str
+    labels: Mapping[str, str]
+    parts: Mapping[str, str]
+    seed: int
+    dataset: Dataset
+    profile: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    gpus: int = 1
+    study: str | None = None
+    trial: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    command_line: Mapping[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain values that ``spec.json`` holds."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        return plain
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
+        """Reads back what `to_json` made."""
+        plain = known_fields(cls, value)
+        data = plain.pop("dataset")
+        splits = (_split_items(data[name]) for name in ("train", "val"))
+        return cls(dataset=_dataset(data["name"], tuple(data["classes"]), *splits), **plain)
+
+
+def _split_items(value: Mapping[str, str]) -> tuple[str, str, str]:
+    return value["annotations"], value["images"], value["sha256"]
+
+
+@lru_cache(maxsize=16)  # thousands of runs share a dataset
+def _dataset(
+    name: str, classes: tuple[str, ...], train: tuple[str, str, str], val: tuple[str, str, str]
+) -> Dataset:
+    return Dataset(name, classes, _split(*train), _split(*val))
+
+
+def _split(annotations: str, images: str, sha256: str) -> Split:
+    return Split(Path(annotations), Path(images), sha256)

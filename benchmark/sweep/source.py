@@ -1,0 +1,40 @@
+"""Where a sweep's runs come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from benchmark.run.state import Planned
+
+
+class Source(Protocol):
+    """Where the runs come from: a list of them, or a study that thinks of the next one."""
+
+    def gpus(self) -> int | None:
+        """Number of GPUs that the next run trains on; None while there is none to start."""
+
+    def take(self) -> Planned | None:
+        """The next run; None if it turns out that there is nothing to run."""
+
+    def done(self) -> bool:
+        """Whether no run will come any more."""
+
+
+class Listed:
+    """The runs of a list, in order."""
+
+    def __init__(self, runs: Sequence[Planned]) -> None:
+        self._waiting = list(runs)
+
+    def gpus(self) -> int | None:
+        """See `Source`."""
+        return self._waiting[0].spec.gpus if self._waiting else None
+
+    def take(self) -> Planned:
+        """See `Source`."""
+        return self._waiting.pop(0)
+
+    def done(self) -> bool:
+        """See `Source`."""
+        return not self._waiting

@@ -1,0 +1,137 @@
+"""What a study found, on disk: a Markdown summary, the trials as CSV, plots and an HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.files import replacing, write_text
+from benchmark.tuning.findings.chapters import chapters
+from benchmark.tuning.findings.document import Block, Bullets, Heading, Picture, to_markdown
+from benchmark.tuning.findings.findings import Findings, Trial
+
+if TYPE_CHECKING:  # each takes a second or more to import: only who writes a study pays
+    import pandas as pd
+
+    from benchmark.tuning.findings.figures import Plot
+
+_MEASURED = ("best", "published", "epochs", "planned_epochs", "device_seconds")
+_ABOUT = ("no_predictions", "run_id", "host", "same_as", "cause")
+
+
+def write_study(findings: Findings, folder: Path) -> list[Path]:
+    """Writes what a study has found so far: ``summary.md``, ``trials.csv``, ``study.html`` and the plots.
+
+    Every write is atomic; a plot that does not apply, or could not be drawn, is removed, and the summary says why.
+    The same trials give the same bytes.
+
+    Args:
+        findings: What it found, as `read_findings` reads it.
+        folder: Where to write; made if it is missing.
+
+    Returns:
+        The files that were written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures, troubles = _draw(findings, folder)
+    page = _page(findings, folder, troubles)
+    table = folder / "trials.csv"
+    write_text(table, trials_frame(findings).to_csv(index=False, lineterminator="\n"))
+    summary = folder / "summary.md"
+    shown: list[Block] = [Picture(path.name, words) for path, words in pictures.items()]
+    missing: list[Block] = [Bullets(tuple(troubles))] if troubles else []
+    blocks = [*chapters(findings), Heading("Plots"), *shown, *missing]
+    write_text(summary, to_markdown(blocks))
+    return [summary, table, *page, *pictures]
+
+
+def _draw(findings: Findings, folder: Path) -> tuple[dict[Path, str], list[str]]:
+    """Draws the plots; gives what each drawn one shows, and why the others were not drawn."""
+    from benchmark.tuning.findings.figures import PLOTS
+
+    drawn: dict[Path, str] = {}
+    troubles: list[str] = []
+    for plot in PLOTS:
+        path = folder / plot.file
+        trouble = _trouble(plot, findings, path) if plot.applies(findings) else ""
+        if trouble is None:
+            drawn[path] = plot.words
+            continue
+        path.unlink(missing_ok=True)
+        troubles += [f"Plot {plot.file} is not drawn: {trouble}."] if trouble else []
+    return drawn, troubles
+
+
+def _trouble(plot: Plot, findings: Findings, path: Path) -> str | None:
+    """Draws a plot; gives why it was not, None if it was."""
+    try:
+        if missing := plot.missing(findings):
+            return missing
+        with replacing(path) as temporary:
+            plot.save(findings, temporary)
+    except Exception as error:  # a plot less, not a summary less
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _page(findings: Findings, folder: Path, troubles: list[str]) -> list[Path]:
+    """Writes the HTML page; adds to ``troubles`` if it cannot."""
+    path = folder / "study.html"
+    try:
+        from benchmark.tuning.findings.page import page_text
+
+        write_text(path, page_text(findings))
+    except Exception as error:  # a page less, not a summary less
+        path.unlink(missing_ok=True)
+        troubles.append(f"Page study.html is not written: {type(error).__name__}: {error}.")
+        return []
+    return [path]
+
+
+def trials_frame(findings: Findings) -> pd.DataFrame:
+    """The trials as a pandas data frame, a line a trial, at full precision; None where a value is absent.
+
+    Columns: ``number``, ``state``, one an objective (fraction, ms or count), ``best``, ``published``, ``epochs``,
+    ``planned_epochs``, ``device_seconds``, ``param_<name>``, ``metric_<name>``, ``no_predictions``, ``run_id``,
+    ``host``, ``same_as``, ``cause``, ``started`` and ``finished`` (local time, ISO 8601).
+    """
+    import pandas as pd
+
+    columns = _columns(findings)
+    lines = [[read(trial) for read in columns.values()] for trial in findings.trials]
+    return pd.DataFrame(lines, columns=list(columns), dtype=object)
+
+
+def _columns(findings: Findings) -> dict[str, Callable[[Trial], Any]]:
+    """What each column takes out of a trial, by the column's name."""
+    metrics = dict.fromkeys(name for trial in findings.trials for name in trial.metrics)
+    return {
+        "number": attrgetter("number"),
+        "state": attrgetter("state"),
+        **{name: _value(index) for index, name in enumerate(findings.about.objectives)},
+        **{name: attrgetter(name) for name in _MEASURED},
+        **{f"param_{name}": _entry("params", name) for name in findings.parameters},
+        **{f"metric_{name}": _entry("metrics", name) for name in metrics},
+        **{name: _unless_empty(name) for name in _ABOUT},
+        "started": lambda trial: _iso(trial.started),
+        "finished": lambda trial: _iso(trial.finished),
+    }
+
+
+def _value(index: int) -> Callable[[Trial], float | None]:
+    return lambda trial: trial.values[index] if trial.values else None
+
+
+def _entry(mapping: str, name: str) -> Callable[[Trial], Any]:
+    return lambda trial: getattr(trial, mapping).get(name)
+
+
+def _unless_empty(name: str) -> Callable[[Trial], Any]:
+    return lambda trial: None if (value := getattr(trial, name)) == "" else value
+
+
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat(timespec="seconds") if time else None

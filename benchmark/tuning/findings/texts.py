@@ -1,0 +1,97 @@
+"""How a study's values are worded for readers: with units, rounded, and with a sign where they are differences."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from benchmark.leaderboard.outputs.markdown import shortened
+from benchmark.tuning.findings.findings import Findings, Trial
+from benchmark.writing.words import DASH, duration
+
+
+def value_text(objective: str, value: float | None) -> str:
+    """A value of an objective: ``0.4321``, ``12.30 ms``, ``36.52 M``."""
+    if value is None or math.isnan(value):
+        return DASH
+    if objective == "latency":
+        return f"{value:.2f} ms"
+    if objective == "params":
+        return f"{value / 1e6:.2f} M"
+    return f"{value:.4f}"
+
+
+def axis_text(objective: str, higher_better: bool) -> str:
+    """An axis of an objective: its name, its unit and which way is better."""
+    unit = {"latency": "ms", "params": "millions"}.get(objective, "fraction")
+    name = {"params": "parameters"}.get(objective, objective)
+    return f"{name} ({unit}, {'higher' if higher_better else 'lower'} is better)"
+
+
+def scaled(objective: str, value: float) -> float:
+    """A value in the unit of its axis: parameters in millions, the rest as it is."""
+    return value / 1e6 if objective == "params" else value
+
+
+def difference_text(objective: str, difference: float) -> str:
+    """A signed difference of a metric, with as many digits as show that it is not 0."""
+    if objective in ("latency", "params"):
+        sign = "-" if difference < 0 else "+"
+        return sign + value_text(objective, abs(difference))
+    return f"{difference:+.2g}" if 0 < abs(difference) < 5e-5 else f"{difference + 0.0:+.4f}"
+
+
+def param_text(value: Any) -> str:
+    """A parameter's value as in a YAML file, numbers to 4 digits."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def params_text(trial: Trial) -> str:
+    """All parameters of a trial on one line."""
+    listed = [f"{name}={param_text(value)}" for name, value in sorted(trial.params.items())]
+    return ", ".join(listed) or DASH
+
+
+def number_text(value: float) -> str:
+    """A number of epochs: ``12``, ``7.5``, ``1,234.5``, ``0.333``."""
+    if 0 < value < 1:
+        return f"{value:.3g}"
+    return f"{value:,.1f}".removesuffix(".0")
+
+
+def seconds_text(seconds: float) -> str:
+    """Device seconds, and how long that is: ``5400 s (1 h 30 min)``."""
+    return duration(seconds) if seconds < 60 else f"{seconds:.0f} s ({duration(seconds)})"
+
+
+def share_text(part: float, whole: float) -> str:
+    """A share in percent; a dash of nothing."""
+    return f"{100 * part / whole:.1f} %" if whole > 0 else DASH
+
+
+def name_of(trial: Trial) -> str:
+    """``trial 3 (run r50-s7-full-0a1b2c3d)``."""
+    return f"trial {trial.number}" + (f" (run {trial.run_id})" if trial.run_id else "")
+
+
+def cause_text(trial: Trial) -> str:
+    """Why a trial failed, in one line that is not too long."""
+    line = " ".join(trial.cause.split()) or "no cause was given"
+    return shortened(line)
+
+
+def state_text(trial: Trial) -> str:
+    """A trial's state, and what is special about it."""
+    notes: list[str] = [trial.state]
+    notes += ["the row's own setting"] if trial.published else []
+    notes += [f"same as trial {trial.same_as}"] if trial.same_as is not None else []
+    notes += ["no predictions"] if trial.no_predictions else []
+    return ", ".join(notes)
+
+
+def values_text(findings: Findings, trial: Trial) -> tuple[str, ...]:
+    """A trial's value of each objective; dashes where it has none."""
+    values = trial.values or (None,) * len(findings.about.objectives)
+    return tuple(map(value_text, findings.about.objectives, values))

@@ -1,0 +1,165 @@
+"""Tries a search space on its row's config: what is wrong with it is told before a study is touched."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from benchmark.config.overrides import apply_overrides
+from benchmark.errors import UserError, allowed, shown
+from benchmark.run.identity import essence
+from benchmark.tuning.search.dimension import Dimension
+from benchmark.tuning.search.knobs import KNOBS, MISSING, Config, Unfit, value_at
+from benchmark.tuning.search.parameters import Parameters
+
+
+def own_setting(parameters: Parameters, problems: list[str]) -> dict[str, Any]:
+    """The row's own setting, as Optuna holds it.
+
+    Args:
+        parameters: The search.
+        problems: Gets a problem for each parameter that leaves it out; one that is not there in it needs no value.
+    """
+    own: dict[str, Any] = {}
+    for name in parameters.order:
+        dimension = parameters.dimensions[name]
+        active = parameters.active(name, own)
+        try:
+            held = dimension.published() if active or dimension.is_given else None
+        except Unfit as error:
+            # A key path that is not there is reported, with the nearest, when it is tried.
+            if not _is_unknown(dimension):
+                problems.append(f"search.{name}: {error}")
+        else:
+            own |= {name: held} if active else {}
+    return own
+
+
+def _is_unknown(dimension: Dimension) -> bool:
+    path = dimension.setting.path
+    found = value_at(dimension.setting.config, path.removeprefix("+"))
+    return bool(path) and not path.startswith("+") and found is MISSING
+
+
+def problems_of(parameters: Parameters, config: Config, own: dict[str, Any]) -> list[str]:
+    """What is wrong with what the parameters set.
+
+    Args:
+        parameters: The search.
+        config: The row's composed config.
+        own: The row's own setting, as far as it is known.
+    """
+    if twice := list(_set_twice(parameters)):
+        return twice
+    found = [p for name in parameters.order for p in _Trial(parameters, config, own, name).all()]
+    return found or _moved(parameters, config, own)
+
+
+class _Trial:
+    """Tries the lowest and highest value of a parameter, or every choice, beside values that go with it."""
+
+    def __init__(
+        self, parameters: Parameters, config: Config, own: dict[str, Any], name: str
+    ) -> None:
+        self._parameters = parameters
+        self._dimension = parameters.dimensions[name]
+        self._config = config
+        self._own = own
+        self._name = name
+
+    def all(self) -> list[str]:
+        needed = self._parameters.together(self._name)
+        if needed is None:
+            return [f"search.{self._name}: when: its conditions never hold together"]
+        beside = self._beside(needed)
+        found: list[str] = []
+        results = set()
+        for held in self._dimension.ends:
+            changed, problems = self._one({**beside, self._name: held})
+            results.add(essence(changed))
+            found += problems
+            if problems and not self._dimension.is_categorical:
+                break
+        if not found and len(results) == 1 and len(self._dimension.ends) > 1:
+            found = ["changes nothing that is measured"]
+        return [f"search.{self._name}: {problem}" for problem in found]
+
+    def _beside(self, needed: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
+        """Values of the others, those that make this one active first; the row's own where that fits."""
+        params: dict[str, Any] = {}
+        for name in self._parameters.order:
+            held = needed.get(name, (self._own[name],) if name in self._own else ())
+            if name != self._name and held and self._parameters.active(name, params):
+                params[name] = self._own[name] if self._own.get(name, MISSING) in held else held[0]
+        return params
+
+    def _one(self, params: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        changed = dict(self._config)
+        problems: list[str] = []
+        try:
+            mine = self._dimension.setting.overrides(self._dimension.decode(params[self._name]))
+            wanted = self._parameters.overrides(params)
+        except Unfit as error:
+            return changed, [str(error)]
+        except UserError:  # another parameter's problem, told with that one
+            return changed, []
+        for item in wanted.items():
+            told = apply_overrides(changed, [item])
+            problems += [self._worded(item[0], problem) for problem in told if item[0] in mine]
+        return changed, problems
+
+    def _worded(self, path: str, problem: str) -> str:
+        """With the names of the knobs, where a name is neither a knob nor a key path."""
+        meant_a_knob = path == self._name and "." not in path
+        if not meant_a_knob or not _is_unknown(self._dimension):
+            return problem
+        what = problem.removeprefix(f"{path}: ")
+        return f"no knob ({allowed(path, KNOBS)}) and no key path: {what}"
+
+
+def _set_twice(parameters: Parameters) -> Iterator[str]:
+    paths = {name: _paths(parameters.dimensions[name]) for name in parameters.order}
+    for first, second in itertools.combinations(parameters.order, 2):
+        shared = sorted(paths[first] & paths[second])
+        if shared and parameters.together(first, second) is not None:
+            yield f"search.{second}: sets {', '.join(shared)}, which search.{first} sets too"
+
+
+def _paths(dimension: Dimension) -> set[str]:
+    found: set[str] = set()
+    for held in dimension.ends:
+        try:
+            found |= dimension.setting.overrides(dimension.decode(held)).keys()
+        except Unfit:
+            continue
+    return {path.removeprefix("+") for path in found}
+
+
+def _moved(parameters: Parameters, config: Config, own: dict[str, Any]) -> list[str]:
+    """What the row's own setting changes all the same, for each parameter that does."""
+    found = []
+    for name, held in own.items():
+        beside = {other: own[other] for other in parameters.together(name) or ()}
+        changed = dict(config)
+        apply_overrides(changed, parameters.overrides({**beside, name: held}).items())
+        if essence(changed) != essence(config):
+            paths = ", ".join(itertools.islice(_differing(config, changed, ""), 3))
+            found.append(
+                f"search.{name}: the first trial is the row's own setting, but {shown(held)} changes {paths}"
+            )
+    return found
+
+
+def _differing(before: Any, after: Any, path: str) -> Iterator[str]:
+    """The key paths at which two configs differ, with both values."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in dict.fromkeys([*before, *after]):
+            below = f"{path}.{key}" if path else str(key)
+            yield from _differing(before.get(key, MISSING), after.get(key, MISSING), below)
+    elif isinstance(before, list | tuple) and len(before) == len(after):
+        for index, pair in enumerate(zip(before, after, strict=True)):
+            yield from _differing(*pair, f"{path}.{index}")
+    elif before is not after and before != after:
+        was = "nothing" if before is MISSING else shown(before)
+        yield f"{path} from {was} to {shown(after)}"

@@ -1,0 +1,266 @@
+"""The steps of ``detboard tune``: open the study, run its trials, write what it found, promote its best."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from benchmark.errors import UserError
+from benchmark.experiment.experiment import Tracking
+from benchmark.files import read_json, write_json
+from benchmark.launchers import Launcher
+from benchmark.launchers.pool import Pool
+from benchmark.run.folder import RunFolder
+from benchmark.run.options import JobOptions
+from benchmark.sweep.loop import Sweep
+from benchmark.sweep.progress import make_watcher, show_value
+from benchmark.tuning.database import OUTAGES, storage_url, words_of
+from benchmark.tuning.driver import Tuner
+from benchmark.tuning.findings.findings import About, read_findings
+from benchmark.tuning.findings.summary import trials_frame, write_study
+from benchmark.tuning.progress import StudyProgress
+from benchmark.tuning.promote import Promotion, promote
+from benchmark.tuning.storage import Store, StudyKey, open_study
+from benchmark.tuning.study import Study, made_for
+from benchmark.tuning.track import track_study
+
+
+@dataclass(frozen=True)
+class Running:
+    """How the trials are run; none of it changes what is found.
+
+    Attributes:
+        pool: How many side by side, on what.
+        launcher: Starts the jobs.
+        shared: Whether the jobs print to the driver's terminal.
+        tracking: Where W&B points go.
+        more: Number of trials that are asked for beyond those that are there; None for the study's ``n_trials``.
+    """
+
+    pool: Pool
+    launcher: Launcher
+    shared: bool
+    tracking: Tracking
+    more: int | None = None
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Says in a message that the storage no longer answers, or that the study was deleted meanwhile."""
+    try:
+        yield
+    except OUTAGES as error:
+        raise UserError(
+            f"the storage does not answer ({words_of(error)}); nothing is lost: the same "
+            "command goes on where this one ends"
+        ) from None
+
+
+def open_store(study: Study, url: str | None) -> Store:
+    """The study in its storage; the results folder is held by this driver.
+
+    Raises:
+        UserError: The storage cannot be used, or its study of this name was made for something else.
+    """
+    file, results = study.file, study.request.results
+    key = StudyKey(file.name, file.directions, made_for(study), study.space.published())
+    return open_study(storage_url(url, results), key, _folder_id(results), study.strategies)
+
+
+def _folder_id(results: Path) -> str:
+    """A name for the results folder that no other folder has; a copy of it, or one that was moved, gets another."""
+    path = results / "runs" / ".folder-id"
+    place = {"host": socket.gethostname(), "path": str(results.resolve())}
+    found = read_json(path) if path.exists() else {}
+    if {name: found.get(name) for name in place} != place:
+        found = {"id": uuid.uuid4().hex, **place}
+        write_json(path, found)
+    return str(found["id"])
+
+
+def run_study(study: Study, store: Store, running: Running) -> list[int]:
+    """Runs trials until as many are there as were asked for; returns the numbers of those that ran here."""
+    file, slots = study.file, running.pool.slots
+    target = _target(store.study, file.n_trials, running.more)
+    print(f"study '{file.name}': {target} trials in all, {slots} at a time")
+    print(
+        f"sampler: {study.strategies.sampler_words}\npruner: {study.strategies.pruner_words}",
+        flush=True,
+    )
+    if running.shared:
+        print(
+            "--launcher inprocess: a trial runs to its end before it is looked at, so none is pruned"
+        )
+    board = StudyProgress(target, study=store.study, objective=file.objectives[0], slots=slots)
+    options = partial(JobOptions, running.tracking, cost="latency" in file.objectives)
+    with make_watcher(Console(), board, (), running.shared) as watcher:
+        tuner = Tuner(
+            store,
+            study.space.suggest,
+            partial(study.plan_trial, store.study_id),
+            file.objectives,
+            target,
+            study.base.rows[0].gpus,
+            watcher,
+        )
+        Sweep(running.launcher, running.pool, options, tuner).run(tuner)
+    return tuner.ran
+
+
+def _target(found: optuna.Study, n_trials: int, more: int | None) -> int:
+    if more is None:
+        return n_trials
+    trials = found.get_trials(deepcopy=False)
+    return more + sum(trial.state is not TrialState.WAITING for trial in trials)
+
+
+def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> bool:
+    """Writes what the study has found, logs it to W&B if anything ran, and says the essence of it.
+
+    Returns:
+        Whether a trial is complete, or none has ended yet.
+    """
+    folder = study.request.results / "studies" / study.file.name
+    findings = read_findings(store.study, _about(study, store))
+    written = write_study(findings, folder)
+    print("\n".join(_closing_lines(store.study)))
+    for path in written:
+        print(f"wrote {path}")
+    trials = store.study.get_trials(deepcopy=False)
+    for trial in trials:
+        if trial.state is TrialState.FAIL:
+            print(f"trial {trial.number}: failed: {_cause(study, trial)}", file=sys.stderr)
+    if ran:
+        plots = [path for path in written if path.suffix == ".png"]
+        track_study(
+            study.file.name,
+            f"study-{study.file.name}-{store.study_id[:8]}",
+            tracking,
+            folder,
+            made_for(study),
+            trials_frame(findings),
+            _found(store.study),
+            plots,
+        )
+    complete = any(trial.state is TrialState.COMPLETE for trial in trials)
+    return complete or not any(trial.state.is_finished() for trial in trials)
+
+
+def _about(study: Study, store: Store) -> About:
+    file, base = study.file, study.base
+    return About(
+        name=file.name,
+        row=file.row,
+        experiment=base.experiment.name,
+        profile=base.profile,
+        dataset=base.dataset.name,
+        objectives=file.objectives,
+        n_trials=file.n_trials,
+        sampler=study.strategies.sampler_words,
+        pruner=study.strategies.pruner_words,
+        paths=study.space.sets(),
+        device=_device(study, store),
+    )
+
+
+def _device(study: Study, store: Store) -> str:
+    """What the trials of this folder ran on; those of other drivers are not looked at."""
+    ids = [trial.user_attrs.get("run_id", "") for trial in store.study.get_trials(deepcopy=False)]
+    folders = [RunFolder(study.request.results / "runs" / run_id) for run_id in ids if run_id]
+    records = (folder.read_record() for folder in folders if folder.finished)
+    devices = dict.fromkeys(str(record.provenance.get("device", "")) for record in records)
+    return ", ".join(device for device in devices if device)
+
+
+def _cause(study: Study, trial: FrozenTrial) -> str:
+    run_id = trial.user_attrs.get("run_id")
+    log = RunFolder(study.request.results / "runs" / run_id).log_file if run_id else None
+    where = f"; see {log}" if log is not None and log.exists() else ""
+    return f"{trial.user_attrs.get('cause', 'no cause was given')}{where}"
+
+
+def _closing_lines(found: optuna.Study) -> list[str]:
+    trials = found.get_trials(deepcopy=False)
+    counts = [
+        f"{sum(trial.state is state for trial in trials)} {state.name.lower()}"
+        for state in TrialState
+        if any(trial.state is state for trial in trials)
+    ]
+    lines = [f"study '{found.study_name}': {len(trials)} trials: {', '.join(counts)}"]
+    return [*lines, *_result_lines(found)]
+
+
+def _result_lines(found: optuna.Study) -> list[str]:
+    complete = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not complete:
+        return ["no trial is complete"]
+    if len(found.directions) > 1:
+        return [f"Pareto front: trials {', '.join(str(t.number) for t in found.best_trials)}"]
+    best = found.best_trial
+    own = next((trial for trial in complete if trial.user_attrs.get("published")), None)
+    line = f"best {show_value(best.value)} (trial {best.number})"
+    if own is None:
+        return [f"{line}; the row's own setting has no value to hold it against"]
+    if best.values[0] <= own.values[0]:
+        return [f"no trial beat the row's own setting, {show_value(own.value)}"]
+    gain = best.values[0] - own.values[0]
+    return [f"{line}, {gain:+.4f} on the row's own setting, {show_value(own.value)}"]
+
+
+def _found(found: optuna.Study) -> dict[str, Any]:
+    """What W&B shows beside the study's name."""
+    complete = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    counts = {f"trials_{s.name.lower()}": len(found.get_trials(False, (s,))) for s in TrialState}
+    if not complete or len(found.directions) > 1:
+        return counts
+    best = found.best_trial
+    params = {f"best_{name}": value for name, value in best.params.items()}
+    return {**counts, "best": best.value, "best_trial": best.number, **params}
+
+
+def promoted(study: Study, store: Store, number: int | None) -> Promotion | None:
+    """Writes the best trial, or the one with this number, into the experiment file as a row, and says so.
+
+    Returns:
+        What became of the file; None where there is nothing to promote.
+
+    Raises:
+        UserError: No such trial is complete, or the file cannot take the row.
+    """
+    chosen = _chosen(store.study, number)
+    own = study.space.overrides(study.space.published())
+    found = study.space.overrides(chosen.params)
+    if found == own:
+        which = "no trial beat" if number is None else f"trial {number} is"
+        print(f"nothing to promote: {which} the row's own setting")
+        return None
+    source = f"study {study.file.name}, trial {chosen.number}"
+    overrides = study.promoted(chosen.params)
+    made = promote(study.file.experiment, study.file.row, study.file.name, overrides, source)
+    how = "replaced in" if made.replaced else "appended to"
+    print(f"row {made.row.name}: {how if made.changed else 'as it is in'} {study.file.experiment}")
+    return made
+
+
+def _chosen(found: optuna.Study, number: int | None) -> FrozenTrial:
+    complete = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not complete:
+        raise UserError(f"study '{found.study_name}' has no complete trial: nothing to promote")
+    if number is None:
+        return found.best_trial
+    chosen = next((trial for trial in complete if trial.number == number), None)
+    if chosen is None:
+        numbers = ", ".join(str(trial.number) for trial in complete)
+        raise UserError(f"--trial {number}: no such complete trial; allowed: {numbers}")
+    return chosen

@@ -1,0 +1,37 @@
+"""GitHub-flavoured Markdown: text that shows as it is, and tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_PLAIN = re.compile(r"[A-Za-z0-9.,:;%()/–—+-]*( [A-Za-z0-9.,:;%()/–—+-]+)*")
+
+
+def escape(text: str) -> str:
+    """Makes text that Markdown shows as it is, in a table's cell too: one line, no HTML."""
+    if _PLAIN.fullmatch(text):  # as most cells are
+        return text
+    line = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+    line = re.sub(r"[\\`*~|\[\]]", r"\\\g<0>", line)
+    # Inside a word (mstrain_3x) an underscore is only an underscore.
+    line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
+    return line.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def piped_table(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """A pipe table; the first line is its heading, ``right`` says which columns stand to the right."""
+    widths = [max(3, *map(len, cells)) for cells in zip(*lines, strict=True)]
+    rule = [
+        "-" * (width - 1) + ":" if to_right else "-" * width
+        for width, to_right in zip(widths, right, strict=True)
+    ]
+    return "".join(_line(cells, widths, right) for cells in (lines[0], rule, *lines[1:]))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = [
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(cells, widths, right, strict=True)
+    ]
+    return f"| {' | '.join(padded)} |\n"

@@ -1,0 +1,49 @@
+"""How values are worded for readers."""
+
+from __future__ import annotations
+
+DASH = "—"
+
+
+def duration(seconds: float) -> str:
+    """Words a duration: ``41.2 s``, ``12 min 05 s``, ``3 h 07 min``."""
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    if round(seconds) < 3600:
+        return "{} min {:02d} s".format(*divmod(round(seconds), 60))
+    return "{} h {:02d} min".format(*divmod(round(seconds / 60), 60))
+
+
+def fraction(value: float) -> str:
+    """Words a fraction: ``0.4527``."""
+    return f"{value:.4f}"
+
+
+def between(low: float, high: float) -> str:
+    """Words an interval of fractions: ``0.4312–0.4742``."""
+    return f"{fraction(low)}–{fraction(high)}"
+
+
+def signed(value: float) -> str:
+    """Words a difference of fractions: ``+0.0312``; never ``-0.0000``."""
+    return f"{round(value, 4) + 0.0:+.4f}"  # + 0.0: no "-0.0000"
+
+
+def millions(value: int) -> str:
+    """Words a number in millions: ``36.52``."""
+    return f"{value / 1e6:.2f}"
+
+
+def billions(value: int) -> str:
+    """Words a number in billions: ``4.11``."""
+    return f"{value / 1e9:.2f}"
+
+
+def hundredths(value: float) -> str:
+    """Words a number with two digits after the point."""
+    return f"{value:.2f}"
+
+
+def tenths(value: float) -> str:
+    """Words a number with one digit after the point."""
+    return f"{value:.1f}"
