@@ -1,5 +1,5 @@
 # make setup   .venv with what requirements.lock pins
-# make check   ruff, format, mypy
+# make check   ruff (rules and format), mypy, import-linter (imports point one way), oxlint (the page's scripts)
 # make test    all tests
 # make lock    requirements.lock from pyproject.toml
 
@@ -25,6 +25,8 @@ check: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/oxlint
 
 test: setup
 	$(BIN)/python -m pytest
