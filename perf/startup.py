@@ -31,7 +31,7 @@ from benchmark.run.journal import now
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.provenance import git_state, versions
-from benchmark.run.record import RunRecord, State
+from benchmark.run.record import RunRecord, State, Tracked
 from benchmark.run.state import Planned
 
 
@@ -94,7 +94,7 @@ def _record(run: Planned, provenance: dict[str, Any]) -> RunRecord:
         started_at=now(),
         finished_at=now(),
         provenance=provenance,
-        wandb={"mode": "off", "url": None},
+        tracking=Tracked("wandb", "off"),
     )
 
 

@@ -17,7 +17,7 @@ from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.document import leaderboard_of
 from benchmark.leaderboard.outputs.page.payload import payload as collected
 from benchmark.leaderboard.results import RowResult, Table
-from benchmark.run.record import RunRecord, State
+from benchmark.run.record import RunRecord, State, Tracked
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.ranks import Rank
 
@@ -128,9 +128,10 @@ def _measured(
 def _record(name: str, seed: int, map50: float, changes: dict[str, Any]) -> RunRecord:
     record = make_record(name, seed)
     provenance = record.provenance | {"git": record.provenance["git"] | {"dirty": seed == 2}}
-    address = {"url": f"https://wandb.ai/team/leaderboard/runs/{record.run_id}"}
+    address = f"https://wandb.ai/team/leaderboard/runs/{record.run_id}"
+    tracked = Tracked("wandb", "online", address)
     metrics = changes["metrics"] | {"mAP50": map50 + (seed - 1) * 0.002}
-    own = {"metrics": metrics, "provenance": provenance, "wandb": None if seed else address}
+    own = {"metrics": metrics, "provenance": provenance, "tracking": None if seed else tracked}
     return replace(record, **changes | own)
 
 

@@ -9,6 +9,7 @@ import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from benchmark.run.options import JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.provenance import device_name
-from benchmark.run.record import RunRecord
+from benchmark.run.record import RunRecord, Tracked
 from benchmark.statistics import resample, tide
 from benchmark.statistics.matches import Matches
 from benchmark.statistics.resample import RESAMPLES, bootstrap, class_precision
@@ -297,6 +298,12 @@ def test_record_from_before_these_fields_is_read() -> None:
     }
     record = RunRecord.from_json(old)
     assert record.latency_ms is record.flops is record.tide is record.missing is record.best is None
+    assert record.tracking == Tracked("wandb", "off")
+    online = {"mode": "online", "url": "https://wandb.example/run/1"}
+    record = RunRecord.from_json({**old, "wandb": online})
+    assert record.tracking == Tracked("wandb", "online", "https://wandb.example/run/1")
+    assert RunRecord.from_json({**old, "wandb": None}).tracking is None
+    assert RunRecord.from_json(json.loads(json.dumps(asdict(record)))) == record
 
 
 @pytest.mark.parametrize("options", [QUICK, MEASURED], ids=["quick", "measured"])

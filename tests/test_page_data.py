@@ -141,7 +141,7 @@ def test_nothing_of_the_data_runs(page: Page, evil: str) -> None:
 
 def poisoned(evil: str) -> dict[str, Any]:
     """The payload with that text before every name, label, class, message and config value."""
-    keep = {"key", "group", "state", "better", "src", "level", "schema_version", "wandb", "commit"}
+    keep = {"key", "group", "state", "better", "src", "level", "schema_version", "url", "commit"}
 
     def taint(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
@@ -155,7 +155,7 @@ def poisoned(evil: str) -> dict[str, Any]:
         return evil + value if isinstance(value, str) and key not in keep else value
 
     data = taint(copy.deepcopy(payload()))
-    data["leaderboard"]["rows"][8]["runs"][0]["wandb"] = "javascript:window.hacked=5"
+    data["leaderboard"]["rows"][8]["runs"][0]["url"] = "javascript:window.hacked=5"
     return data
 
 

@@ -23,7 +23,7 @@ from benchmark.errors import UserError
 from benchmark.leaderboard.document import Leaderboard, read_leaderboard
 from benchmark.leaderboard.outputs.markdown import page
 from benchmark.leaderboard.results import RowResult
-from benchmark.run.record import RunRecord, State
+from benchmark.run.record import RunRecord, State, Tracked
 
 
 def measured(
@@ -185,8 +185,8 @@ def test_classes_over_the_seeds_without_those_that_have_no_object() -> None:
 
 
 def test_every_number_leads_to_its_runs(tmp_path: Path) -> None:
-    linked = make_record(wandb={"mode": "online", "url": "https://wandb.example/run/1"})
-    odd = make_record(seed=1, wandb={"mode": "online", "url": "javascript:alert(1)"})
+    linked = make_record(tracking=Tracked("wandb", "online", "https://wandb.example/run/1"))
+    odd = make_record(seed=1, tracking=Tracked("wandb", "online", "javascript:alert(1)"))
     board = make_board(result(make_row(), linked, odd, failed("r50", 2), State.WAITING))
     first, _, third, fourth = board.rows[0].runs
     assert (first.run_id, first.folder) == ("r50-s0-full-12345678", "runs/r50-s0-full-12345678")
@@ -199,6 +199,16 @@ def test_every_number_leads_to_its_runs(tmp_path: Path) -> None:
     assert "[r50-s0-full-12345678](runs/r50-s0-full-12345678)" in text
     assert "| 01234567 | c3c3c3c3 | [run](https://wandb.example/run/1) |" in text
     assert "javascript" not in text
+
+
+def test_an_address_of_version_0_1_is_read(tmp_path: Path) -> None:
+    address = "https://wandb.example/run/1"
+    tracked = make_record(tracking=Tracked("wandb", "online", address))
+    board = make_board(result(make_row(), tracked))
+    assert board.rows[0].runs[0].url == address
+    path = tmp_path / "board.json"
+    path.write_text(board.text().replace('"url": ', '"wandb": '))
+    assert read_leaderboard(path) == board
 
 
 def test_the_file_reads_back_and_names_what_is_wrong_with_another(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Tracking
 from benchmark.job.measure.samples import sample_images
 from benchmark.run.folder import RunFolder
-from benchmark.run.record import RunRecord, State
+from benchmark.run.record import RunRecord, State, Tracked
 from benchmark.run.samples import Box
 from benchmark.run.spec import RunSpec
 from benchmark.statistics.evaluation import Detections
@@ -107,9 +107,9 @@ def track(spec, folder, mode="auto", points=(TRAIN, VAL), state=State.COMPLETE):
     tracker = open_tracker(spec, CONFIG, folder, Tracking(mode=mode))
     for point in points:
         tracker.log(point)
-    info = tracker.info
+    tracked = tracker.tracked
     tracker.finish(record(state))
-    return info
+    return tracked
 
 
 def the_run(folder):
@@ -126,7 +126,7 @@ def with_key(path):
 
 
 def test_offline_run_holds_points_config_and_summary(spec, folder):
-    assert track(spec, folder) == {"mode": "offline", "url": None}
+    assert track(spec, folder) == Tracked("wandb", "offline")
     run = the_run(folder)
     assert (run.id, run.group, run.name) == (spec.run_id, "leaderboard", "retina seed 3")
     assert run.project == "detboard"
@@ -243,14 +243,14 @@ def test_off_writes_nothing(spec, folder, dataset, monkeypatch, asked, environme
     tracker.log(TRAIN)
     samples = iter(["not read"])
     tracker.log_images(samples)
-    assert tracker.info == {"mode": "off", "url": None}
+    assert tracker.tracked == Tracked("wandb", "off")
     tracker.finish(record())
     assert files_below(folder.path) == [] and next(samples) == "not read"
 
 
 def test_wandb_that_cannot_start_is_reported_once(spec, folder, monkeypatch, capfd):
     monkeypatch.setattr(wandb, "init", raising(OSError("no space left on device")))
-    assert track(spec, folder) == {"mode": "off", "url": None}
+    assert track(spec, folder) == Tracked("wandb", "off")
     assert capfd.readouterr().err.count("no space left on device") == 1
 
 
@@ -265,7 +265,7 @@ def test_wandb_that_fails_later_is_reported_once(spec, folder, monkeypatch, capf
 
 def test_wandb_that_is_not_installed(spec, folder, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    assert track(spec, folder) == {"mode": "off", "url": None}
+    assert track(spec, folder) == Tracked("wandb", "off")
     assert "not tracked" in capfd.readouterr().err
 
 
@@ -276,7 +276,7 @@ def test_finish_does_not_wait_for_ever(spec, folder, monkeypatch, capfd):
     monkeypatch.setattr(Run, "finish", lambda *_args, **_kwargs: release.wait())
     monkeypatch.setattr(tracker_module, "FINISH_PATIENCE_S", 0.5)
     tracker = open_tracker(spec, CONFIG, folder, Tracking())
-    assert tracker.info["mode"] == "offline"
+    assert tracker.tracked.mode == "offline"
     worker = tracker._thread
     tracker.finish(record())
     try:
@@ -297,7 +297,7 @@ def raising(error):
 @pytest.mark.parametrize("mode", ["offline", "auto", "online"])
 def test_key_ends_up_in_no_file(spec, folder, monkeypatch, capfd, mode):
     monkeypatch.setenv("WANDB_API_KEY", KEY)  # and nothing listens at the base URL
-    assert track(spec, folder, mode) == {"mode": "offline", "url": None}
+    assert track(spec, folder, mode) == Tracked("wandb", "offline")
     output = capfd.readouterr()
     assert ("does not answer" in output.err) == (mode != "offline")
     assert the_run(folder).series("train/loss") == [(10, 1.5)]
@@ -310,7 +310,7 @@ def test_server_that_accepts_and_never_answers(spec, folder, monkeypatch, capfd)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        assert track(spec, folder)["mode"] == "offline"
+        assert track(spec, folder).mode == "offline"
     assert "does not answer" in capfd.readouterr().err
     assert the_run(folder).series("val/mAP50") == [(20, 0.25)]
 
@@ -321,7 +321,7 @@ def test_server_that_is_no_use(spec, folder, monkeypatch, capfd, status):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with serving(FakeServer(status, silent=status is None)) as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        assert track(spec, folder) == {"mode": "offline", "url": None}
+        assert track(spec, folder) == Tracked("wandb", "offline")
     assert "cannot log to" in capfd.readouterr().err
     run = wandb_file.read_run(wandb_file.offline_folders(folder.path)[-1])
     assert run.series("train/loss") == [(10, 1.5)]
@@ -334,8 +334,8 @@ def test_online_run_is_uploaded(spec, folder, monkeypatch, capfd):
     with serving(FakeServer()) as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         info = track(spec, folder)
-    assert info["mode"] == "online"
-    assert info["url"] == f"{server.url}/somebody/detboard/runs/{spec.run_id}"
+    assert info.mode == "online"
+    assert info.url == f"{server.url}/somebody/detboard/runs/{spec.run_id}"
     assert [line["train/loss"] for line in server.uploaded if "train/loss" in line] == [1.5]
     assert [line["val/mAP50"] for line in server.uploaded if "val/mAP50" in line] == [0.25]
     assert server.resume_asked  # a second attempt continues the run and does not replace it
@@ -354,7 +354,7 @@ def test_server_that_goes_away_leaves_the_data_on_disk(spec, folder, monkeypatch
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         tracker = open_tracker(spec, CONFIG, folder, Tracking())
         worker = tracker._thread
-        assert tracker.info["mode"] == "online"
+        assert tracker.tracked.mode == "online"
     tracker.log(VAL)
     tracker.finish(record())
     assert "wandb sync" in capfd.readouterr().err
@@ -366,7 +366,7 @@ def test_server_that_goes_away_leaves_the_data_on_disk(spec, folder, monkeypatch
 def test_invalid_key_is_not_the_end(spec, folder, monkeypatch, capfd):
     monkeypatch.setattr(access, "_answers", lambda _url: True)
     monkeypatch.setenv("WANDB_API_KEY", "tooshort")
-    assert track(spec, folder)["mode"] == "offline"
+    assert track(spec, folder).mode == "offline"
     error = capfd.readouterr().err
     assert "cannot log to" in error and "tooshort" not in error
 
@@ -405,7 +405,7 @@ def test_login_for_wandb_is_found_without_a_base_url(monkeypatch, tmp_path):
 
 def test_broken_netrc_is_reported_without_its_content(spec, folder, tmp_path, capfd):
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1:9 login user passwd {KEY}\n")
-    assert track(spec, folder)["mode"] == "offline"
+    assert track(spec, folder).mode == "offline"
     output = capfd.readouterr()
     assert str(tmp_path / "netrc") in output.err
     assert KEY not in output.out + output.err
@@ -420,7 +420,7 @@ from benchmark.tracking.wandb.tracker import open_tracker
 folder = RunFolder(Path(sys.argv[1]))
 tracker = open_tracker(folder.read_spec(), {}, folder, Tracking(mode=sys.argv[2]))
 tracker.log({"kind": "train", "iter": 1, "epoch": 1, "loss": 2.0})
-print(tracker.info["mode"], flush=True)
+print(tracker.tracked.mode, flush=True)
 if len(sys.argv) > 3:
     sys.stdin.read()
 tracker.abandon()

@@ -195,7 +195,7 @@ class _Job:
             finished_at=now(),
             provenance=collect(self.spec, self.folder),
             failure=failure,
-            wandb=self.tracker.info if self.tracker is not None else None,
+            tracking=self.tracker.tracked if self.tracker is not None else None,
             best=_best(read_jsonl(self.folder.metrics_file)),
             **self.measured,
         )

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, read
@@ -93,7 +93,7 @@ class Run(Strict):
         config_sha256: SHA-256 of ``config.py`` in its folder.
         train_sha256: SHA-256 of the training annotations.
         val_sha256: SHA-256 of the validation annotations.
-        wandb: Address of the W&B run, None offline.
+        url: Address of the tracked run, None offline; files of version 0.1 call it ``wandb``.
         finished_at: ISO 8601 time in UTC.
         failure: Why it failed.
     """
@@ -109,7 +109,7 @@ class Run(Strict):
     config_sha256: str | None = None
     train_sha256: str | None = None
     val_sha256: str | None = None
-    wandb: str | None = None
+    url: str | None = Field(default=None, validation_alias=AliasChoices("url", "wandb"))
     finished_at: str | None = None
     failure: Failure | None = None
 
@@ -356,7 +356,7 @@ def _run(seed: int, record: RunRecord | None, state: State) -> Run:
         config_sha256=hashes.get("config"),
         train_sha256=hashes.get("train"),
         val_sha256=hashes.get("val"),
-        wandb=(record.wandb or {}).get("url"),
+        url=record.tracking.url if record.tracking else None,
         finished_at=record.finished_at,
         failure=Failure(kind=kind, message=record.cause) if kind else None,
     )

@@ -36,6 +36,21 @@ class FailureKind(str, Enum):
 
 
 @dataclass(frozen=True)
+class Tracked:
+    """Where a run was tracked.
+
+    Attributes:
+        name: The tracker, an entry of `benchmark.tracking.TRACKERS`.
+        mode: ``online``, ``offline`` or ``off``.
+        url: Address of what it shows of the run; None unless it is online.
+    """
+
+    name: str
+    mode: str
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """What happened, written once and never edited.
 
@@ -56,7 +71,7 @@ class RunRecord:
         finished_at: ISO 8601 time in UTC.
         provenance: Git commit and dirty flag, versions, device, hashes, see `benchmark.run.provenance`.
         failure: ``{"kind", "message", "log_tail"}`` of a failed run, else None.
-        wandb: ``{"mode", "url"}`` of the W&B run; ``url`` is None offline.
+        tracking: Where the run was tracked; None where it failed before that.
         latency_ms: ``{"median", "p95", "images", "device"}`` of the predict path at batch 1, the first two in
             milliseconds an image, see `benchmark.job.measure.latency.measure`. None where it was not asked for, where
             the run is not complete, and where the measurement failed: ``missing`` then says why.
@@ -90,7 +105,7 @@ class RunRecord:
     finished_at: str
     provenance: Mapping[str, Any]
     failure: Mapping[str, str] | None = None
-    wandb: Mapping[str, Any] | None = None
+    tracking: Tracked | None = None
     latency_ms: Mapping[str, Any] | None = None
     best: Mapping[str, float] | None = None
     flops: Mapping[str, Any] | None = None
@@ -102,7 +117,8 @@ class RunRecord:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> RunRecord:
         """Reads back what ``record.json`` holds."""
-        return cls(**{**known_fields(cls, value), "state": State(value["state"])})
+        typed = {"state": State(value["state"]), "tracking": _tracked(value)}
+        return cls(**{**known_fields(cls, value), **typed})
 
     def metric(self, name: str) -> float | None:
         """A metric of the last validation, None where there is none: a model that predicts nothing scores 0."""
@@ -119,3 +135,12 @@ class RunRecord:
         """First line of the failure's message; empty where there is none."""
         lines = (self.failure or {}).get("message", "").strip().splitlines()
         return lines[0] if lines else ""
+
+
+def _tracked(value: Mapping[str, Any]) -> Tracked | None:
+    """Records of version 0.1 hold ``{"mode", "url"}`` of a W&B run, as ``wandb``."""
+    if found := value.get("tracking"):
+        return Tracked(**known_fields(Tracked, found))
+    if found := value.get("wandb"):
+        return Tracked("wandb", found["mode"], found.get("url"))
+    return None

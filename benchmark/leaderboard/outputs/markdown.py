@@ -121,7 +121,7 @@ def _origins(leaderboard: Leaderboard) -> str:
 
 def _origin(run: Run) -> list[str]:
     commit = (run.commit or DASH)[:8] + (" (changed)" if run.dirty else "")
-    link = f"[run]({run.wandb})" if run.wandb and _is_address(run.wandb) else DASH
+    link = f"[run]({run.url})" if run.url and _is_address(run.url) else DASH
     return [
         f"[{escape(run.run_id or '')}]({run.folder})",
         str(run.seed),

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmark.experiment.experiment import Tracking
 from benchmark.run.folder import RunFolder
-from benchmark.run.record import RunRecord, State
+from benchmark.run.record import RunRecord, State, Tracked
 from benchmark.run.samples import ImageSample
 from benchmark.run.spec import RunSpec
 from benchmark.tracking.wandb.access import effective_mode, known_settings, unreachable, warn
@@ -49,7 +49,7 @@ class Tracker:
     """One W&B run, or nothing.
 
     Everything that wandb does happens in a thread of its own, in the order of the calls; only
-    `info`, `finish` and `abandon` wait for it, for a limited time. No method raises: the first
+    `tracked`, `finish` and `abandon` wait for it, for a limited time. No method raises: the first
     failure is written to stderr, which is the job's log, and the training goes on.
 
     Args:
@@ -79,13 +79,13 @@ class Tracker:
             self._thread.start()
 
     @property
-    def info(self) -> dict[str, str | None]:
-        """``mode`` (online, offline or off) and ``url`` (None unless online) of the W&B run."""
+    def tracked(self) -> Tracked:
+        """Where the run is tracked."""
         if self._thread is not None:
             self._connected.wait(CONNECT_PATIENCE_S)
         # wandb warns when an offline run is asked for its URL, and an unhelpful server's is "".
         url = (self._run.url or None) if self._run and self._mode == "online" else None
-        return {"mode": self._mode, "url": url}
+        return Tracked("wandb", self._mode, url)
 
     def log(self, point: Mapping[str, Any]) -> None:
         """Plots a line of ``metrics.jsonl`` against its own ``iter`` and ``epoch``.

@@ -47,7 +47,7 @@ const details = (() => {
         fact("Device", run.device || state.DASH), fact("Config hash", code(run.config_sha256)),
         fact("Training data hash", code(run.train_sha256)), fact("Validation data hash", code(run.val_sha256)),
         fact("Finished", run.finished_at || state.DASH),
-        fact("W&B", run.wandb ? webLink(run.wandb) : "not tracked")));
+        fact("W&B", run.url ? webLink(run.url) : "not tracked")));
   }
 
   const parts = (row) => Object.entries(row.parts ?? {}).map(([kind, name]) => el("span", {}, `${kind} `, code(name)));
