@@ -1,14 +1,35 @@
-"""Locks that die with their holder: one driver a results folder, one job a run folder."""
+"""Locks that die with their holder (one driver a results folder, one job a run folder), and how long to wait."""
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from benchmark.errors import UserError
 from benchmark.files import read_json, write_json
+
+PATIENCE_VARIABLE = "DETBOARD_PATIENCE_S"
+_PATIENCE_S = 60.0
+
+
+def patience_s() -> float:
+    """Seconds to wait for another process before it is taken for dead or stuck: 60, or ``DETBOARD_PATIENCE_S``.
+
+    Raises:
+        UserError: The variable holds no positive number.
+    """
+    text = os.environ.get(PATIENCE_VARIABLE)
+    try:
+        seconds = float(text) if text else _PATIENCE_S
+    except ValueError:
+        seconds = math.nan
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise UserError(f"{PATIENCE_VARIABLE}={text}: write a number of seconds above 0")
+    return seconds
 
 
 class Held(Exception):

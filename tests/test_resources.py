@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.errors import UserError
 from benchmark.launchers.pool import Pool, make_pool, visible_gpus
+from benchmark.locks import patience_s
 from benchmark.run.options import Resources
 
 
@@ -73,3 +75,23 @@ def test_no_driver_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert visible_gpus() == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [(None, 60.0), ("", 60.0), ("0.5", 0.5), ("120", 120.0)]
+)
+def test_patience_can_be_set(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, seconds: float
+) -> None:
+    if text is None:
+        monkeypatch.delenv("DETBOARD_PATIENCE_S", raising=False)
+    else:
+        monkeypatch.setenv("DETBOARD_PATIENCE_S", text)
+    assert patience_s() == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf"])
+def test_patience_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("DETBOARD_PATIENCE_S", text)
+    with pytest.raises(UserError, match=f"DETBOARD_PATIENCE_S={text}: write a number of seconds"):
+        patience_s()

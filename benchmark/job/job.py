@@ -24,17 +24,16 @@ from benchmark.run.spec import RunSpec
 from benchmark.statistics.scores import SCORES
 
 LOG_TAIL_CHARACTERS = 10_000
-ORPHAN_PATIENCE_S = 60
 
 
 def run_job(path: Path, options: JobOptions) -> None:
     """Trains and evaluates the run at ``path`` and writes its record; a finished run is left alone.
 
     Raises:
-        locks.Held: Another job has held the folder for a minute.
+        locks.Held: Another job has held the folder all the time that `locks.patience_s` gives.
     """
     folder = RunFolder(path)
-    lock = locks.acquire(folder.lock_file, ORPHAN_PATIENCE_S) if _rank() == 0 else None
+    lock = locks.acquire(folder.lock_file, locks.patience_s()) if _rank() == 0 else None
     try:
         if not folder.finished:
             _Job(folder, options).run()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from benchmark.files import write_json
 from benchmark.launchers import Job, Launcher
 from benchmark.launchers.pool import Pool
+from benchmark.locks import patience_s
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.prepare import prepare, set_aside
@@ -18,7 +19,6 @@ from benchmark.sweep.source import Source
 from benchmark.sweep.watcher import Watcher
 
 POLL_S = 0.1
-STOP_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Sweep:
         self.options = options
         self.watcher = watcher
         self._active: list[_Active] = []
+        self._patience_s = patience_s()
 
     def run(self, source: Source) -> None:
         """Runs until the source is done; a run that fails does not stop the others.
@@ -102,7 +103,7 @@ class Sweep:
     def _stop(self) -> None:
         for active in self._active:
             ask_to_stop(active.run.folder, "interrupted")
-        end = time.monotonic() + STOP_PATIENCE_S
+        end = time.monotonic() + self._patience_s
         try:
             while any(not active.job.ended() for active in self._active) and time.monotonic() < end:
                 time.sleep(POLL_S)

@@ -12,12 +12,12 @@ from benchmark.launchers.processes import is_python, kill_group
 from benchmark.run.state import Planned
 
 # A job says "stop" and lets go of its folder in this time; a lock that is held longer is a living job's.
-_ORPHAN_GRACE_S = 5.0
+_GRACE_S = 5.0
 
 
-def wait_for_orphans(runs: Iterable[Planned], grace_s: float = _ORPHAN_GRACE_S) -> list[Planned]:
+def wait_for_orphans(runs: Iterable[Planned]) -> list[Planned]:
     """Waits for jobs whose driver was killed a moment ago; returns the runs whose job still lives."""
-    end = time.monotonic() + grace_s
+    end = time.monotonic() + min(_GRACE_S, locks.patience_s())
     held = [run for run in runs if locks.is_held(run.folder.lock_file)]
     while held and time.monotonic() < end:
         time.sleep(0.1)
