@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row
-from benchmark.leaderboard.columns import COLUMNS
+from benchmark.leaderboard.columns import columns_with
+from benchmark.leaderboard.columns.labels import label_columns
 from benchmark.leaderboard.document import Data, Leaderboard, Line, Report, read_leaderboard
 from benchmark.leaderboard.results import RowResult
 from benchmark.run.plan import Plan, Request, find_dataset, plan_for
@@ -72,7 +74,7 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
     if kept.title != plan.experiment.title:
         found.append(f"title: '{plan.experiment.title}', in {path}: '{kept.title}'")
     for name in (name for name in lines if name in rows):
-        found += _label_differences(rows[name], lines[name], path)
+        found += _label_differences(rows[name], plan.rows, lines[name], path)
     ids = {run.spec.run_id for run in plan.runs}
     return found + [
         f"row {line.row}, seed {run.seed}: {run.run_id} in {path} was made with another config than the row has now"
@@ -83,12 +85,13 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
     ]
 
 
-def _label_differences(row: Row, line: Line, path: Path) -> list[str]:
+def _label_differences(row: Row, rows: Sequence[Row], line: Line, path: Path) -> list[str]:
     """Where what a row says of itself is not what is kept."""
     now = RowResult(row, (0,), (None,), (State.WAITING,))
-    own = [c for c in COLUMNS if c.label or c.key == "leaderboard_map50"]
+    columns = columns_with(label_columns(rows))
+    own = [c for c in columns if c.label or c.key == "leaderboard_map50"]
     return [
-        f"row {row.name}: {c.title} is {c.cell(c.read(now))}, in {path}: {c.cell(line.values[c.key])}"
+        f"row {row.name}: {c.title} is {c.cell(c.read(now))}, in {path}: {c.cell(line.values.get(c.key))}"
         for c in own
-        if c.read(now) != line.values[c.key]
+        if c.read(now) != line.values.get(c.key)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, ValidationError
 
 from benchmark.errors import UserError
-from benchmark.leaderboard.columns import COLUMNS, read
+from benchmark.leaderboard.columns import columns_with, values_of
+from benchmark.leaderboard.columns.column import Column
+from benchmark.leaderboard.columns.labels import label_column, label_columns
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.leaderboard.values import reasons
 from benchmark.run.record import RunRecord, State
@@ -187,6 +189,16 @@ class Leaderboard(Strict):
         """``7 of 9``: the rows of which every seed is complete, of all."""
         return f"{sum(line.all_complete for line in self.rows)} of {len(self.rows)}"
 
+    @cached_property
+    def declared(self) -> tuple[Column, ...]:
+        """The columns as they are declared: how their values are worded."""
+        return columns_with(self.labels)
+
+    @cached_property
+    def labels(self) -> tuple[Column, ...]:
+        """The columns of labels: what its rows are."""
+        return tuple(label_column(c.title, c.key, c.about) for c in self.columns if c.label)
+
     @property
     def titles(self) -> dict[str, str]:
         """The columns' headings by key."""
@@ -259,7 +271,7 @@ def read_leaderboard(path: Path) -> Leaderboard:
     except ValidationError as error:
         first = error.errors()[0]
         raise _not_ours(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    keys = {column.key for column in COLUMNS}
+    keys = {column.key for column in found.declared}
     lacking = {key for values in found.values for key in keys - values.keys()}
     if lacking:
         raise _not_ours(path, f"no values of {', '.join(sorted(lacking))}")
@@ -280,6 +292,7 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
         val_images: Number of images that its runs were evaluated on.
     """
     data = table.dataset
+    columns = columns_with(label_columns(result.row for result in table.rows))
     return Leaderboard(
         experiment=table.name,
         title=table.title,
@@ -295,8 +308,8 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
         ),
         seeds=table.seeds,
         method=Method(),
-        columns=_headings(table),
-        rows=tuple(_line(result, table.comparable) for result in table.rows),
+        columns=_headings(table, columns),
+        rows=tuple(_line(result, columns, table.comparable) for result in table.rows),
     )
 
 
@@ -306,7 +319,7 @@ def _caveat(table: Table) -> str:
     return f"{table.profile} profile: shortened training, not comparable with the published values"
 
 
-def _headings(table: Table) -> tuple[Heading, ...]:
+def _headings(table: Table, columns: Sequence[Column]) -> tuple[Heading, ...]:
     return tuple(
         Heading(
             key=column.key,
@@ -320,19 +333,19 @@ def _headings(table: Table) -> tuple[Heading, ...]:
             shown=column.shown,
             about=column.about,
         )
-        for column in COLUMNS
+        for column in columns
     )
 
 
-def _line(result: RowResult, comparable: bool) -> Line:
-    values = read(result, comparable)
+def _line(result: RowResult, columns: Sequence[Column], comparable: bool) -> Line:
+    values = values_of(columns, result, comparable)
     ends = zip(result.seeds, result.records, result.states, strict=True)
     return Line(
         row=result.row.name,
         parts=result.row.parts.model_dump(),
         values=values,
         per_class={name: ClassPrecision(**found) for name, found in result.per_class.items()},
-        missing=reasons(result, values),
+        missing=reasons(result, columns, values),
         runs=tuple(_run(seed, record, state) for seed, record, state in ends),
         stale=result.stale,
     )

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.leaderboard.columns import COLUMNS, Column
+from benchmark.leaderboard.columns import columns_with
+from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.results import RowResult
 
 
-def reasons(result: RowResult, values: Mapping[str, Any]) -> dict[str, str]:
+def reasons(
+    result: RowResult, columns: Sequence[Column], values: Mapping[str, Any]
+) -> dict[str, str]:
     """Why a row with a complete run has a dash, by column key; nothing for a row without one.
 
     Args:
         result: The row.
+        columns: The columns of its leaderboard.
         values: Its values by column key.
     """
     if not result.complete:
         return {}
     known = result.missing
-    absent = [column for column in COLUMNS if values[column.key] is None]
+    absent = [column for column in columns if values[column.key] is None]
     found = {c.key: known.get(c.missing or c.key) or _usual(c) for c in absent}
     return {key: why for key, why in found.items() if why}
 
@@ -41,7 +45,7 @@ def best(rows: Sequence[Mapping[str, Any]], key: str = "map50") -> set[int]:
     Raises:
         ValueError: If no way is better in this column.
     """
-    column = next(c for c in COLUMNS if c.key == key)
+    column = next(c for c in columns_with(()) if c.key == key)
     if column.better is None:
         raise ValueError(f"no value of the column '{key}' is better than another")
     known = [row[key] for row in rows if row[key] is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from benchmark.leaderboard.columns import STORED
+from benchmark.leaderboard.columns import stored_columns
 from benchmark.leaderboard.document import Leaderboard
 
 
@@ -16,7 +16,8 @@ def csv_text(leaderboard: Leaderboard) -> str:
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*(column.key for column in STORED), "profile"])
+    columns = stored_columns(leaderboard.declared)
+    writer.writerow([*(column.key for column in columns), "profile"])
     for values in leaderboard.values:
-        writer.writerow([*(values[column.key] for column in STORED), leaderboard.profile])
+        writer.writerow([*(values[column.key] for column in columns), leaderboard.profile])
     return file.getvalue()

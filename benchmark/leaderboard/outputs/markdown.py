@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from benchmark.leaderboard.columns import COLUMNS, SHOWN, Column, Group, texts
+from benchmark.leaderboard.columns import main_columns, texts
+from benchmark.leaderboard.columns.column import Column, Group
 from benchmark.leaderboard.document import Leaderboard, Line, Run
 from benchmark.leaderboard.values import best
 from benchmark.run.record import State
@@ -18,7 +19,7 @@ _MOST_CLASSES = 20  # a wider table is for the page and the JSON file
 
 def table_text(leaderboard: Leaderboard) -> str:
     """The pipe table of the columns for readers; the best measured mAP50 is bold."""
-    return _columns_text(leaderboard, SHOWN)
+    return _columns_text(leaderboard, main_columns(leaderboard.declared))
 
 
 def _columns_text(leaderboard: Leaderboard, columns: Sequence[Column]) -> str:
@@ -26,7 +27,7 @@ def _columns_text(leaderboard: Leaderboard, columns: Sequence[Column]) -> str:
     top = best(leaderboard.values)
     lines = [[escape(titles[column.key]) for column in columns]]
     for position, values in enumerate(leaderboard.values):
-        cells = texts(values)
+        cells = texts(leaderboard.declared, values)
         bold = "map50" if position in top else ""
         lines.append([_cell(cells[c.key], c.key == bold) for c in columns])
     return piped_table(lines, [column.right for column in columns])
@@ -91,7 +92,9 @@ _TITLES: dict[Group, tuple[str, str]] = {
 def _sections(leaderboard: Leaderboard) -> list[str]:
     parts = []
     for group, (title, words) in _TITLES.items():
-        columns = [c for c in COLUMNS if c.key == "row" or (c.group == group and c.shown)]
+        columns = [
+            c for c in leaderboard.declared if c.key == "row" or (c.group == group and c.shown)
+        ]
         parts += [f"## {title}\n", f"{words}\n", _columns_text(leaderboard, columns)]
         if group == "quality":
             parts += _per_class(leaderboard)
@@ -158,14 +161,12 @@ def _failure(line: Line, run: Run) -> str:
 def _dashes(leaderboard: Leaderboard) -> Iterator[str]:
     """A line for every reason that a complete row lacks a value for."""
     titles = leaderboard.titles
+    readers = {column.key for column in leaderboard.declared if column.shown}
     for line in leaderboard.rows:
-        shown = [key for key in line.missing if key in _READERS]
+        shown = [key for key in line.missing if key in readers]
         for why in dict.fromkeys(line.missing[key] for key in shown):
             names = ", ".join(titles[key] for key in shown if line.missing[key] == why)
             yield f"- {escape(line.row)}: {escape(names)}: {escape(shortened(why))}\n"
-
-
-_READERS = frozenset(column.key for column in COLUMNS if column.shown)
 
 
 def shortened(text: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.leaderboard.columns import STORED
+from benchmark.leaderboard.columns import columns_with, stored_columns
+from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.folder import leaderboards
 
@@ -53,10 +55,11 @@ def results(folder: str | PathLike[str] = "results") -> pd.DataFrame:
         for board in boards
         for line in board.rows
     ]
-    frame = pd.DataFrame(lines, columns=[*KEYS, *(c.key for c in STORED)], dtype=object)
+    columns = _columns(boards)
+    frame = pd.DataFrame(lines, columns=[*KEYS, *(c.key for c in columns)], dtype=object)
     frame["published_inside"] = frame["published_inside"].map({"yes": True, "no": False})
-    frame = frame.astype({**dict.fromkeys(KEYS, "object"), **_dtypes()})
-    return _described(frame, {c.key: c.unit for c in STORED}, {c.key: c.about for c in STORED})
+    frame = frame.astype({**dict.fromkeys(KEYS, "object"), **_dtypes(columns)})
+    return _described(frame, {c.key: c.unit for c in columns}, {c.key: c.about for c in columns})
 
 
 def results_per_class(folder: str | PathLike[str] = "results") -> pd.DataFrame:
@@ -99,8 +102,14 @@ def _boards(folder: Path) -> list[Leaderboard]:
     return found
 
 
-def _dtypes() -> dict[str, Any]:
-    return {c.key: "boolean" if c.key == "published_inside" else c.dtype for c in STORED}
+def _columns(boards: Sequence[Leaderboard]) -> tuple[Column, ...]:
+    """The columns of all leaderboards: the labels of each, in the order of the first that has them."""
+    labels = {column.key: column for board in boards for column in board.labels}
+    return stored_columns(columns_with(labels.values()))
+
+
+def _dtypes(columns: Sequence[Column]) -> dict[str, Any]:
+    return {c.key: "boolean" if c.key == "published_inside" else c.dtype for c in columns}
 
 
 def _described(frame: pd.DataFrame, units: dict[str, str], about: dict[str, str]) -> pd.DataFrame:

@@ -32,7 +32,7 @@ def payload(
     return {
         "leaderboard": leaderboard.plain,
         "progress": leaderboard.progress,
-        "texts": [texts(line.values) for line in leaderboard.rows],
+        "texts": [texts(leaderboard.declared, line.values) for line in leaderboard.rows],
         "curves": shown,
         "curves_left_out": left_out,
         "configs": configs(configs_by_row),

@@ -1,0 +1,50 @@
+"""The columns of the leaderboard, each declared once; every output shares them.
+
+Those of labels are made for a leaderboard, since its rows say which there are; all others are the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from benchmark.leaderboard.columns.column import Column
+from benchmark.leaderboard.columns.measured import COST_COLUMNS, ERROR_COLUMNS
+from benchmark.leaderboard.columns.result import (
+    NAME_COLUMN,
+    RANK_COLUMNS,
+    RESULT_COLUMNS,
+    STATE_COLUMNS,
+)
+from benchmark.leaderboard.columns.scores import SCORE_COLUMNS
+from benchmark.leaderboard.results import RowResult
+
+
+def columns_with(labels: Iterable[Column]) -> tuple[Column, ...]:
+    """All columns, in the order of the CSV file.
+
+    Args:
+        labels: The columns of labels, see `benchmark.leaderboard.columns.labels`.
+    """
+    before, after = (NAME_COLUMN, *RANK_COLUMNS), (*RESULT_COLUMNS, *SCORE_COLUMNS)
+    return (*before, *labels, *after, *ERROR_COLUMNS, *COST_COLUMNS, *STATE_COLUMNS)
+
+
+def main_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Those of the table for readers: the README's."""
+    return tuple(column for column in columns if column.shown and column.group == "main")
+
+
+def stored_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Those of the CSV file and the data frame."""
+    return tuple(column for column in columns if column.stored)
+
+
+def values_of(columns: Iterable[Column], result: RowResult, comparable: bool) -> dict[str, Any]:
+    """Every value of a row by column key; None where there is none or it would mislead."""
+    return {c.key: None if c.compares and not comparable else c.read(result) for c in columns}
+
+
+def texts(columns: Sequence[Column], values: Mapping[str, Any]) -> dict[str, str]:
+    """A row's values as readers see them, by column key."""
+    return {column.key: column.cell(values[column.key]) for column in columns}

@@ -1,0 +1,155 @@
+"""The columns of a row itself: its name, its rank, how it did, and the state of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmark.leaderboard.columns.column import Column
+from benchmark.leaderboard.results import RowResult
+from benchmark.writing.words import between, fraction, signed
+
+
+def _trace(
+    key: str, title: str, read: Callable[[RowResult], Any], about: str, **more: Any
+) -> Column:
+    return Column(key, title, read, about, group="trace", shown=False, **more)
+
+
+NAME_COLUMN = Column(
+    "row", "Row", lambda r: r.row.name, "Name of the row in the experiment.", shown=False
+)
+
+RANK_COLUMNS = (
+    Column(
+        "rank",
+        "Rank",
+        lambda r: r.rank.text if r.rank else None,
+        "Place by mAP50; a range where the rows' difference is not separated.",
+        missing="bootstrap",
+        stored=False,
+    ),
+    _trace(
+        "rank_first",
+        "First rank",
+        lambda r: r.rank.first if r.rank else None,
+        "One more than the rows that are separated as better.",
+        dtype="Int64",
+        better="lower",
+        missing="bootstrap",
+    ),
+    _trace(
+        "rank_last",
+        "Last rank",
+        lambda r: r.rank.last if r.rank else None,
+        "The number of ranked rows less those that are separated as worse.",
+        dtype="Int64",
+        better="lower",
+        missing="bootstrap",
+    ),
+)
+
+RESULT_COLUMNS = (
+    Column(
+        "leaderboard_map50",
+        "Leaderboard mAP50",
+        lambda r: r.row.published,
+        "The published value.",
+        dtype="float64",
+        text=str,  # as many digits as were published
+        unit="fraction",
+        better="higher",
+    ),
+    Column(
+        "map50",
+        "Measured mAP50",
+        lambda r: r.map50,
+        "Mean over the complete seeds.",
+        dtype="float64",
+        text=fraction,
+        unit="fraction",
+        better="higher",
+        measured=True,
+    ),
+    Column(
+        "interval",
+        "95 % interval",
+        lambda r: between(r.interval.low, r.interval.high) if r.interval else None,
+        "Where mAP50 lies, from both columns below.",
+        stored=False,
+        missing="bootstrap",
+    ),
+    _trace(
+        "map50_low",
+        "Interval from",
+        lambda r: r.interval.low if r.interval else None,
+        "Lower end of the 95 % interval of mAP50, over images and seeds.",
+        dtype="float64",
+        text=fraction,
+        unit="fraction",
+        missing="bootstrap",
+    ),
+    _trace(
+        "map50_high",
+        "Interval to",
+        lambda r: r.interval.high if r.interval else None,
+        "Upper end of that interval.",
+        dtype="float64",
+        text=fraction,
+        unit="fraction",
+        missing="bootstrap",
+    ),
+    Column(
+        "difference",
+        "Difference",
+        lambda r: r.difference,
+        "Measured less published mAP50; under the full profile only.",
+        dtype="float64",
+        text=signed,
+        unit="fraction",
+        better="higher",
+        compares=True,
+    ),
+    Column(
+        "published_inside",
+        "Published inside",
+        lambda r: r.published_inside,
+        "Whether the published value lies inside the interval; under the full profile only.",
+        compares=True,
+        missing="bootstrap",
+    ),
+)
+
+STATE_COLUMNS = (
+    Column("status", "State", lambda r: r.status, "The state in words.", stored=False),
+    _trace("state", "State", lambda r: r.state.value, "``complete`` as soon as one seed is."),
+    _trace(
+        "failure",
+        "Failure",
+        lambda r: " ".join(r.failure_kinds) or None,
+        "Kinds of the failures: oom, diverged, data, error.",
+    ),
+    _trace(
+        "no_predictions",
+        "No predictions",
+        lambda r: r.no_predictions if r.complete else None,
+        "Complete runs that predicted nothing at all.",
+        dtype="Int64",
+        unit="runs",
+    ),
+    _trace(
+        "seeds_complete",
+        "Seeds complete",
+        lambda r: len(r.complete),
+        "Number of complete runs.",
+        dtype="Int64",
+        unit="runs",
+    ),
+    _trace("seeds", "Seeds", lambda r: " ".join(map(str, r.seeds)), "The seeds asked for."),
+    _trace(
+        "run_ids",
+        "Runs",
+        lambda r: " ".join(record.run_id for record in r.recorded) or None,
+        "Ids of the runs that have a record: folders under ``runs/``.",
+    ),
+)
