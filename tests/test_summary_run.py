@@ -14,9 +14,10 @@ from wandb_file import offline_folders, read_run
 
 from benchmark.experiment.experiment import Tracking
 from benchmark.leaderboard.document import Leaderboard
-from benchmark.leaderboard.track import track_leaderboard
+from benchmark.leaderboard.track_leaderboard import track_leaderboard
 from benchmark.statistics.intervals import Interval
-from benchmark.tuning.track import track_study
+from benchmark.tracking.summaries import Summary, track_summary
+from benchmark.tuning.track_study import trials_table
 
 pytestmark = pytest.mark.usefixtures("clean_wandb")
 
@@ -116,7 +117,17 @@ def test_a_study_is_summed_up_in_the_same_way(results: Path) -> None:
     trials = pd.DataFrame({"number": [0, 1], "mAP50": [0.5, None]})
     plots, found = [results / "history.png"], {"best": 0.5}
     asked = {"sampler": "TPE"}
-    track_study("small", "study-small-12", OFFLINE, results, asked, trials, found, plots)
+    study = Summary(
+        kind="study",
+        id="study-small-12",
+        group="small",
+        folder=results,
+        config=asked,
+        tables=lambda: {"trials": trials_table(trials)},
+        plots=plots,
+        summary=found,
+    )
+    track_summary(study, OFFLINE)
     [folder] = offline_folders(results)
     run = read_run(folder)
     assert (run.id, run.name, run.group) == ("study-small-12", "study small", "small")

@@ -24,9 +24,10 @@ from benchmark.run.record import RunRecord, State, Tracked
 from benchmark.run.samples import Box
 from benchmark.run.spec import RunSpec
 from benchmark.statistics.evaluation import Detections
+from benchmark.tracking import guarded
+from benchmark.tracking.runs import RunTracker
 from benchmark.tracking.wandb import access
 from benchmark.tracking.wandb import tracker as tracker_module
-from benchmark.tracking.wandb.tracker import open_tracker
 
 pytestmark = pytest.mark.usefixtures("clean_wandb")
 
@@ -104,7 +105,7 @@ def record(state=State.COMPLETE):
 
 def track(spec, folder, mode="auto", points=(TRAIN, VAL), state=State.COMPLETE):
     """A whole tracked run; returns what the record would hold."""
-    tracker = open_tracker(spec, CONFIG, folder, Tracking(mode=mode))
+    tracker = RunTracker(spec, CONFIG, folder.path, Tracking(mode=mode))
     for point in points:
         tracker.log(point)
     tracked = tracker.tracked
@@ -181,9 +182,9 @@ def test_images_show_true_and_predicted_boxes(spec, folder, dataset):
             {"image_id": 3, "category_id": 2, "bbox": [0, 0, 5, 5], "score": 0.9},
         ]
     )
-    tracker = open_tracker(spec, CONFIG, folder, Tracking())
+    tracker = RunTracker(spec, CONFIG, folder.path, Tracking())
     tracker.log(VAL)
-    tracker.log_images(sample_images(dataset, detections, 4))
+    tracker.images(sample_images(dataset, detections, 4))
     tracker.finish(record())
 
     [(iteration, images)] = the_run(folder).series("val/images")
@@ -221,10 +222,10 @@ def test_samples_without_predictions_and_with_limits(dataset):
 
 
 def test_resume_continues_under_the_same_id(spec, folder):
-    first = open_tracker(spec, CONFIG, folder, Tracking())
+    first = RunTracker(spec, CONFIG, folder.path, Tracking())
     first.log(TRAIN)
     first.abandon()
-    changed = open_tracker(spec, {**CONFIG, "lr": 0.5}, folder, Tracking())
+    changed = RunTracker(spec, {**CONFIG, "lr": 0.5}, folder.path, Tracking())
     changed.log(VAL)
     changed.finish(record())
 
@@ -239,10 +240,10 @@ def test_resume_continues_under_the_same_id(spec, folder):
 @pytest.mark.parametrize("asked, environment", [("off", "online"), ("auto", "disabled")])
 def test_off_writes_nothing(spec, folder, dataset, monkeypatch, asked, environment):
     monkeypatch.setenv("WANDB_MODE", environment)
-    tracker = open_tracker(spec, CONFIG, folder, Tracking(mode=asked))
+    tracker = RunTracker(spec, CONFIG, folder.path, Tracking(mode=asked))
     tracker.log(TRAIN)
     samples = iter(["not read"])
-    tracker.log_images(samples)
+    tracker.images(samples)
     assert tracker.tracked == Tracked("wandb", "off")
     tracker.finish(record())
     assert files_below(folder.path) == [] and next(samples) == "not read"
@@ -274,10 +275,10 @@ def test_finish_does_not_wait_for_ever(spec, folder, monkeypatch, capfd):
 
     release = threading.Event()
     monkeypatch.setattr(Run, "finish", lambda *_args, **_kwargs: release.wait())
-    monkeypatch.setattr(tracker_module, "FINISH_PATIENCE_S", 0.5)
-    tracker = open_tracker(spec, CONFIG, folder, Tracking())
+    monkeypatch.setattr(guarded, "FINISH_PATIENCE_S", 0.5)
+    tracker = RunTracker(spec, CONFIG, folder.path, Tracking())
     assert tracker.tracked.mode == "offline"
-    worker = tracker._thread
+    worker = worker_thread()
     tracker.finish(record())
     try:
         assert "wandb sync" in capfd.readouterr().err
@@ -285,6 +286,11 @@ def test_finish_does_not_wait_for_ever(spec, folder, monkeypatch, capfd):
     finally:
         release.set()
         worker.join()
+
+
+def worker_thread():
+    [thread] = [thread for thread in threading.enumerate() if thread.name == "tracker"]
+    return thread
 
 
 def raising(error):
@@ -352,8 +358,8 @@ def test_server_that_goes_away_leaves_the_data_on_disk(spec, folder, monkeypatch
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with serving(FakeServer()) as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        tracker = open_tracker(spec, CONFIG, folder, Tracking())
-        worker = tracker._thread
+        tracker = RunTracker(spec, CONFIG, folder.path, Tracking())
+        worker = worker_thread()
         assert tracker.tracked.mode == "online"
     tracker.log(VAL)
     tracker.finish(record())
@@ -416,9 +422,9 @@ import sys
 from pathlib import Path
 from benchmark.experiment.experiment import Tracking
 from benchmark.run.folder import RunFolder
-from benchmark.tracking.wandb.tracker import open_tracker
+from benchmark.tracking.runs import RunTracker
 folder = RunFolder(Path(sys.argv[1]))
-tracker = open_tracker(folder.read_spec(), {}, folder, Tracking(mode=sys.argv[2]))
+tracker = RunTracker(folder.read_spec(), {}, folder.path, Tracking(mode=sys.argv[2]))
 tracker.log({"kind": "train", "iter": 1, "epoch": 1, "loss": 2.0})
 print(tracker.tracked.mode, flush=True)
 if len(sys.argv) > 3:

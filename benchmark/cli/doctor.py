@@ -1,4 +1,4 @@
-"""Is this machine ready? Versions, native ops, GPUs, W&B, disk, and what to do about each problem."""
+"""Is this machine ready? Versions, native ops, GPUs, trackers, disk, and what to do about each problem."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Finding:
 
 def findings() -> list[Finding]:
     """Looks at everything; a look that fails is a finding, not the end."""
-    looks = (_packages, _ops, _gpus, _wandb, _disk)
+    looks = (_packages, _ops, _gpus, _trackers, _disk)
     return [finding for look in looks for finding in _guarded(look)]
 
 
@@ -90,11 +90,11 @@ def _gpus() -> Iterator[Finding]:
         yield Finding("GPU", f"none: runs use {cpu_count()} CPU threads")
 
 
-def _wandb() -> Iterator[Finding]:
-    from benchmark.tracking.wandb.access import effective_mode
+def _trackers() -> Iterator[Finding]:
+    from benchmark.tracking import TRACKERS, tracker_class
 
-    mode, reason = effective_mode("auto")
-    yield Finding("W&B", f"{mode}: {reason}")
+    for tracker in map(tracker_class, TRACKERS):
+        yield Finding(tracker.title, tracker.reach())
 
 
 def _disk() -> Iterator[Finding]:
@@ -118,7 +118,7 @@ def table(found: list[Finding]) -> Table:
 
 
 def doctor() -> None:
-    """Show versions, native ops, GPUs, W&B and disk, and what to do about each problem."""
+    """Show versions, native ops, GPUs, trackers and disk, and what to do about each problem."""
     from rich.console import Console
 
     found = findings()

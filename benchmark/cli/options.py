@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from benchmark.errors import UserError, allowed
-from benchmark.experiment.experiment import Tracking
+from benchmark.experiment.experiment import Tracking, TrackingMode
 from benchmark.run.plan import Plan, Request
 from benchmark.run.record import State
+from benchmark.tracking import tracker_class
 
 
 def request_of(
@@ -95,11 +96,12 @@ def tracking_of(made: Plan, mode: str | None) -> Tracking:
     """The experiment's tracking, in the mode of ``--wandb`` if that is given.
 
     Raises:
-        UserError: There is no such mode.
+        UserError: There is no such mode, or no such tracker.
     """
-    modes = ("auto", "online", "offline", "off")
+    tracking = made.experiment.tracking
+    tracker_class(tracking.name)
     if mode is None:
-        return made.experiment.wandb
-    if mode not in modes:
+        return tracking
+    if mode not in (modes := get_args(TrackingMode)):
         raise UserError(f"--wandb {mode}: {allowed(mode, modes)}")
-    return made.experiment.wandb.model_copy(update={"mode": mode})
+    return tracking.model_copy(update={"mode": mode})

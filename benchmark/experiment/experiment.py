@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from benchmark.errors import UserError
 from benchmark.yaml_file import Name, Strict, exponents, read_yaml, validated
@@ -110,15 +110,24 @@ class DataSource(Strict):
         return self
 
 
-class Tracking(Strict):
-    """Weights & Biases: the project and entity that the runs are logged to, and the mode.
+TrackingMode = Literal["auto", "online", "offline", "off"]
 
-    ``auto`` is online with a login or an API key, offline otherwise.
+
+class Tracking(Strict):
+    """Where the runs are tracked.
+
+    Attributes:
+        name: The tracker, an entry of `benchmark.tracking.TRACKERS`.
+        project: The project that the runs are logged to.
+        entity: The user or team that it belongs to; None for the default one.
+        mode: ``auto`` is online with a login or an API key, offline otherwise.
+        images: How many validation images of a run are shown at most.
     """
 
+    name: Name = "wandb"
     project: str = "detboard"
     entity: str | None = None
-    mode: Literal["auto", "online", "offline", "off"] = "auto"
+    mode: TrackingMode = "auto"
     images: Annotated[int, Field(ge=0)] = 4
 
     @field_validator("mode", mode="before")
@@ -131,12 +140,12 @@ class Experiment(Strict):
     """A leaderboard to regenerate.
 
     Attributes:
-        name: Name of the experiment; the W&B group and the stem of the table's files.
+        name: Name of the experiment; the group of its tracked runs, and the stem of the table's files.
         title: Heading of the table.
         dataset: Where the data is.
         profile: Name of the profile part: how much is done.
         seeds: Every row runs once with each.
-        wandb: Where the runs are tracked.
+        tracking: Where the runs are tracked; ``wandb`` in the file is the same.
         rows: The lines of the table, in order.
         path: The experiment file.
     """
@@ -146,7 +155,9 @@ class Experiment(Strict):
     dataset: DataSource = DataSource()
     profile: Name = "full"
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[0], min_length=1)
-    wandb: Tracking = Tracking()
+    tracking: Tracking = Field(
+        default=Tracking(), validation_alias=AliasChoices("tracking", "wandb")
+    )
     rows: list[Row] = Field(default_factory=list)
     path: Path
 

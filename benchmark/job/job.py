@@ -22,6 +22,7 @@ from benchmark.run.options import JobOptions, Resources
 from benchmark.run.record import FailureKind, RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.statistics.scores import SCORES
+from benchmark.tracking.runs import RunTracker
 
 LOG_TAIL_CHARACTERS = 10_000
 
@@ -55,7 +56,7 @@ class _Job:
         self.spec: RunSpec = folder.read_spec()
         self.journal = Journal(folder.metrics_file)
         self.params: int | None = None
-        self.tracker: Any = None
+        self.tracker: RunTracker | None = None
         self.metric: Any = None
         self.spent: tuple[float, float] | None = None
         self.measured: dict[str, Any] = {}
@@ -85,8 +86,6 @@ class _Job:
         import torch
         from mmengine.config import Config
 
-        from benchmark.tracking.wandb.tracker import open_tracker
-
         torch.set_num_threads(self.options.resources.threads)
         print(f"{now()} run {self.spec.run_id}, process {os.getpid()}", flush=True)
         path = str(self.folder.config_file)
@@ -94,8 +93,8 @@ class _Job:
         content = Config.fromfile(path, lazy_import=False).to_dict()
         config = Config(content, filename=path, format_python_code=False)
         if _rank() == 0:
-            self.tracker = open_tracker(
-                self.spec, config.to_dict(), self.folder, self.options.tracking
+            self.tracker = RunTracker(
+                self.spec, config.to_dict(), self.folder.path, self.options.tracking
             )
             self.journal.listen(self.tracker.log)
         self.runner = _build_runner(config, self.folder, self.options.resources)
@@ -151,7 +150,8 @@ class _Job:
         self.measured, samples = measure(
             self.runner, self.metric, self.folder, options.cost, options.tracking.images
         )
-        self.tracker.log_images(samples)
+        if self.tracker is not None:
+            self.tracker.images(samples)
 
     def _spent(self) -> tuple[float, float]:
         """Seconds and GiB so far."""

@@ -10,7 +10,7 @@ import io
 import warnings
 
 from benchmark import ops
-from benchmark.tracking.wandb import tracker
+from benchmark.tracking import TRACKERS, tracker_class
 
 MODULES = (
     "mmengine.runner",
@@ -20,7 +20,6 @@ MODULES = (
     "mmdet.models",
     "mmdet.visualization",
     "mmpretrain.models",
-    *tracker.PRELOAD,
     "benchmark.job.metric",
     "benchmark.launchers.child",
     "benchmark.run.provenance",
@@ -35,5 +34,8 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     warnings.simplefilter("ignore")
     for name in MODULES:
         importlib.import_module(name)
+    for name in TRACKERS:
+        with contextlib.suppress(ImportError):  # a job that is to use it says what is missing
+            tracker_class(name).load()
 # A job need not look through what is loaded here for garbage: mmengine asks for that twice a run, 0.3 s each.
 gc.freeze()

@@ -63,6 +63,6 @@ def _essence(value: Any) -> Any:
 
 
 def run_id(row: str, seed: int, profile: str, digest: str) -> str:
-    """A readable id that is a safe folder name and W&B id: ``retinanet_r50-s0-smoke-1a2b3c4d``."""
+    """A readable id that is a safe name of a folder and of a tracked run: ``retinanet_r50-s0-smoke-1a2b3c4d``."""
     prefix = re.sub(r"[^A-Za-z0-9_.]+", "_", row).strip("_.")[:60] or "row"
     return f"{prefix}-s{seed}-{profile}-{digest}"

@@ -12,7 +12,7 @@ class JobOptions:
     """How a run is run; none of it changes the result.
 
     Attributes:
-        tracking: Where W&B points go.
+        tracking: Where the run is tracked.
         resources: GPUs and threads.
         cost: Measure what the model costs to use, its latency and its FLOPs, once the run is complete. Trials of
             a study do without, unless they are judged by it.

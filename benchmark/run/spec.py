@@ -21,7 +21,7 @@ class RunSpec:
 
     Attributes:
         run_id: Readable prefix and 8 hex digits, see `run_id`.
-        experiment: Name of the experiment, or of the study; the W&B group.
+        experiment: Name of the experiment, or of the study; the group of the tracked run.
         row: Name of the row within the experiment.
         labels: The row's cells in the table, by column title.
         parts: Part names by kind: backbone, neck, head, schedule.

@@ -55,7 +55,7 @@ def _write_report(plan: Plan, request: Request, tracking: Tracking | None) -> bo
     from benchmark.leaderboard.outputs.terminal import rich_table
     from benchmark.leaderboard.publish import publish
     from benchmark.leaderboard.select import report_of_sweep
-    from benchmark.leaderboard.track import track_leaderboard
+    from benchmark.leaderboard.track_leaderboard import track_leaderboard
 
     report = report_of_sweep(plan, request)
     Console().print(rich_table(report.leaderboard))

@@ -131,7 +131,7 @@ class StudyFile(Strict):
     """A study.
 
     Attributes:
-        name: Name of the study in the storage, of its folder and of its W&B group.
+        name: Name of the study in the storage, of its folder and of the group of its tracked trials.
         experiment: The experiment file.
         row: The row that is tuned.
         n_trials: Number of trials, those that fail or are pruned included.

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -28,12 +27,12 @@ from benchmark.sweep.progress import make_watcher, show_value
 from benchmark.tuning.database import OUTAGES, storage_url, words_of
 from benchmark.tuning.driver import Tuner
 from benchmark.tuning.findings.findings import About, read_findings
-from benchmark.tuning.findings.summary import trials_frame, write_study
+from benchmark.tuning.findings.summary import write_study
 from benchmark.tuning.progress import StudyProgress
 from benchmark.tuning.promote import Promotion, promote
 from benchmark.tuning.storage import Store, StudyKey, open_study
 from benchmark.tuning.study import Study, made_for
-from benchmark.tuning.track import track_study
+from benchmark.tuning.track_study import track_study
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Running:
         pool: How many side by side, on what.
         launcher: Starts the jobs.
         shared: Whether the jobs print to the driver's terminal.
-        tracking: Where W&B points go.
+        tracking: Where the trials are tracked.
         more: Number of trials that are asked for beyond those that are there; None for the study's ``n_trials``.
     """
 
@@ -126,7 +125,7 @@ def _target(found: optuna.Study, n_trials: int, more: int | None) -> int:
 
 
 def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> bool:
-    """Writes what the study has found, logs it to W&B if anything ran, and says the essence of it.
+    """Writes what the study has found, tracks it if anything ran, and says the essence of it.
 
     Returns:
         Whether a trial is complete, or none has ended yet.
@@ -142,17 +141,7 @@ def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> bo
         if trial.state is TrialState.FAIL:
             print(f"trial {trial.number}: failed: {_cause(study, trial)}", file=sys.stderr)
     if ran:
-        plots = [path for path in written if path.suffix == ".png"]
-        track_study(
-            study.file.name,
-            f"study-{study.file.name}-{store.study_id[:8]}",
-            tracking,
-            folder,
-            made_for(study),
-            trials_frame(findings),
-            _found(store.study),
-            plots,
-        )
+        track_study(study, store, tracking, findings, written)
     complete = any(trial.state is TrialState.COMPLETE for trial in trials)
     return complete or not any(trial.state.is_finished() for trial in trials)
 
@@ -216,17 +205,6 @@ def _result_lines(found: optuna.Study) -> list[str]:
         return [f"no trial beat the row's own setting, {show_value(own.value)}"]
     gain = best.values[0] - own.values[0]
     return [f"{line}, {gain:+.4f} on the row's own setting, {show_value(own.value)}"]
-
-
-def _found(found: optuna.Study) -> dict[str, Any]:
-    """What W&B shows beside the study's name."""
-    complete = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    counts = {f"trials_{s.name.lower()}": len(found.get_trials(False, (s,))) for s in TrialState}
-    if not complete or len(found.directions) > 1:
-        return counts
-    best = found.best_trial
-    params = {f"best_{name}": value for name, value in best.params.items()}
-    return {**counts, "best": best.value, "best_trial": best.number, **params}
 
 
 def promoted(study: Study, store: Store, number: int | None) -> Promotion | None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import http.client
 import netrc
 import os
-import sys
 import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from benchmark.tracking import base
+
+if TYPE_CHECKING:
+    import wandb
 
 PROBE_TIMEOUT_S = 3.0
 
@@ -38,14 +42,14 @@ def effective_mode(asked: str) -> tuple[str, str]:
     return "offline", f"no API key or login for {found.base_url} (`wandb login` stores one)"
 
 
-def known_settings() -> Any:
+def known_settings() -> wandb.Settings:
     """The settings in wandb's files and the environment; its service process is not started."""
     from wandb.sdk import wandb_setup
 
     return wandb_setup.singleton().settings
 
 
-def _has_login(found: Any) -> bool:
+def _has_login(found: wandb.Settings) -> bool:
     if found.api_key or found.identity_token_file:
         return True
     from wandb.sdk.lib import urls
@@ -102,4 +106,4 @@ def _answers(url: str) -> bool:
 
 def warn(text: str) -> None:
     """Writes a line to stderr, which is the job's log."""
-    print(f"W&B: {text}", file=sys.stderr, flush=True)
+    base.warn("W&B", text)

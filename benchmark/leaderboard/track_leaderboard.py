@@ -1,65 +1,58 @@
-"""A leaderboard's own W&B run: its table and its plots."""
+"""A leaderboard in a tracker: its table and its plots."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from benchmark.experiment.experiment import Tracking
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.outputs.plots.plots import NAMES, plot_file
-from benchmark.tracking.wandb.summary import SummaryRun, track_summary
+from benchmark.tracking.base import Table
+from benchmark.tracking.summaries import Summary, track_summary
 
 
 def track_leaderboard(leaderboard: Leaderboard, results: Path, tracking: Tracking) -> None:
-    """Logs a leaderboard to W&B, in the group of its runs; never raises or prompts.
+    """Tracks a leaderboard, in the group of its runs; never raises or prompts.
 
-    There is one such W&B run for each experiment and profile: written anew, it is the same one. Its table
+    There is one for each experiment and profile: written anew, it is the same one. Its table
     ``leaderboard/table`` has every column of the leaderboard by key, numbers as numbers.
 
     Args:
         leaderboard: The table.
-        results: The results folder, which holds the plots; W&B's files go to ``wandb/`` in it.
-        tracking: Project, entity and mode.
+        results: The results folder, which holds the plots; the tracker's files go into it.
+        tracking: Which tracker, and how.
     """
     name, profile = leaderboard.experiment, leaderboard.profile
     files = [plot_file(results, name, plot, "png") for plot in NAMES]
-    about = SummaryRun(
+    made = Summary(
+        kind="leaderboard",
         id=re.sub(r"[^A-Za-z0-9_.-]+", "_", f"leaderboard-{name}-{profile}")[:120],
         group=name,
-        kind="leaderboard",
         folder=results,
         config=_config(leaderboard),
+        tables=lambda: {"table": _table(leaderboard)},
+        plots=[path for path in files if path.exists()],
+        summary=_summary(leaderboard),
     )
-    track_summary(
-        about,
-        tracking,
-        lambda: {"table": _table(leaderboard)},
-        [path for path in files if path.exists()],
-        _summary(leaderboard),
-    )
+    track_summary(made, tracking)
 
 
-def _config(leaderboard: Leaderboard) -> dict[str, Any]:
+def _config(leaderboard: Leaderboard) -> dict[str, object]:
     asked = leaderboard.model_dump(mode="json", exclude={"rows", "columns"})
     return {**asked, "rows": [line.row for line in leaderboard.rows]}
 
 
-def _table(leaderboard: Leaderboard) -> Any:
-    import wandb
-
+def _table(leaderboard: Leaderboard) -> Table:
     columns = leaderboard.columns
-    return wandb.Table(
+    return Table(
         columns=[column.key for column in columns],
-        data=[[values.get(column.key) for column in columns] for values in leaderboard.values],
-        # Declared: a column whose first value is absent would otherwise hold nothing else.
-        dtype=[float if column.numeric else str for column in columns],
-        optional=True,
+        numeric=[column.numeric for column in columns],
+        rows=[[values.get(column.key) for column in columns] for values in leaderboard.values],
     )
 
 
-def _summary(leaderboard: Leaderboard) -> dict[str, Any]:
+def _summary(leaderboard: Leaderboard) -> dict[str, object]:
     complete = [line for line in leaderboard.rows if line.all_complete]
     best = next((line for line in leaderboard.ranked if line.values["map50"] is not None), None)
     return {

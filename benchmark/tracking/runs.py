@@ -1,0 +1,132 @@
+"""A run as a tracker shows it: the points of its journal, sample images, and its record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from benchmark.experiment.experiment import Tracking
+from benchmark.run.record import RunRecord, Tracked
+from benchmark.run.samples import ImageSample
+from benchmark.run.spec import RunSpec
+from benchmark.tracking.base import Subject, Tracker
+from benchmark.tracking.guarded import Guarded
+
+_STEPS = ("iter", "epoch")
+_NOT_PLOTTED = frozenset({"kind", "per_class", "elapsed_s", *_STEPS})
+
+
+class RunTracker:
+    """Tracks a run, or goes on with it; never raises, prompts or waits for the network longer than said.
+
+    Args:
+        spec: The run: its id, experiment, row, labels and seed.
+        config: The composed config.
+        folder: The run's folder; the tracker's files go into it.
+        tracking: Which tracker, how, and how many images.
+    """
+
+    def __init__(
+        self, spec: RunSpec, config: Mapping[str, Any], folder: Path, tracking: Tracking
+    ) -> None:
+        self._guarded = Guarded(_subject(spec, config, folder), tracking)
+        self._max_images = tracking.images
+        self._steps: dict[str, float] = {}
+
+    @property
+    def tracked(self) -> Tracked:
+        """Where the run is tracked; waits at most 16 s for a connection."""
+        return self._guarded.tracked
+
+    def log(self, point: Mapping[str, Any]) -> None:
+        """Shows a line of ``metrics.jsonl`` against its own ``iter`` and ``epoch``.
+
+        Numbers of a point of kind ``train`` or ``val`` become ``train/loss``, ``val/mAP50`` and so
+        on, and the APs of each class ``val/AP50/<class>`` and ``val/AP/<class>``. Values that are
+        None, and points of other kinds, are left out.
+        """
+        if point.get("kind") in ("train", "val"):
+            self._guarded.do(partial(self._log, dict(point)))
+
+    def images(self, samples: Iterable[ImageSample]) -> None:
+        """Shows images with their boxes; where tracking is off the iterable is not even read."""
+        self._guarded.do(partial(self._images, samples))
+
+    def finish(self, record: RunRecord) -> None:
+        """Ends it with the record as its summary; what was not uploaded after 20 s stays on disk.
+
+        Where the server has gone it is 3 s.
+        """
+        self._guarded.finish(lambda: _plain(asdict(record)), record.state)
+
+    def abandon(self) -> None:
+        """Leaves an interrupted run, so that the next attempt goes on with it."""
+        self._guarded.abandon()
+
+    def _log(self, point: Mapping[str, Any], tracker: Tracker) -> None:
+        self._steps = {step: point[step] for step in _STEPS if point.get(step) is not None}
+        tracker.log(_plotted(point), self._steps)
+
+    def _images(self, samples: Iterable[ImageSample], tracker: Tracker) -> None:
+        shown = list(islice(samples, self._max_images))
+        if shown:
+            tracker.images("val/images", shown, self._steps)
+
+
+def _subject(spec: RunSpec, config: Mapping[str, Any], folder: Path) -> Subject:
+    own = f"seed {spec.seed}" if spec.trial is None else f"trial {spec.trial}"
+    return Subject(
+        kind="run",
+        id=spec.run_id,
+        name=f"{spec.row} {own}",
+        group=spec.experiment,
+        tags=_tags(spec),
+        config=_config(spec, config),
+        folder=folder,
+        class_names=spec.dataset.classes,
+    )
+
+
+def _tags(spec: RunSpec) -> tuple[str, ...]:
+    trial = [] if spec.trial is None else ["trial", spec.row]
+    names = [spec.profile, *spec.parts.values(), *trial]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _config(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+    asked = spec.to_json()
+    asked["dataset"] = {
+        "name": spec.dataset.name,
+        "classes": list(spec.dataset.classes),
+        "train_sha256": spec.dataset.train.sha256,
+        "val_sha256": spec.dataset.val.sha256,
+    }
+    return {**_plain(config), **asked}
+
+
+def _plain(value: Any) -> Any:
+    """Values that JSON has; what it has not is written out as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    return json.loads(json.dumps(value, default=str))
+
+
+def _plotted(point: Mapping[str, Any]) -> dict[str, float]:
+    kind = point["kind"]
+    numbers = {
+        f"{kind}/{key}": float(value) if isinstance(value, bool) else value
+        for key, value in point.items()
+        if key not in _NOT_PLOTTED and isinstance(value, int | float)
+    }
+    for name, values in (point.get("per_class") or {}).items():
+        for key, title in (("mAP50", "AP50"), ("mAP", "AP")):
+            if values.get(key) is not None:
+                numbers[f"{kind}/{title}/{name}"] = values[key]
+    return numbers
