@@ -6,18 +6,14 @@ import json
 import shutil
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from boards import draws, make_record, write_draws
-from command import variant
+from boards import make_record
+from desk import Desk, make_desk
 from PIL import Image
-from typer.testing import CliRunner
 
-from benchmark.cli.app import app
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
 from benchmark.leaderboard.document import read_leaderboard
@@ -25,57 +21,10 @@ from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.sweep.closing import close
 
-README = "# Mine\n\n<!-- detboard:tiny:begin -->\n<!-- detboard:tiny:end -->\n"
-
-
-@dataclass
-class Desk:
-    """An experiment, its results, and a README beside them."""
-
-    folder: Path
-    data: Path
-
-    @property
-    def experiment(self) -> Path:
-        return self.folder / "tiny.yaml"
-
-    @property
-    def results(self) -> Path:
-        return self.folder / "results"
-
-    def run_all(self, map50: float = 0.4) -> None:
-        """Leaves a complete run for every row and seed that has none, as a sweep would."""
-        request = Request(self.experiment, self.results, data_root=self.data)
-        for run in make_plan(request).runs:
-            if run.record is not None:
-                continue
-            prepare(run)
-            record = make_record(
-                run.spec.row, run.spec.seed, map50, run_id=run.spec.run_id, profile=run.spec.profile
-            )
-            run.folder.write_record(record)
-            write_draws(self.results, record, draws(map50, 0.05))
-
-    def change(self, how: Callable[[dict[str, Any]], None]) -> None:
-        content = yaml.safe_load(self.experiment.read_text())
-        how(content)
-        self.experiment.write_text(yaml.safe_dump(content))
-
-    def report(self, *options: str) -> tuple[int, str]:
-        arguments = ["report", str(self.experiment), "--results", str(self.results), *options]
-        done = CliRunner().invoke(app, arguments)
-        if done.exception and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return done.exit_code, done.output
-
 
 @pytest.fixture
 def desk(tmp_path: Path, synthetic_data: Path) -> Desk:
-    made = Desk(tmp_path / "project", synthetic_data)
-    made.folder.mkdir()
-    variant(made.folder, lambda _: None)
-    (made.folder / "README.md").write_text(README)
-    made.run_all()
+    made = make_desk(tmp_path / "project", synthetic_data)
     status, output = made.report()
     assert status == 0, output
     return made

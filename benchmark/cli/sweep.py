@@ -58,24 +58,29 @@ def run_sweep(
     """Runs what is missing and writes the table; returns whether all that was asked for is done."""
     from benchmark.cli.options import tracking_of
     from benchmark.run.plan import make_plan, refreshed, with_all_rows
+    from benchmark.run.runs import Runs
     from benchmark.sweep.closing import close
     from benchmark.sweep.missing import missing
     from benchmark.sweep.results import only_driver
 
-    made = make_plan(request)
+    on_disk = Runs(request.results)
+    made = make_plan(request, on_disk)
     # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
-    whole = with_all_rows(made, request)
+    whole = with_all_rows(made, request, on_disk)
     tracking = tracking_of(made, wandb)
     with only_driver(request.results):
         runs = missing(made, again)
         if runs:
-            _run(made, runs, slots, launcher, tracking)
+            on_disk.keep(_run(made, runs, slots, launcher, tracking))
         # What was read a moment ago still holds where nothing ran.
-        asked = refreshed(made) if runs else made
-        return close(asked, whole, request, tracking, ran=bool(runs))
+        asked = refreshed(made, on_disk) if runs else made
+        return close(asked, whole, request, tracking, ran=bool(runs), on_disk=on_disk)
 
 
-def _run(made: Plan, runs: list[Planned], slots: int | None, launcher: str, tracking: Any) -> None:
+def _run(
+    made: Plan, runs: list[Planned], slots: int | None, launcher: str, tracking: Any
+) -> list[Planned]:
+    """Runs what is missing; returns the runs as they ended."""
     from functools import partial
 
     from rich.console import Console
@@ -97,9 +102,8 @@ def _run(made: Plan, runs: list[Planned], slots: int | None, launcher: str, trac
     try:
         end_orphans(runs)
         with make_watcher(Console(), SweepProgress(len(runs)), names, shared) as watcher:
-            Sweep(starter, pool, partial(JobOptions, tracking, cost=True), watcher).run(
-                Listed(runs)
-            )
+            starting = partial(JobOptions, tracking, cost=True)
+            return Sweep(starter, pool, starting, watcher).run(Listed(runs))
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command continues where it was", err=True)
         raise typer.Exit(INTERRUPTED) from None

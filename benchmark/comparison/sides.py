@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.leaderboard.document import Leaderboard, Line
 from benchmark.leaderboard.folder import leaderboards
-from benchmark.run.folder import RunFolder
 from benchmark.run.record import State
+from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
 from benchmark.statistics.draws import read_draws
 from benchmark.statistics.intervals import Sample
@@ -98,7 +98,8 @@ def find_sides(names: Sequence[str], results: Path, experiment: str | None = Non
     """
     problems: list[str] = []
     boards = attempt(problems, _boards, results, experiment) or {}
-    found = {name: attempt(problems, _side, name, results, boards) for name in dict.fromkeys(names)}
+    runs = Runs(results)
+    found = {name: attempt(problems, _side, name, runs, boards) for name in dict.fromkeys(names)}
     if problems:
         raise UserError(dict.fromkeys(problems))
     return [side for name in names if (side := found[name]) is not None]
@@ -114,8 +115,7 @@ def _boards(results: Path, experiment: str | None) -> dict[str, Leaderboard]:
     return {experiment: boards[experiment]}
 
 
-def _side(name: str, results: Path, boards: Mapping[str, Leaderboard]) -> Side:
-    folder = RunFolder(results / "runs" / name)
+def _side(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> Side:
     holders = [key for key, board in boards.items() if any(row.row == name for row in board.rows)]
     if len(holders) > 1:
         raise UserError(
@@ -123,14 +123,14 @@ def _side(name: str, results: Path, boards: Mapping[str, Leaderboard]) -> Side:
             "choose one with --experiment NAME, or give a run id"
         )
     if holders:
-        return _row(name, results, boards[holders[0]])
+        return _row(name, runs, boards[holders[0]])
     # A name with a slash, or '..', is no folder of runs/.
-    if Path(name).name == name and folder.spec_file.exists():
-        return Side(name, (_evaluated(folder),))
-    raise UserError(_unknown(name, results, boards))
+    if Path(name).name == name and runs.folder(name).spec_file.exists():
+        return Side(name, (_evaluated(name, runs),))
+    raise UserError(_unknown(name, runs, boards))
 
 
-def _row(name: str, results: Path, board: Leaderboard) -> Side:
+def _row(name: str, runs: Runs, board: Leaderboard) -> Side:
     """The complete runs of a row; those of another config than the row's now are left out."""
     line = next(line for line in board.rows if line.row == name)
     chosen = [run.run_id for run in line.runs if run.state == State.COMPLETE.value and run.run_id]
@@ -140,7 +140,7 @@ def _row(name: str, results: Path, board: Leaderboard) -> Side:
             "run 'detboard sweep', or 'detboard report' if that is done"
         )
     problems: list[str] = []
-    read = [attempt(problems, _evaluated, RunFolder(results / "runs" / run)) for run in chosen]
+    read = [attempt(problems, _evaluated, run, runs) for run in chosen]
     if problems:
         raise UserError(problems)
     return Side(name, tuple(run for run in read if run is not None), _left_out(name, line))
@@ -157,23 +157,22 @@ def _left_out(name: str, line: Line) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _unknown(name: str, results: Path, boards: Mapping[str, Leaderboard]) -> str:
+def _unknown(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> str:
     rows = {row.row for board in boards.values() for row in board.rows}
     if len(rows) > _LISTED:
         rows = set(difflib.get_close_matches(name, rows, n=5))
-    runs = [path.parent.name for path in results.glob("runs/*/spec.json")]
-    near = difflib.get_close_matches(name, runs, n=1)
+    ids = runs.ids()
+    near = difflib.get_close_matches(name, ids, n=1)
     hint = f"; the nearest run is '{near[0]}'" if near else ""
-    if not boards and not runs:
-        hint = f"; {results} holds neither: name the results folder with --results"
+    if not boards and not ids:
+        hint = f"; {runs.results} holds neither: name the results folder with --results"
     return f"'{name}' is no row of a leaderboard and no run: rows {allowed(name, rows)}{hint}"
 
 
-def _evaluated(folder: RunFolder) -> Evaluated:
-    name = folder.path.name
-    if not folder.finished:
+def _evaluated(name: str, runs: Runs) -> Evaluated:
+    folder, record = runs.folder(name), runs.record(name)
+    if record is None:
         raise UserError(f"run {name} is not finished: 'detboard sweep' continues it")
-    spec, record = folder.read_spec(), folder.read_record()
     if record.state is not State.COMPLETE:
         why = f" ({record.cause})" if record.cause else ""
         raise UserError(
@@ -192,7 +191,9 @@ def _evaluated(folder: RunFolder) -> Evaluated:
     matches = _matches(folder.matches_file)
     # The bootstrap that the job left, or the same again.
     drawn = read_draws(folder.bootstrap_file)
-    return Evaluated(spec, map50, matches, bootstrap(matches) if drawn is None else drawn)
+    return Evaluated(
+        runs.spec(name), map50, matches, bootstrap(matches) if drawn is None else drawn
+    )
 
 
 def _matches(path: Path) -> Matches:

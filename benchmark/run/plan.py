@@ -11,11 +11,11 @@ from benchmark.config.compose import check_parts, compose, config_roots
 from benchmark.data.dataset import Dataset, describe, describe_source
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
-from benchmark.run.folder import RunFolder
 from benchmark.run.identity import essence, identity, run_id
 from benchmark.run.record import State
+from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
-from benchmark.run.state import Look, Planned, look, look_again
+from benchmark.run.state import Planned
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,12 @@ class Plan:
         return {state: states.count(state) for state in State if state in states}
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, on_disk: Runs | None = None) -> Plan:
     """Reads the experiment and the data's annotation headers, and looks at what is on disk.
+
+    Args:
+        request: The options.
+        on_disk: The runs of the results folder; read anew if None.
 
     Raises:
         UserError: With everything that is wrong with the experiment, its parts, the overrides and the data.
@@ -81,7 +85,7 @@ def make_plan(request: Request) -> Plan:
     problems += check_parts(experiment.model_copy(update={"profile": profile}))
     if problems or dataset is None:
         raise UserError(problems)
-    return plan_for(experiment, request, dataset, profile, rows)
+    return plan_for(experiment, request, dataset, profile, rows, on_disk)
 
 
 def plan_for(
@@ -90,7 +94,7 @@ def plan_for(
     dataset: Dataset,
     profile: str,
     rows: Sequence[Row],
-    look_up: Look = look,
+    on_disk: Runs | None = None,
 ) -> Plan:
     """The plan over a dataset that is already known.
 
@@ -100,47 +104,48 @@ def plan_for(
         dataset: The dataset.
         profile: Name of the profile.
         rows: The rows.
-        look_up: Finds out what became of a run.
+        on_disk: The runs of the results folder; read anew if None.
 
     Raises:
         UserError: With every override that does not fit its row.
     """
     seeds = request.seeds or tuple(experiment.seeds)
     setting = _Setting(experiment, request, dataset, profile, config_roots(experiment.path))
+    on_disk = on_disk or Runs(request.results)
     problems: list[str] = []
     runs: list[Planned] = []
     for row in rows:
         asked = attempt(problems, _runs, setting, row, seeds)
-        runs += [look_up(*run) for run in asked or ()]
+        runs += [on_disk.look(*run) for run in asked or ()]
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     return Plan(experiment, dataset, profile, tuple(rows), tuple(seeds), tuple(runs))
 
 
-def with_all_rows(plan: Plan, request: Request) -> Plan:
+def with_all_rows(plan: Plan, request: Request, on_disk: Runs) -> Plan:
     """The plan over every row of the experiment, for the table; as it is where an override fits no other row."""
     rows = plan.experiment.rows
     if len(plan.rows) == len(rows):
         return plan
     try:
-        return plan_for(plan.experiment, request, plan.dataset, plan.profile, rows)
+        return plan_for(plan.experiment, request, plan.dataset, plan.profile, rows, on_disk)
     except UserError:
         return plan
 
 
-def with_seeds(plan: Plan, request: Request, seeds: Iterable[int], look_up: Look) -> Plan:
+def with_seeds(plan: Plan, request: Request, seeds: Iterable[int], on_disk: Runs) -> Plan:
     """The plan with more seeds for every row, for the table; runs are sorted by row and seed."""
     more = tuple(sorted(set(seeds) - set(plan.seeds)))
     if not more:
         return plan
     wider = replace(request, seeds=more)
-    added = plan_for(plan.experiment, wider, plan.dataset, plan.profile, plan.rows, look_up)
+    added = plan_for(plan.experiment, wider, plan.dataset, plan.profile, plan.rows, on_disk)
     return replace(plan, seeds=(*plan.seeds, *more), runs=(*plan.runs, *added.runs))
 
 
-def refreshed(plan: Plan) -> Plan:
-    """The same runs, looked up on disk again."""
-    return replace(plan, runs=tuple(look_again(run) for run in plan.runs))
+def refreshed(plan: Plan, on_disk: Runs) -> Plan:
+    """The same runs as they are now."""
+    return replace(plan, runs=tuple(on_disk.look(run.spec, run.config) for run in plan.runs))
 
 
 def find_dataset(experiment: Experiment, request: Request) -> Dataset:
@@ -176,7 +181,7 @@ class _Setting:
 
 def _runs(
     setting: _Setting, row: Row, seeds: Iterable[int]
-) -> Sequence[tuple[RunSpec, Mapping[str, Any], RunFolder]]:
+) -> Sequence[tuple[RunSpec, Mapping[str, Any]]]:
     base = compose(
         row,
         setting.dataset,
@@ -186,14 +191,15 @@ def _runs(
         overrides=setting.request.overrides,
         roots=setting.roots,
     )
-    same, runs = essence(base), setting.request.results / "runs"
-    asked = []
-    for seed in seeds:
-        # Composed once a row: nothing else in a config depends on the seed.
-        config = {**base, "randomness": {**base["randomness"], "seed": seed}}
-        spec = _spec(setting, row, seed, same)
-        asked.append((spec, config, RunFolder(runs / spec.run_id)))
-    return asked
+    same = essence(base)
+    # Composed once a row: nothing else in a config depends on the seed.
+    return [
+        (
+            _spec(setting, row, seed, same),
+            {**base, "randomness": {**base["randomness"], "seed": seed}},
+        )
+        for seed in seeds
+    ]
 
 
 def _spec(setting: _Setting, row: Row, seed: int, same: str) -> RunSpec:

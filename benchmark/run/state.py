@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +23,16 @@ class Planned:
     record: RunRecord | None = None
 
 
-def look(spec: RunSpec, config: Mapping[str, Any], folder: RunFolder) -> Planned:
-    """Looks up on disk what became of a run."""
-    record = folder.read_record() if folder.finished else None
+def look(
+    spec: RunSpec,
+    config: Mapping[str, Any],
+    folder: RunFolder,
+    record: RunRecord | None = None,
+) -> Planned:
+    """Looks up on disk what became of a run; its record is not read where it is given."""
+    if record is None and folder.finished:
+        record = folder.read_record()
     return Planned(spec, config, folder, _state(folder, record), record)
-
-
-Look = Callable[[RunSpec, Mapping[str, Any], RunFolder], Planned]
 
 
 def look_again(run: Planned) -> Planned:

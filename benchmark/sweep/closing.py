@@ -8,12 +8,20 @@ from pathlib import Path
 from benchmark.experiment.experiment import Tracking
 from benchmark.run.plan import Plan, Request
 from benchmark.run.record import State
+from benchmark.run.runs import Runs
 from benchmark.run.state import Planned
 
 _WELL = (State.COMPLETE, State.PRUNED)
 
 
-def close(asked: Plan, whole: Plan, request: Request, tracking: Tracking, ran: bool) -> bool:
+def close(
+    asked: Plan,
+    whole: Plan,
+    request: Request,
+    tracking: Tracking,
+    ran: bool,
+    on_disk: Runs | None = None,
+) -> bool:
     """Writes the leaderboard and says how the runs ended.
 
     Args:
@@ -22,13 +30,15 @@ def close(asked: Plan, whole: Plan, request: Request, tracking: Tracking, ran: b
         request: The options of the command.
         tracking: Where the leaderboard goes beside the disk.
         ran: Whether anything was run; if not, a table that is newer than the records is left alone.
+        on_disk: The runs of the results folder, with those that have just ended; read anew if None.
 
     Returns:
         Whether every run that was asked for is done.
     """
     well = True
     if ran or _outdated(request.results, whole):
-        well = _write_report(whole, request, tracking if ran else None)
+        known = on_disk or Runs(request.results)
+        well = _write_report(whole, request, known, tracking if ran else None)
     counts = ", ".join(f"{number} {state.value}" for state, number in asked.counts().items())
     print(f"{'done' if ran else 'nothing to do'}: {counts}")
     unwell = [run for run in asked.runs if run.state not in _WELL]
@@ -48,7 +58,7 @@ def _outdated(results: Path, plan: Plan) -> bool:
     return any(run.folder.record_file.stat().st_mtime > written for run in plan.runs if run.record)
 
 
-def _write_report(plan: Plan, request: Request, tracking: Tracking | None) -> bool:
+def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Tracking | None) -> bool:
     """Shows the leaderboard and writes its files; returns whether all of them could be written."""
     from rich.console import Console
 
@@ -57,7 +67,7 @@ def _write_report(plan: Plan, request: Request, tracking: Tracking | None) -> bo
     from benchmark.leaderboard.select import report_of_sweep
     from benchmark.leaderboard.track_leaderboard import track_leaderboard
 
-    report = report_of_sweep(plan, request)
+    report = report_of_sweep(plan, request, on_disk)
     Console().print(rich_table(report.leaderboard))
     if request.overrides:
         # A trial is not the experiment's leaderboard.

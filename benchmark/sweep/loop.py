@@ -51,11 +51,15 @@ class Sweep:
         self.watcher = watcher
         self._active: list[_Active] = []
         self._patience_s = patience_s()
+        self._ended: list[Planned] = []
 
-    def run(self, source: Source) -> None:
+    def run(self, source: Source) -> list[Planned]:
         """Runs until the source is done; a run that fails does not stop the others.
 
         Ctrl-C asks the running jobs to end and waits for them; a second one kills them.
+
+        Returns:
+            The runs as they ended.
         """
         try:
             while self._active or not source.done():
@@ -68,6 +72,7 @@ class Sweep:
             raise
         finally:
             self.launcher.close()
+        return self._ended
 
     def _start_some(self, source: Source) -> None:
         while (gpus := source.gpus()) is not None:
@@ -98,6 +103,7 @@ class Sweep:
         run = look_again(active.run)
         if run.record is None:
             run = replace(run, state=State.LOST)
+        self._ended.append(run)
         self.watcher.ended(run, cause(run, active.job.exit_text()))
 
     def _stop(self) -> None:

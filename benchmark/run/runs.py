@@ -1,0 +1,110 @@
+"""The runs of a results folder: the one answer to which runs exist, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import attempt
+from benchmark.run.folder import RunFolder
+from benchmark.run.record import RunRecord
+from benchmark.run.spec import RunSpec
+from benchmark.run.state import Planned, look
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run that has a folder, and its record if it has ended."""
+
+    spec: RunSpec
+    record: RunRecord | None
+
+
+class Runs:
+    """The runs of a results folder, asked for by id or by experiment; each file is read once.
+
+    A record is written once and never edited, so that what was read stays true. Of a run that was tried again,
+    `keep` takes the new record.
+
+    Args:
+        results: The results folder, which need not exist.
+    """
+
+    def __init__(self, results: Path) -> None:
+        self.results = results
+        self._folder = results / "runs"
+        self._specs: dict[str, RunSpec] = {}
+        self._records: dict[str, RunRecord] = {}
+
+    def folder(self, run_id: str) -> RunFolder:
+        """The folder of a run, whether it exists or not."""
+        return RunFolder(self._folder / run_id)
+
+    def spec(self, run_id: str) -> RunSpec:
+        """What was asked of a run.
+
+        Raises:
+            UserError: The file is damaged.
+            FileNotFoundError: There is no such run.
+        """
+        if run_id not in self._specs:
+            self._specs[run_id] = self.folder(run_id).read_spec()
+        return self._specs[run_id]
+
+    def record(self, run_id: str) -> RunRecord | None:
+        """What happened in a run, None if it has not ended.
+
+        Raises:
+            UserError: The file is damaged.
+        """
+        if run_id not in self._records:
+            with suppress(FileNotFoundError):
+                self._records[run_id] = self.folder(run_id).read_record()
+        return self._records.get(run_id)
+
+    def look(self, spec: RunSpec, config: Mapping[str, Any]) -> Planned:
+        """What became of a run that is planned.
+
+        Raises:
+            UserError: Its record is damaged.
+        """
+        folder = self.folder(spec.run_id)
+        run = look(spec, config, folder, self._records.get(spec.run_id))
+        self.keep([run])
+        return run
+
+    def keep(self, runs: Iterable[Planned]) -> None:
+        """Takes over what others have found out about runs, a sweep when they ended."""
+        for run in runs:
+            if run.record is not None:
+                self._records[run.spec.run_id] = run.record
+            else:  # tried again, and lost: the record of before was set aside
+                self._records.pop(run.spec.run_id, None)
+
+    def of(self, experiment: str, problems: list[str]) -> list[Started]:
+        """The runs of an experiment, sorted by id.
+
+        Args:
+            experiment: Name of the experiment.
+            problems: Takes a message for every folder that cannot be read.
+        """
+        read = [attempt(problems, self._started, name, experiment) for name in self._names()]
+        return [run for run in read if run is not None]
+
+    def ids(self) -> list[str]:
+        """The ids of all runs, sorted."""
+        return [name for name in self._names() if self.folder(name).spec_file.exists()]
+
+    def _names(self) -> list[str]:
+        return sorted(path.name for path in self._folder.glob("*"))
+
+    def _started(self, run_id: str, experiment: str) -> Started | None:
+        """A run of the experiment, None if the folder holds another's or none."""
+        try:
+            spec = self.spec(run_id)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Started(spec, self.record(run_id)) if spec.experiment == experiment else None
