@@ -52,8 +52,8 @@ def by_detboard(
 
 def by_hotcoco(truth: GroundTruth, models: list[Detections], resamples: int) -> Any:
     where = (list(truth.files), list(truth.category_ids))
-    runs = [truth.matching(found, *where) for found in models]
-    return hotcoco.compare(*runs, n_bootstrap=resamples)
+    first, second = (truth.matching(found, *where) for found in models)
+    return hotcoco.compare(first, second, n_bootstrap=resamples)
 
 
 def main() -> None:

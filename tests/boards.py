@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Row
@@ -103,7 +102,7 @@ def make_board(*rows: RowResult, profile: str = "full") -> Leaderboard:
     return leaderboard_of(make_table(*rows, profile=profile), IMAGES["count"])
 
 
-def draws(map50: float, spread: float, seed: int = 0) -> Sequence[float]:
+def draws(map50: float, spread: float, seed: int = 0) -> NDArray[np.float64]:
     """Bootstrap draws around a value."""
     return np.random.default_rng(seed).normal(map50, spread, RESAMPLES)
 

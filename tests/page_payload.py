@@ -127,7 +127,10 @@ def _measured(
 
 def _record(name: str, seed: int, map50: float, changes: dict[str, Any]) -> RunRecord:
     record = make_record(name, seed)
-    provenance = record.provenance | {"git": record.provenance["git"] | {"dirty": seed == 2}}
+    provenance = {
+        **record.provenance,
+        "git": {**record.provenance["git"], "dirty": seed == 2},
+    }
     address = f"https://wandb.ai/team/leaderboard/runs/{record.run_id}"
     tracked = Tracked("wandb", "online", address)
     metrics = changes["metrics"] | {"mAP50": map50 + (seed - 1) * 0.002}

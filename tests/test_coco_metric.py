@@ -19,11 +19,11 @@ CATEGORY_IDS = {"bag": 7, "can": 3, "lid": 90, "unseen": 12}
 IMAGE_IDS = [5, 2, 9, 1, 33, 17, 8, 4]
 
 
-def annotations(seed: int = 0) -> dict[str, Any]:
+def ground_truth(seed: int = 0) -> dict[str, Any]:
     """Objects of all sizes, some of them crowds; no object of the class `unseen`."""
     random = np.random.default_rng(seed)
     images = [{"id": i, "width": 640, "height": 480, "file_name": f"{i}.jpg"} for i in IMAGE_IDS]
-    objects = []
+    objects: list[dict[str, Any]] = []
     for image in images:
         for _ in range(random.integers(2, 9)):
             x, y, w, h = (*random.uniform(0, 300, 2), *np.exp(random.uniform(2, 5.5, 2)))
@@ -112,7 +112,7 @@ def assert_close(ours: list[float | None], theirs: list[float | None]) -> None:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("images", [IMAGE_IDS, [9, 5, 33]], ids=["all", "subset"])
 def test_numbers_are_those_of_pycocotools(seed: int, images: list[int]) -> None:
-    truth = annotations(seed)
+    truth = ground_truth(seed)
     results = detections(truth, seed + 100)
     ours = evaluate(truth, results, image_ids=images)
     assert_same(ours, reference(truth, results, images))
@@ -122,13 +122,13 @@ def test_numbers_are_those_of_pycocotools(seed: int, images: list[int]) -> None:
 
 
 def test_subset_gives_other_numbers_than_the_whole() -> None:
-    truth = annotations()
+    truth = ground_truth()
     results = detections(truth)
     assert evaluate(truth, results, [9, 5, 33]).mAP != evaluate(truth, results).mAP
 
 
 def test_more_than_100_boxes_an_image_are_cut_as_in_pycocotools() -> None:
-    truth = annotations()
+    truth = ground_truth()
     results = detections(truth) + [
         {"image_id": 5, "category_id": 7, "bbox": [i, i, 9.0, 9.0], "score": i / 1000}
         for i in range(300)
@@ -137,7 +137,7 @@ def test_more_than_100_boxes_an_image_are_cut_as_in_pycocotools() -> None:
 
 
 def test_classes_are_evaluated_by_name_and_in_the_order_given() -> None:
-    truth = annotations()
+    truth = ground_truth()
     results = detections(truth)
     some = ["lid", "bag"]
     ours = evaluate(truth, results, classes=some)
@@ -150,7 +150,7 @@ def test_classes_are_evaluated_by_name_and_in_the_order_given() -> None:
 
 
 def test_no_predictions_score_zero_and_say_so() -> None:
-    ours = evaluate(annotations(), [])
+    ours = evaluate(ground_truth(), [])
     assert ours.no_predictions
     assert [getattr(ours, name) for name in NAMES] == [0.0] * 6
     assert ours.per_class["bag"] == {"mAP50": 0.0, "mAP": 0.0}
@@ -158,7 +158,7 @@ def test_no_predictions_score_zero_and_say_so() -> None:
 
 
 def test_one_junk_box_scores_zero_without_the_flag() -> None:
-    truth = annotations()
+    truth = ground_truth()
     junk = [{"image_id": 5, "category_id": 7, "bbox": [9999.0, 0.0, -3.0, 2.0], "score": 0.1}]
     ours = evaluate(truth, junk)
     assert not ours.no_predictions
@@ -167,7 +167,7 @@ def test_one_junk_box_scores_zero_without_the_flag() -> None:
 
 
 def test_sizes_that_do_not_occur_are_none_and_never_minus_one() -> None:
-    truth = annotations()
+    truth = ground_truth()
     truth["annotations"] = [
         dict(thing, bbox=[1.0, 1.0, 20.0, 20.0], area=400.0) for thing in truth["annotations"]
     ]
@@ -181,7 +181,7 @@ def test_sizes_that_do_not_occur_are_none_and_never_minus_one() -> None:
 
 
 def test_written_predictions_evaluate_to_the_same_bits(tmp_path: Path) -> None:
-    truth = annotations()
+    truth = ground_truth()
     (tmp_path / "val.json").write_text(json.dumps(truth))
     ours = evaluate(tmp_path / "val.json", detections(truth))
     write_predictions(tmp_path / "out" / "predictions.json", ours.detections)
@@ -255,7 +255,7 @@ def measured(metric: Any, data_samples: list[Any], classes: list[str]) -> dict[s
 def test_metric_is_pycocotools_on_the_same_float32_boxes(
     metric_type: type, tmp_path: Path, images: list[int], classes: list[str]
 ) -> None:
-    truth = annotations()
+    truth = ground_truth()
     (tmp_path / "val.json").write_text(json.dumps(truth))
     metric = metric_type(ann_file=str(tmp_path / "val.json"), metric=["bbox"], format_only=False)
     values = measured(metric, samples(detections(truth), classes, images), classes)
@@ -272,7 +272,7 @@ def test_metric_agrees_with_the_stock_one_to_its_three_digits(
 ) -> None:
     from mmdet.evaluation import CocoMetric
 
-    truth = annotations()
+    truth = ground_truth()
     (tmp_path / "val.json").write_text(json.dumps(truth))
     classes = list(CATEGORY_IDS)
     stock, ours = (
@@ -289,7 +289,7 @@ def test_metric_agrees_with_the_stock_one_to_its_three_digits(
 def test_metric_answers_where_nothing_was_predicted_and_forgets_the_round_before(
     metric_type: type, tmp_path: Path
 ) -> None:
-    truth = annotations()
+    truth = ground_truth()
     (tmp_path / "val.json").write_text(json.dumps(truth))
     metric = metric_type(ann_file=str(tmp_path / "val.json"))
     classes = list(CATEGORY_IDS)
@@ -299,11 +299,11 @@ def test_metric_answers_where_nothing_was_predicted_and_forgets_the_round_before
     ]
     values = measured(metric, samples([], classes, IMAGE_IDS), classes)
     assert set(values.values()) == {0.0}
-    assert metric.last.no_predictions
+    assert metric.last.no_predictions  # type: ignore[attr-defined] # it is set by now
 
 
 def test_metric_reports_nan_for_sizes_that_do_not_occur(metric_type: type, tmp_path: Path) -> None:
-    truth = annotations()
+    truth = ground_truth()
     for thing in truth["annotations"]:
         thing.update(bbox=[1.0, 1.0, 20.0, 20.0], area=400.0)
     (tmp_path / "val.json").write_text(json.dumps(truth))
@@ -317,7 +317,7 @@ def test_metric_reports_nan_for_sizes_that_do_not_occur(metric_type: type, tmp_p
 def test_metric_keeps_a_box_that_is_not_finite_as_a_false_detection(
     metric_type: type, tmp_path: Path
 ) -> None:
-    truth = annotations()
+    truth = ground_truth()
     (tmp_path / "val.json").write_text(json.dumps(truth))
     metric = metric_type(ann_file=str(tmp_path / "val.json"))
     bad = {"image_id": 5, "category_id": 7, "bbox": [math.nan, 0.0, math.inf, 2.0], "score": 0.5}

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from boards import DATA, failed, make_board, make_record, make_row, on_disk, result
 from PIL import Image
@@ -212,7 +213,7 @@ def test_a_gallery_has_small_pictures_and_every_rows_boxes(tmp_path: Path, image
     about = [(i["file"], i["width"], i["height"], i["truth"]) for i in found["images"]]
     assert about == [("a.jpg", 1000, 600, truth), ("b.png", 50, 60, truth)]
     assert [decoded(image["src"]).size for image in found["images"]] == [(480, 288), (50, 60)]
-    red, green, blue = decoded(found["images"][0]["src"]).getpixel((200, 100))
+    red, green, blue = np.asarray(decoded(found["images"][0]["src"]))[100, 200]
     assert (red > 240, green < 15, blue < 15) == (True, True, True)
     box = {"label": "Metal", "xyxy": [1.3, 2.0, 30.0, 40.0], "score": 0.1235}
     assert found["predictions"] == {"r50": [[box], []], "x101": [[], [box]]}
@@ -230,7 +231,8 @@ def test_a_picture_is_turned_as_its_exif_data_says(tmp_path: Path, images: Path)
     assert (image["width"], image["height"]) == (1000, 2000)
     upright = decoded(image["src"])
     assert upright.size == (240, 480)
-    above, below = upright.getpixel((120, 60)), upright.getpixel((120, 420))
+    pixels = np.asarray(upright)
+    above, below = pixels[60, 120], pixels[420, 120]
     assert (above[0] > 200, below[2] > 200) == (True, True)
 
 
@@ -253,7 +255,7 @@ def test_the_first_complete_run_that_has_samples_is_shown(tmp_path: Path, images
 
 
 def test_a_gallery_that_is_missing_says_why(tmp_path: Path) -> None:
-    nothing = {"images": [], "predictions": {}, "seed": {}}
+    nothing: dict[str, Any] = {"images": [], "predictions": {}, "seed": {}}
     lost = make_board(result(make_row(), failed("r50")))
     assert gallery(lost, tmp_path) == {**nothing, "missing": "No row is complete."}
     older = board_of(sampled(tmp_path, "old"))

@@ -101,7 +101,7 @@ def colors_in(path: Path) -> dict[str, int]:
     with Image.open(path) as image:
         assert 800 <= image.width <= 1600
         found = image.convert("RGB").getcolors(1 << 24)
-    return {"#{:02X}{:02X}{:02X}".format(*color): number for number, color in found}
+    return {f"#{bytes(color).hex().upper()}": number for number, color in found}
 
 
 @pytest.fixture(scope="module")

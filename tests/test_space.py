@@ -249,7 +249,7 @@ def test_condition_on_a_list_is_that_list_or_its_items() -> None:
 def test_two_may_set_the_same_where_they_never_meet() -> None:
     rate = {"type": "float", "low": 0, "high": 1, "path": "model.rate"}
     depth = {"path": "model.depth", "choices": [4, 8]}
-    search = {
+    search: dict[str, Any] = {
         "depth": depth,
         "low": {**rate, "when": {"depth": 4}},
         "high": {**rate, "low": 1, "high": 2, "when": {"depth": 8}},

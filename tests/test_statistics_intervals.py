@@ -98,7 +98,7 @@ def one_seed() -> list[tuple[Sample, Sample]]:
 
 def covered(samples: list[Sample]) -> float:
     """Share of the intervals that hold the mean over all sets."""
-    truth = np.mean([each.value for each in samples])
+    truth = float(np.mean([each.value for each in samples]))
     intervals = [interval(each) for each in samples]
     return float(np.mean([found is not None and truth in found for found in intervals]))
 
@@ -291,8 +291,8 @@ def test_resamples_are_held_against_hotcocos() -> None:
     annotations, found = evaluated()
     truth = GroundTruth(annotations)
     ids, names = [*truth.files], [*truth.category_ids]
-    runs = [truth.matching(each, ids, names) for each in found]
-    theirs = hotcoco.compare(*runs, n_bootstrap=1000, seed=1)
+    one, other = (truth.matching(each, ids, names) for each in found)
+    theirs = hotcoco.compare(one, other, n_bootstrap=1000, seed=1)
     spread = theirs["ci"]["AP50"]
     first, second = (match(truth, each, ids, names) for each in found)
     ours = difference(sample(second, resamples=1000), sample(first, resamples=1000))
