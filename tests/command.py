@@ -93,6 +93,10 @@ def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess
     )
 
 
+def run_detboard(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run([sys.executable, "-m", "benchmark", *arguments], **environment)
+
+
 def _environment(more: dict[str, str]) -> dict[str, str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
     return {**clean, "COLUMNS": "200", "CUDA_VISIBLE_DEVICES": "", **more}
