@@ -12,7 +12,6 @@ import argparse
 import json
 import statistics
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from startup import entry_point, seconds_of, write_experiment, write_runs
 from benchmark.data.synthesize import synthesize
 from benchmark.run.folder import RunFolder
 from benchmark.run.plan import Request
+from benchmark.run.record import RunRecord
 from benchmark.statistics import RESAMPLES
 from benchmark.statistics.draws import write_draws
 
@@ -33,7 +33,7 @@ NAME = "many"  # of the experiment
 def fill(folder: RunFolder, random: np.random.Generator) -> None:
     """Gives a finished run numbers of its own, and the files that a sweep's job leaves beside its record."""
     map50 = float(random.uniform(0.2, 0.6))
-    record = folder.read_record()
+    record = folder.read_record().to_json()
     costs: dict[str, Any] = {
         "flops": {"value": int(random.uniform(5e10, 5e11)), "input": [3, 800, 1216]},
         "latency_ms": {"median": 40 * map50, "p95": 50 * map50, "images": 50, "device": "none"},
@@ -41,8 +41,8 @@ def fill(folder: RunFolder, random: np.random.Generator) -> None:
         "train_seconds": float(random.uniform(1e3, 1e5)),
         "val_images": {"count": 5000, "sha256": "0" * 64},
     }
-    metrics = {**record.metrics, "mAP50": map50, "mAP": map50 / 2}
-    folder.write_record(replace(record, metrics=metrics, **costs))
+    metrics = {**record["metrics"], "mAP50": map50, "mAP": map50 / 2}
+    folder.write_record(RunRecord.from_json({**record, "metrics": metrics, **costs}))
     write_draws(folder.bootstrap_file, map50 + random.normal(0, 0.01, RESAMPLES))
     curve = map50 * (1 - np.exp(-np.arange(1, EPOCHS + 1) / 4))
     lines = [point for k, value in enumerate(curve.tolist()) for point in points(k + 1, value)]

@@ -20,7 +20,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from evaluation import machine
 
@@ -31,7 +30,7 @@ from benchmark.run.journal import now
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.provenance import git_state, versions
-from benchmark.run.record import RunRecord, State, Tracked
+from benchmark.run.record import Hashes, Metrics, Provenance, RunRecord, State, Tracked
 from benchmark.run.state import Planned
 
 
@@ -63,30 +62,29 @@ def write_runs(request: Request) -> int:
     return len(runs)
 
 
-def _provenance() -> dict[str, Any]:
+def _provenance() -> Provenance:
     """As long as a real one, without the import of torch that naming the device takes."""
-    return {
-        "git": git_state(Path(__file__).parent),
-        "versions": versions(),
-        "device": machine(),
-        "host": "none",
-        "threads": 1,
-        "hashes": dict.fromkeys(("train", "val", "config"), "0" * 64),
-        "seed": 0,
-    }
+    return Provenance(
+        git=git_state(Path(__file__).parent),
+        versions=versions(),
+        device=machine(),
+        host="none",
+        threads=1,
+        hashes=Hashes("0" * 64, "0" * 64, "0" * 64),
+        seed=0,
+    )
 
 
-def _record(run: Planned, provenance: dict[str, Any]) -> RunRecord:
+def _record(run: Planned, provenance: Provenance) -> RunRecord:
     value = {"mAP50": 0.5, "mAP": 0.25}
     sizes = dict.fromkeys(("mAP75", "mAP_s", "mAP_m", "mAP_l"), 0.25)
-    classes = dict.fromkeys(run.spec.dataset.classes, value)
     return RunRecord(
         run_id=run.spec.run_id,
         row=run.spec.row,
         seed=run.spec.seed,
         profile=run.spec.profile,
         state=State.COMPLETE,
-        metrics={**value, **sizes, "per_class": classes},
+        metrics=Metrics({**value, **sizes}, dict.fromkeys(run.spec.dataset.classes, value)),
         no_predictions=False,
         params=1_000_000,
         train_seconds=1.0,

@@ -87,7 +87,7 @@ def measure(
     records = [folder.read_record() for folder in folders]
     failed = [record.failure for record in records if record.state is not State.COMPLETE]
     if failed:
-        return f"{(failed[0] or {}).get('kind')}: {(failed[0] or {}).get('message')}"[:120]
+        return f"{failed[0].kind.value}: {failed[0].message}"[:120] if failed[0] else "not complete"
     return [speed(folder) for folder in folders]
 
 
@@ -106,7 +106,7 @@ def speed(folder: RunFolder) -> Speed:
         inference=config["val_dataloader"]["batch_size"] / batch_s[-1],
         loading=loading_s / iteration_s,
         memory_gib=record.peak_memory_gib or 0.0,
-        device=record.provenance["device"],
+        device=record.provenance.device or "",
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from records import OOM
+from records import record as made_up
 
 from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Row
@@ -36,7 +37,6 @@ LABELS = {
 }
 PARTS = {"backbone": "resnet50", "neck": "fpn", "head": "retina", "schedule": "mstrain_3x"}
 PUBLISHED = 0.4527
-OOM = {"kind": "oom", "message": "CUDA out of memory\nTried to allocate", "log_tail": "..."}
 
 
 def make_row(name: str = "r50", published: float | None = PUBLISHED, **labels: str) -> Row:
@@ -46,31 +46,25 @@ def make_row(name: str = "r50", published: float | None = PUBLISHED, **labels: s
 def make_record(
     row: str = "r50", seed: int = 0, map50: float = 0.5, profile: str = "full", **changes: Any
 ) -> RunRecord:
-    record = RunRecord(
-        run_id=f"{row}-s{seed}-{profile}-12345678",
-        row=row,
-        seed=seed,
-        profile=profile,
-        state=State.COMPLETE,
-        metrics={"mAP50": map50, "mAP": map50 / 2, "per_class": {}},
-        no_predictions=False,
-        params=36_350_000,
-        train_seconds=11_220.25,
-        peak_memory_gib=7.5,
-        started_at="2024-01-01T00:00:00+00:00",
-        finished_at="2024-01-01T03:07:00+00:00",
-        provenance={
-            "git": {"commit": "0123456789abcdef" * 2, "dirty": False},
-            "device": "CPU: abacus",
-            "hashes": {"train": "a1" * 32, "val": "b2" * 32, "config": "c3" * 32},
-        },
-        val_images=IMAGES,
-    )
-    return replace(record, **changes)
+    plain = {
+        "run_id": f"{row}-s{seed}-{profile}-12345678",
+        "row": row,
+        "seed": seed,
+        "profile": profile,
+        "metrics": {"mAP50": map50, "mAP": map50 / 2, "per_class": {}},
+        "params": 36_350_000,
+        "train_seconds": 11_220.25,
+        "peak_memory_gib": 7.5,
+        "started_at": "2024-01-01T00:00:00+00:00",
+        "finished_at": "2024-01-01T03:07:00+00:00",
+        "val_images": IMAGES,
+    }
+    return made_up(**{**plain, **changes})
 
 
 def failed(row: str, seed: int = 0, **changes: Any) -> RunRecord:
-    return make_record(row, seed, metrics={}, state=State.FAILED, failure=OOM, **changes)
+    end = {"metrics": {}, "state": State.FAILED, "failure": OOM}
+    return make_record(row, seed, **{**end, **changes})
 
 
 def on_disk(results: Path, record: RunRecord, data: Dataset = DATA) -> RunRecord:

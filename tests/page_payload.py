@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from boards import DATA, make_record, result
+from records import PROVENANCE, latency
 
 from benchmark.data.scene import CLASSES
 from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.document import leaderboard_of
 from benchmark.leaderboard.outputs.page.payload import payload as collected
 from benchmark.leaderboard.results import RowResult, Table
-from benchmark.run.record import RunRecord, State, Tracked
+from benchmark.run.record import RunRecord, State
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.ranks import Rank
 
@@ -118,7 +119,7 @@ def _measured(
         "metrics": {key: map50 * part for key, part in parts.items()} | {"per_class": per_class},
         "params": params,
         "flops": {"value": params * 5600, "input": [3, 512, 512]},
-        "latency_ms": {"median": 40 + params / 1e6, "p95": 52 + params / 9e5},
+        "latency_ms": latency(40 + params / 1e6, 52 + params / 9e5),
         "tide": {kind: chance.random() * 0.2 for kind in _KINDS},
         "peak_memory_gib": 1 + params / 1e8,
         "train_seconds": 9 + params / 6e6,
@@ -126,16 +127,12 @@ def _measured(
 
 
 def _record(name: str, seed: int, map50: float, changes: dict[str, Any]) -> RunRecord:
-    record = make_record(name, seed)
-    provenance = {
-        **record.provenance,
-        "git": {**record.provenance["git"], "dirty": seed == 2},
-    }
-    address = f"https://wandb.ai/team/leaderboard/runs/{record.run_id}"
-    tracked = Tracked("wandb", "online", address)
+    provenance = PROVENANCE | {"git": PROVENANCE["git"] | {"dirty": seed == 2}}
+    address = f"https://wandb.ai/team/leaderboard/runs/{make_record(name, seed).run_id}"
+    tracked = {"name": "wandb", "mode": "online", "url": address}
     metrics = changes["metrics"] | {"mAP50": map50 + (seed - 1) * 0.002}
     own = {"metrics": metrics, "provenance": provenance, "tracking": None if seed else tracked}
-    return replace(record, **changes | own)
+    return make_record(name, seed, **changes | own)
 
 
 def _config(end: RowResult) -> dict[str, Any]:

@@ -297,7 +297,7 @@ class TestRefusals:
         full = make_matches(0.5)
         nothing = replace(full, objects=np.zeros_like(full.objects), hit=full.hit & False)
         record = write_run(tmp_path, "empty", nothing)
-        assert record.metric("mAP50") is None
+        assert record.score("mAP50") is None
         (problem,) = refusal(record.run_id, record.run_id, tmp_path)
         assert f"run {record.run_id} has no mAP50" in problem
 

@@ -66,8 +66,8 @@ def test_same_as_with_mmdets_tool(model: BaseModel, dataset: Any) -> None:
         theirs = get_model_complexity_info(
             traced, inputs=data["inputs"], show_table=False, show_arch=False
         )
-    assert found["value"] == theirs["flops"] > 0
-    assert found["input"] == list(data["inputs"].shape[1:])
+    assert found.value == theirs["flops"] > 0
+    assert found.input == list(data["inputs"].shape[1:])
 
 
 def test_mixed_precision_counts_the_same(model: BaseModel, dataset: Any) -> None:
@@ -126,5 +126,5 @@ def test_every_architecture_of_the_leaderboard(
     (run,) = make_plan(request).runs
     config = ConfigDict(run.config)
     found = flops(MODELS.build(config.model), DATASETS.build(config.val_dataloader.dataset))
-    assert found["input"] == input_size
-    assert 1e9 < found["value"] < 1e10
+    assert found.input == input_size
+    assert 1e9 < found.value < 1e10

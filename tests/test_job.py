@@ -34,7 +34,7 @@ from benchmark.run.options import JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.provenance import device_name
-from benchmark.run.record import RunRecord, Tracked
+from benchmark.run.record import RunRecord, Tracked, ValImages
 from benchmark.statistics import resample, tide
 from benchmark.statistics.matches import Matches
 from benchmark.statistics.resample import RESAMPLES, bootstrap, class_precision
@@ -106,12 +106,13 @@ def test_whole_run_has_all_that_is_measured(folder: RunFolder) -> None:
     assert record.state == "complete"
     assert record.missing is None
     assert record.best == _highest(folder)
-    assert record.best["mAP50"] >= record.metrics["mAP50"]
-    latency, flops = record.latency_ms or {}, record.flops or {}
-    assert latency["p95"] >= latency["median"] > 0
-    assert (latency["images"], latency["device"]) == (20, device_name())
-    assert flops["value"] > 1e6
-    assert flops["input"] == [3, 64, 64]
+    assert record.best["mAP50"] >= record.score("mAP50")
+    latency, flops = record.latency_ms, record.flops
+    assert latency is not None and flops is not None
+    assert latency.p95 >= latency.median > 0
+    assert (latency.images, latency.device) == (20, device_name())
+    assert flops.value > 1e6
+    assert flops.input == [3, 64, 64]
     tide = record.tide or {}
     assert set(tide) == ERRORS
     assert all(0 <= share <= 1 for share in tide.values())
@@ -121,18 +122,18 @@ def test_whole_run_has_all_that_is_measured(folder: RunFolder) -> None:
 
 def _assert_same_numbers(folder: RunFolder, record: RunRecord) -> None:
     """What is resampled comes to what the record says, exactly, and the model has found something."""
-    assert (record.metric("mAP50") or 0) > 0
+    assert (record.score("mAP50") or 0) > 0
     matches = Matches.load(folder.matches_file)
     per_class = dict(zip(matches.classes, class_precision(matches), strict=True))
-    for name, values in record.metrics["per_class"].items():
+    for name, values in record.metrics.per_class.items():
         assert math.isnan(per_class[name]) or per_class[name] == values["mAP50"]
-    assert np.nanmean([*per_class.values()]) == pytest.approx(record.metric("mAP50"), abs=1e-12)
+    assert np.nanmean([*per_class.values()]) == pytest.approx(record.score("mAP50"), abs=1e-12)
     digest = hashlib.sha256(matches.image_ids.astype("<i8").tobytes()).hexdigest()
-    assert record.val_images == {"count": 12, "sha256": digest}
+    assert record.val_images == ValImages(12, digest)
     draws = np.load(folder.bootstrap_file)
     assert draws.shape == (RESAMPLES,)
     assert np.array_equal(draws, bootstrap(matches))
-    assert draws.min() <= record.metric("mAP50") <= draws.max()
+    assert draws.min() <= record.score("mAP50") <= draws.max()
 
 
 def _assert_samples(folder: RunFolder) -> None:
@@ -161,7 +162,7 @@ def test_model_that_predicts_nothing_is_measured_like_any_other(
     folder = make({"model.test_cfg.score_thr": 1.5})
     run_job(folder.path, MEASURED)
     record = folder.read_record()
-    assert (record.state, record.no_predictions, record.metric("mAP50")) == ("complete", True, 0)
+    assert (record.state, record.no_predictions, record.score("mAP50")) == ("complete", True, 0)
     assert record.missing is None
     assert set(record.tide or ()) == ERRORS
     matches = Matches.load(folder.matches_file)
@@ -251,7 +252,7 @@ def test_failed_run_has_its_best(
     run_job(folder.path, QUICK)
     record = folder.read_record()
     assert record.state == "failed"
-    assert (record.failure or {})["kind"] == "diverged"
+    assert record.failure_kind == "diverged"
     assert record.best == _highest(folder)
 
 

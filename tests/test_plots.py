@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from boards import failed, make_board, make_record, make_row, result
 from PIL import Image
+from records import latency
 
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.outputs.plots.plots import NAMES, Plot, plots
@@ -36,7 +37,7 @@ NINE = (
 
 def row(name: str, map50: float, params: int, profile: str = "full", **changes: Any) -> RowResult:
     """A complete row with an interval of ±0.02, and published 0.01 above what was measured."""
-    changes = {"latency_ms": {"median": params / 1e6, "p95": 99.0}, **changes}
+    changes = {"latency_ms": latency(params / 1e6, 99.0), **changes}
     record = make_record(name, map50=map50, params=params, profile=profile, **changes)
     found = result(make_row(name, published=map50 + 0.01), record)
     return replace(found, interval=Interval(map50 - 0.02, map50 + 0.02), rank=Rank(1, 3))
@@ -144,7 +145,7 @@ def test_a_plot_that_shows_its_numbers_is_not_drawn_again(copied: Path) -> None:
 
 def test_another_number_makes_another_digest() -> None:
     before = plots(nine(), curves_of(nine()))
-    slower = row(*NINE[0], latency_ms={"median": 70.0, "p95": 99.0})
+    slower = row(*NINE[0], latency_ms=latency(70.0, 99.0))
     board = make_board(slower, *(row(*about) for about in NINE[1:]))
     after = plots(board, curves_of(board))
     changed = [a.name for a, b in zip(after, before, strict=True) if a.digest != b.digest]

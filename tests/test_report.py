@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -215,8 +214,7 @@ def test_missing_seeds_are_left_out_and_said() -> None:
 
 
 def test_state_of_several_seeds_without_a_complete_one() -> None:
-    diverged = failed("r50", 1)
-    diverged = replace(diverged, failure={**OOM, "kind": "diverged"})
+    diverged = failed("r50", 1, failure={**OOM, "kind": "diverged"})
     assert result(make_row(), failed("r50"), diverged).status == "failed (diverged, oom)"
     assert result(make_row(), failed("r50"), State.RUNNING).status == "running"
     assert result(make_row(), State.WAITING, State.LOST).status == "lost"
@@ -322,8 +320,8 @@ def test_labels_cannot_break_the_table() -> None:
 
 
 def test_long_and_empty_messages_of_failures() -> None:
-    long = replace(failed("long"), failure={**OOM, "message": "x" * 5000})
-    empty = replace(failed("empty"), failure={**OOM, "message": " \n"})
+    long = failed("long", failure={**OOM, "message": "x" * 5000})
+    empty = failed("empty", failure={**OOM, "message": " \n"})
     table = make_board(result(make_row("long"), long), result(make_row("empty"), empty))
     lines = page(table).splitlines()[-2:]
     assert lines[0].startswith("- long, seed 0: oom: xxx") and len(lines[0]) < 300

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from benchmark.errors import UserError
 from benchmark.leaderboard.document import Leaderboard, read_leaderboard
 from benchmark.leaderboard.outputs.markdown import page
 from benchmark.leaderboard.results import RowResult
-from benchmark.run.record import RunRecord, State, Tracked
+from benchmark.run.record import RunRecord, State
 
 
 def measured(
@@ -139,14 +138,13 @@ def test_one_image_has_no_interval(tmp_path: Path) -> None:
 
 
 def costly(seed: int, **changes: Any) -> RunRecord:
-    record = make_record(
-        seed=seed,
-        flops={"value": 4_110_000_000, "input": [3, 224, 224]},
-        latency_ms={"median": 20.0 + seed, "p95": 30.0 + seed, "images": 30, "device": "CPU"},
-        tide={"Cls": 0.1, "Loc": 0.2, "Both": 0.0, "Dupe": 0.01, "Bkg": 0.05, "Miss": 0.3},
-        peak_memory_gib=7.0 + seed,
-    )
-    return replace(record, **changes)
+    costs = {
+        "flops": {"value": 4_110_000_000, "input": [3, 224, 224]},
+        "latency_ms": {"median": 20.0 + seed, "p95": 30.0 + seed, "images": 30, "device": "CPU"},
+        "tide": {"Cls": 0.1, "Loc": 0.2, "Both": 0.0, "Dupe": 0.01, "Bkg": 0.05, "Miss": 0.3},
+        "peak_memory_gib": 7.0 + seed,
+    }
+    return make_record(seed=seed, **{**costs, **changes})
 
 
 def test_costs_and_errors_over_the_seeds() -> None:
@@ -185,8 +183,9 @@ def test_classes_over_the_seeds_without_those_that_have_no_object() -> None:
 
 
 def test_every_number_leads_to_its_runs(tmp_path: Path) -> None:
-    linked = make_record(tracking=Tracked("wandb", "online", "https://wandb.example/run/1"))
-    odd = make_record(seed=1, tracking=Tracked("wandb", "online", "javascript:alert(1)"))
+    tracked = {"name": "wandb", "mode": "online", "url": "https://wandb.example/run/1"}
+    linked = make_record(tracking=tracked)
+    odd = make_record(seed=1, tracking={**tracked, "url": "javascript:alert(1)"})
     board = make_board(result(make_row(), linked, odd, failed("r50", 2), State.WAITING))
     first, _, third, fourth = board.rows[0].runs
     assert (first.run_id, first.folder) == ("r50-s0-full-12345678", "runs/r50-s0-full-12345678")
@@ -203,7 +202,7 @@ def test_every_number_leads_to_its_runs(tmp_path: Path) -> None:
 
 def test_an_address_of_version_0_1_is_read(tmp_path: Path) -> None:
     address = "https://wandb.example/run/1"
-    tracked = make_record(tracking=Tracked("wandb", "online", address))
+    tracked = make_record(tracking={"name": "wandb", "mode": "online", "url": address})
     board = make_board(result(make_row(), tracked))
     assert board.rows[0].runs[0].url == address
     path = tmp_path / "board.json"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import records
 import wandb
 import wandb_file
 from PIL import Image
@@ -20,7 +21,7 @@ from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Tracking
 from benchmark.job.measure.samples import sample_images
 from benchmark.run.folder import RunFolder
-from benchmark.run.record import RunRecord, State, Tracked
+from benchmark.run.record import State, Tracked
 from benchmark.run.samples import Box
 from benchmark.run.spec import RunSpec
 from benchmark.statistics.evaluation import Detections
@@ -86,21 +87,8 @@ def folder(tmp_path):
 
 
 def record(state=State.COMPLETE):
-    return RunRecord(
-        run_id="retina-s3-smoke-1a2b3c4d",
-        row="retina",
-        seed=3,
-        profile="smoke",
-        state=state,
-        metrics={"mAP50": 0.25, "mAP_s": None, "per_class": {"Paper": {"mAP50": 0.5}}},
-        no_predictions=False,
-        params=1234,
-        train_seconds=5.5,
-        peak_memory_gib=1.25,
-        started_at="2025-01-01T00:00:00+00:00",
-        finished_at="2025-01-01T00:01:00+00:00",
-        provenance={"git_commit": "abc"},
-    )
+    metrics = {"mAP50": 0.25, "mAP_s": None, "per_class": {"Paper": {"mAP50": 0.5}}}
+    return records.record(state=state, metrics=metrics, train_seconds=5.5)
 
 
 def track(spec, folder, mode="auto", points=(TRAIN, VAL), state=State.COMPLETE):

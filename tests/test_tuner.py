@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
+from records import latency, record
 
 from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
@@ -27,31 +28,13 @@ SPLIT = Split(Path("train.json"), Path("images"), "0" * 64)
 DATA = Dataset("data", ("Metal",), SPLIT, SPLIT)
 
 
-def record(state: State = State.COMPLETE, **content: Any) -> RunRecord:
-    plain: dict[str, Any] = {
-        "run_id": "plain-s0-tiny-00000000",
-        "row": "plain",
-        "seed": 0,
-        "profile": "tiny",
-        "metrics": {"mAP50": 0.5, "mAP": 0.3, "mAP_l": None},
-        "no_predictions": False,
-        "params": 1000,
-        "train_seconds": 8.0,
-        "peak_memory_gib": None,
-        "started_at": "2026-01-01T00:00:00+00:00",
-        "finished_at": "2026-01-01T00:00:08+00:00",
-        "provenance": {},
-    }
-    return RunRecord(state=state, **{**plain, **content})
-
-
 @pytest.mark.parametrize(
     ("given", "objectives", "expected"),
     [
         (record(), ["mAP50"], (TrialState.COMPLETE, [0.5], "")),
         (record(), ["mAP", "params"], (TrialState.COMPLETE, [0.3, 1000.0], "")),
         (
-            record(latency_ms={"median": 7.5, "p95": 9.0}),
+            record(latency_ms=latency(7.5, 9.0)),
             ["mAP50", "latency"],
             (TrialState.COMPLETE, [0.5, 7.5], ""),
         ),
@@ -59,9 +42,9 @@ def record(state: State = State.COMPLETE, **content: Any) -> RunRecord:
         (record(), ["mAP_l"], (TrialState.FAIL, None, "the run has no value for mAP_l")),
         (record(), ["mAP50", "latency"], (TrialState.FAIL, None, "the run has no value for latency")),
         (record(metrics={"mAP50": float("nan")}), ["mAP50"], (TrialState.FAIL, None, "the run has no value for mAP50")),
-        (record(State.PRUNED), ["mAP50"], (TrialState.PRUNED, None, "")),
+        (record(state=State.PRUNED), ["mAP50"], (TrialState.PRUNED, None, "")),
         (
-            record(State.FAILED, failure={"kind": "diverged", "message": "loss is nan\nmore"}),
+            record(state=State.FAILED, failure={"kind": "diverged", "message": "loss is nan\nmore"}),
             ["mAP50"],
             (TrialState.FAIL, None, "diverged: loss is nan"),
         ),
@@ -135,7 +118,7 @@ def gone(*_: Any, **__: Any) -> None:
 def finish(run: Planned, state: State = State.COMPLETE, **content: Any) -> Planned:
     run.folder.path.mkdir(parents=True, exist_ok=True)
     run.folder.write_spec(run.spec)
-    run.folder.write_record(record(state, **content))
+    run.folder.write_record(record(state=state, **content))
     return look(run.spec, run.config, run.folder)
 
 

@@ -185,7 +185,7 @@ def _evaluated(name: str, runs: Runs) -> Evaluated:
             f"run {name} has no {folder.matches_file.name} ({why}): "
             "remove its folder, and 'detboard sweep' runs it again"
         )
-    map50 = record.metric("mAP50")
+    map50 = record.score("mAP50")
     if map50 is None:
         raise UserError(f"run {name} has no mAP50: its validation images hold no object")
     matches = _matches(folder.matches_file)

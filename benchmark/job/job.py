@@ -10,8 +10,9 @@ import shutil
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark import locks
 from benchmark.files import read_jsonl
@@ -19,10 +20,13 @@ from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, now
 from benchmark.run.options import JobOptions, Resources
-from benchmark.run.record import FailureKind, RunRecord, State
+from benchmark.run.record import Failure, FailureKind, Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.statistics.scores import SCORES
 from benchmark.tracking.runs import RunTracker
+
+if TYPE_CHECKING:
+    from benchmark.job.measure import Findings
 
 LOG_TAIL_CHARACTERS = 10_000
 
@@ -59,7 +63,7 @@ class _Job:
         self.tracker: RunTracker | None = None
         self.metric: Any = None
         self.spent: tuple[float, float] | None = None
-        self.measured: dict[str, Any] = {}
+        self.findings: Findings | None = None
 
     def run(self) -> None:
         """Trains; whatever happens, the folder says what, unless the job is to be continued later."""
@@ -147,11 +151,11 @@ class _Job:
 
         self.spent = self._spent()
         options = self.options
-        self.measured, samples = measure(
+        self.findings = measure(
             self.runner, self.metric, self.folder, options.cost, options.tracking.images
         )
         if self.tracker is not None:
-            self.tracker.images(samples)
+            self.tracker.images(self.findings.samples)
 
     def _spent(self) -> tuple[float, float]:
         """Seconds and GiB so far."""
@@ -159,7 +163,7 @@ class _Job:
 
         return round(self.journal.elapsed_s, 3), round(peak_memory_gib(), 4)
 
-    def _finish(self, state: State, failure: Mapping[str, str] | None = None) -> None:
+    def _finish(self, state: State, failure: Failure | None = None) -> None:
         if _rank() != 0:
             return
         record = self._record(state, failure)
@@ -172,21 +176,21 @@ class _Job:
         self.folder.stop_file.unlink(missing_ok=True)
         print(f"{now()} {state.value}", flush=True)
 
-    def _record(self, state: State, failure: Mapping[str, str] | None) -> RunRecord:
+    def _record(self, state: State, failure: Failure | None) -> RunRecord:
         from benchmark.run.provenance import collect
 
         train_seconds, peak_memory_gib = self.spent or self._spent()
-        metrics = dict(self.journal.last_validation() or {})
-        for key in ("kind", "iter", "epoch", "elapsed_s"):
-            metrics.pop(key, None)
-        return RunRecord(
+        last = self.journal.last_validation() or {}
+        record = RunRecord(
             run_id=self.spec.run_id,
             row=self.spec.row,
             seed=self.spec.seed,
             profile=self.spec.profile,
             state=state,
-            no_predictions=bool(metrics.pop("no_predictions", False)),
-            metrics=metrics,
+            no_predictions=bool(last.get("no_predictions", False)),
+            metrics=Metrics(
+                {key: last[key] for key in SCORES if key in last}, last.get("per_class", {})
+            ),
             params=self.params,
             train_seconds=train_seconds,
             peak_memory_gib=peak_memory_gib,
@@ -196,8 +200,12 @@ class _Job:
             failure=failure,
             tracking=self.tracker.tracked if self.tracker is not None else None,
             best=_best(read_jsonl(self.folder.metrics_file)),
-            **self.measured,
         )
+        found = self.findings
+        if found is None:
+            return record
+        known = replace(record, missing=found.missing or None, val_images=found.val_images)
+        return known.with_measured(found.found)
 
 
 def _best(points: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
@@ -249,13 +257,9 @@ def _start_distributed(config: Any) -> None:
         torch.distributed.init_process_group(backend="gloo")
 
 
-def _failure(error: Exception, folder: RunFolder) -> dict[str, str]:
+def _failure(error: Exception, folder: RunFolder) -> Failure:
     message = f"{type(error).__name__}: {error}".strip()
-    return {
-        "kind": _kind(error).value,
-        "message": message[:2000],
-        "log_tail": _log_tail(folder.log_file),
-    }
+    return Failure(_kind(error), message[:2000], _log_tail(folder.log_file))
 
 
 def _log_tail(path: Path) -> str:

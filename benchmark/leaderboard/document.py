@@ -354,22 +354,21 @@ def _line(result: RowResult, columns: Sequence[Column], comparable: bool) -> Lin
 def _run(seed: int, record: RunRecord | None, state: State) -> Run:
     if record is None:
         return Run(run_id=None, folder=None, seed=seed, state=state.value)
-    git, hashes = record.provenance.get("git") or {}, record.provenance.get("hashes") or {}
+    made, failure = record.provenance, record.failure
     complete = record.state is State.COMPLETE
-    kind = record.failure_kind
     return Run(
         run_id=record.run_id,
         folder=f"runs/{record.run_id}",
         seed=seed,
         state=record.state.value,
-        map50=record.metric("mAP50") if complete else None,
-        device=record.provenance.get("device"),
-        commit=git.get("commit"),
-        dirty=git.get("dirty"),
-        config_sha256=hashes.get("config"),
-        train_sha256=hashes.get("train"),
-        val_sha256=hashes.get("val"),
+        map50=record.score("mAP50") if complete else None,
+        device=made.device,
+        commit=made.git.commit if made.git else None,
+        dirty=made.git.dirty if made.git else None,
+        config_sha256=made.hashes.config,
+        train_sha256=made.hashes.train,
+        val_sha256=made.hashes.val,
         url=record.tracking.url if record.tracking else None,
         finished_at=record.finished_at,
-        failure=Failure(kind=kind, message=record.cause) if kind else None,
+        failure=Failure(kind=failure.kind.value, message=failure.cause) if failure else None,
     )

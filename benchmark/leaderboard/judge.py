@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmark.leaderboard.results import RowResult
 from benchmark.run.folder import RunFolder
+from benchmark.run.record import ValImages
 from benchmark.statistics.draws import read_draws
 from benchmark.statistics.intervals import Sample, interval, usable
 from benchmark.statistics.ranks import ranks
@@ -51,19 +51,19 @@ def judged(rows: Sequence[RowResult], results: Path) -> tuple[tuple[RowResult, .
         )
         for result, known, place in zip(rows, found, places, strict=True)
     )
-    return tuple(judged_rows), images["count"] if images else None
+    return tuple(judged_rows), images.count if images else None
 
 
-def _images(rows: Sequence[RowResult]) -> dict[str, Any] | None:
+def _images(rows: Sequence[RowResult]) -> ValImages | None:
     """The images that most runs were evaluated on: their number and hash."""
     known = [r.val_images for row in rows for r in row.complete if r.val_images]
     if not known:
         return None
-    ((sha256, _),) = Counter(images["sha256"] for images in known).most_common(1)
-    return next(dict(images) for images in known if images["sha256"] == sha256)
+    ((sha256, _),) = Counter(images.sha256 for images in known).most_common(1)
+    return next(images for images in known if images.sha256 == sha256)
 
 
-def _known(result: RowResult, runs: Path, images: dict[str, Any] | None) -> _Known:
+def _known(result: RowResult, runs: Path, images: ValImages | None) -> _Known:
     records = result.complete
     if not records:
         return _Known()
@@ -71,14 +71,14 @@ def _known(result: RowResult, runs: Path, images: dict[str, Any] | None) -> _Kno
         return _Known(why=result.missing["bootstrap"])
     if images is None or any(not record.val_images for record in records):
         return _Known(why="its record does not say which images it was evaluated on")
-    if any(dict(record.val_images or {}) != images for record in records):
+    if any(record.val_images != images for record in records):
         return _Known(why="not evaluated on the images of the other rows")
     draws = [read_draws(RunFolder(runs / r.run_id).bootstrap_file) for r in records]
     whole = [drawn for drawn in draws if drawn is not None]
     if len(whole) < len(draws):
         return _Known(why="a run folder has no bootstrap.npy")
-    values = np.array([record.metric("mAP50") for record in records], np.float64)
-    sample = Sample(values, np.mean(whole, axis=0), images["count"])
+    values = np.array([record.score("mAP50") for record in records], np.float64)
+    sample = Sample(values, np.mean(whole, axis=0), images.count)
     return _Known(sample, "" if usable(sample) else _not_usable(sample))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from benchmark.data.dataset import Dataset
 from benchmark.experiment.experiment import Row
@@ -74,14 +74,14 @@ class RowResult:
         """Mean mAP50 of the complete runs, a fraction in 0..1."""
         return self.mean("mAP50")
 
-    def mean(self, metric: str) -> float | None:
-        """Mean of a metric over the complete runs that have it."""
-        return _mean([record.metric(metric) for record in self.complete])
+    def mean(self, score: str) -> float | None:
+        """Mean of a score over the complete runs that have it."""
+        return _mean([record.score(score) for record in self.complete])
 
     @property
     def per_class(self) -> dict[str, dict[str, float | None]]:
         """By class name: the means of ``mAP50`` and ``mAP`` over the complete runs."""
-        found = [record.metrics.get("per_class", {}) for record in self.complete]
+        found = [record.metrics.per_class for record in self.complete]
         names = dict.fromkeys(name for classes in found for name in classes)
         return {
             name: {
@@ -114,7 +114,7 @@ class RowResult:
     @property
     def flops(self) -> int | None:
         """Multiply-adds of one image, which no seed changes."""
-        known = (record.flops["value"] for record in self.complete if record.flops)
+        known = (record.flops.value for record in self.complete if record.flops)
         return next(known, None)
 
     @property
@@ -128,9 +128,9 @@ class RowResult:
         known = [r.peak_memory_gib for r in self.complete if r.peak_memory_gib is not None]
         return max(known, default=None)
 
-    def latency(self, which: str) -> float | None:
+    def latency(self, which: Literal["median", "p95"]) -> float | None:
         """Mean over the complete runs of their ``median`` or ``p95`` latency, in milliseconds."""
-        return _mean([r.latency_ms[which] for r in self.complete if r.latency_ms])
+        return _mean([getattr(r.latency_ms, which) for r in self.complete if r.latency_ms])
 
     def error(self, kind: str) -> float | None:
         """Mean over the complete runs of what a kind of error costs in mAP50."""
@@ -139,7 +139,7 @@ class RowResult:
     @property
     def device(self) -> str | None:
         """What the complete runs ran on; several, joined, if they differ."""
-        names = {record.provenance.get("device") for record in self.complete}
+        names = {record.provenance.device for record in self.complete}
         return " / ".join(sorted(name for name in names if name)) or None
 
     @property
@@ -170,7 +170,7 @@ class RowResult:
     @property
     def failure_kinds(self) -> tuple[str, ...]:
         """The kinds of the failures, sorted, each once."""
-        kinds = {record.failure["kind"] for record in self.failures if record.failure}
+        kinds = {record.failure.kind.value for record in self.failures if record.failure}
         return tuple(sorted(kinds))
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,74 +12,52 @@ from benchmark.run.record import RunRecord
 from benchmark.run.spec import RunSpec
 
 
+class _In:
+    """A path inside the folder, put together when it is asked for.
+
+    A report makes ten thousand folders, and asks each for two paths.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: RunFolder, _kind: type[RunFolder]) -> Path:
+        return folder.path / self.name
+
+
 class RunFolder:
     """The paths of a run; the folder is the run.
 
-    They are put together when they are asked for: a report makes ten thousand folders, and asks each for two.
+    Attributes:
+        spec_file: What was asked.
+        config_file: The whole mmdet config.
+        metrics_file: Every logged training step and validation.
+        predictions_file: Boxes of the last evaluation.
+        matches_file: Which of them found an object.
+        bootstrap_file: mAP50 of resampled images.
+        samples_file: A few images with their boxes.
+        record_file: What happened.
+        log_file: Everything that the job printed.
+        checkpoints: Folder of the checkpoints.
+        stop_file: Made by whoever wants the job to end early.
+        lock_file: Held by the job while it lives.
     """
+
+    spec_file = _In("spec.json")
+    config_file = _In("config.py")
+    metrics_file = _In("metrics.jsonl")
+    predictions_file = _In("predictions.json")
+    matches_file = _In("matches.npz")
+    bootstrap_file = _In("bootstrap.npy")
+    samples_file = _In("samples.json")
+    record_file = _In("record.json")
+    log_file = _In("log.txt")
+    checkpoints = _In("checkpoints")
+    stop_file = _In("stop")
+    lock_file = _In("job.lock")
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @property
-    def spec_file(self) -> Path:
-        """What was asked."""
-        return self.path / "spec.json"
-
-    @property
-    def config_file(self) -> Path:
-        """The whole mmdet config."""
-        return self.path / "config.py"
-
-    @property
-    def metrics_file(self) -> Path:
-        """Every logged training step and validation."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def predictions_file(self) -> Path:
-        """The last evaluation's boxes."""
-        return self.path / "predictions.json"
-
-    @property
-    def matches_file(self) -> Path:
-        """Which of them found an object."""
-        return self.path / "matches.npz"
-
-    @property
-    def bootstrap_file(self) -> Path:
-        """mAP50 of resampled images."""
-        return self.path / "bootstrap.npy"
-
-    @property
-    def samples_file(self) -> Path:
-        """A few images with their boxes."""
-        return self.path / "samples.json"
-
-    @property
-    def record_file(self) -> Path:
-        """What happened."""
-        return self.path / "record.json"
-
-    @property
-    def log_file(self) -> Path:
-        """Everything that the job printed."""
-        return self.path / "log.txt"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.path / "checkpoints"
-
-    @property
-    def stop_file(self) -> Path:
-        """Made by whoever wants the job to end early."""
-        return self.path / "stop"
-
-    @property
-    def lock_file(self) -> Path:
-        """Held by the job while it lives."""
-        return self.path / "job.lock"
 
     @property
     def finished(self) -> bool:
@@ -109,7 +86,7 @@ class RunFolder:
 
     def write_record(self, record: RunRecord) -> None:
         """Writes ``record.json`` atomically: the last thing that a job does."""
-        write_json(self.record_file, asdict(record))
+        write_json(self.record_file, record.to_json())
 
 
 _Read = TypeVar("_Read")

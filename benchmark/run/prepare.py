@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmark.config.config_file import render
 from benchmark.files import remove_leftovers, write_text
 from benchmark.run import checkpoints
+from benchmark.run.record import FailureKind
 from benchmark.run.state import Planned
 
 
@@ -21,6 +22,6 @@ def set_aside(run: Planned) -> None:
     """Makes a finished run unfinished again: its record stays, as ``record-1.json``, ``record-2.json``, ..."""
     number = len(list(run.folder.path.glob("record-*.json"))) + 1
     run.folder.record_file.rename(run.folder.path / f"record-{number}.json")
-    if run.record is not None and run.record.failure_kind == "diverged":
+    if run.record is not None and run.record.failure_kind is FailureKind.DIVERGED:
         # Its checkpoints lead to the same end: begin anew.
         checkpoints.remove_all_but_final(run.folder.checkpoints)

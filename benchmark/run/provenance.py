@@ -8,10 +8,10 @@ import socket
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from benchmark.files import sha256_file
 from benchmark.run.folder import RunFolder
+from benchmark.run.record import GitState, Hashes, Provenance
 from benchmark.run.spec import RunSpec
 
 PACKAGES = (
@@ -28,26 +28,21 @@ PACKAGES = (
 )
 
 
-def collect(spec: RunSpec, folder: RunFolder) -> dict[str, Any]:
-    """Everything that a number depends on and that is not in the config.
-
-    Returns:
-        ``git`` (commit and dirty flag of the checkout, None outside one), ``versions`` of Python and the
-        packages, ``device``, ``host``, ``hashes`` (SHA-256 of the annotation files and of the config), ``seed``.
-    """
-    return {
-        "git": git_state(Path(__file__).parent),
-        "versions": versions(),
-        "device": device_name(),
-        "host": socket.gethostname(),
-        "threads": int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1),
-        "hashes": {
-            "train": spec.dataset.train.sha256,
-            "val": spec.dataset.val.sha256,
-            "config": sha256_file(folder.config_file),
-        },
-        "seed": spec.seed,
-    }
+def collect(spec: RunSpec, folder: RunFolder) -> Provenance:
+    """Everything that a number depends on and that is not in the config."""
+    return Provenance(
+        git=git_state(Path(__file__).parent),
+        versions=versions(),
+        device=device_name(),
+        host=socket.gethostname(),
+        threads=int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1),
+        hashes=Hashes(
+            train=spec.dataset.train.sha256,
+            val=spec.dataset.val.sha256,
+            config=sha256_file(folder.config_file),
+        ),
+        seed=spec.seed,
+    )
 
 
 def versions() -> dict[str, str | None]:
@@ -62,18 +57,14 @@ def _version(name: str) -> str | None:
         return None
 
 
-def git_state(folder: Path) -> dict[str, Any] | None:
+def git_state(folder: Path) -> GitState | None:
     """Commit and dirty flag of the checkout that holds ``folder``; None outside one or without git."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
     # Only files that git tracks: results and data that lie about do not change what ran.
-    return {
-        "commit": commit,
-        "dirty": bool(
-            _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ":!/results")
-        ),
-    }
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ":!/results")
+    return GitState(commit, dirty=bool(changed))
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from benchmark.run.fields import known_fields
 from benchmark.run.spec import SCHEMA_VERSION
+
+Scores = Mapping[str, "float | None"]
+"""Fractions in 0..1 by key of `benchmark.statistics.scores.SCORES`; None where the data has no such object."""
 
 
 class State(str, Enum):
@@ -51,6 +54,159 @@ class Tracked:
 
 
 @dataclass(frozen=True)
+class Metrics:
+    """The last validation of a run, at full precision.
+
+    Attributes:
+        scores: Over all classes; empty for a run that failed before its first validation.
+        per_class: By class name: ``mAP50`` and ``mAP``.
+    """
+
+    scores: Scores = field(default_factory=dict)
+    per_class: Mapping[str, Scores] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Metrics:
+        """Reads back what `to_json` made; any other key than ``per_class`` is a score's."""
+        scores = dict(value)
+        return cls(per_class=scores.pop("per_class", {}), scores=scores)
+
+    def to_json(self) -> dict[str, Any]:
+        """The scores beside ``per_class``; nothing where there was no validation."""
+        return {**self.scores, "per_class": self.per_class} if self.scores else {}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run failed.
+
+    Attributes:
+        kind: What kind of failure it is.
+        message: Name of the exception's class and its message, the first 2,000 characters.
+        log_tail: The end of ``log.txt``.
+    """
+
+    kind: FailureKind
+    message: str
+    log_tail: str = ""
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Failure:
+        """Reads back what ``record.json`` holds."""
+        return known_fields(cls, {**value, "kind": FailureKind(value["kind"])})
+
+    @property
+    def cause(self) -> str:
+        """First line of the message."""
+        return (self.message.strip().splitlines() or [""])[0]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long the predict path takes at batch 1, see `benchmark.job.measure.latency.measure`.
+
+    Attributes:
+        median: Milliseconds an image.
+        p95: 95th percentile, milliseconds an image.
+        images: Number of timed predictions.
+        device: Name of the GPU or CPU.
+    """
+
+    median: float
+    p95: float
+    images: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Flops:
+    """Arithmetic of one forward pass, see `benchmark.job.measure.flops.flops`.
+
+    Attributes:
+        value: Multiply-adds.
+        input: ``[3, H, W]``, the size in pixels of the image that they are counted for.
+    """
+
+    value: int
+    input: list[int]
+
+
+@dataclass(frozen=True)
+class ValImages:
+    """The images of the last validation, by which runs are told apart that were not evaluated on the same ones.
+
+    Attributes:
+        count: How many.
+        sha256: Hash of their sorted ids.
+    """
+
+    count: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class GitState:
+    """The checkout that a run was made from.
+
+    Attributes:
+        commit: Hash of the commit.
+        dirty: Whether tracked files had changes that were not committed.
+    """
+
+    commit: str
+    dirty: bool
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """SHA-256 of the training annotations, the validation annotations and ``config.py``."""
+
+    train: str | None = None
+    val: str | None = None
+    config: str | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a number depends on beside the config, see `benchmark.run.provenance.collect`.
+
+    Attributes:
+        git: The checkout, None outside one.
+        versions: Of Python and the packages, by name; None for one that is missing.
+        device: Name of the GPU or CPU.
+        host: Name of the machine.
+        threads: Number of CPU threads that a process computes with.
+        hashes: Of the annotations and the config.
+        seed: Random seed.
+    """
+
+    git: GitState | None = None
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    device: str | None = None
+    host: str | None = None
+    threads: int | None = None
+    hashes: Hashes = Hashes()
+    seed: int | None = None
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Provenance:
+        """Reads back what ``record.json`` holds; an old one may lack some of it."""
+        git, hashes = value.get("git"), value.get("hashes")
+        parts = {
+            "git": git and known_fields(GitState, git),
+            "hashes": known_fields(Hashes, hashes or {}),
+        }
+        return known_fields(cls, {**value, **parts})
+
+
+Numbers = Mapping[str, float]
+"""Numbers by name."""
+
+Measured = Latency | Flops | Numbers
+"""What a measurement found."""
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """What happened, written once and never edited.
 
@@ -60,34 +216,28 @@ class RunRecord:
         seed: Random seed.
         profile: Name of the profile.
         state: ``complete``, ``failed`` or ``pruned``.
-        metrics: ``mAP50``, ``mAP``, ``mAP75``, ``mAP_s``, ``mAP_m``, ``mAP_l`` as fractions in 0..1 at full
-            precision (None where the data has no such object), and ``per_class``: a mapping from class name to
-            ``{"mAP50": float | None, "mAP": float | None}``. Empty for a run that failed before its first validation.
+        metrics: Scores of the last validation.
         no_predictions: The model predicted nothing at all at its last evaluation.
         params: Number of parameters of the model, None if it was never built.
         train_seconds: Wall-clock seconds spent training and validating, over all attempts, less what a kill undid.
         peak_memory_gib: Peak memory: of the GPU where there is one, else resident memory of the process.
         started_at: ISO 8601 time in UTC at which the first attempt started.
         finished_at: ISO 8601 time in UTC.
-        provenance: Git commit and dirty flag, versions, device, hashes, see `benchmark.run.provenance`.
-        failure: ``{"kind", "message", "log_tail"}`` of a failed run, else None.
+        provenance: Git commit, versions, device, hashes.
+        failure: Why it failed, None of a run that has not.
         tracking: Where the run was tracked; None where it failed before that.
-        latency_ms: ``{"median", "p95", "images", "device"}`` of the predict path at batch 1, the first two in
-            milliseconds an image, see `benchmark.job.measure.latency.measure`. None where it was not asked for, where
-            the run is not complete, and where the measurement failed: ``missing`` then says why.
-        best: For each score in ``metrics`` (without ``per_class``) the highest value of any validation of this run,
-            each on its own: they may stem from different validations. A score that had a value in none is left
-            out; None without a validation.
-        flops: ``{"value": int, "input": [3, H, W]}``: multiply-adds of one forward pass and the size in pixels of
-            the image that they are counted for, see `benchmark.job.measure.flops.flops`. None as ``latency_ms``.
+        latency_ms: Of the predict path at batch 1. None where it was not asked for, where the run is not complete,
+            and where the measurement failed: ``missing`` then says why.
+        best: By key of a score the best value of any validation of this run, each on its own: they may stem from
+            different validations. A score that had a value in none is left out; None without a validation.
+        flops: Multiply-adds of one forward pass. None as ``latency_ms``.
         tide: How much mAP50, as a fraction, each kind of error costs: ``Cls``, ``Loc``, ``Both``, ``Dupe``, ``Bkg``
             and ``Miss``, see `benchmark.statistics.tide.error_shares`. None where the run is not complete, and
             where it could not be computed.
-        missing: What of a complete run was asked for and could not be had: of ``latency_ms``, ``flops``, ``tide``,
-            ``bootstrap`` (``matches.npz`` and ``bootstrap.npy``) and ``samples`` (``samples.json``), each with the
-            error in one line. None if nothing.
-        val_images: ``{"count", "sha256"}`` of the images of the last validation: how many, and the hash of their
-            sorted ids, by which runs are told apart that were not evaluated on the same ones. None without one.
+        measured: What the other entries of `benchmark.job.measure.MEASUREMENTS` found, by key.
+        missing: Why what was asked for of a complete run could not be had, by key of ``MEASUREMENTS``: the error in
+            one line. None if nothing is missing.
+        val_images: The images of the last validation. None without one.
         schema_version: Version of ``record.json``.
     """
 
@@ -96,51 +246,81 @@ class RunRecord:
     seed: int
     profile: str
     state: State
-    metrics: Mapping[str, Any]
+    metrics: Metrics
     no_predictions: bool
     params: int | None
     train_seconds: float
     peak_memory_gib: float | None
     started_at: str
     finished_at: str
-    provenance: Mapping[str, Any]
-    failure: Mapping[str, str] | None = None
+    provenance: Provenance
+    failure: Failure | None = None
     tracking: Tracked | None = None
-    latency_ms: Mapping[str, Any] | None = None
+    latency_ms: Latency | None = None
     best: Mapping[str, float] | None = None
-    flops: Mapping[str, Any] | None = None
-    tide: Mapping[str, float] | None = None
+    flops: Flops | None = None
+    tide: Numbers | None = None
+    measured: Mapping[str, Numbers] = field(default_factory=dict)
     missing: Mapping[str, str] | None = None
-    val_images: Mapping[str, Any] | None = None
+    val_images: ValImages | None = None
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> RunRecord:
         """Reads back what ``record.json`` holds."""
-        typed = {"state": State(value["state"]), "tracking": _tracked(value)}
-        return cls(**{**known_fields(cls, value), **typed})
+        parts: dict[str, Any] = {
+            "state": State(value["state"]),
+            "metrics": Metrics.from_json(value["metrics"]),
+            "provenance": Provenance.from_json(value["provenance"]),
+            "tracking": _tracked(value),
+        }
+        for key, kind in _PARTS.items():
+            if part := value.get(key):
+                parts[key] = known_fields(kind, part)
+        if failure := value.get("failure"):
+            parts["failure"] = Failure.from_json(failure)
+        known = {"measured": {}, **value, **parts}
+        known.pop("wandb", None)
+        return known_fields(cls, known)
 
-    def metric(self, name: str) -> float | None:
-        """A metric of the last validation, None where there is none: a model that predicts nothing scores 0."""
-        value = self.metrics.get(name, 0.0 if self.no_predictions else None)
-        return None if value is None else float(value)
+    def to_json(self) -> dict[str, Any]:
+        """The plain values that ``record.json`` holds."""
+        return {**asdict(self), "metrics": self.metrics.to_json()}
+
+    def with_measured(self, found: Mapping[str, Measured]) -> RunRecord:
+        """The record with what measurements found, by key."""
+        latency, flops = found.get("latency_ms"), found.get("flops")
+        numbers = {k: v for k, v in found.items() if not isinstance(v, Latency | Flops)}
+        return replace(
+            self,
+            latency_ms=latency if isinstance(latency, Latency) else None,
+            flops=flops if isinstance(flops, Flops) else None,
+            tide=numbers.pop("tide", None),
+            measured=numbers,
+        )
+
+    def score(self, key: str) -> float | None:
+        """A score of the last validation, None where there is none: a model that predicts nothing scores 0."""
+        return self.metrics.scores.get(key, 0.0 if self.no_predictions else None)
 
     @property
-    def failure_kind(self) -> str:
-        """Kind of the failure; empty where there is none."""
-        return (self.failure or {}).get("kind", "")
+    def failure_kind(self) -> FailureKind | None:
+        """Kind of the failure; None where there is none."""
+        return self.failure.kind if self.failure else None
 
     @property
     def cause(self) -> str:
         """First line of the failure's message; empty where there is none."""
-        lines = (self.failure or {}).get("message", "").strip().splitlines()
-        return lines[0] if lines else ""
+        return self.failure.cause if self.failure else ""
 
 
 def _tracked(value: Mapping[str, Any]) -> Tracked | None:
     """Records of version 0.1 hold ``{"mode", "url"}`` of a W&B run, as ``wandb``."""
     if found := value.get("tracking"):
-        return Tracked(**known_fields(Tracked, found))
+        return known_fields(Tracked, found)
     if found := value.get("wandb"):
         return Tracked("wandb", found["mode"], found.get("url"))
     return None
+
+
+_PARTS = {"latency_ms": Latency, "flops": Flops, "val_images": ValImages}

@@ -61,10 +61,10 @@ class RunSpec:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
         """Reads back what `to_json` made."""
-        plain = known_fields(cls, value)
-        data = plain.pop("dataset")
+        data = value["dataset"]
         splits = (_split_items(data[name]) for name in ("train", "val"))
-        return cls(dataset=_dataset(data["name"], tuple(data["classes"]), *splits), **plain)
+        dataset = _dataset(data["name"], tuple(data["classes"]), *splits)
+        return known_fields(cls, {**value, "dataset": dataset})
 
 
 def _split_items(value: Mapping[str, str]) -> tuple[str, str, str]:

@@ -83,8 +83,8 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
 
 def _failure_line(run: Planned) -> str:
     failure = run.record.failure if run.record else None
-    if run.record is None or failure is None:
+    if failure is None:
         why = "no record; the next sweep continues it"
         return f"{run.spec.run_id}: {run.state.value}: {why}; see {run.folder.log_file}"
-    why = f"failed ({failure['kind']}): {run.record.cause}"
+    why = f"failed ({failure.kind.value}): {failure.cause}"
     return f"{run.spec.run_id}: {why}; see {run.folder.log_file}"

@@ -129,4 +129,4 @@ def cause(run: Planned, exit_text: str) -> str:
         return f"{exit_text} without a record; the next sweep continues it"
     if run.record.failure is None:
         return ""
-    return f"{run.record.failure['kind']}: {run.record.cause}"
+    return f"{run.record.failure.kind.value}: {run.record.cause}"

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmark.run.folder import RunFolder
 from benchmark.run.identity import run_id
 from benchmark.run.journal import Tail
-from benchmark.run.record import RunRecord, State
+from benchmark.run.record import FailureKind, RunRecord, State
 from benchmark.run.state import Planned, look_again
 
 # What a trial that did not train itself has of the one that did, and what it costs.
@@ -80,7 +80,11 @@ def worth_another_try(opened: OpenTrial) -> bool:
     """Whether a run that failed under an earlier trial may end otherwise: a loss that is no number will not."""
     assert opened.run is not None
     record = opened.run.record
-    if record is None or record.state is not State.FAILED or record.failure_kind == "diverged":
+    if (
+        record is None
+        or record.state is not State.FAILED
+        or record.failure_kind is FailureKind.DIVERGED
+    ):
         return False
     return _trained_for(opened.run) != opened.number
 
@@ -95,7 +99,8 @@ def outcome(record: RunRecord, objectives: Sequence[str]) -> Verdict:
     if record.state is State.PRUNED:
         return TrialState.PRUNED, None, ""
     if record.state is State.FAILED:
-        return TrialState.FAIL, None, f"{record.failure_kind or 'error'}: {record.cause}"
+        kind = record.failure_kind or FailureKind.ERROR
+        return TrialState.FAIL, None, f"{kind.value}: {record.cause}"
     values = {name: _value(record, name) for name in objectives}
     absent = [name for name, value in values.items() if value is None]
     if absent:
@@ -107,9 +112,9 @@ def _value(record: RunRecord, objective: str) -> float | None:
     if objective == "params":
         value: Any = record.params
     elif objective == "latency":
-        value = (record.latency_ms or {}).get("median")
+        value = record.latency_ms.median if record.latency_ms else None
     else:
-        value = record.metric(objective)
+        value = record.score(objective)
     return float(value) if value is not None and math.isfinite(value) else None
 
 
@@ -129,7 +134,8 @@ def facts_of(opened: OpenTrial, cause: str) -> dict[str, Any]:
 def _recorded(opened: OpenTrial, record: RunRecord) -> dict[str, Any]:
     assert opened.run is not None
     seconds = record.train_seconds * opened.run.spec.gpus
-    metrics = {name: record.metrics.get(name) for name in ("mAP50", "mAP") if record.metrics}
+    scores = record.metrics.scores
+    metrics = {name: scores.get(name) for name in ("mAP50", "mAP") if scores}
     facts: dict[str, Any] = {"device_seconds": round(seconds, 3), "metrics": metrics}
     facts |= {"no_predictions": True} if record.no_predictions else {}
     trained_for = _trained_for(opened.run)

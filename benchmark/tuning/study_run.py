@@ -168,7 +168,7 @@ def _device(study: Study, store: Store) -> str:
     ids = [trial.user_attrs.get("run_id", "") for trial in store.study.get_trials(deepcopy=False)]
     folders = [RunFolder(study.request.results / "runs" / run_id) for run_id in ids if run_id]
     records = (folder.read_record() for folder in folders if folder.finished)
-    devices = dict.fromkeys(str(record.provenance.get("device", "")) for record in records)
+    devices = dict.fromkeys(record.provenance.device or "" for record in records)
     return ", ".join(device for device in devices if device)
 
 

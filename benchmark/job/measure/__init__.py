@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.job.measure import flops, latency
@@ -11,14 +12,32 @@ from benchmark.job.measure.samples import sample_images
 from benchmark.job.metric import HotCocoMetric
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
+from benchmark.run.record import Measured, Numbers, ValImages
 from benchmark.run.samples import ImageSample
 
 _LONGEST_REASON = 300
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What was found out about a run beyond its scores.
+
+    Attributes:
+        found: By name of a measurement.
+        missing: By name of a measurement that failed: the error in one line.
+        samples: The sample images that were wanted.
+        val_images: The images of the last validation, None before it.
+    """
+
+    found: dict[str, Measured] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    samples: list[ImageSample] = field(default_factory=list)
+    val_images: ValImages | None = None
+
+
 def measure(
     runner: Any, metric: HotCocoMetric, folder: RunFolder, cost: bool, images: int
-) -> tuple[dict[str, Any], list[ImageSample]]:
+) -> Findings:
     """Measures a complete run, and writes ``matches.npz``, ``bootstrap.npy`` and ``samples.json``.
 
     A measurement that fails costs its number, not the run.
@@ -29,10 +48,6 @@ def measure(
         folder: The run.
         cost: Measure latency and FLOPs, too.
         images: Number of sample images wanted.
-
-    Returns:
-        Fields of `benchmark.run.record.RunRecord` (``latency_ms``, ``flops``, ``tide``, ``missing`` and
-        ``val_images``), and the sample images.
     """
     for file in (folder.matches_file, folder.bootstrap_file, folder.samples_file):
         file.unlink(missing_ok=True)  # of an attempt before
@@ -46,9 +61,9 @@ def measure(
     steps["samples"] = lambda: _keep_samples(metric, folder, images)
     missing: dict[str, str] = {}
     values = {key: _attempted(key, step, missing) for key, step in steps.items()}
-    fields = {key: values.get(key) for key in ("latency_ms", "flops", "tide")}
-    record = {**fields, "missing": missing or None, "val_images": _images(metric)}
-    return record, values["samples"] or []
+    samples = values.pop("samples") or []
+    found = {key: value for key, value in values.items() if value is not None}
+    return Findings(found, missing, samples, _images(metric))
 
 
 def _attempted(key: str, step: Callable[[], Any], missing: dict[str, str]) -> Any:
@@ -70,7 +85,7 @@ def _cost(measure_one: Callable[[Any, Any], Any], runner: Any) -> Any:
         return measure_one(runner.model, runner.val_dataloader.dataset)
 
 
-def _tide(metric: HotCocoMetric) -> dict[str, float]:
+def _tide(metric: HotCocoMetric) -> Numbers:
     from benchmark.statistics.tide import error_shares
 
     return error_shares(*_evaluated(metric))
@@ -105,8 +120,8 @@ def _keep_samples(metric: HotCocoMetric, folder: RunFolder, images: int) -> list
     return found[:images]
 
 
-def _images(metric: HotCocoMetric) -> dict[str, Any]:
+def _images(metric: HotCocoMetric) -> ValImages:
     """How many images were evaluated, and what tells them from others."""
     last: Any = metric.last
     ids = last.image_ids.astype("<i8")  # the same bytes on every machine
-    return {"count": len(ids), "sha256": hashlib.sha256(ids.tobytes()).hexdigest()}
+    return ValImages(len(ids), hashlib.sha256(ids.tobytes()).hexdigest())

@@ -10,9 +10,10 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import is_model_wrapper
 
 from benchmark.job.measure.latency import predicting
+from benchmark.run.record import Flops
 
 
-def flops(model: Any, dataset: Any) -> dict[str, Any]:
+def flops(model: Any, dataset: Any) -> Flops:
     """Counts the multiply-adds of one forward pass over the first image of a dataset, as it is tested.
 
     mmengine's analysis does, as in mmdet's ``tools/analysis_tools/get_flops.py``: it traces the forward pass and
@@ -30,7 +31,7 @@ def flops(model: Any, dataset: Any) -> dict[str, Any]:
             ``data_samples``.
 
     Returns:
-        ``value``, the count, and ``input``: ``[3, H, W]`` of the padded image that it is for.
+        The count, and ``[3, H, W]`` of the padded image that it is for.
 
     Raises:
         IndexError: The dataset is empty.
@@ -43,7 +44,7 @@ def flops(model: Any, dataset: Any) -> dict[str, Any]:
         counted = FlopAnalyzer(_Forward(detector, data["data_samples"]), inputs)
         # They name losses, and the operators that are left out as said above: on every run the same.
         counted.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        return {"value": int(counted.total()), "input": list(inputs.shape[1:])}
+        return Flops(int(counted.total()), list(inputs.shape[1:]))
 
 
 class _Forward(torch.nn.Module):

@@ -12,9 +12,10 @@ import torch
 from mmengine.dataset import pseudo_collate
 
 from benchmark.run.provenance import device_name
+from benchmark.run.record import Latency
 
 
-def measure(model: Any, dataset: Any, images: int = 20, warm_up: int = 3) -> dict[str, Any]:
+def measure(model: Any, dataset: Any, images: int = 20, warm_up: int = 3) -> Latency:
     """Times the predict path at batch 1, one image after the other, in the calling process.
 
     In it: reading the image from disk and the dataset's test pipeline (decode, resize, pack, and its annotations if
@@ -35,8 +36,7 @@ def measure(model: Any, dataset: Any, images: int = 20, warm_up: int = 3) -> dic
         warm_up: Number of predictions before them.
 
     Returns:
-        ``median`` and ``p95`` (95th percentile, interpolated linearly) in milliseconds an image, ``images``, and
-        ``device``: the name that `benchmark.run.provenance.device_name` gives.
+        Milliseconds an image; the 95th percentile is interpolated linearly.
 
     Raises:
         ValueError: The dataset is empty.
@@ -50,12 +50,7 @@ def measure(model: Any, dataset: Any, images: int = 20, warm_up: int = 3) -> dic
             _predict_ms(model, dataset, chosen[i % images])
         times = [_predict_ms(model, dataset, index) for index in chosen]
     median, p95 = np.percentile(times, (50, 95))
-    return {
-        "median": round(float(median), 3),
-        "p95": round(float(p95), 3),
-        "images": images,
-        "device": device_name(),
-    }
+    return Latency(round(float(median), 3), round(float(p95), 3), images, device_name())
 
 
 def _predict_ms(model: Any, dataset: Any, index: int) -> float:
