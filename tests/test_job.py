@@ -9,7 +9,6 @@ import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +303,7 @@ def test_record_from_before_these_fields_is_read() -> None:
     record = RunRecord.from_json({**old, "wandb": online})
     assert record.tracking == Tracked("wandb", "online", "https://wandb.example/run/1")
     assert RunRecord.from_json({**old, "wandb": None}).tracking is None
-    assert RunRecord.from_json(json.loads(json.dumps(asdict(record)))) == record
+    assert RunRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
 @pytest.mark.parametrize("options", [QUICK, MEASURED], ids=["quick", "measured"])

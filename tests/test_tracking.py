@@ -88,7 +88,7 @@ def folder(tmp_path):
 
 def record(state=State.COMPLETE):
     metrics = {"mAP50": 0.25, "mAP_s": None, "per_class": {"Paper": {"mAP50": 0.5}}}
-    return records.record(state=state, metrics=metrics, train_seconds=5.5)
+    return records.record(state=state, metrics=metrics, params=1234, train_seconds=5.5)
 
 
 def track(spec, folder, mode="auto", points=(TRAIN, VAL), state=State.COMPLETE):
