@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -62,7 +61,7 @@ class RunTracker:
 
         Where the server has gone it is 3 s.
         """
-        self._guarded.finish(lambda: _plain(asdict(record)), record.state)
+        self._guarded.finish(lambda: _plain(record.to_json()), record.state)
 
     def abandon(self) -> None:
         """Leaves an interrupted run, so that the next attempt goes on with it."""
