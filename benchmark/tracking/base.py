@@ -135,11 +135,11 @@ class Tracker(ABC):
         """Leaves a run that was interrupted, so that the next attempt goes on under the same id."""
 
     def gone(self) -> bool:
-        """Whether its server answers no more; waiting for uploads is cut short then."""
+        """Whether its server answers no more, asked while it ends: uploads are waited for less long then."""
         return False
 
     def rest(self) -> str:
-        """What uploads that for which there was no time, in words; empty where nothing does."""
+        """What uploads that for which there was no time, asked while it ends; empty where nothing does."""
         return ""
 
 

@@ -36,7 +36,7 @@ class Guarded:
         self._title = tracking.name
         self._tracker: Tracker | None = None
         self._tracked = Tracked(tracking.name, "off")
-        self._complained = False
+        self._complained = threading.Lock()  # held from the first failure on
         self._tasks: queue.SimpleQueue[Callable[[Tracker], None] | None] = queue.SimpleQueue()
         self._opened = threading.Event()
         self._thread: threading.Thread | None = None
@@ -117,8 +117,7 @@ class Guarded:
         try:
             return task()
         except (Exception, SystemExit) as error:  # a library that gives up may call sys.exit()
-            if not self._complained:
+            if self._complained.acquire(blocking=False):
                 problem = f"{type(error).__name__}: {error}"
                 warn(self._title, f"{problem} (the run goes on; further failures are silent)")
-            self._complained = True
             return None
