@@ -14,9 +14,13 @@ from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.document import Leaderboard, leaderboard_of
 from benchmark.leaderboard.judge import judged
+from benchmark.leaderboard.outputs.base import Configs, Material
 from benchmark.leaderboard.results import RowResult, Table
+from benchmark.leaderboard.write import Written
+from benchmark.leaderboard.write import write_report as write_files
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import RunRecord, State
+from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
 from benchmark.statistics import RESAMPLES
 from benchmark.statistics.draws import write_draws as write_file
@@ -110,3 +114,14 @@ def judged_board(results: Path, *rows: RowResult, profile: str = "full") -> Lead
     """A leaderboard with the intervals and ranks that the draws in the run folders give."""
     found, images = judged(rows, results)
     return leaderboard_of(make_table(*found, profile=profile), images)
+
+
+def write_report(
+    leaderboard: Leaderboard,
+    results: Path,
+    configs: Configs | None = None,
+    readme: Path | None = None,
+    check: bool = False,
+) -> Written:
+    """Writes or compares the files of a leaderboard in a results folder."""
+    return write_files(Material(leaderboard, Runs(results), configs, readme), check)

@@ -16,9 +16,11 @@ from records import PROVENANCE, latency
 from benchmark.data.scene import CLASSES
 from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.document import leaderboard_of
+from benchmark.leaderboard.outputs.base import Material
 from benchmark.leaderboard.outputs.page.payload import payload as collected
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.run.record import RunRecord, State
+from benchmark.run.runs import Runs
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.ranks import Rank
 
@@ -56,7 +58,8 @@ def payload(rows: int = 9, seeds: int = 3, classes: tuple[str, ...] = CLASSES) -
     board = leaderboard_of(
         Table("leaderboard", "Detection leaderboard", "smoke", data, found), 24 if rows else None
     )
-    made = collected(board, Path("no such folder"), {end.row.name: _config(end) for end in found})
+    configs = {end.row.name: _config(end) for end in found}
+    made = collected(Material(board, Runs(Path("no such folder")), configs))
     done = [r for r in made["leaderboard"]["rows"] if r["values"]["state"] == "complete"]
     made |= {
         "curves": _curves(done[:60], chance),

@@ -17,9 +17,11 @@ from page_payload import payload
 
 import benchmark.leaderboard.outputs.page.render as module
 from benchmark.leaderboard.document import leaderboard_of
+from benchmark.leaderboard.outputs.base import Material
 from benchmark.leaderboard.outputs.page.payload import payload as collected
 from benchmark.leaderboard.outputs.page.render import render
 from benchmark.run.record import State
+from benchmark.run.runs import Runs
 
 EVIL = (
     "<script>window.hacked = 1</script>",
@@ -106,12 +108,14 @@ def test_head_counts_rows_of_which_every_seed_is_complete(tmp_path: Path) -> Non
         result(make_row("half"), make_record("half"), State.WAITING),
         result(make_row("whole"), make_record("whole"), make_record("whole", 1)),
     )
-    assert "<dt>Rows complete</dt><dd>1 of 2<" in render(collected(board, tmp_path, {}))
+    assert "<dt>Rows complete</dt><dd>1 of 2<" in render(collected(Material(board, Runs(tmp_path))))
 
 
 def test_images_are_counted_from_the_first_complete_run_on(tmp_path: Path) -> None:
     waiting = leaderboard_of(make_table(result(make_row(), State.WAITING)))
-    assert "<dd>waste<small>2 classes</small>" in render(collected(waiting, tmp_path, {}))
+    assert "<dd>waste<small>2 classes</small>" in render(
+        collected(Material(waiting, Runs(tmp_path)))
+    )
     assert "<dd>synthetic<small>24 validation images, 10 classes</small>" in HTML
 
 

@@ -13,13 +13,15 @@ import pytest
 from boards import DATA, failed, make_board, make_record, make_row, on_disk, result
 from PIL import Image
 
+from benchmark.leaderboard.curves import curves
 from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.outputs.base import Material
 from benchmark.leaderboard.outputs.page.configs import configs
-from benchmark.leaderboard.outputs.page.curves import curves
 from benchmark.leaderboard.outputs.page.gallery import gallery
 from benchmark.leaderboard.outputs.page.payload import payload
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import RunRecord, State
+from benchmark.run.runs import Runs
 
 
 def folder_of(results: Path, record: RunRecord) -> RunFolder:
@@ -208,7 +210,7 @@ def test_a_gallery_has_small_pictures_and_every_rows_boxes(tmp_path: Path, image
     Image.new("L", (50, 60)).save(images / "b.png")
     first = sampled(tmp_path, "r50", 0, sample("a.jpg"), sample("b.png", []))
     other = sampled(tmp_path, "x101", 0, sample("b.png"))
-    found = gallery(board_of(first, other), tmp_path)
+    found = gallery(board_of(first, other), Runs(tmp_path))
     truth = [{"label": "Paper", "xyxy": [1.0, 2.0, 30.0, 40.0]}]
     about = [(i["file"], i["width"], i["height"], i["truth"]) for i in found["images"]]
     assert about == [("a.jpg", 1000, 600, truth), ("b.png", 50, 60, truth)]
@@ -227,7 +229,9 @@ def test_a_picture_is_turned_as_its_exif_data_says(tmp_path: Path, images: Path)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter to the right: the left half becomes the upper one
     lying.save(images / "a.jpg", exif=exif)
-    [image] = gallery(board_of(sampled(tmp_path, "r50", 0, sample("a.jpg"))), tmp_path)["images"]
+    [image] = gallery(board_of(sampled(tmp_path, "r50", 0, sample("a.jpg"))), Runs(tmp_path))[
+        "images"
+    ]
     assert (image["width"], image["height"]) == (1000, 2000)
     upright = decoded(image["src"])
     assert upright.size == (240, 480)
@@ -242,7 +246,7 @@ def test_pictures_that_cannot_be_read_are_left_out(tmp_path: Path, images: Path)
     (images / "text.png").write_text("no picture")
     names = ("gone.png", "broken.png", "text.png", "good.png")
     record = sampled(tmp_path, "r50", 0, *(sample(name) for name in names))
-    found = gallery(board_of(record), tmp_path)
+    found = gallery(board_of(record), Runs(tmp_path))
     assert [image["file"] for image in found["images"]] == ["good.png"]
     assert len(found["predictions"]["r50"]) == 1
 
@@ -250,20 +254,20 @@ def test_pictures_that_cannot_be_read_are_left_out(tmp_path: Path, images: Path)
 def test_the_first_complete_run_that_has_samples_is_shown(tmp_path: Path, images: Path) -> None:
     Image.new("RGB", (10, 10)).save(images / "a.png")
     older, newer = sampled(tmp_path, "r50", 0), sampled(tmp_path, "r50", 1, sample("a.png"))
-    found = gallery(make_board(result(make_row(), older, newer)), tmp_path)
+    found = gallery(make_board(result(make_row(), older, newer)), Runs(tmp_path))
     assert found["seed"] == {"r50": 1}
 
 
 def test_a_gallery_that_is_missing_says_why(tmp_path: Path) -> None:
     nothing: dict[str, Any] = {"images": [], "predictions": {}, "seed": {}}
     lost = make_board(result(make_row(), failed("r50")))
-    assert gallery(lost, tmp_path) == {**nothing, "missing": "No row is complete."}
+    assert gallery(lost, Runs(tmp_path)) == {**nothing, "missing": "No row is complete."}
     older = board_of(sampled(tmp_path, "old"))
     why = "The complete runs have no samples.json."
-    assert gallery(older, tmp_path) == {**nothing, "missing": why}
+    assert gallery(older, Runs(tmp_path)) == {**nothing, "missing": why}
     moved = board_of(sampled(tmp_path, "r50", 0, sample("a.png")))
     why = "The validation images are not where the runs found them."
-    assert gallery(moved, tmp_path) == {**nothing, "missing": why}
+    assert gallery(moved, Runs(tmp_path)) == {**nothing, "missing": why}
 
 
 def test_at_most_a_hundred_rows_and_eight_pictures_are_in_it(tmp_path: Path, images: Path) -> None:
@@ -271,7 +275,7 @@ def test_at_most_a_hundred_rows_and_eight_pictures_are_in_it(tmp_path: Path, ima
     for name in names:
         Image.new("RGB", (10, 10)).save(images / name)
     records = [sampled(tmp_path, f"row{i}", 0, *map(sample, names)) for i in range(101)]
-    found = gallery(board_of(*records), tmp_path)
+    found = gallery(board_of(*records), Runs(tmp_path))
     assert [image["file"] for image in found["images"]] == names[:8]
     assert list(found["predictions"]) == [f"row{i}" for i in range(100)]
     assert {len(boxes) for boxes in found["predictions"].values()} == {8}
@@ -289,7 +293,7 @@ def test_the_payload_is_plain_json_without_this_machines_paths(
     write(json.dumps(val(1, 0.5)))
     board = board_of(record, failed("x101"))
     rows = {"r50": config(data_root=str(tmp_path)), "x101": config(work_dir=str(tmp_path))}
-    found = payload(board, tmp_path, rows)
+    found = payload(Material(board, Runs(tmp_path), rows))
     text = json.dumps(found, allow_nan=False)
     assert json.loads(text) == found
     assert str(tmp_path) not in text

@@ -20,6 +20,7 @@ from boards import (
     make_row,
     on_disk,
     result,
+    write_report,
 )
 from rich.console import Console
 
@@ -31,7 +32,6 @@ from benchmark.leaderboard.outputs.csv_file import csv_text
 from benchmark.leaderboard.outputs.markdown import page
 from benchmark.leaderboard.outputs.terminal import rich_table
 from benchmark.leaderboard.results import RowResult
-from benchmark.leaderboard.write import write_report
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import State
 from benchmark.writing.words import DASH

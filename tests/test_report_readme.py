@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from boards import write_report
 
 from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.document import Leaderboard, leaderboard_of
 from benchmark.leaderboard.outputs.readme import markers, replaced
 from benchmark.leaderboard.results import RowResult, Table
-from benchmark.leaderboard.write import write_report
 from benchmark.run.record import State
 
 BEGIN, END = markers("board")

@@ -15,9 +15,10 @@ from benchmark.leaderboard.document import Data, Leaderboard, Line, Report, read
 from benchmark.leaderboard.results import RowResult
 from benchmark.run.plan import Plan, Request, find_dataset, plan_for
 from benchmark.run.record import State
+from benchmark.run.runs import Runs
 
 
-def kept_report(experiment: Experiment, request: Request) -> Report | None:
+def kept_report(experiment: Experiment, request: Request, on_disk: Runs) -> Report | None:
     """The leaderboard that the results folder keeps, None where it keeps none.
 
     Returns:
@@ -43,7 +44,7 @@ def kept_report(experiment: Experiment, request: Request) -> Report | None:
         kept.profile,
         experiment.rows,
     )
-    return Report(kept, None, tuple(_differences(kept, plan, path)))
+    return Report(kept, on_disk, None, tuple(_differences(kept, plan, path)))
 
 
 def _other_options(kept: Leaderboard, experiment: Experiment, request: Request) -> list[str]:

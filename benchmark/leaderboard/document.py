@@ -18,6 +18,7 @@ from benchmark.leaderboard.columns.labels import label_column, label_columns
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.leaderboard.values import reasons
 from benchmark.run.record import RunRecord, State
+from benchmark.run.runs import Runs
 from benchmark.statistics import LEVEL, RESAMPLES, SEED
 from benchmark.yaml_file import Strict
 
@@ -246,6 +247,7 @@ class Report:
 
     Attributes:
         leaderboard: What is shown.
+        runs: The runs of the results folder.
         configs: The composed config of each row, by name; None where the run folders are not there, so that the page
             and the plots cannot be made.
         stale: A sentence for every number that does not belong to its row as the row is now.
@@ -253,6 +255,7 @@ class Report:
     """
 
     leaderboard: Leaderboard
+    runs: Runs
     configs: Mapping[str, Mapping[str, Any]] | None
     stale: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()

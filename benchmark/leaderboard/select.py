@@ -24,6 +24,7 @@ from benchmark.run.state import Planned
 class History:
     """The runs of an experiment's rows that were ever started, and what of the folder could not be read."""
 
+    on_disk: Runs
     started: tuple[Started, ...]
     skipped: tuple[str, ...]
 
@@ -50,7 +51,7 @@ def report_on_disk(request: Request) -> Report:
     history = _history(experiment, on_disk)
     fitting = _fitting(history, experiment, request)
     if not history.started and not history.skipped:
-        kept = kept_report(experiment, request)
+        kept = kept_report(experiment, request, on_disk)
         if kept is not None:
             return kept
     setting = _newest(fitting, history, request) if fitting else _nothing_run(experiment, request)
@@ -86,6 +87,7 @@ def _report(plan: Plan, request: Request, history: History) -> Report:
     table = Table(plan.experiment.name, title, plan.profile, plan.dataset, rows_judged)
     return Report(
         leaderboard_of(table, images),
+        history.on_disk,
         {name: listed[0].config for name, listed in planned.items()},
         tuple(
             f"row {row}, seed {seed}: runs/{run_id} was made with another config than the row has now"
@@ -166,7 +168,7 @@ def _history(experiment: Experiment, on_disk: Runs) -> History:
     rows = {row.name for row in experiment.rows}
     problems: list[str] = []
     started = (run for run in on_disk.of(experiment.name, problems) if run.spec.row in rows)
-    return History(tuple(started), tuple(f"skipped {problem}" for problem in problems))
+    return History(on_disk, tuple(started), tuple(f"skipped {problem}" for problem in problems))
 
 
 def _setting(spec: RunSpec) -> tuple[Any, ...]:

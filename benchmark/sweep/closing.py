@@ -49,9 +49,10 @@ def close(
 
 def _outdated(results: Path, plan: Plan) -> bool:
     """Whether a file of the leaderboard is missing or older than a record."""
-    files = [
-        results / f"{plan.experiment.name}{kind}" for kind in (".md", ".csv", ".json", ".html")
-    ]
+    from benchmark.leaderboard.outputs import OUTPUTS
+
+    endings = [ending for output in OUTPUTS.values() for ending in output.endings]
+    files = [results / f"{plan.experiment.name}{ending}" for ending in endings]
     if not all(file.exists() for file in files):
         return True
     written = files[0].stat().st_mtime
@@ -63,9 +64,9 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
     from rich.console import Console
 
     from benchmark.leaderboard.outputs.terminal import rich_table
-    from benchmark.leaderboard.publish import publish
     from benchmark.leaderboard.select import report_of_sweep
     from benchmark.leaderboard.track_leaderboard import track_leaderboard
+    from benchmark.leaderboard.write import publish
 
     report = report_of_sweep(plan, request, on_disk)
     Console().print(rich_table(report.leaderboard))
@@ -73,7 +74,7 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
         # A trial is not the experiment's leaderboard.
         print("with --set no file is written; detboard report writes them, given the same options")
         return True
-    written = publish(report, request.results)
+    written = publish(report)
     if tracking is not None:
         track_leaderboard(report.leaderboard, request.results, tracking)
     for problem in written.wrong:

@@ -44,6 +44,11 @@ def hundredths(value: float) -> str:
     return f"{value:.2f}"
 
 
+def short(value: float) -> float:
+    """A number at six significant digits: more are not seen, and the last may differ between machines."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
 def tenths(value: float) -> str:
     """Words a number with one digit after the point."""
     return f"{value:.1f}"

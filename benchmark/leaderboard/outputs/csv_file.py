@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from typing import TYPE_CHECKING
 
 from benchmark.leaderboard.columns import stored_columns
-from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.outputs.base import text_output
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.document import Leaderboard
 
 
 def csv_text(leaderboard: Leaderboard) -> str:
@@ -21,3 +25,6 @@ def csv_text(leaderboard: Leaderboard) -> str:
     for values in leaderboard.values:
         writer.writerow([*(values[column.key] for column in columns), leaderboard.profile])
     return file.getvalue()
+
+
+CSV = text_output(".csv", csv_text)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from benchmark.leaderboard.columns import main_columns, texts
 from benchmark.leaderboard.columns.column import Column, Group
-from benchmark.leaderboard.document import Leaderboard, Line, Run
+from benchmark.leaderboard.outputs.base import text_output
 from benchmark.leaderboard.values import best
 from benchmark.run.record import State
 from benchmark.writing.markdown import escape, piped_table
 from benchmark.writing.words import DASH, fraction
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.document import Leaderboard, Line, Run
 
 _LONGEST_CAUSE = 200
 _MOST_CLASSES = 20  # a wider table is for the page and the JSON file
@@ -172,3 +176,6 @@ def _dashes(leaderboard: Leaderboard) -> Iterator[str]:
 def shortened(text: str) -> str:
     """A cause that is not too long for a line of a list."""
     return text if len(text) <= _LONGEST_CAUSE else text[: _LONGEST_CAUSE - 1] + "…"
+
+
+MARKDOWN = text_output(".md", page)

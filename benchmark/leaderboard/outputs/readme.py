@@ -2,9 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.errors import UserError
+from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteError, Output
+from benchmark.leaderboard.outputs.markdown import dataset_text, method_text, table_text
+from benchmark.leaderboard.outputs.text_file import TextFile, read_text
+from benchmark.writing.markdown import escape
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.document import Leaderboard
+
+
+def readme_beside(results: Path) -> Path:
+    """The README that may hold the table: the one beside the results folder, or what that links to."""
+    return (results.resolve().parent / "README.md").resolve()
+
+
+def _files(material: Material) -> Iterator[File]:
+    """The README, if it wants the table.
+
+    Raises:
+        NothingToWriteError: It does not, or there is none.
+        UserError: It cannot be read, or its markers are wrong.
+    """
+    readme, name = material.readme, material.leaderboard.experiment
+    if readme is None:
+        raise NothingToWriteError("no README written: no README was named")
+    on_disk = read_text(readme)
+    if on_disk is None:
+        raise NothingToWriteError(f"no README written: {readme} does not exist")
+    wanted = replaced(on_disk, name, _block(material.leaderboard), readme)
+    if wanted is None:
+        marks = " ... ".join(markers(name))
+        raise NothingToWriteError(f"no README written: {readme} has no markers '{marks}'")
+    yield TextFile(readme, lambda: wanted)
+
+
+def _block(leaderboard: Leaderboard) -> str:
+    # Blank lines: Markdown after an HTML comment starts only after one.
+    caveat = f" **{escape(leaderboard.caveat)}**." if leaderboard.caveat else ""
+    summary = f"{leaderboard.progress} rows complete on {dataset_text(leaderboard)}.{caveat}"
+    return f"\n{summary}\n\n{table_text(leaderboard)}\n{method_text(leaderboard)}.\n\n"
 
 
 def markers(name: str) -> tuple[str, str]:
@@ -42,3 +83,6 @@ def replaced(text: str, name: str, block: str, path: Path) -> str | None:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
+
+
+README = Output(_files)

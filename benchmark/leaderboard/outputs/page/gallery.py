@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark.errors import UserError
 from benchmark.leaderboard.document import Leaderboard, Line
-from benchmark.run.folder import RunFolder
+from benchmark.run.runs import Runs
 from benchmark.run.samples import BoxJson, SampleJson, read_samples
 
 MOST_ROWS = 100
@@ -27,20 +27,20 @@ _NO_IMAGES = "The validation images are not where the runs found them."
 
 @dataclass(frozen=True)
 class _Sampled:
-    """A run that has samples: its row, its seed, its folder, and what ``samples.json`` holds."""
+    """A run that has samples: its row, its seed, its id, and what ``samples.json`` holds."""
 
     row: str
     seed: int
-    folder: RunFolder
+    run_id: str
     samples: list[SampleJson]
 
 
-def gallery(leaderboard: Leaderboard, results: Path) -> dict[str, Any]:
+def gallery(leaderboard: Leaderboard, runs: Runs) -> dict[str, Any]:
     """The gallery of the first complete run of each row, of the first 100 rows.
 
     Args:
         leaderboard: The table.
-        results: The results folder, which the run folders lie in.
+        runs: The runs of the results folder.
 
     Returns:
         ``{"images": [{"file", "width", "height", "src", "truth"}], "predictions": {row: a list of boxes an image},
@@ -48,18 +48,18 @@ def gallery(leaderboard: Leaderboard, results: Path) -> dict[str, Any]:
         are no images. Boxes are ``{"label", "xyxy", "score"}``, true ones without score; ``xyxy`` is in pixels of
         the original image, whose size is ``width`` and ``height``: as mmdet loads it, turned as its EXIF data says.
     """
-    complete = [line for line in leaderboard.rows if _runs(line)][:MOST_ROWS]
-    runs = [found for line in complete if (found := _sampled(line, results)) is not None]
-    if not runs:
+    complete = [line for line in leaderboard.rows if _complete(line)][:MOST_ROWS]
+    shown = [found for line in complete if (found := _sampled(line, runs)) is not None]
+    if not shown:
         return _nothing(_NO_SAMPLES if complete else _NO_RUN)
-    images = _images(runs)
+    images = _images(shown, runs)
     if not images:
         return _nothing(_NO_IMAGES)
     files = [image["file"] for image in images]
     return {
         "images": images,
-        "predictions": {run.row: _predictions(run, files) for run in runs},
-        "seed": {run.row: run.seed for run in runs},
+        "predictions": {run.row: _predictions(run, files) for run in shown},
+        "seed": {run.row: run.seed for run in shown},
         "missing": None,
     }
 
@@ -68,28 +68,27 @@ def _nothing(why: str) -> dict[str, Any]:
     return {"images": [], "predictions": {}, "seed": {}, "missing": why}
 
 
-def _runs(line: Line) -> list[tuple[int, str]]:
-    """Seed and folder of the complete runs."""
-    return [(run.seed, run.folder) for run in line.runs if run.state == "complete" and run.folder]
+def _complete(line: Line) -> list[tuple[int, str]]:
+    """Seed and id of the complete runs."""
+    return [(run.seed, run.run_id) for run in line.runs if run.state == "complete" and run.run_id]
 
 
-def _sampled(line: Line, results: Path) -> _Sampled | None:
+def _sampled(line: Line, runs: Runs) -> _Sampled | None:
     """The row's first complete run with samples; older runs have none."""
-    for seed, name in _runs(line):
-        folder = RunFolder(results / name)
+    for seed, run_id in _complete(line):
         try:
-            samples = read_samples(folder.samples_file)
+            samples = read_samples(runs.folder(run_id).samples_file)
         except (OSError, ValueError):
             continue
-        return _Sampled(line.row, seed, folder, samples[:MOST_IMAGES])
+        return _Sampled(line.row, seed, run_id, samples[:MOST_IMAGES])
     return None
 
 
-def _images(runs: Sequence[_Sampled]) -> list[dict[str, Any]]:
+def _images(sampled: Sequence[_Sampled], runs: Runs) -> list[dict[str, Any]]:
     """The images of the first run whose images are there: the others have the same ones."""
-    for run in runs:
+    for run in sampled:
         try:
-            folder = run.folder.read_spec().dataset.val.images
+            folder = runs.spec(run.run_id).dataset.val.images
         except (OSError, UserError):
             continue
         found = [_image(folder, sample) for sample in run.samples]

@@ -1,1 +1,18 @@
-"""The leaderboard's plots."""
+"""The leaderboard's plots for papers and READMEs, as PNG and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmark.leaderboard.outputs.base import File, Material, Output
+
+
+def _files(material: Material) -> Iterator[File]:
+    from benchmark.leaderboard.outputs.plots.plots import PlotFile, plots
+
+    for plot in plots(material.leaderboard, material.curves[0]):
+        paths = plot.files(material.runs.results).values()
+        yield from (PlotFile(path, plot) for path in paths)
+
+
+PLOTS = Output(_files, needs_runs=True, many=True)

@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.files import replacing
 from benchmark.leaderboard.document import Leaderboard, Line
-from benchmark.leaderboard.outputs.page.curves import short
 from benchmark.leaderboard.outputs.plots.panels import (
     Bar,
     Curve,
@@ -22,6 +22,10 @@ from benchmark.leaderboard.outputs.plots.panels import (
     Training,
 )
 from benchmark.writing.drawing import digest_in, digest_metadata, lay_out, save
+from benchmark.writing.words import short
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST_ROWS = 40
 MOST_CURVES = 12  # a panel each
@@ -61,7 +65,7 @@ class Plot:
     missing: str
     numbers: Pareto | Forest | Training
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hex SHA-256 of everything that is drawn and of the version of the drawing code."""
         drawn = json.dumps([_VERSION, self.name, asdict(self.numbers)], sort_keys=True)
@@ -73,11 +77,11 @@ class Plot:
 
     def outdated(self, results: Path) -> list[Path]:
         """The files that are missing or show other numbers; if it cannot be drawn, those that are there."""
-        files = self.files(results).values()
-        if self.missing:
-            return [path for path in files if path.exists()]
-        wanted = self.digest
-        return [path for path in files if digest_in(path) != wanted]
+        return [path for path in self.files(results).values() if not self.is_right(path)]
+
+    def is_right(self, path: Path) -> bool:
+        """Whether one of its files shows its numbers, or is not there if it cannot be drawn."""
+        return not path.exists() if self.missing else digest_in(path) == self.digest
 
     def write(self, paths: Iterable[Path]) -> None:
         """Draws it into files, each in the kind that its name ends with, or removes them if it cannot be drawn.
@@ -85,16 +89,39 @@ class Plot:
         Args:
             paths: Some of its files: those of `outdated`.
         """
-        if self.missing:  # they would show numbers that no longer hold
-            for path in paths:
-                path.unlink(missing_ok=True)
-            return
-        figure = self.numbers.draw()
-        lay_out(figure)
         for path in paths:
+            if self.missing:  # it would show numbers that no longer hold
+                path.unlink(missing_ok=True)
+                continue
             kind = path.suffix.removeprefix(".")
             with replacing(path) as temporary:
-                save(figure, temporary, kind, digest_metadata(self.digest, kind))
+                save(self._figure, temporary, kind, digest_metadata(self.digest, kind))
+
+    @cached_property
+    def _figure(self) -> Figure:
+        figure = self.numbers.draw()
+        lay_out(figure)
+        return figure
+
+
+@dataclass(frozen=True)
+class PlotFile:
+    """A picture: right if it says that it shows the plot's numbers, whichever matplotlib drew it."""
+
+    path: Path
+    plot: Plot
+
+    def is_right(self) -> bool:
+        """See `Plot.is_right`."""
+        return self.plot.is_right(self.path)
+
+    def difference(self) -> str:
+        """That it differs: two pictures have no lines to compare."""
+        return f"{self.path.name}: shows other numbers than the records"
+
+    def write(self) -> None:
+        """Draws it, or removes it if there is nothing to draw."""
+        self.plot.write([self.path])
 
 
 def plots(leaderboard: Leaderboard, curves: Mapping[str, Any]) -> list[Plot]:
@@ -102,7 +129,7 @@ def plots(leaderboard: Leaderboard, curves: Mapping[str, Any]) -> list[Plot]:
 
     Args:
         leaderboard: The table.
-        curves: The validations of its runs by run id, as `benchmark.leaderboard.outputs.page.curves.curves` gives them.
+        curves: The validations of its runs by run id, as `benchmark.leaderboard.curves.curves` gives them.
     """
     pareto, latency, intervals, training = NAMES
     return [

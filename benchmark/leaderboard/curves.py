@@ -1,4 +1,4 @@
-"""The training curves of a leaderboard's runs, small enough to be shown on a page."""
+"""The training curves of a leaderboard's runs, small enough for a page and for a picture."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from benchmark.files import parsed_line
 from benchmark.leaderboard.document import Leaderboard, Line, Run
 from benchmark.run.folder import RunFolder
+from benchmark.writing.words import short
 
 MOST_RUNS = 300
 MOST_TRAIN_POINTS = 100
@@ -81,14 +82,9 @@ def _thinned(values: Sequence[int], most: int) -> list[int]:
 
 
 def _columns(points: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, list[Any]]:
-    return {key: [short(point.get(key)) for point in points] for key in keys}
+    return {key: [_value(point.get(key)) for point in points] for key in keys}
 
 
-def short(value: Any) -> Any:
-    """A float at six significant digits, None for NaN and infinity, which JSON does not have.
-
-    More digits are not seen, and the last may differ between machines.
-    """
-    if not isinstance(value, float):
-        return value
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+def _value(value: float | None) -> float | None:
+    """A value as it is shown, None for NaN and infinity, which JSON does not have."""
+    return None if value is None or not math.isfinite(value) else short(value)

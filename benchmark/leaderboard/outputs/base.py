@@ -1,0 +1,106 @@
+"""What an output of the leaderboard is.
+
+An output says which files it makes of a leaderboard; each file knows whether what is on disk is right, in what it
+differs, and how it is written. `benchmark.leaderboard.write` writes and compares the files of all `OUTPUTS` in the
+same way, so that nothing is written that is not checked. A new output is one module and one line in `OUTPUTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from benchmark.leaderboard.outputs.text_file import TextFile
+from benchmark.run.runs import Runs
+
+if TYPE_CHECKING:  # a sweep with nothing to do asks for the names of the files only
+    from benchmark.leaderboard.document import Leaderboard
+
+Configs = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What outputs are made of.
+
+    Attributes:
+        leaderboard: What is shown.
+        runs: The runs of the results folder, in which the files lie.
+        configs: The composed config of each row, by name; None where there are no run folders.
+        readme: The README that may hold the table, None for no README.
+    """
+
+    leaderboard: Leaderboard
+    runs: Runs
+    configs: Configs | None = None
+    readme: Path | None = None
+
+    def path(self, ending: str) -> Path:
+        """The file ``<experiment><ending>`` in the results folder."""
+        return self.runs.results / f"{self.leaderboard.experiment}{ending}"
+
+    @cached_property
+    def curves(self) -> tuple[dict[str, Any], int]:
+        """The training curves of the runs, see `benchmark.leaderboard.curves`: read once for all outputs."""
+        from benchmark.leaderboard.curves import curves
+
+        return curves(self.leaderboard, self.runs.results)
+
+
+class File(Protocol):
+    """A file of an output.
+
+    Any error costs this file only: it is said, and the others are made. A `UserError` is what the user has to mend.
+    """
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+
+    def is_right(self) -> bool:
+        """Whether what is on disk shows what the leaderboard says; it is not touched then."""
+
+    def difference(self) -> str:
+        """In what it differs, in lines to print; asked for only where it is not right."""
+
+    def write(self) -> None:
+        """Writes it atomically, or removes it where there is nothing to show."""
+
+
+class NothingToWriteError(Exception):
+    """An output makes no file, which is well; its message says why."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output of the leaderboard.
+
+    Attributes:
+        files: Its files, made one after the other as they are asked for; raises `NothingToWriteError` for none.
+        endings: Those of ``<experiment><ending>`` that are there after every report: a sweep with nothing to do
+            writes them again where one is missing.
+        needs_runs: Whether it needs the run folders; in a fresh clone, which has none, it is left out.
+        many: Whether its files are too many to be listed where all is right.
+    """
+
+    files: Callable[[Material], Iterable[File]]
+    endings: tuple[str, ...] = ()
+    needs_runs: bool = False
+    many: bool = False
+
+
+def text_output(ending: str, make: Callable[[Leaderboard], str]) -> Output:
+    """An output of one text file.
+
+    Args:
+        ending: The file is ``<experiment><ending>``.
+        make: Its text; the same leaderboard gives the same text.
+    """
+
+    def files(material: Material) -> Iterable[File]:
+        return [TextFile(material.path(ending), partial(make, material.leaderboard))]
+
+    return Output(files, (ending,))
