@@ -223,6 +223,23 @@ def test_gallery_of_two_rows_from_a_score_on(page: Page) -> None:
     assert page.all(".photo g.truth") == []
 
 
+def test_gallery_keeps_the_row_beside_it_while_the_first_is_none(page: Page) -> None:
+    def shown() -> tuple[list[str], str]:
+        names = {text.partition(":")[0] for text in page.texts(".panel-name")}
+        return sorted(names), page.js("return document.querySelector('#gallery-other').value")
+
+    page.open(HTML)
+    page.see("#gallery-figure")
+    beside, other = "=x101_fpn_3x", "r101_fpn_3x"
+    page.set("#gallery-other", beside)
+    page.set("#gallery-row", "none")
+    assert shown() == (["x101_fpn_3x"], beside)
+    page.set("#gallery-row", f"={other}")
+    assert shown() == ([other, "x101_fpn_3x"], beside)
+    assert len(page.all(".photo")) == 8
+    assert page.texts(".panel-name")[0].startswith(other)
+
+
 def test_details_by_keyboard(page: Page) -> None:
     page.open(HTML)
     page.one("[data-open=convnext_tiny_fpn_3x]").send_keys(Keys.ENTER)

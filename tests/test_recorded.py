@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command import TINY, run_detboard
 
-from benchmark.leaderboard.document import read_leaderboard
+from benchmark.leaderboard.kept import read_leaderboard
 
 RECORDED = Path(__file__).parent / "recorded" / "v0_1"
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
-from benchmark.leaderboard.document import read_leaderboard
+from benchmark.leaderboard.kept import read_leaderboard
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.sweep.closing import close

@@ -19,7 +19,8 @@ from boards import (
 )
 
 from benchmark.errors import UserError
-from benchmark.leaderboard.document import Leaderboard, read_leaderboard
+from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.kept import read_leaderboard
 from benchmark.leaderboard.outputs.markdown import page
 from benchmark.leaderboard.results import RowResult
 from benchmark.run.record import RunRecord, State

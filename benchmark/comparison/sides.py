@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.leaderboard.document import Leaderboard, Line
-from benchmark.leaderboard.folder import leaderboards
+from benchmark.leaderboard.kept import leaderboards
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec

@@ -6,12 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field
 
-from benchmark.errors import UserError
 from benchmark.leaderboard.columns import columns_with, values_of
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_column, label_columns
@@ -259,32 +257,6 @@ class Report:
     configs: Mapping[str, Mapping[str, Any]] | None
     stale: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-
-
-def read_leaderboard(path: Path) -> Leaderboard:
-    """Reads ``results/<experiment>.json``.
-
-    Raises:
-        UserError: It cannot be read, or was written by another version.
-    """
-    try:
-        found = Leaderboard.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _not_ours(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    keys = {column.key for column in found.declared}
-    lacking = {key for values in found.values for key in keys - values.keys()}
-    if lacking:
-        raise _not_ours(path, f"no values of {', '.join(sorted(lacking))}")
-    return found
-
-
-def _not_ours(path: Path, why: str) -> UserError:
-    return UserError(
-        f"{path}: not a leaderboard of schema version {VERSION} ({why}); detboard report writes it again"
-    )
 
 
 def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:

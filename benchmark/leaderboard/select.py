@@ -10,9 +10,9 @@ from typing import Any
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
-from benchmark.leaderboard.checkout import kept_report
 from benchmark.leaderboard.document import Report, leaderboard_of
 from benchmark.leaderboard.judge import judged
+from benchmark.leaderboard.kept import kept_report
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.run.plan import Plan, Request, find_dataset, plan_for, refreshed, with_seeds
 from benchmark.run.runs import Runs, Started

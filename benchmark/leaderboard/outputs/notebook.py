@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.leaderboard.columns import columns_with, stored_columns
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.document import Leaderboard
-from benchmark.leaderboard.folder import leaderboards
+from benchmark.leaderboard.kept import leaderboards
 
 if TYPE_CHECKING:  # importing pandas takes over a second: only who asks for a frame pays
     import pandas as pd

@@ -6,8 +6,10 @@ const gallery = (() => {
   const NONE = "none"; // names stand after "=", so that a row called "none" is another value
   const data = state.payload.gallery ?? { images: [], predictions: {}, missing: "This page was made without images." };
   const named = Object.keys(data.predictions ?? {}).filter((name) => state.byName.has(name));
-  const view = { rows: [], truth: true, threshold: THRESHOLD, best: false };
+  const view = { picks: [null, null], truth: true, threshold: THRESHOLD, best: false };
   let redraw = () => {};
+  /** The rows that the two selects name, in their order; a select may say none. */
+  const picked = () => view.picks.filter(Boolean);
 
   /** The usual threshold, or with low scores the one that leaves as many boxes as there are true ones. */
   function firstThreshold(name) {
@@ -85,8 +87,8 @@ const gallery = (() => {
     }
   }
 
-  const figureOf = (image, i) => el("figure", { class: view.rows.length > 1 ? "pair" : "single" },
-    el("div", { class: "panels" }, (view.rows.length ? view.rows : [""]).map((name) =>
+  const figureOf = (image, i, names) => el("figure", { class: names.length > 1 ? "pair" : "single" },
+    el("div", { class: "panels" }, (names.length ? names : [""]).map((name) =>
       panel(image, name, data.predictions[name]?.[i] ?? []))),
     el("figcaption", {}, image.file));
 
@@ -94,7 +96,7 @@ const gallery = (() => {
     const sample = (kind) => svg("svg", { width: 28, height: 16, "aria-hidden": "true" },
       svg("g", { class: kind }, svg("rect", { class: "under", x: 3, y: 3, width: 22, height: 10 }), svg("rect", { class: "over", x: 3, y: 3, width: 22, height: 10 })));
     return el("p", { class: "legend" }, el("span", {}, sample("truth"), "truth, dashed"), el("span", {}, sample("prediction"), "prediction with its score"),
-      view.rows.map((name) => data.seed?.[name] != null ? el("span", {}, `${name}: seed ${data.seed[name]}`) : null));
+      picked().map((name) => data.seed?.[name] != null ? el("span", {}, `${name}: seed ${data.seed[name]}`) : null));
   }
 
   function draw(node) {
@@ -102,16 +104,14 @@ const gallery = (() => {
       node.replaceChildren(dom.note(data.missing || "There are no images to show."));
       return;
     }
+    const names = picked();
     node.replaceChildren(...[legend(), data.missing ? dom.note(data.missing) : null,
-      el("div", { class: view.rows.length > 1 ? "photos two" : "photos" }, data.images.map(figureOf))].filter(Boolean));
+      el("div", { class: names.length > 1 ? "photos two" : "photos" }, data.images.map((image, i) => figureOf(image, i, names)))].filter(Boolean));
     moveTags(node);
   }
 
   function setRow(place, value) {
-    const picked = [...view.rows];
-    picked[place] = value === NONE ? null : value.slice(1);
-    view.picks = picked;
-    view.rows = picked.filter(Boolean);
+    view.picks[place] = value === NONE ? null : value.slice(1);
     redraw();
   }
 
@@ -127,7 +127,7 @@ const gallery = (() => {
 
   function picker(id, label, value, place) {
     const made = dom.select(label, [[NONE, "None"], ...named.map((name) => [`=${name}`, dom.shorten(name, 48)])],
-      value ? `=${value}` : NONE, (picked) => setRow(place, picked));
+      value ? `=${value}` : NONE, (chosen) => setRow(place, chosen));
     made.input.id = id;
     return made.node;
   }
@@ -135,7 +135,7 @@ const gallery = (() => {
   function start() {
     if (data.images?.length) {
       const best = state.shown().map((row) => row.name).find((name) => named.includes(name));
-      view.rows = best ? [best] : [];
+      view.picks[0] = best ?? null;
       view.threshold = firstThreshold(best);
       view.best = view.threshold < THRESHOLD;
       const truth = el("input", { type: "checkbox", id: "gallery-truth", checked: true, onchange: () => {

@@ -1,4 +1,4 @@
-"""The leaderboard of a checkout without run folders: ``<experiment>.json`` is under version control, runs are not."""
+"""The leaderboards that a results folder keeps: ``<experiment>.json``, under version control where runs are not."""
 
 from __future__ import annotations
 
@@ -6,16 +6,82 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from benchmark.data.dataset import Dataset, Split
-from benchmark.errors import UserError
+from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row
+from benchmark.files import read_json
 from benchmark.leaderboard.columns import columns_with
 from benchmark.leaderboard.columns.labels import label_columns
-from benchmark.leaderboard.document import Data, Leaderboard, Line, Report, read_leaderboard
+from benchmark.leaderboard.document import VERSION, Data, Leaderboard, Line, Report
 from benchmark.leaderboard.results import RowResult
 from benchmark.run.plan import Plan, Request, find_dataset, plan_for
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
+
+
+def read_leaderboard(path: Path) -> Leaderboard:
+    """Reads ``results/<experiment>.json``.
+
+    Raises:
+        UserError: It cannot be read, or was written by another version.
+    """
+    return _leaderboard(path, _content(path))
+
+
+def leaderboards(results: Path) -> dict[str, Leaderboard]:
+    """Every ``<experiment>.json`` of a results folder, by the experiment's name, sorted by it.
+
+    Other JSON files are passed over, a copy under another name too: it is not the experiment's.
+
+    Raises:
+        UserError: With every leaderboard that cannot be read.
+    """
+    problems: list[str] = []
+    read = [attempt(problems, _own, path) for path in sorted(results.glob("*.json"))]
+    if problems:
+        raise UserError(problems)
+    return {board.experiment: board for board in read if board is not None}
+
+
+def _own(path: Path) -> Leaderboard | None:
+    try:
+        content = _content(path)
+    except UserError:
+        if path.with_suffix(".csv").exists():  # marks of a merge, for example
+            raise
+        return None
+    named = content.get("experiment") if isinstance(content, dict) else None
+    return _leaderboard(path, content) if named == path.stem else None
+
+
+def _content(path: Path) -> object:
+    try:
+        return read_json(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise _not_ours(path, f"invalid JSON: {error}") from None
+
+
+def _leaderboard(path: Path, content: object) -> Leaderboard:
+    try:
+        board = Leaderboard.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _not_ours(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    keys = {column.key for column in board.declared}
+    lacking = {key for values in board.values for key in keys - values.keys()}
+    if lacking:
+        raise _not_ours(path, f"no values of {', '.join(sorted(lacking))}")
+    return board
+
+
+def _not_ours(path: Path, why: str) -> UserError:
+    return UserError(
+        f"{path}: not a leaderboard of schema version {VERSION} ({why}); detboard report writes it again"
+    )
 
 
 def kept_report(experiment: Experiment, request: Request, on_disk: Runs) -> Report | None:
