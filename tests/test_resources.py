@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.launchers.pool import Pool, make_pool, visible_gpus
+from benchmark.launchers.machine import MachinePool, make_pool, visible_gpus
 from benchmark.locks import patience_s
 from benchmark.run.options import Resources
 
 
 def test_each_run_gets_a_gpu_of_its_own() -> None:
-    pool = Pool(slots=2, gpus=("0", "1"), cpus=8)
+    pool = MachinePool(slots=2, gpus=("0", "1"), cpus=8)
     first, second = pool.acquire(1), pool.acquire(1)
     assert (first, second) == (Resources(("0",), 4), Resources(("1",), 4))
     assert pool.acquire(1) is None
@@ -20,14 +20,14 @@ def test_each_run_gets_a_gpu_of_its_own() -> None:
 
 
 def test_more_slots_than_gpus_share_them_evenly() -> None:
-    pool = Pool(slots=4, gpus=("0", "1"), cpus=8)
+    pool = MachinePool(slots=4, gpus=("0", "1"), cpus=8)
     taken = [pool.acquire(1) for _ in range(4)]
     assert sorted(gpu for resources in taken if resources for gpu in resources.gpus) == list("0011")
     assert pool.acquire(1) is None
 
 
 def test_a_run_of_several_processes_waits_for_as_many_gpus() -> None:
-    pool = Pool(slots=3, gpus=("0", "1", "2"), cpus=6)
+    pool = MachinePool(slots=3, gpus=("0", "1", "2"), cpus=6)
     one = pool.acquire(1)
     assert pool.acquire(3) is None
     pair = pool.acquire(2)
@@ -38,11 +38,11 @@ def test_a_run_of_several_processes_waits_for_as_many_gpus() -> None:
 
 
 def test_without_gpus_the_threads_are_shared_out() -> None:
-    pool = Pool(slots=2, cpus=8)
+    pool = MachinePool(slots=2, cpus=8)
     assert pool.acquire(1) == Resources((), 4)
     assert pool.acquire(2) == Resources((), 2, 2)
     assert pool.acquire(1) is None
-    assert Pool(slots=4, cpus=2).acquire(1) == Resources((), 1)
+    assert MachinePool(slots=4, cpus=2).acquire(1) == Resources((), 1)
 
 
 @pytest.mark.parametrize(

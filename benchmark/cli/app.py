@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.errors import UserError
+from benchmark.launchers import LAUNCHERS
 
 if TYPE_CHECKING:
     from benchmark.data.check import Findings
@@ -54,7 +55,7 @@ Slots = Annotated[
     typer.Option(min=1, help="Runs side by side; one a GPU, or one without GPUs, unless given."),
 ]
 LauncherName = Annotated[
-    str, typer.Option("--launcher", help="How jobs are started: local or inprocess.")
+    str, typer.Option("--launcher", help=f"How jobs are started: {' or '.join(LAUNCHERS)}.")
 ]
 Wandb = Annotated[
     str | None, typer.Option(help="auto, online, offline or off, in place of the experiment's.")

@@ -75,7 +75,7 @@ def _ops() -> Iterator[Finding]:
 def _gpus() -> Iterator[Finding]:
     import torch
 
-    from benchmark.launchers.pool import cpu_count, visible_gpus
+    from benchmark.launchers.machine import cpu_count, visible_gpus
 
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):

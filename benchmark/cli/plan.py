@@ -10,6 +10,7 @@ import typer
 from benchmark.cli.app import (
     DataRoot,
     Experiment,
+    LauncherName,
     Overrides,
     Profile,
     Results,
@@ -32,21 +33,26 @@ def plan(
     rows: Rows = None,
     seeds: Seeds = None,
     set_: Overrides = None,
+    launcher: LauncherName = "local",
 ) -> None:
     """Show what would run, what is finished and what stands in the way; trains nothing."""
     from rich.console import Console
 
     from benchmark.cli.options import request_of
-    from benchmark.launchers.pool import visible_gpus
+    from benchmark.launchers import make_launcher
+    from benchmark.launchers.living import lives
     from benchmark.run.plan import make_plan
+    from benchmark.run.runs import Runs
     from benchmark.sweep.missing import missing, obstacles
 
-    made = make_plan(request_of(experiment, profile, data_root, results, rows, seeds, set_))
+    starter = make_launcher(launcher)
+    request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
+    made = make_plan(request, Runs(results, lives))
     Console().print(plan_table(made))
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
     if runs:
-        tell(obstacles(made, visible_gpus()))
+        tell(obstacles(made, starter))
 
 
 def plan_table(made: Plan) -> Table:
@@ -54,7 +60,7 @@ def plan_table(made: Plan) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from benchmark.sweep.progress import STYLES
+    from benchmark.sweep.watchers import STYLES
 
     title = f"{made.experiment.title}: {made.profile} profile, {made.dataset.name}"
     table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,8 @@ from benchmark.cli.app import (
 )
 
 if TYPE_CHECKING:
+    from benchmark.experiment.experiment import Tracking
+    from benchmark.launchers import Launcher
     from benchmark.run.plan import Plan, Request
     from benchmark.run.record import State
     from benchmark.run.state import Planned
@@ -57,13 +59,15 @@ def run_sweep(
 ) -> bool:
     """Runs what is missing and writes the table; returns whether all that was asked for is done."""
     from benchmark.cli.options import tracking_of
+    from benchmark.launchers import make_launcher
+    from benchmark.launchers.living import lives
     from benchmark.run.plan import make_plan, refreshed, with_all_rows
     from benchmark.run.runs import Runs
     from benchmark.sweep.closing import close
+    from benchmark.sweep.holders import only_driver
     from benchmark.sweep.missing import missing
-    from benchmark.sweep.results import only_driver
 
-    on_disk = Runs(request.results)
+    on_disk = Runs(request.results, lives)
     made = make_plan(request, on_disk)
     # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
     whole = with_all_rows(made, request, on_disk)
@@ -71,39 +75,34 @@ def run_sweep(
     with only_driver(request.results):
         runs = missing(made, again)
         if runs:
-            on_disk.keep(_run(made, runs, slots, launcher, tracking))
+            on_disk.keep(_run(made, runs, make_launcher(launcher, slots), tracking))
         # What was read a moment ago still holds where nothing ran.
         asked = refreshed(made, on_disk) if runs else made
         return close(asked, whole, request, tracking, ran=bool(runs), on_disk=on_disk)
 
 
-def _run(
-    made: Plan, runs: list[Planned], slots: int | None, launcher: str, tracking: Any
-) -> list[Planned]:
+def _run(made: Plan, runs: list[Planned], launcher: Launcher, tracking: Tracking) -> list[Planned]:
     """Runs what is missing; returns the runs as they ended."""
     from functools import partial
 
     from rich.console import Console
 
-    from benchmark.launchers import make_launcher
-    from benchmark.launchers.pool import make_pool
     from benchmark.run.options import JobOptions
+    from benchmark.sweep.base import Listed
+    from benchmark.sweep.holders import end_orphans
     from benchmark.sweep.loop import Sweep
     from benchmark.sweep.missing import obstacles
-    from benchmark.sweep.orphans import end_orphans
-    from benchmark.sweep.progress import SweepProgress, make_watcher, name_of
-    from benchmark.sweep.source import Listed
+    from benchmark.sweep.progress import SweepProgress, name_of
+    from benchmark.sweep.watchers import make_watcher
 
-    pool = make_pool(slots)
-    tell(obstacles(made, pool.gpus))
-    starter = make_launcher(launcher)
-    typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {pool.slots} at a time.")
-    names, shared = [name_of(run) for run in runs], launcher == "inprocess"
+    tell(obstacles(made, launcher))
+    typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {launcher.pool.slots} at a time.")
+    names, progress = [name_of(run) for run in runs], SweepProgress(len(runs))
+    options = partial(JobOptions, tracking, cost=True)
     try:
         end_orphans(runs)
-        with make_watcher(Console(), SweepProgress(len(runs)), names, shared) as watcher:
-            starting = partial(JobOptions, tracking, cost=True)
-            return Sweep(starter, pool, starting, watcher).run(Listed(runs))
+        with make_watcher(Console(), progress, names, launcher.shares_terminal) as watcher:
+            return Sweep(launcher, options, watcher).run(Listed(runs))
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command continues where it was", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -90,9 +90,8 @@ def _tune(
     """Runs a study and writes what it found; returns whether a trial is complete, and the name of a promoted row."""
     from benchmark.cli.options import tracking_of
     from benchmark.launchers import make_launcher
-    from benchmark.launchers.pool import make_pool
+    from benchmark.sweep.holders import only_driver
     from benchmark.sweep.missing import obstacles
-    from benchmark.sweep.results import only_driver
     from benchmark.tuning.study_run import (
         Running,
         answering,
@@ -102,15 +101,14 @@ def _tune(
         run_study,
     )
 
-    pool = make_pool(slots)
-    tell(obstacles(made.base, pool.gpus))
+    starter = make_launcher(launcher, slots)
+    tell(obstacles(made.base, starter))
     tracking = tracking_of(made.base, wandb)
-    starter, alone = make_launcher(launcher), launcher == "inprocess"
-    if alone and storage is not None:
+    if storage is not None and not starter.prunes:
         raise UserError(
-            "--launcher inprocess gives no sign of life to the others of a shared study"
+            f"--launcher {launcher} gives no sign of life to the others of a shared study"
         )
-    running = Running(pool, starter, alone, tracking, trials)
+    running = Running(starter, tracking, trials)
     with only_driver(made.request.results), answering():
         store = open_store(made, storage)
         try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 
 from benchmark.errors import UserError, allowed
-from benchmark.launchers.base import Job, Launcher
+from benchmark.launchers.base import Job, Launcher, Pool
 
-__all__ = ["LAUNCHERS", "Job", "Launcher", "make_launcher"]
+__all__ = ["LAUNCHERS", "Job", "Launcher", "Pool", "make_launcher"]
 
 LAUNCHERS = {
     "local": "benchmark.launchers.local:LocalLauncher",
@@ -15,8 +16,12 @@ LAUNCHERS = {
 }
 
 
-def make_launcher(name: str) -> Launcher:
+def make_launcher(name: str, slots: int | None = None) -> Launcher:
     """Makes the launcher called ``name``; its module is imported only now.
+
+    Args:
+        name: A key of `LAUNCHERS`.
+        slots: Number of runs side by side; None for as many as the launcher thinks right.
 
     Raises:
         UserError: No launcher has that name.
@@ -24,5 +29,5 @@ def make_launcher(name: str) -> Launcher:
     if name not in LAUNCHERS:
         raise UserError(f"--launcher {name}: no such launcher; {allowed(name, LAUNCHERS)}")
     module, _, attribute = LAUNCHERS[name].partition(":")
-    launcher: Launcher = getattr(importlib.import_module(module), attribute)()
-    return launcher
+    made: Callable[[int | None], Launcher] = getattr(importlib.import_module(module), attribute)
+    return made(slots)

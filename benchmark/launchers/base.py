@@ -1,36 +1,88 @@
-"""The contract of a launcher: start a job on a run folder, say whether it has ended, end it.
+"""The contract of a launcher: it starts jobs on run folders, finds them again, and ends them.
 
 A launcher knows run folders and nothing of rows, studies or tables. A job that has ended is judged by its
 folder, not by its exit status: with a record it is finished, without one it is unfinished and the next sweep
 continues it.
+
+A launcher is made with the number of slots that the user asks for, or None for as many as it thinks right; making one
+starts nothing and asks nobody. It leaves ``job.json`` in the run folder (`benchmark.run.address.JobAddress`) when it
+submits a job, so that another driver can find the job with `Launcher.attach`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
-from benchmark.run.options import JobOptions
+if TYPE_CHECKING:  # `--help` lists the launchers, and is to be quick
+    from pathlib import Path
+
+    from benchmark.run.address import JobAddress
+    from benchmark.run.options import JobOptions, Resources
 
 
 class Job(Protocol):
-    """A job that was started."""
+    """A job that was submitted here, or one that another driver has submitted and that was found again."""
+
+    @property
+    def outlives_driver(self) -> bool:
+        """Whether it goes on when its driver is gone; another driver takes it over, and ends one that does not."""
 
     def ended(self) -> bool:
-        """Whether it has ended; never waits."""
+        """Whether it has ended; never waits. A job that waits in a queue has not."""
 
     def exit_text(self) -> str:
         """How it ended, in words: ``exit status 1``, ``killed by signal 9``."""
 
     def kill(self) -> None:
-        """Ends it at once, with every process that it started."""
+        """Ends it at once, with every process that it started; nothing happens to one that has ended."""
+
+
+class Pool(Protocol):
+    """What can run at the same time."""
+
+    @property
+    def slots(self) -> int:
+        """Number of runs side by side."""
+
+    def acquire(self, processes: int) -> Resources | None:
+        """Takes what a run of ``processes`` processes needs; None while that is not free."""
+
+    def release(self, resources: Resources) -> None:
+        """Gives back what `acquire` handed out."""
 
 
 class Launcher(Protocol):
-    """Starts jobs."""
+    """Starts jobs, finds them again, ends them."""
+
+    @property
+    def name(self) -> str:
+        """Its key in `benchmark.launchers.LAUNCHERS`."""
+
+    @property
+    def shares_terminal(self) -> bool:
+        """Whether its jobs print to the driver's terminal, so that no table can be drawn there."""
+
+    @property
+    def prunes(self) -> bool:
+        """Whether the driver sees to its jobs while they run, so that it can prune trials and give signs of life."""
+
+    @property
+    def pool(self) -> Pool:
+        """What its jobs run on: this machine's GPUs and threads, or places in a scheduler's queue."""
+
+    def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
+        """What stands in the way of rows, before anything starts: a message each.
+
+        Args:
+            gpus: Number of GPUs that a row asks for, by the row's name.
+        """
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
         """Starts the run at ``folder`` and returns at once, unless the launcher runs it in this process."""
+
+    def attach(self, folder: Path, address: JobAddress) -> Job | None:
+        """The job that a launcher of this name has submitted, ended or not; None where it cannot be asked from here."""
 
     def close(self) -> None:
         """Frees what the launcher holds; no job is running any more."""

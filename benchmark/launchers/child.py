@@ -17,6 +17,8 @@ from benchmark.job.job import run_job
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
 
+OUTLIVE = "--outlive"
+
 
 def to_json(options: JobOptions) -> str:
     """The options on a command line."""
@@ -50,10 +52,14 @@ def run_forked(folder: str, options: JobOptions) -> None:
 
 
 def main() -> None:
-    """Body of one of the processes that torchrun started: ``FOLDER OPTIONS``; stdin ends with the driver."""
+    """Body of a job that is a command: ``FOLDER OPTIONS [--outlive]``.
+
+    Its standard input is a pipe from the driver, and ends with it; the job then ends, too, unless it is to outlive it.
+    """
     folder, options = Path(sys.argv[1]), from_json(sys.argv[2])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_driver(lambda: os.read(0, 1))
+    if OUTLIVE not in sys.argv[3:]:
+        _end_with_driver(lambda: os.read(0, 1))
     run_job(folder, options)
 
 

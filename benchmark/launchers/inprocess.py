@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
-from benchmark.errors import UserError
 from benchmark.job.job import run_job
+from benchmark.launchers.base import Job
+from benchmark.launchers.machine import MachinePool, make_pool
+from benchmark.launchers.processes import lock_holder, process_id
+from benchmark.run.address import JobAddress, write_address
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 
 
 class _Done:
+    outlives_driver = False
+
     def ended(self) -> bool:
         return True
 
@@ -26,21 +33,42 @@ class _Done:
 
 
 class InProcessLauncher:
-    """Runs jobs one after the other in the calling process."""
+    """Runs jobs one after the other in the calling process.
+
+    Args:
+        slots: As `benchmark.launchers.local.LocalLauncher` has them; only one is ever taken.
+    """
+
+    name = "inprocess"
+    shares_terminal = True  # a debugger could not be used under a live table
+    prunes = False
+
+    def __init__(self, slots: int | None = None) -> None:
+        self._slots = slots
+
+    @cached_property
+    def pool(self) -> MachinePool:
+        """See `benchmark.launchers.base.Launcher`."""
+        return make_pool(self._slots)
+
+    def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
+        """See `benchmark.launchers.base.Launcher`."""
+        return [
+            f"row {row}: --launcher {self.name} runs one process: use local for a row with gpus > 1"
+            for row, number in gpus.items()
+            if number > 1
+        ]
 
     def submit(self, folder: Path, options: JobOptions) -> _Done:
-        """Runs the job at ``folder`` to its end.
-
-        Raises:
-            UserError: The run wants several processes.
-        """
-        if options.resources.processes > 1:
-            raise UserError(
-                "--launcher inprocess runs one process: use local for a row with gpus > 1"
-            )
+        """Runs the job at ``folder`` to its end."""
+        write_address(RunFolder(folder), self.name, process_id(os.getpid()))
         with _also_into(RunFolder(folder).log_file):
             run_job(folder, options)
         return _Done()
+
+    def attach(self, folder: Path, address: JobAddress) -> Job | None:
+        """See `benchmark.launchers.base.Launcher`: while the driver is in the run, it holds the run's lock."""
+        return lock_holder(RunFolder(folder)) or _Done() if address.from_here else None
 
     def close(self) -> None:
         """Nothing is held."""

@@ -7,44 +7,87 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
+from functools import cached_property
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from benchmark.launchers.base import Job
 from benchmark.launchers.child import run_forked, to_json
-from benchmark.launchers.processes import kill_group
+from benchmark.launchers.machine import MachinePool, make_pool
+from benchmark.launchers.processes import ProcessOfDriver, kill_group, process_id
+from benchmark.run.address import JobAddress, write_address
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 
 
 class LocalLauncher:
-    """Starts each job in a process, and a session, of its own."""
+    """Starts each job in a process, and a session, of its own.
 
-    def __init__(self) -> None:
-        if "OMP_WAIT_POLICY" not in os.environ:
-            # OpenMP's threads wait for each other by spinning, which starves whatever else the machine does. Two
-            # trainings with 2 threads each on 2 CPUs: 5 iterations/s in all, 15 with this limit; alone 14.6 and 13.5.
-            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["benchmark.launchers.preload"])
+    Args:
+        slots: Runs side by side; None for one a GPU, or one without GPUs.
+    """
+
+    name = "local"
+    shares_terminal = False
+    prunes = True
+
+    def __init__(self, slots: int | None = None) -> None:
+        self._slots = slots
+
+    @cached_property
+    def pool(self) -> MachinePool:
+        """See `benchmark.launchers.base.Launcher`."""
+        return make_pool(self._slots)
+
+    def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
+        """See `benchmark.launchers.base.Launcher`; without any GPU, a row's processes train on the CPU."""
+        present = len(self.pool.gpus)
+        return [
+            f"row {row}: asks for {number} GPUs; this machine has {present}"
+            for row, number in gpus.items()
+            if present and number > present
+        ]
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
         """Starts the run at ``folder`` and returns at once."""
-        if options.resources.processes > 1:
-            return _Torchrun(folder, options)
+        several = options.resources.processes > 1
+        job = _Torchrun(folder, options) if several else self._forked(folder, options)
+        write_address(RunFolder(folder), self.name, process_id(job.pid))
+        return job
+
+    def _forked(self, folder: Path, options: JobOptions) -> _Forked:
         process = self._context.Process(
             target=run_forked, args=(str(folder), options), name=folder.name
         )
         process.start()
         return _Forked(process)
 
+    @cached_property
+    def _context(self) -> ForkServerContext:
+        if "OMP_WAIT_POLICY" not in os.environ:
+            # OpenMP's threads wait for each other by spinning, which starves whatever else the machine does. Two
+            # trainings with 2 threads each on 2 CPUs: 5 iterations/s in all, 15 with this limit; alone 14.6 and 13.5.
+            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["benchmark.launchers.preload"])
+        return context
+
+    def attach(self, folder: Path, address: JobAddress) -> Job | None:
+        """See `benchmark.launchers.base.Launcher`: jobs of this machine can be asked."""
+        return ProcessOfDriver(address.job, RunFolder(folder)) if address.from_here else None
+
     def close(self) -> None:
         """The forkserver ends with this process."""
 
 
 class _Forked:
+    outlives_driver = False
+
     def __init__(self, process: BaseProcess) -> None:
         self._process = process
+        self.pid = process.pid or 0
 
     def ended(self) -> bool:
         return not self._process.is_alive()
@@ -53,8 +96,7 @@ class _Forked:
         return exit_text(self._process.exitcode)
 
     def kill(self) -> None:
-        if self._process.pid is not None:
-            kill_group(self._process.pid)
+        kill_group(self.pid)
         self._process.join()
 
 
@@ -64,6 +106,8 @@ class _Torchrun:
     ``--standalone`` finds a free port: two such jobs on one machine do not clash. The pipe to its standard
     input is what tells the processes that the driver is gone.
     """
+
+    outlives_driver = False
 
     def __init__(self, folder: Path, options: JobOptions) -> None:
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
@@ -78,6 +122,7 @@ class _Torchrun:
                 start_new_session=True,
                 env=_environment(options),
             )
+        self.pid = self._process.pid
 
     def ended(self) -> bool:
         return self._process.poll() is not None
@@ -89,7 +134,7 @@ class _Torchrun:
         # torchrun puts its workers in groups of their own: the closed pipe is what ends them.
         if self._process.stdin is not None:
             self._process.stdin.close()
-        kill_group(self._process.pid)
+        kill_group(self.pid)
         self._process.wait()
 
 

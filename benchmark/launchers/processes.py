@@ -1,11 +1,19 @@
-"""Ending the processes of a job."""
+"""Jobs that are processes of this machine: how one is told apart, found again, and ended."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
+import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+from benchmark import locks
+from benchmark.run.folder import RunFolder
+
+_KILL_S = 5.0
 
 
 def kill_group(pid: int) -> None:
@@ -16,9 +24,102 @@ def kill_group(pid: int) -> None:
             end(pid, signal.SIGKILL)
 
 
-def is_python(pid: int) -> bool:
-    """Whether ``pid`` is a Python process, and not one that was given a dead job's number."""
+def process_id(pid: int) -> str:
+    """``PID:START`` of a living process: with its start, so that no other that gets its number is taken for it."""
+    return f"{pid}:{_start(pid)}"
+
+
+def _start(pid: int) -> str:
+    """When a process started, in clock ticks since the machine did; empty if it has ended."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return ""
+    return "" if state in "ZX" else rest[18]
+
+
+def _is_python(pid: int) -> bool:
     try:
         return b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class ProcessOfDriver:
+    """A job that another driver on this machine has started as a process.
+
+    Attributes:
+        job: See `process_id`.
+        folder: Its run folder.
+    """
+
+    job: str
+    folder: RunFolder
+    outlives_driver = False
+
+    @property
+    def _pid(self) -> int:
+        return int(self.job.partition(":")[0])
+
+    def ended(self) -> bool:
+        """See `benchmark.launchers.base.Job`."""
+        return not self.job.partition(":")[2] or process_id(self._pid) != self.job
+
+    def exit_text(self) -> str:
+        """See `benchmark.launchers.base.Job`."""
+        return f"process {self._pid} has ended"
+
+    def kill(self) -> None:
+        """See `benchmark.launchers.base.Job`: torchrun's workers are in groups of their own, and one holds the lock."""
+        holder = lock_holder(self.folder)
+        if not self.ended():
+            kill_group(self._pid)
+        if holder is not None:
+            holder.kill()
+        _wait_for(self)
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """The process of this machine that holds a run folder's lock: all that folders of version 0.1 tell of a job.
+
+    Attributes:
+        pid: Its number.
+        lock_file: The lock.
+    """
+
+    pid: int
+    lock_file: Path
+    outlives_driver = False
+
+    def ended(self) -> bool:
+        """See `benchmark.launchers.base.Job`."""
+        return not locks.is_held(self.lock_file)
+
+    def exit_text(self) -> str:
+        """See `benchmark.launchers.base.Job`."""
+        return f"process {self.pid} has let go of the folder"
+
+    def kill(self) -> None:
+        """See `benchmark.launchers.base.Job`; a process that is no Python was given a dead job's number."""
+        if not self.ended() and _is_python(self.pid):
+            kill_group(self.pid)
+        _wait_for(self)
+
+
+def lock_holder(folder: RunFolder) -> LockHolder | None:
+    """Who holds the folder's lock; None if nobody does, or a process of another machine."""
+    if not locks.is_held(folder.lock_file):
+        return None
+    held = locks.Held(folder.lock_file)
+    if held.pid is None or held.host != socket.gethostname():
+        return None
+    return LockHolder(held.pid, folder.lock_file)
+
+
+def _wait_for(job: ProcessOfDriver | LockHolder) -> None:
+    """Waits for the end of a job that was killed: the system takes a moment."""
+    end = time.monotonic() + _KILL_S
+    while not job.ended() and time.monotonic() < end:
+        time.sleep(0.02)

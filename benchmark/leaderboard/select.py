@@ -10,6 +10,7 @@ from typing import Any
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
+from benchmark.launchers.living import lives
 from benchmark.leaderboard.document import Report, leaderboard_of
 from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.kept import kept_report
@@ -47,7 +48,7 @@ def report_on_disk(request: Request) -> Report:
     Raises:
         UserError: The experiment is wrong, or the results folder has nothing of it that fits the request.
     """
-    experiment, on_disk = load_experiment(request.path), Runs(request.results)
+    experiment, on_disk = load_experiment(request.path), Runs(request.results, lives)
     history = _history(experiment, on_disk)
     fitting = _fitting(history, experiment, request)
     if not history.started and not history.skipped:

@@ -41,6 +41,7 @@ class RunFolder:
         checkpoints: Folder of the checkpoints.
         stop_file: Made by whoever wants the job to end early.
         lock_file: Held by the job while it lives.
+        job_file: Where the job is to be found, see `benchmark.run.address`.
     """
 
     spec_file = _In("spec.json")
@@ -55,6 +56,7 @@ class RunFolder:
     checkpoints = _In("checkpoints")
     stop_file = _In("stop")
     lock_file = _In("job.lock")
+    job_file = _In("job.json")
 
     def __init__(self, path: Path) -> None:
         self.path = path

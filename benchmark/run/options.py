@@ -28,7 +28,8 @@ class Resources:
     """What one run gets.
 
     Attributes:
-        gpus: Device ids as ``CUDA_VISIBLE_DEVICES`` takes them; empty on a machine without a GPU.
+        gpus: Device ids as ``CUDA_VISIBLE_DEVICES`` takes them; empty on a machine without a GPU, and where a
+            scheduler names the devices.
         threads: CPU threads of each of its processes.
         processes: Number of processes that train together.
     """

@@ -12,7 +12,7 @@ from benchmark.errors import attempt
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import RunRecord
 from benchmark.run.spec import RunSpec
-from benchmark.run.state import Planned, look
+from benchmark.run.state import Lives, Planned, lock_is_held, look
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,12 @@ class Runs:
 
     Args:
         results: The results folder, which need not exist.
+        lives: Says whether an unfinished run's job lives; `benchmark.launchers.living.lives` asks its launcher.
     """
 
-    def __init__(self, results: Path) -> None:
+    def __init__(self, results: Path, lives: Lives = lock_is_held) -> None:
         self.results = results
+        self._lives = lives
         self._folder = results / "runs"
         self._specs: dict[str, RunSpec] = {}
         self._records: dict[str, RunRecord] = {}
@@ -72,7 +74,7 @@ class Runs:
             UserError: Its record is damaged.
         """
         folder = self.folder(spec.run_id)
-        run = look(spec, config, folder, self._records.get(spec.run_id))
+        run = look(spec, config, folder, self._records.get(spec.run_id), self._lives)
         self.keep([run])
         return run
 

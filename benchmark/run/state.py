@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,16 +23,33 @@ class Planned:
     record: RunRecord | None = None
 
 
+Lives = Callable[[RunFolder], bool]
+
+
+def lock_is_held(folder: RunFolder) -> bool:
+    """Whether a job of this machine, or of one that shares its locks, runs in the folder."""
+    return locks.is_held(folder.lock_file)
+
+
 def look(
     spec: RunSpec,
     config: Mapping[str, Any],
     folder: RunFolder,
     record: RunRecord | None = None,
+    lives: Lives = lock_is_held,
 ) -> Planned:
-    """Looks up on disk what became of a run; its record is not read where it is given."""
+    """Looks up on disk what became of a run.
+
+    Args:
+        spec: What was asked.
+        config: The whole mmdet config.
+        folder: The run's folder.
+        record: What is known to have happened; it is not read where it is given.
+        lives: Says whether an unfinished run's job lives.
+    """
     if record is None and folder.finished:
         record = folder.read_record()
-    return Planned(spec, config, folder, _state(folder, record), record)
+    return Planned(spec, config, folder, _state(folder, record, lives), record)
 
 
 def look_again(run: Planned) -> Planned:
@@ -40,11 +57,12 @@ def look_again(run: Planned) -> Planned:
     return look(run.spec, run.config, run.folder)
 
 
-def _state(folder: RunFolder, record: RunRecord | None) -> State:
+def _state(folder: RunFolder, record: RunRecord | None, lives: Lives) -> State:
     if record is not None:
         return record.state
     if not folder.path.exists():
         return State.WAITING
-    if locks.is_held(folder.lock_file):
+    if lives(folder):
         return State.RUNNING
-    return State.LOST if folder.lock_file.exists() else State.WAITING
+    started = folder.lock_file.exists() or folder.job_file.exists()
+    return State.LOST if started else State.WAITING

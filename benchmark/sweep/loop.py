@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 
 from benchmark.files import write_json
 from benchmark.launchers import Job, Launcher
-from benchmark.launchers.pool import Pool
+from benchmark.launchers.living import living_job
 from benchmark.locks import patience_s
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.prepare import prepare, set_aside
 from benchmark.run.record import State
 from benchmark.run.state import Planned, look_again
-from benchmark.sweep.source import Source
-from benchmark.sweep.watcher import Watcher
+from benchmark.sweep.base import Source, Watcher
 
 POLL_S = 0.1
 
@@ -29,29 +28,23 @@ class _Active:
 
 
 class Sweep:
-    """Runs what a source gives, as many side by side as there are slots.
+    """Runs what a source gives, as many side by side as the launcher has slots.
 
     Args:
         launcher: Starts the jobs.
-        pool: Says how many run side by side, and on what.
         options: A job's options on given resources.
         watcher: Is told what happens.
     """
 
     def __init__(
-        self,
-        launcher: Launcher,
-        pool: Pool,
-        options: Callable[[Resources], JobOptions],
-        watcher: Watcher,
+        self, launcher: Launcher, options: Callable[[Resources], JobOptions], watcher: Watcher
     ) -> None:
         self.launcher = launcher
-        self.pool = pool
         self.options = options
         self.watcher = watcher
         self._active: list[_Active] = []
-        self._patience_s = patience_s()
         self._ended: list[Planned] = []
+        self._patience_s = patience_s()
 
     def run(self, source: Source) -> list[Planned]:
         """Runs until the source is done; a run that fails does not stop the others.
@@ -75,36 +68,50 @@ class Sweep:
         return self._ended
 
     def _start_some(self, source: Source) -> None:
+        pool = self.launcher.pool
         while (gpus := source.gpus()) is not None:
-            resources = self.pool.acquire(gpus)
+            resources = pool.acquire(gpus)
             if resources is None:
                 return
             run = source.take()
             if run is None:
-                self.pool.release(resources)
+                pool.release(resources)
             else:
                 self._start(run, resources)
 
     def _start(self, run: Planned, resources: Resources) -> None:
+        self.watcher.started(replace(run, state=State.RUNNING, record=None))
+        if run.record is None and run.folder.finished:
+            # A job that has outlived its driver has ended since this was planned.
+            self.launcher.pool.release(resources)
+            self._judge(run, "")
+        else:
+            job = self._taken_over(run) or self._submitted(run, resources)
+            self._active.append(_Active(run, job, resources))
+
+    def _taken_over(self, run: Planned) -> Job | None:
+        """The job of a driver before this one, if it goes on by itself."""
+        job = living_job(run.folder)
+        return job if job is not None and job.outlives_driver else None
+
+    def _submitted(self, run: Planned, resources: Resources) -> Job:
         if run.record is not None:
             set_aside(run)
         prepare(run)
-        self.watcher.started(replace(run, state=State.RUNNING, record=None))
-        job = self.launcher.submit(run.folder.path, self.options(resources))
-        self._active.append(_Active(run, job, resources))
+        return self.launcher.submit(run.folder.path, self.options(resources))
 
     def _collect(self) -> None:
         for active in [active for active in self._active if active.job.ended()]:
             self._active.remove(active)
-            self.pool.release(active.resources)
-            self._judge(active)
+            self.launcher.pool.release(active.resources)
+            self._judge(active.run, active.job.exit_text())
 
-    def _judge(self, active: _Active) -> None:
-        run = look_again(active.run)
-        if run.record is None:
-            run = replace(run, state=State.LOST)
-        self._ended.append(run)
-        self.watcher.ended(run, cause(run, active.job.exit_text()))
+    def _judge(self, run: Planned, exit_text: str) -> None:
+        found = look_again(run)
+        if found.record is None:
+            found = replace(found, state=State.LOST)
+        self._ended.append(found)
+        self.watcher.ended(found, cause(found, exit_text))
 
     def _stop(self) -> None:
         for active in self._active:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from benchmark.data.check import Findings, check
+from benchmark.launchers import Launcher
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
 from benchmark.run.state import Planned
@@ -17,12 +18,8 @@ def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
     return [run for run in plan.runs if run.record is None or run.state in again]
 
 
-def obstacles(plan: Plan, gpus: Sequence[str]) -> Findings:
-    """What would make runs fail, found before any of them starts: the data, and GPUs that are not there."""
+def obstacles(plan: Plan, launcher: Launcher) -> Findings:
+    """What would make runs fail, found before any of them starts: the data, and what the launcher cannot run."""
     found = check(plan.dataset)
-    too_few = [
-        f"row {row.name}: asks for {row.gpus} GPUs; this machine has {len(gpus)}"
-        for row in plan.rows
-        if gpus and row.gpus > len(gpus)
-    ]
-    return replace(found, errors=[*found.errors, *too_few])
+    unable = launcher.obstacles({row.name: row.gpus for row in plan.rows})
+    return replace(found, errors=[*found.errors, *unable])

@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmark.errors import UserError
 from benchmark.run.record import State
 from benchmark.run.state import Planned, look_again
+from benchmark.sweep.base import Watcher
+from benchmark.sweep.holders import end_orphans
 from benchmark.sweep.loop import ask_to_stop
-from benchmark.sweep.orphans import end_orphans
-from benchmark.sweep.watcher import Watcher
 from benchmark.tuning.database import OUTAGES
 from benchmark.tuning.open_trial import (
     FREE,
@@ -82,7 +82,7 @@ class Tuner:
     # Where a sweep's runs come from
 
     def gpus(self) -> int | None:
-        """See `benchmark.sweep.source.Source`."""
+        """See `benchmark.sweep.base.Source`."""
         if self._lost:
             return self._gpus
         busy = (
@@ -91,7 +91,7 @@ class Tuner:
         return None if busy or time.monotonic() < self._next_look else self._gpus
 
     def take(self) -> Planned | None:
-        """See `benchmark.sweep.source.Source`: a run that was lost, a trial that was left behind, or a new one."""
+        """See `benchmark.sweep.base.Source`: a run that was lost, a trial that was left behind, or a new one."""
         if self._lost:
             return self._begun(self._lost.pop(0))
         trial = self._despite_outages(lambda: self.store.next_trial(self.target))
@@ -107,7 +107,7 @@ class Tuner:
         return self._despite_outages(self.store.others_work) is False  # None: it does not answer
 
     def done(self) -> bool:
-        """See `benchmark.sweep.source.Source`."""
+        """See `benchmark.sweep.base.Source`."""
         return self._complete
 
     def _prepared(self, trial: optuna.Trial) -> Planned | None:
@@ -148,7 +148,7 @@ class Tuner:
     # What happens to them
 
     def started(self, run: Planned) -> None:
-        """See `benchmark.sweep.watcher.Watcher`."""
+        """See `benchmark.sweep.base.Watcher`."""
         self.watcher.started(run)
 
     def tick(self) -> None:

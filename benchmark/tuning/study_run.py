@@ -19,11 +19,11 @@ from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_json, write_json
 from benchmark.launchers import Launcher
-from benchmark.launchers.pool import Pool
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.sweep.loop import Sweep
-from benchmark.sweep.progress import make_watcher, show_value
+from benchmark.sweep.progress import show_value
+from benchmark.sweep.watchers import make_watcher
 from benchmark.tuning.database import OUTAGES, storage_url, words_of
 from benchmark.tuning.driver import Tuner
 from benchmark.tuning.findings.findings import About, read_findings
@@ -40,16 +40,12 @@ class Running:
     """How the trials are run; none of it changes what is found.
 
     Attributes:
-        pool: How many side by side, on what.
         launcher: Starts the jobs.
-        shared: Whether the jobs print to the driver's terminal.
         tracking: Where the trials are tracked.
         more: Number of trials that are asked for beyond those that are there; None for the study's ``n_trials``.
     """
 
-    pool: Pool
     launcher: Launcher
-    shared: bool
     tracking: Tracking
     more: int | None = None
 
@@ -90,20 +86,22 @@ def _folder_id(results: Path) -> str:
 
 def run_study(study: Study, store: Store, running: Running) -> list[int]:
     """Runs trials until as many are there as were asked for; returns the numbers of those that ran here."""
-    file, slots = study.file, running.pool.slots
+    file, launcher = study.file, running.launcher
     target = _target(store.study, file.n_trials, running.more)
-    print(f"study '{file.name}': {target} trials in all, {slots} at a time")
+    print(f"study '{file.name}': {target} trials in all, {launcher.pool.slots} at a time")
     print(
         f"sampler: {study.strategies.sampler_words}\npruner: {study.strategies.pruner_words}",
         flush=True,
     )
-    if running.shared:
+    if not launcher.prunes:
         print(
-            "--launcher inprocess: a trial runs to its end before it is looked at, so none is pruned"
+            f"--launcher {launcher.name}: a trial runs to its end before it is looked at, so none is pruned"
         )
-    board = StudyProgress(target, study=store.study, objective=file.objectives[0], slots=slots)
+    progress = StudyProgress(
+        target, study=store.study, objective=file.objectives[0], slots=launcher.pool.slots
+    )
     options = partial(JobOptions, running.tracking, cost="latency" in file.objectives)
-    with make_watcher(Console(), board, (), running.shared) as watcher:
+    with make_watcher(Console(), progress, (), launcher.shares_terminal) as watcher:
         tuner = Tuner(
             store,
             study.space.suggest,
@@ -113,7 +111,7 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
             study.base.rows[0].gpus,
             watcher,
         )
-        Sweep(running.launcher, running.pool, options, tuner).run(tuner)
+        Sweep(launcher, options, tuner).run(tuner)
     return tuner.ran
 
 

@@ -1,4 +1,4 @@
-"""Where a sweep's runs come from."""
+"""The contracts of a sweep: where its runs come from, and who sees them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,19 @@ class Source(Protocol):
 
     def done(self) -> bool:
         """Whether no run will come any more."""
+
+
+class Watcher(Protocol):
+    """Sees a sweep as it goes; `benchmark.sweep.watchers` shows it to a person."""
+
+    def started(self, run: Planned) -> None:
+        """A job was started."""
+
+    def ended(self, run: Planned, cause: str) -> None:
+        """A job ended; ``run`` has its new state, ``cause`` says why if that is not ``complete``."""
+
+    def tick(self) -> None:
+        """A moment has passed."""
 
 
 class Listed:

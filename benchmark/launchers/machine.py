@@ -1,4 +1,4 @@
-"""What a machine can run at the same time: GPUs where there are GPUs, else a share of the CPU's threads."""
+"""What this machine can run at the same time: GPUs where there are GPUs, else a share of the CPU's threads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cpu_count() -> int:
 
 
 @dataclass
-class Pool:
+class MachinePool:
     """Hands out slots: ``slots`` runs side by side, spread evenly over ``gpus``."""
 
     slots: int
@@ -42,7 +42,7 @@ class Pool:
     _running: int = 0
 
     def acquire(self, processes: int) -> Resources | None:
-        """Takes what a run of ``processes`` processes needs; None while that is not free."""
+        """See `benchmark.launchers.base.Pool`."""
         if self._running >= self.slots:
             return None
         free = sorted((gpu for gpu in self.gpus if self._busy[gpu] < self._share), key=self._load)
@@ -54,7 +54,7 @@ class Pool:
         return Resources(taken, self._threads(processes), processes)
 
     def release(self, resources: Resources) -> None:
-        """Gives back what `acquire` handed out."""
+        """See `benchmark.launchers.base.Pool`."""
         self._busy.subtract(resources.gpus)
         self._running -= 1
 
@@ -70,7 +70,7 @@ class Pool:
         return max(1, self.cpus // (self.slots * processes))
 
 
-def make_pool(slots: int | None) -> Pool:
+def make_pool(slots: int | None) -> MachinePool:
     """A pool over the visible GPUs: one slot a GPU, or one slot without GPUs, unless ``slots`` says otherwise."""
     gpus = visible_gpus()
-    return Pool(slots=slots or max(1, len(gpus)), gpus=gpus)
+    return MachinePool(slots=slots or max(1, len(gpus)), gpus=gpus)

@@ -1,0 +1,164 @@
+"""Shows a sweep to a person: a live table in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from benchmark.run.journal import Tail
+from benchmark.run.record import State
+from benchmark.run.state import Planned
+from benchmark.sweep.progress import RunProgress, SweepProgress, name_of, show_eta, show_value
+
+STYLES = {
+    State.COMPLETE: "green",
+    State.RUNNING: "cyan",
+    State.FAILED: "bold red",
+    State.LOST: "yellow",
+    State.PRUNED: "magenta",
+    State.WAITING: "dim",
+}
+_REFRESH_S = 0.5
+
+
+class LiveWatcher:
+    """A table that is redrawn in place.
+
+    Args:
+        console: Where it is shown.
+        progress: What is known.
+        waiting: Names of the runs to come, where they are known.
+    """
+
+    def __init__(
+        self, console: Console, progress: SweepProgress, waiting: Sequence[str] = ()
+    ) -> None:
+        self.progress = progress
+        self._waiting = list(waiting)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._next = 0.0
+
+    def __enter__(self) -> LiveWatcher:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def started(self, run: Planned) -> None:
+        """Adds the run to what is known."""
+        name = name_of(run)
+        self._waiting = [other for other in self._waiting if other != name]
+        self.progress.runs[name] = RunProgress(Tail(run.folder.metrics_file))
+
+    def ended(self, run: Planned, cause: str) -> None:
+        """Takes in the run's end."""
+        progress = self.progress.runs[name_of(run)]
+        progress.update()
+        progress.state, progress.cause, progress.eta_s = run.state, cause, None
+
+    def tick(self) -> None:
+        """Shows what is new."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _REFRESH_S
+        for progress in self.progress.runs.values():
+            if progress.state is State.RUNNING:
+                progress.update()
+        self._live.update(self._table(), refresh=True)
+
+    def _table(self) -> Table:
+        table = Table(title=self.progress.counts(), title_justify="left", box=None, pad_edge=False)
+        table.add_column("run", overflow="fold")
+        for name in ("state", "iteration", "ETA", "mAP50"):
+            table.add_column(name, justify="right", no_wrap=True)
+        room = max(5, self._live.console.height - 6)
+        rows = list(self.progress.runs.items())
+        for name, progress in rows[-room:]:
+            table.add_row(escape(name), *_cells(progress))
+        for name in self._waiting[: max(0, room - len(rows))]:
+            table.add_row(escape(name), "waiting", "—", "—", "—", style="dim")
+        return table
+
+
+def _cells(progress: RunProgress) -> list[str]:
+    style = STYLES[progress.state]
+    iterations = f"{progress.iteration}/{progress.max_iters or '?'}"
+    return [
+        f"[{style}]{progress.state.value}[/]",
+        iterations,
+        show_eta(progress.eta_s),
+        show_value(progress.mAP50),
+    ]
+
+
+class LineWatcher:
+    """A line for every start, validation and end: for logs and for terminals that cannot redraw.
+
+    Args:
+        console: Where it is shown.
+        progress: What is known.
+    """
+
+    def __init__(self, console: Console, progress: SweepProgress) -> None:
+        self.progress = progress
+        self._console = console
+
+    def __enter__(self) -> LineWatcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def started(self, run: Planned) -> None:
+        """Adds the run to what is known."""
+        progress = RunProgress(Tail(run.folder.metrics_file))
+        progress.update()  # what an earlier attempt measured is no news
+        self.progress.runs[name_of(run)] = progress
+        self._say(f"{name_of(run)}: started")
+
+    def ended(self, run: Planned, cause: str) -> None:
+        """Takes in the run's end."""
+        name = name_of(run)
+        progress = self.progress.runs[name]
+        self._show(name, progress)
+        progress.state = run.state
+        tail = f" ({cause})" if cause else f", mAP50 {show_value(progress.mAP50)}"
+        self._say(f"{name}: {run.state.value}{tail}; {self.progress.counts()}")
+
+    def tick(self) -> None:
+        """Shows what is new."""
+        for name, progress in self.progress.runs.items():
+            if progress.state is State.RUNNING:
+                self._show(name, progress)
+
+    def _show(self, name: str, progress: RunProgress) -> None:
+        for point in progress.update():
+            where = f"iteration {point['iter']}/{progress.max_iters or '?'}"
+            left = f", {show_eta(progress.eta_s)} left" if progress.eta_s else ""
+            self._say(f"{name}: {where}, mAP50 {show_value(point['mAP50'])}{left}")
+
+    def _say(self, text: str) -> None:
+        elapsed = timedelta(seconds=int(time.monotonic() - self.progress.began))
+        self._console.print(f"[{elapsed}] {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def make_watcher(
+    console: Console, progress: SweepProgress, waiting: Sequence[str], shared: bool
+) -> LiveWatcher | LineWatcher:
+    """A live table where the console is a terminal of its own, lines elsewhere.
+
+    Args:
+        console: Where it is shown.
+        progress: What is known.
+        waiting: Names of the runs to come, where they are known.
+        shared: Whether the jobs print to the console, too: a debugger could not be used under a live table.
+    """
+    live = console.is_terminal and not shared
+    return LiveWatcher(console, progress, waiting) if live else LineWatcher(console, progress)

@@ -1,0 +1,309 @@
+"""What every launcher keeps to, and what a new one costs: a file, and a line in `LAUNCHERS`."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import TINY, Bench, alive, kill_group, run, study, variant, wait_until
+from typer.testing import CliRunner, Result
+
+from benchmark.cli.app import app
+from benchmark.errors import UserError
+from benchmark.experiment.experiment import Tracking
+from benchmark.launchers import LAUNCHERS, Job, Launcher, make_launcher
+from benchmark.launchers.living import lives, living_job
+from benchmark.run.address import JobAddress, read_address
+from benchmark.run.options import JobOptions, Resources
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
+from benchmark.run.record import State
+from benchmark.run.state import Planned, look_again
+from benchmark.sweep.holders import end_orphans
+
+HERE = Path(__file__).parent
+ON_THIS_MACHINE = ("local", "inprocess")
+EVERY = [*LAUNCHERS, "toy"]
+TOY = "toy_launcher:ToyLauncher"
+# As a user's own launcher would be added, without a change of the package.
+WITH_TOY = f"""
+from benchmark.launchers import LAUNCHERS
+LAUNCHERS["toy"] = "{TOY}"
+if __name__ == "__main__":
+    from benchmark.cli import main
+    main()
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toy_is_a_launcher() -> Iterator[None]:
+    LAUNCHERS["toy"] = TOY
+    yield
+    del LAUNCHERS["toy"]
+
+
+def planned(data: Path, results: Path, epochs: int) -> Planned:
+    """A run of the tiny experiment that is ready to start."""
+    overrides = {"train_cfg.max_epochs": epochs}
+    request = Request(TINY, results, data_root=data, rows=("plain",), overrides=overrides)
+    (made,) = make_plan(request).runs
+    prepare(made)
+    return made
+
+
+def submitted(launcher: Launcher, made: Planned) -> tuple[Job, Resources]:
+    resources = launcher.pool.acquire(1)
+    assert resources is not None
+    return launcher.submit(made.folder.path, JobOptions(Tracking(mode="off"), resources)), resources
+
+
+def wait_for(job: Job) -> None:
+    wait_until(job.ended, "the job's end")
+
+
+class Observer(threading.Thread):
+    """Looks from outside, as another driver would, whether the run's job lives; a job may block its own driver."""
+
+    def __init__(self, made: Planned) -> None:
+        super().__init__(daemon=True)
+        self.made = made
+        self.seen: set[bool] = set()
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            self.seen.add(living_job(self.made.folder) is not None)
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("name", EVERY)
+class TestEveryLauncher:
+    """The contract of `benchmark.launchers.base`."""
+
+    def test_says_what_it_is(self, name: str) -> None:
+        made = make_launcher(name)
+        assert made.name == name
+        assert made.pool.slots >= 1
+        assert {type(made.shares_terminal), type(made.prunes)} == {bool}
+        assert made.obstacles({"plain": 1}) == []
+        made.close()
+
+    def test_hands_out_its_slots_and_takes_them_back(self, name: str) -> None:
+        pool = make_launcher(name, 2).pool
+        first, second = pool.acquire(1), pool.acquire(1)
+        assert pool.slots == 2
+        assert first is not None and second is not None
+        assert pool.acquire(1) is None
+        pool.release(first)
+        assert pool.acquire(1) == first
+        assert pool.acquire(1) is None
+
+    def test_runs_a_folder_that_others_can_watch(
+        self, name: str, synthetic_data: Path, tmp_path: Path
+    ) -> None:
+        launcher = make_launcher(name, 1)
+        made = planned(synthetic_data, tmp_path / "results", epochs=1)
+        observer = Observer(made)
+        observer.start()
+        job, resources = submitted(launcher, made)
+        wait_for(job)
+        observer.over.set()
+        observer.join()
+        launcher.pool.release(resources)
+        launcher.close()
+        log = made.folder.log_file.read_text()
+        assert look_again(made).state is State.COMPLETE, log
+        assert f"run {made.spec.run_id}" in log
+        assert observer.seen >= {True}
+        assert not lives(made.folder)
+        address = read_address(made.folder)
+        assert address is not None
+        assert (address.launcher, address.host) == (name, socket.gethostname())
+        again = make_launcher(name).attach(made.folder.path, address)
+        assert again is not None and again.ended()
+        again.kill()  # which costs nobody anything
+        job.kill()
+        assert job.exit_text()
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "inprocess"])
+def test_ends_a_job_that_another_driver_has_submitted(
+    name: str, synthetic_data: Path, tmp_path: Path
+) -> None:
+    launcher = make_launcher(name, 1)
+    made = planned(synthetic_data, tmp_path / "results", epochs=100)
+    job, _ = submitted(launcher, made)
+    wait_until(lambda: made.folder.metrics_file.exists(), "the training")
+    address = read_address(made.folder)
+    assert address is not None
+    found = make_launcher(name).attach(made.folder.path, address)
+    assert found is not None
+    assert not found.ended() and not job.ended()
+    assert found.outlives_driver == job.outlives_driver
+    found.kill()
+    assert found.ended()
+    wait_for(job)
+    launcher.close()
+    assert not lives(made.folder)
+    assert look_again(made).state is State.LOST
+    assert found.exit_text()
+
+
+@pytest.mark.parametrize("name", ON_THIS_MACHINE)
+def test_jobs_of_another_machine_cannot_be_asked(name: str, tmp_path: Path) -> None:
+    elsewhere = JobAddress(name, f"{os.getpid()}:1", "elsewhere")
+    assert make_launcher(name).attach(tmp_path, elsewhere) is None
+
+
+@pytest.mark.parametrize("name", ON_THIS_MACHINE)
+def test_a_process_that_was_given_a_dead_jobs_number_is_left_alone(
+    name: str, tmp_path: Path
+) -> None:
+    here = JobAddress(name, f"{os.getpid()}:1", socket.gethostname())
+    found = make_launcher(name).attach(tmp_path, here)
+    assert found is not None and found.ended()
+    found.kill()
+
+
+@pytest.fixture
+def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with two GPUs."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nprintf '0\\n1\\n'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+TOO_MUCH = [
+    ("local", 3, "row plain: asks for 3 GPUs; this machine has 2"),
+    ("inprocess", 2, "row plain: --launcher inprocess runs one process: use local for a row"),
+    ("toy", 9, "row plain: the cluster has 8 GPUs"),
+]
+
+
+@pytest.mark.parametrize(("name", "gpus", "problem"), TOO_MUCH)
+@pytest.mark.parametrize("verb", ["plan", "sweep", "tune"])
+@pytest.mark.usefixtures("two_gpus")
+def test_what_a_launcher_cannot_run_is_said_before_anything_starts(
+    verb: str, name: str, gpus: int, problem: str, synthetic_data: Path, tmp_path: Path
+) -> None:
+    done = asked(verb, name, gpus, synthetic_data, tmp_path)
+    assert isinstance(done.exception, UserError)
+    assert problem in str(done.exception)
+    assert not list((tmp_path / "results").glob("runs/*-s0-*"))
+
+
+@pytest.mark.parametrize(("name", "gpus"), [("local", 2), ("inprocess", 1), ("toy", 8)])
+@pytest.mark.usefixtures("two_gpus")
+def test_gpus_of_this_machine_count_for_what_runs_here_only(
+    name: str, gpus: int, synthetic_data: Path, tmp_path: Path
+) -> None:
+    done = asked("plan", name, gpus, synthetic_data, tmp_path)
+    assert done.exception is None, done.output
+
+
+def asked(verb: str, launcher: str, gpus: int, data: Path, folder: Path) -> Result:
+    """A command on the row ``plain``, which asks for so many GPUs."""
+
+    def ask(content: dict[str, Any]) -> None:
+        content["rows"] = [{**content["rows"][0], "gpus": gpus}]
+
+    experiment = variant(folder, ask)
+    file = study(folder) if verb == "tune" else experiment
+    options = ["--data-root", str(data), "--results", str(folder / "results")]
+    return CliRunner().invoke(app, [verb, str(file), *options, "--launcher", launcher])
+
+
+@pytest.fixture
+def held(synthetic_data: Path, tmp_path: Path) -> Iterator[tuple[Planned, int]]:
+    """A run folder as version 0.1 left it while its job ran: a lock, and the name of its holder."""
+    made = planned(synthetic_data, tmp_path / "results", epochs=1)
+    code = "import sys, time; from pathlib import Path; from benchmark import locks\n"
+    code += "held = locks.acquire(Path(sys.argv[1])); print('held', flush=True); time.sleep(600)"
+    command = [sys.executable, "-c", code, str(made.folder.lock_file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        yield made, holder.pid
+        holder.kill()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DETBOARD_PATIENCE_S", "0.5")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_folder_without_a_jobs_address_is_judged_by_its_lock(held: tuple[Planned, int]) -> None:
+    made, pid = held
+    assert read_address(made.folder) is None
+    assert lives(made.folder)
+    assert look_again(made).state is State.RUNNING
+    end_orphans([made])
+    wait_until(lambda: not alive(pid), "the job's end")
+    assert look_again(made).state is State.LOST
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_job_that_cannot_be_reached_is_named(held: tuple[Planned, int]) -> None:
+    made, pid = held
+    holder = made.folder.lock_file.with_name("job.lock.holder")
+    holder.write_text(json.dumps({"pid": pid, "host": "elsewhere"}))
+    assert lives(made.folder)
+    message = f"its job .process {pid} on elsewhere. still runs: end it first"
+    with pytest.raises(UserError, match=message):
+        end_orphans([made])
+    assert alive(pid)
+
+
+def with_toy(bench: Bench, verb: str, *more: str) -> list[str]:
+    """A command of a program that has added the toy launcher."""
+    arguments = bench.arguments(verb, *more, "--launcher", "toy")
+    return [sys.executable, "-c", WITH_TOY, *arguments[3:]]
+
+
+def test_a_job_that_outlives_its_driver_is_taken_over(synthetic_data: Path, tmp_path: Path) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results")
+    path = os.pathsep.join([str(HERE), str(HERE.parent)])
+    command = with_toy(bench, "sweep", "--set", "train_cfg.max_epochs=8", "--wandb", "off")
+    environment = {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
+    output = subprocess.PIPE
+    driver = subprocess.Popen(
+        command,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=environment,
+    )
+    wait_until(
+        lambda: list(bench.results.glob("runs/plain-s*")) and bench.points("plain", "val"),
+        "a validation",
+    )
+    kill_group(driver)
+    folder = bench.folder("plain")
+    address = json.loads((folder / "job.json").read_text())
+    pid = int(address["job"].split(":")[0])
+    assert address["launcher"] == "toy"
+    assert alive(pid)
+    assert not (folder / "record.json").exists()
+    planned_now = run(with_toy(bench, "plan", "--set", "train_cfg.max_epochs=8"), PYTHONPATH=path)
+    assert "running" in planned_now.stdout, planned_now.stderr
+
+    again = run(command, PYTHONPATH=path)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "2 complete" in again.stdout
+    assert len(bench.points("plain", "start")) == 1  # it was never interrupted
+    assert [point["epoch"] for point in bench.points("plain", "val")] == list(range(1, 9))
+    assert json.loads((folder / "job.json").read_text()) == address
+    assert bench.record("momentum")["state"] == "complete"

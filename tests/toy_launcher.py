@@ -1,0 +1,70 @@
+"""A launcher that stands for a cluster: its jobs outlive their driver, and its GPUs are not this machine's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmark.launchers import Job
+from benchmark.launchers.child import OUTLIVE, to_json
+from benchmark.launchers.processes import ProcessOfDriver, process_id
+from benchmark.run.address import JobAddress, write_address
+from benchmark.run.folder import RunFolder
+from benchmark.run.options import JobOptions, Resources
+
+GPUS = 8
+
+
+class Places:
+    """Places in the cluster's queue."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.free = slots
+
+    def acquire(self, processes: int) -> Resources | None:
+        if self.free == 0:
+            return None
+        self.free -= 1
+        return Resources((), 1, processes)
+
+    def release(self, resources: Resources) -> None:
+        self.free += 1
+
+
+class ToyJob(ProcessOfDriver):
+    outlives_driver = True
+
+
+class ToyLauncher:
+    name = "toy"
+    shares_terminal = False
+    prunes = True
+
+    def __init__(self, slots: int | None = None) -> None:
+        self.pool = Places(slots or 1)
+
+    def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
+        return [f"row {row}: the cluster has {GPUS} GPUs" for row, n in gpus.items() if n > GPUS]
+
+    def submit(self, folder: Path, options: JobOptions) -> Job:
+        command = [sys.executable, "-m", "benchmark.launchers.child", str(folder), to_json(options)]
+        with RunFolder(folder).log_file.open("ab") as log:
+            process = subprocess.Popen(
+                [*command, OUTLIVE],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        job = ToyJob(process_id(process.pid), RunFolder(folder))
+        write_address(RunFolder(folder), self.name, job.job)
+        return job
+
+    def attach(self, folder: Path, address: JobAddress) -> Job | None:
+        return ToyJob(address.job, RunFolder(folder))
+
+    def close(self) -> None:
+        """Nothing is held."""
