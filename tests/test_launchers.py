@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from command import TINY, Bench, alive, kill_group, run, study, variant, wait_until
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from benchmark.cli.app import app
@@ -29,6 +31,8 @@ from benchmark.run.prepare import prepare
 from benchmark.run.record import State
 from benchmark.run.state import Planned, look_again
 from benchmark.sweep.holders import end_orphans
+from benchmark.sweep.progress import SweepProgress
+from benchmark.sweep.watchers import LineWatcher, LiveWatcher, make_watcher
 
 HERE = Path(__file__).parent
 ON_THIS_MACHINE = ("local", "inprocess")
@@ -225,6 +229,31 @@ def asked(verb: str, launcher: str, gpus: int, data: Path, folder: Path) -> Resu
     return CliRunner().invoke(app, [verb, str(file), *options, "--launcher", launcher])
 
 
+def test_a_launcher_that_cannot_look_at_its_jobs_shares_no_study(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    storage = ["--storage", "postgresql://nobody@127.0.0.1:1/none", "--launcher", "inprocess"]
+    options = ["--data-root", str(synthetic_data), "--results", str(tmp_path / "results")]
+    done = CliRunner().invoke(app, ["tune", str(study(tmp_path)), *options, *storage])
+    assert isinstance(done.exception, UserError)
+    assert "--launcher inprocess gives no sign of life" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("name", "terminal", "watcher"),
+    [
+        ("local", True, LiveWatcher),
+        ("local", False, LineWatcher),
+        ("inprocess", True, LineWatcher),  # a debugger could not be used under a table
+        ("toy", True, LiveWatcher),
+    ],
+)
+def test_the_table_is_drawn_where_no_job_prints(name: str, terminal: bool, watcher: type) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal)
+    shared = make_launcher(name).shares_terminal
+    assert type(make_watcher(console, SweepProgress(1), [], shared)) is watcher
+
+
 @pytest.fixture
 def held(synthetic_data: Path, tmp_path: Path) -> Iterator[tuple[Planned, int]]:
     """A run folder as version 0.1 left it while its job ran: a lock, and the name of its holder."""
@@ -272,6 +301,10 @@ def with_toy(bench: Bench, verb: str, *more: str) -> list[str]:
     return [sys.executable, "-c", WITH_TOY, *arguments[3:]]
 
 
+def _validated(bench: Bench) -> bool:
+    return bool(list(bench.results.glob("runs/plain-s*")) and bench.points("plain", "val"))
+
+
 def test_a_job_that_outlives_its_driver_is_taken_over(synthetic_data: Path, tmp_path: Path) -> None:
     bench = Bench(synthetic_data, tmp_path / "results")
     path = os.pathsep.join([str(HERE), str(HERE.parent)])
@@ -286,10 +319,7 @@ def test_a_job_that_outlives_its_driver_is_taken_over(synthetic_data: Path, tmp_
         start_new_session=True,
         env=environment,
     )
-    wait_until(
-        lambda: list(bench.results.glob("runs/plain-s*")) and bench.points("plain", "val"),
-        "a validation",
-    )
+    wait_until(lambda: _validated(bench), "a validation")
     kill_group(driver)
     folder = bench.folder("plain")
     address = json.loads((folder / "job.json").read_text())

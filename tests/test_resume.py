@@ -133,7 +133,7 @@ def test_live_job_of_a_dead_driver_is_ended(bench: Bench) -> None:
     os.kill(job, signal.SIGSTOP)  # it cannot notice that its driver is gone
     kill_group(driver)
     assert locks.is_held(bench.folder("plain") / "job.lock")
-    again = bench.run("sweep", *LONG, "--rows", "plain")
+    again = bench.run("sweep", *LONG, "--rows", "plain", DETBOARD_PATIENCE_S="1")
     assert again.returncode == 0, again.stdout + again.stderr
     assert not alive(job)
     _assert_whole(bench, "plain")
