@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
+SHOWN = 5  # offenders that a message names
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -46,3 +48,10 @@ def allowed(value: str, choices: Iterable[str]) -> str:
     near = difflib.get_close_matches(value, names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return f"allowed: {', '.join(names) or '(none)'}{hint}"
+
+
+def few(items: Iterable[str], limit: int = SHOWN) -> str:
+    """The first few of what may be many, joined: ``a, b, c ... and 39 more``."""
+    items = list(items)
+    rest = len(items) - limit
+    return ", ".join(items[:limit]) + (f" ... and {rest} more" if rest > 0 else "")

@@ -157,3 +157,41 @@ def test_report_without_runs_says_what_to_do(tmp_path: Path) -> None:
     command = [*COMMAND, "report", str(TINY), "--results", str(tmp_path / "results")]
     (problem,) = _problems(run(command))
     assert "detboard sweep" in problem
+
+
+COUNTED = """
+import collections, sys
+opened = collections.Counter()
+sys.addaudithook(lambda event, given: opened.update([str(given[0])]) if event == "open" else None)
+from benchmark.cli import main
+try:
+    main()
+finally:
+    for name, count in opened.items():
+        if name.endswith(("train.json", "val.json")):
+            print("opened", name.rpartition("/")[2], count, file=sys.stderr)
+"""
+
+
+def _opened(arguments: list[str]) -> dict[str, int]:
+    """How often the command opens the annotation files."""
+    done = run([sys.executable, "-c", COUNTED, *arguments])
+    assert done.returncode == 0, done.stderr
+    told = [line.split() for line in done.stderr.splitlines() if line.startswith("opened ")]
+    return {name: int(count) for _, name, count in told}
+
+
+def test_data_check_reads_each_annotation_file_once(synthetic_data: Path) -> None:
+    assert _opened(["data", "check", str(synthetic_data)]) == {"train.json": 1, "val.json": 1}
+
+
+def test_plan_reads_each_annotation_file_once(bench: Bench) -> None:
+    assert _opened(bench.arguments("plan")[3:]) == {"train.json": 1, "val.json": 1}
+
+
+@pytest.mark.slow
+def test_sweep_and_job_read_each_annotation_file_once_beside_mmdet(bench: Bench) -> None:
+    """In one process: mmdet's data sets read the files once more, for a run's training and for its validation."""
+    command = bench.arguments("sweep", "--rows", "plain", "--launcher", "inprocess")[3:]
+    assert _opened(command) == {"train.json": 2, "val.json": 2}
+    assert json.loads((bench.folder("plain") / "samples.json").read_text())

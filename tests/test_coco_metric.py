@@ -12,6 +12,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from benchmark.errors import UserError
 from benchmark.statistics.evaluation import Detections, Evaluation, evaluate, write_predictions
 
 NAMES = ("mAP", "mAP50", "mAP75", "mAP_s", "mAP_m", "mAP_l")
@@ -265,6 +266,28 @@ def test_metric_is_pycocotools_on_the_same_float32_boxes(
     expected |= {name: name for name in ("mAP_s", "mAP_m", "mAP_l")}
     assert values == {f"coco/bbox_{key}": getattr(metric.last, n) for key, n in expected.items()}
     assert all(type(value) is float for value in values.values())
+
+
+def test_metric_takes_a_file_whose_optional_fields_hotcoco_refuses(
+    metric_type: type, tmp_path: Path
+) -> None:
+    import hotcoco
+
+    truth, file = ground_truth(), tmp_path / "val.json"
+    file.write_text(json.dumps({**truth, "info": {"year": "twenty"}}))
+    with pytest.raises(ValueError, match="invalid type"):
+        hotcoco.COCO(str(file))
+    metric, classes = metric_type(ann_file=str(file)), list(CATEGORY_IDS)
+    measured(metric, samples(detections(truth), classes, IMAGE_IDS), classes)
+    assert_same(metric.last, reference(truth, metric.last.detections.to_coco(), IMAGE_IDS, classes))
+
+
+def test_metric_refuses_a_file_with_a_broken_annotation(metric_type: type, tmp_path: Path) -> None:
+    truth, file = ground_truth(), tmp_path / "val.json"
+    del truth["annotations"][3]["area"]
+    file.write_text(json.dumps(truth))
+    with pytest.raises(UserError, match="id 4: 'area' is missing"):
+        metric_type(ann_file=str(file)).ground_truth  # noqa: B018 - it is read when asked for
 
 
 def test_metric_agrees_with_the_stock_one_to_its_three_digits(

@@ -224,10 +224,10 @@ class TestCache:
         cache = tmp_path / "results" / "datasets.json"
         first = describe(data, cache=cache)
 
-        def refuse(path: Path, content: bytes) -> Any:
-            raise AssertionError(f"{path} was parsed again")
+        def refuse(path: Path) -> Any:
+            raise AssertionError(f"{path} was read again")
 
-        monkeypatch.setattr(dataset_module, "_parsed", refuse)
+        monkeypatch.setattr(dataset_module, "read_annotations", refuse)
         assert describe(data, cache=cache) == first
 
     def test_sees_a_change_that_keeps_size_and_time(self, data: Path, tmp_path: Path) -> None:
@@ -433,6 +433,91 @@ class TestWarnings:
         assert checked(data, upright) == Findings([], [])
 
 
+class TestHealth:
+    """What hotcoco's health check adds; the two boxes of an object lie apart in the file."""
+
+    @pytest.mark.parametrize("shift", [0, 0.2])
+    def test_object_that_is_marked_twice(self, data: Path, shift: float) -> None:
+        def twice(content: Content) -> None:
+            content["annotations"].append(box(2**60 + 1, 1, [5.5 + shift, 4, 10, 10.25], 3))
+
+        found = checked(data, twice)
+        assert found.errors == []
+        (told,) = found.warnings
+        assert "train.json" in told
+        first, second = "annotation 12 [5.5, 4.0, 10.0, 10.25]", f"annotation {2**60 + 1} "
+        assert "objects marked twice? (2): " + first in told
+        assert told.index(first) < told.index(second)
+        assert told.endswith("in train_1.png of 40x30")
+
+    def test_neighbours_and_other_classes_are_no_doubles(self, data: Path) -> None:
+        def near(content: Content) -> None:
+            content["annotations"].append(box(20, 1, [6.5, 4, 10, 10.25], 3))
+            content["annotations"].append(box(21, 1, [5.5, 4, 10, 10.25], 7))
+            content["annotations"].append(box(22, 2, [5.5, 4, 10, 10.25], 3))
+
+        assert checked(data, near) == Findings([], [])
+
+    def test_box_of_an_odd_shape(self, data: Path) -> None:
+        found = checked(data, lambda content: content["annotations"][1].update(bbox=[0, 9, 31, 1]))
+        assert found.errors == []
+        (told,) = found.warnings
+        assert "20 times as long as the other (1): annotation 12 [0.0, 9.0, 31.0, 1.0]" in told
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"bbox": [0, 0, 40, 0.5]}, {"bbox": [0, 0, 0, 5]}, {"image_id": 9}, {"category_id": 9}],
+    )
+    def test_says_nothing_twice(self, data: Path, change: Content) -> None:
+        """Of two equal boxes with a fault only the fault is told."""
+
+        def broken(content: Content) -> None:
+            content["annotations"].append(box(20, 1, [5.5, 4, 10, 10.25], 3))
+            for index in (1, 3):
+                content["annotations"][index].update(change)
+
+        found = checked(data, broken)
+        told = [text for text in (*found.errors, *found.warnings) if "annotation 12" in text]
+        assert len(told) == 1
+        assert "(2): annotation 12" in told[0]
+        assert "annotation 20" in told[0]
+
+    def test_says_where_doubles_were_not_looked_for(self, data: Path) -> None:
+        def many(content: Content) -> None:
+            content["images"][0].update(id=2**60)
+            content["annotations"] = [
+                box(number + 1, 2**60, [number % 30, number // 30, 9, 9]) for number in range(101)
+            ]
+            content["annotations"].append(box(200, 2, [1, 1, 9, 9], 3))
+
+        found = checked(data, many)
+        assert found.errors == []
+        assert found.warnings == [
+            f"{data / 'train.json'}: images with over 100 boxes of a class, too many to look for objects "
+            "marked twice (1): train_1.png"
+        ]
+
+    def test_optional_fields_are_not_looked_at(self, data: Path) -> None:
+        """A file of a labelling tool, whose fields hotcoco would refuse."""
+
+        def exported(content: Content) -> None:
+            content["info"] = {"year": "2024", "version": 1}
+            content["licenses"] = [{"id": "x"}]
+            content["annotations"][0].update(segmentation={"no": "polygon"}, score="high")
+
+        assert checked(data, exported) == Findings([], [])
+
+    def test_failure_costs_only_itself(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(_coco: Any) -> Any:
+            raise RuntimeError("out of luck")
+
+        monkeypatch.setattr("hotcoco.COCO.healthcheck", broken)
+        found = checked(data, lambda content: content["annotations"][0].update(id=0))
+        assert found.errors == []
+        assert any("the id 0" in told for told in found.warnings)
+        assert any("RuntimeError: out of luck" in told for told in found.warnings)
+
+
 def test_report_counts_images_and_boxes(data: Path) -> None:
     edit(data, "val", lambda content: content["annotations"].pop())
     lines = [line.split() for line in report_text(describe(data)).splitlines()]
@@ -441,6 +526,28 @@ def test_report_counts_images_and_boxes(data: Path) -> None:
     assert lines[2][:8] == ["val", "2", "images", "2", "boxes", "1", "images", "without"]
     assert ["can", "2", "1"] in lines
     assert ["bag", "1", "1"] in lines
+
+
+def test_report_counts_images_without_a_box(data: Path) -> None:
+    def lost(content: Content) -> None:
+        content["annotations"][1].update(image_id=98)
+        content["annotations"][2].update(image_id=99)
+        content["images"].append({"id": 5, "file_name": "no.png", "width": 1, "height": "?"})
+
+    edit(data, "train", lost)
+    edit(data, "val", lambda content: content["annotations"][0].update(image_id=99))
+    train, val = report_text(describe(data)).splitlines()[1:3]
+    assert "3 images         3 boxes       1 images without a box" in train
+    assert "2 images         3 boxes       0 images without a box" in val
+
+
+def test_file_that_is_missing_is_counted_once(data: Path) -> None:
+    gone = {"file_name": "gone.png", "width": 40, "height": 30}
+    found = checked(
+        data, lambda content: content["images"].extend({"id": key, **gone} for key in (3, 4))
+    )
+    (error,) = found.errors
+    assert error.endswith("(1): gone.png")
 
 
 def test_check_agrees_with_hotcoco(data: Path) -> None:

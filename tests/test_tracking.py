@@ -17,6 +17,7 @@ import wandb_file
 from PIL import Image
 from wandb_server import FakeServer, serving
 
+from benchmark.data.annotations import read_annotations
 from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Tracking
 from benchmark.job.measure.samples import sample_images
@@ -57,8 +58,8 @@ def dataset(tmp_path):
     image = {"id": 7, "file_name": "a.png", "width": 60, "height": 40}
     empty = {"id": 3, "file_name": "none.png", "width": 60, "height": 40}
     categories = [{"id": 5, "name": "Paper"}, {"id": 2, "name": "Plastic bag"}]
-    boxes = [{"id": 1, "image_id": 7, "category_id": 2, "bbox": [10, 5, 20, 30]}]
-    annotations = {"images": [empty, image], "categories": categories, "annotations": boxes}
+    box = {"id": 1, "image_id": 7, "category_id": 2, "bbox": [10, 5, 20, 30], "area": 600}
+    annotations = {"images": [empty, image], "categories": categories, "annotations": [box]}
     (tmp_path / "val.json").write_text(json.dumps(annotations))
     Image.new("RGB", (60, 40), "green").save(tmp_path / "a.png")
     val = Split(tmp_path / "val.json", tmp_path, "hash-of-val")
@@ -172,7 +173,7 @@ def test_images_show_true_and_predicted_boxes(spec, folder, dataset):
     )
     tracker = RunTracker(spec, CONFIG, folder.path, Tracking())
     tracker.log(VAL)
-    tracker.images(sample_images(dataset, detections, 4))
+    tracker.images(samples(dataset, detections, 4))
     tracker.finish(record())
 
     [(iteration, images)] = the_run(folder).series("val/images")
@@ -191,6 +192,11 @@ def test_images_show_true_and_predicted_boxes(spec, folder, dataset):
     assert true[0]["box_caption"] == "Plastic bag" and true[0]["domain"] == "pixel"
 
 
+def samples(dataset, detections, limit):
+    annotations = read_annotations(dataset.val.annotations)
+    return sample_images(annotations, dataset.val.images, detections, limit)
+
+
 def tmp_image(dataset):
     return dataset.val.images / "a.png"
 
@@ -202,11 +208,11 @@ def drawn(attempt, images, key):
 
 def test_samples_without_predictions_and_with_limits(dataset):
     nothing = Detections.from_coco([])
-    [sample] = sample_images(dataset, nothing, 4)
+    [sample] = samples(dataset, nothing, 4)
     assert sample.predictions == []
     assert sample.truth == [Box("Plastic bag", (10, 5, 30, 35))]
     assert sample.path.name == "a.png"
-    assert list(sample_images(dataset, nothing, 0)) == []
+    assert list(samples(dataset, nothing, 0)) == []
 
 
 def test_resume_continues_under_the_same_id(spec, folder):

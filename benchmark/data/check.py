@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.arrays import Boxes, Images, boxes_of, images_of
-from benchmark.data.dataset import SHOWN, Dataset, Split, first, read_annotations
+from benchmark.data.annotations import Annotations, Boxes, Images, read_annotations
+from benchmark.data.dataset import Dataset, Split
+from benchmark.data.healthcheck import health
 from benchmark.data.pictures import missing_files, size_faults
+from benchmark.errors import SHOWN, few
 
 # Tools that round corners to whole pixels, or that count pixels from 1, leave boxes that pass the
 # image's edge by less than this; mmdet clips them, and what is lost is below what they measured.
@@ -47,14 +48,13 @@ def check(dataset: Dataset, limit: int = SHOWN) -> Findings:
     findings = Findings()
     files = {}
     for name, split in (("train", dataset.train), ("val", dataset.val)):
-        content = read_annotations(split.annotations)
-        images, boxes = images_of(content["images"]), boxes_of(content["annotations"])
+        annotations = read_annotations(split.annotations)
         reporter = _Reporter(split.annotations, limit, findings)
-        _check_images(reporter, images)
-        _check_boxes(reporter, images, boxes, content["categories"])
-        _check_files(reporter, images, split)
-        _check_enough(reporter, name, boxes, content["categories"])
-        files[name] = _absolute(split, images.files)
+        _check_images(reporter, annotations.images)
+        _check_boxes(reporter, annotations)
+        _check_files(reporter, annotations.images, split)
+        _check_enough(reporter, name, annotations)
+        files[name] = _absolute(split, annotations.images.files)
     shared = sorted(files["train"] & files["val"])
     reporter = _Reporter(dataset.val.annotations, limit, findings)
     reporter.warning(shared, "images that are in train too: what is measured was seen in training")
@@ -70,14 +70,12 @@ def report_text(dataset: Dataset) -> str:
     lines = [f"{dataset.name}: {len(dataset.classes)} classes"]
     counts = []
     for name, split in (("train", dataset.train), ("val", dataset.val)):
-        content = read_annotations(split.annotations)
-        boxes = boxes_of(content["annotations"])
-        empty = len(content["images"]) - len(np.unique(boxes.image_ids))
+        annotations = read_annotations(split.annotations)
         lines.append(
-            f"  {name:<5}  {len(content['images']):>7} images  {len(boxes.ids):>8} boxes"
-            f"  {empty:>6} images without a box  {split.images}"
+            f"  {name:<5}  {len(annotations.images):>7} images  {len(annotations.boxes.ids):>8} boxes"
+            f"  {annotations.images_without_box:>6} images without a box  {split.images}"
         )
-        counts.append(_boxes_per_class(boxes, content["categories"]))
+        counts.append(annotations.boxes_per_class)
     width = max(len("class"), *map(len, dataset.classes))
     lines += ["", f"  {'class':<{width}}  {'train':>8}  {'val':>8}"]
     lines += [f"  {c:<{width}}  {counts[0][c]:>8}  {counts[1][c]:>8}" for c in dataset.classes]
@@ -100,8 +98,7 @@ class _Reporter:
 
     def _add(self, to: list[str], offenders: Sequence[str], what: str) -> None:
         if offenders:
-            shown = first(offenders, self.limit)
-            to.append(f"{self.path}: {what} ({len(offenders)}): {shown}")
+            to.append(f"{self.path}: {what} ({len(offenders)}): {few(offenders, self.limit)}")
 
 
 def _check_images(reporter: _Reporter, images: Images) -> None:
@@ -112,27 +109,27 @@ def _check_images(reporter: _Reporter, images: Images) -> None:
     reporter.warning(repeated, "image files that are listed more than once")
 
 
-def _check_boxes(
-    reporter: _Reporter, images: Images, boxes: Boxes, categories: Sequence[dict[str, Any]]
-) -> None:
+def _check_boxes(reporter: _Reporter, annotations: Annotations) -> None:
+    images, boxes = annotations.images, annotations.boxes
     reporter.error(boxes.faults, "annotations with a field missing or wrong")
     reporter.error(_repeated(boxes.ids), "annotation ids that repeat")
-    known = np.array([category["id"] for category in categories], np.int64)
-    strange = ~np.isin(boxes.category_ids, known)
+    strange = ~np.isin(boxes.category_ids, [category.id for category in annotations.categories])
     unknown = _named(boxes, strange, "category", boxes.category_ids)
     reporter.error(unknown, "annotations of a category that 'categories' does not list")
+    lost = ~np.isin(boxes.image_ids, images.ids)
     if not images.faults:  # else the image may be there, and only its entry be wrong
-        lost = ~np.isin(boxes.image_ids, images.ids)
         what = "annotations of an image that 'images' does not list"
         reporter.error(_named(boxes, lost, "image", boxes.image_ids), what)
     zero = [str(value) for value in boxes.ids[boxes.ids == 0]]
     reporter.warning(
         zero, "annotations with the id 0, which COCO's evaluation takes for 'not found'"
     )
-    _check_geometry(reporter, images, boxes)
+    trained = _check_geometry(reporter, images, boxes)
+    _check_health(reporter, annotations, trained & ~strange & ~lost)
 
 
-def _check_geometry(reporter: _Reporter, images: Images, boxes: Boxes) -> None:
+def _check_geometry(reporter: _Reporter, images: Images, boxes: Boxes) -> NDArray[np.bool_]:
+    """Returns which boxes are none of those that training cannot use or leaves out."""
     width, height = boxes.xywh[:, 2], boxes.xywh[:, 3]
     flat = (width <= 0) | (height <= 0)
     reporter.error(
@@ -146,13 +143,37 @@ def _check_geometry(reporter: _Reporter, images: Images, boxes: Boxes) -> None:
         _boxed(boxes, tiny),
         "boxes that training leaves out, as mmdet does: a side below 1 pixel, or no area",
     )
+    return ~flat & ~tiny
+
+
+def _check_health(reporter: _Reporter, annotations: Annotations, sound: NDArray[np.bool_]) -> None:
+    images, boxes = annotations.images, annotations.boxes
+    try:
+        found = health(annotations, sound)
+    except Exception as error:  # whatever hotcoco raises
+        told = f"{type(error).__name__}: {error}"
+        reporter.findings.warnings.append(
+            f"{reporter.path}: objects marked twice were not looked for: hotcoco ended with {told}"
+        )
+        return
+    reporter.warning(
+        _boxed(boxes, found.doubled, images),
+        "boxes that all but cover another of their class (IoU above 0.95): objects marked twice?",
+    )
+    reporter.warning(
+        _boxed(boxes, found.slim, images), "boxes with one side over 20 times as long as the other"
+    )
+    reporter.warning(
+        [images.files[row] for row in found.unsearched],
+        "images with over 100 boxes of a class, too many to look for objects marked twice",
+    )
 
 
 def _outside(images: Images, boxes: Boxes) -> NDArray[np.bool_]:
     """Which boxes pass their image's edge by a pixel or more; False where there is no image."""
     if not len(images.ids):
         return np.zeros(len(boxes.ids), np.bool_)
-    rows = _image_rows(images, boxes)
+    rows = images.rows(boxes.image_ids)
     x, y, width, height = boxes.xywh.T
     over_right = x + width - images.width[rows]
     over_bottom = y + height - images.height[rows]
@@ -160,14 +181,6 @@ def _outside(images: Images, boxes: Boxes) -> NDArray[np.bool_]:
     outside: NDArray[np.bool_] = overhang >= _OVERHANG_PX
     listed: NDArray[np.bool_] = images.ids[rows] == boxes.image_ids
     return np.logical_and(outside, listed)
-
-
-def _image_rows(images: Images, boxes: Boxes) -> NDArray[np.intp]:
-    """The row of each box's image among ``images``; any row where the image is not listed."""
-    order = np.argsort(images.ids, kind="stable")
-    found = np.searchsorted(images.ids[order], boxes.image_ids)
-    rows: NDArray[np.intp] = order[np.minimum(found, len(order) - 1)]
-    return rows
 
 
 def _check_files(reporter: _Reporter, images: Images, split: Split) -> None:
@@ -182,23 +195,15 @@ def _check_files(reporter: _Reporter, images: Images, split: Split) -> None:
     )
 
 
-def _check_enough(
-    reporter: _Reporter, name: str, boxes: Boxes, categories: Sequence[dict[str, Any]]
-) -> None:
+def _check_enough(reporter: _Reporter, name: str, annotations: Annotations) -> None:
+    boxes = annotations.boxes
     if not np.any(~boxes.crowd):
         purpose = "learn from" if name == "train" else "measure"
         told = "no box" if not boxes.faults else "no sound box"
         reporter.findings.errors.append(f"{reporter.path}: {told}: there is nothing to {purpose}")
         return
-    counts = _boxes_per_class(boxes, categories)
-    none = [category["name"] for category in categories if not counts[category["name"]]]
+    none = [name for name, count in annotations.boxes_per_class.items() if not count]
     reporter.warning(none, f"classes without a box in {name}")
-
-
-def _boxes_per_class(boxes: Boxes, categories: Sequence[dict[str, Any]]) -> Counter[str]:
-    ids, counts = np.unique(boxes.category_ids, return_counts=True)
-    count_of = dict(zip(ids.tolist(), counts.tolist(), strict=True))
-    return Counter({category["name"]: count_of.get(category["id"], 0) for category in categories})
 
 
 def _absolute(split: Split, files: Sequence[str]) -> set[str]:
@@ -217,19 +222,24 @@ def _named(
     return [f"annotation {key} ({label} {value})" for key, value in pairs]
 
 
-def _boxed(boxes: Boxes, chosen: NDArray[np.bool_], images: Images | None = None) -> list[str]:
-    """Offending boxes by annotation id, with their numbers and, given images, the image's size."""
-    sizes = _sizes(images, boxes, chosen) if images is not None else ("" for _ in boxes.ids[chosen])
+def _boxed(
+    boxes: Boxes, chosen: NDArray[np.bool_] | NDArray[np.intp], images: Images | None = None
+) -> list[str]:
+    """Offending boxes by annotation id, with their numbers and, given images, the image and its size."""
+    image_ids = boxes.image_ids[chosen]
+    places = _places(images, image_ids) if images is not None else [""] * len(image_ids)
     return [
-        f"annotation {key} {[float(f'{number:.6g}') for number in box]}{size}"
-        for key, box, size in zip(
-            boxes.ids[chosen].tolist(), boxes.xywh[chosen].tolist(), sizes, strict=True
+        f"annotation {key} {[float(f'{number:.6g}') for number in box]}{place}"
+        for key, box, place in zip(
+            boxes.ids[chosen].tolist(), boxes.xywh[chosen].tolist(), places, strict=True
         )
     ]
 
 
-def _sizes(images: Images, boxes: Boxes, chosen: NDArray[np.bool_]) -> Iterator[str]:
-    if not chosen.any():
-        return
-    for row in _image_rows(images, boxes)[chosen]:
-        yield f" in {images.files[row]} of {images.width[row]}x{images.height[row]}"
+def _places(images: Images, image_ids: NDArray[np.int64]) -> list[str]:
+    if not len(image_ids):
+        return []
+    return [
+        f" in {images.files[row]} of {images.width[row]}x{images.height[row]}"
+        for row in images.rows(image_ids)
+    ]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmark.errors import UserError, attempt
+from pydantic import TypeAdapter
+
+from benchmark.data.annotations import Annotations, Category, read_annotations, stamp
+from benchmark.errors import UserError, attempt, few
 from benchmark.experiment.experiment import DataSource, SplitPaths
-from benchmark.files import read_json, write_json
+from benchmark.files import write_json
 
-SHOWN = 5  # offenders that a message names
 _SAMPLE = 20  # image files that are looked up to find the images' folder
 _CACHED_FROM_BYTES = 1 << 20  # reading a smaller file is as quick as looking it up
 _CACHE_VERSION = 1
@@ -118,19 +118,6 @@ def describe_source(source: DataSource, base: Path, cache: Path | None = None) -
     return dataset
 
 
-def read_annotations(path: Path) -> dict[str, Any]:
-    """Reads a COCO annotation file.
-
-    Returns:
-        The file's content; ``images``, ``annotations`` and ``categories`` are lists, and every
-        category has an integer ``id`` and a ``name`` that no other has.
-
-    Raises:
-        UserError: With every problem that is in the way of that.
-    """
-    return _parsed(path, _bytes_of(path))
-
-
 @dataclass(frozen=True)
 class _Place:
     """Where a split is said to be: its annotation file, and the folders its images may be in."""
@@ -148,11 +135,30 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Outline:
-    """What is kept of an annotation file: its hash, ``[id, name]`` of each category, file names."""
+    """What is kept of an annotation file: its hash, its categories, and some file names spread over its images."""
 
     sha256: str
-    categories: list[list[Any]]
-    files: list[str]
+    categories: tuple[Category, ...]
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The outline of a file, as long as its stamp is this one."""
+
+    stamp: tuple[int, ...]
+    outline: _Outline
+
+
+@dataclass(frozen=True)
+class _Cache:
+    """What ``datasets.json`` holds: outlines by the path of the annotation file."""
+
+    version: int
+    files: dict[str, _Known]
+
+
+_CACHE = TypeAdapter(_Cache)
 
 
 def _found(name: str, train: _Place, val: _Place, cache: Path | None) -> Dataset:
@@ -178,122 +184,50 @@ def _found(name: str, train: _Place, val: _Place, cache: Path | None) -> Dataset
 
 
 def _outline(path: Path, cache: Path | None) -> _Outline:
-    key, stamp = str(path), _stamp(path)
-    worth_caching = cache is not None and stamp[0] >= _CACHED_FROM_BYTES
-    known = _read_cache(cache) if cache is not None and worth_caching else {}
-    if known.get(key, {}).get("stamp") == stamp:
-        return _Outline(**known[key]["outline"])
-    data = _bytes_of(path)
-    content = _parsed(path, data)
-    outline = _Outline(
-        hashlib.sha256(data).hexdigest(),
-        [[category["id"], category["name"]] for category in content["categories"]],
-        _sample_of_files(path, content["images"]),
-    )
-    if cache is not None and worth_caching:
-        _write_cache(cache, {**known, key: {"stamp": stamp, "outline": asdict(outline)}})
-    return outline
+    now = stamp(path)
+    if cache is None or now[0] < _CACHED_FROM_BYTES:
+        return _outline_of(read_annotations(path))
+    known = _read_cache(cache)
+    if str(path) not in known or known[str(path)].stamp != now:
+        known[str(path)] = _Known(now, _outline_of(read_annotations(path)))
+        _write_cache(cache, known)
+    return known[str(path)].outline
 
 
-def _stamp(path: Path) -> list[int]:
-    """Changes when the file does: ctime and inode also see a copy that kept its old mtime."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return [0]
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-
-
-def _read_cache(cache: Path) -> dict[str, Any]:
-    try:
-        content = read_json(cache)
-        return dict(content["files"]) if content["version"] == _CACHE_VERSION else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}  # it only saves time: the annotation files hold all that it does
-
-
-def _write_cache(cache: Path, files: dict[str, Any]) -> None:
-    try:
-        write_json(cache, {"version": _CACHE_VERSION, "files": files})
-    except OSError:
-        return  # a results folder that cannot be written is reported by whoever needs it
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such annotation file") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _parsed(path: Path, data: bytes) -> dict[str, Any]:
-    try:
-        # Decoded by hand: json accepts UTF-16 and byte order marks, which mmdet's reader does not.
-        content = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON: {error}") from None
-    if not isinstance(content, dict):
-        kind = type(content).__name__
-        raise UserError(f"{path}: not COCO annotations: a {kind}, not an object with 'images'")
-    problems = [
-        f"{path}: not COCO annotations: '{key}' {'is no list' if key in content else 'is missing'}"
-        for key in ("images", "annotations", "categories")
-        if not isinstance(content.get(key), list)
-    ]
-    if problems:
-        raise UserError(problems)
-    if problems := _category_problems(path, content["categories"]):
-        raise UserError(problems)
-    return content
-
-
-def _category_problems(path: Path, categories: list[Any]) -> list[str]:
-    if not categories:
-        return [f"{path}: 'categories' is empty: there is nothing to detect"]
-    bad = [index for index, value in enumerate(categories) if not _is_category(value)]
-    if bad:
-        shown = first(f"number {index + 1}: {categories[index]!r}" for index in bad)
-        return [f"{path}: {len(bad)} categories lack an integer 'id' or a 'name': {shown}"]
-    problems = []
-    for key in ("id", "name"):
-        values = [category[key] for category in categories]
-        repeated = sorted({value for value in values if values.count(value) > 1})
-        if repeated:
-            problems.append(f"{path}: category {key}s repeat: {first(map(str, repeated))}")
-    return problems
-
-
-def _is_category(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and type(value.get("id")) is int
-        and isinstance(value.get("name"), str)
-        and value["name"] != ""
-    )
-
-
-def _sample_of_files(path: Path, images: Sequence[Any]) -> list[str]:
-    """File names spread over the list: splits made of several folders show in a spread sample."""
-    if not images:
+def _outline_of(annotations: Annotations) -> _Outline:
+    path, names = annotations.path, annotations.images.names
+    if not len(annotations.images):
         raise UserError(f"{path}: 'images' is empty")
-    picked = images[:: max(1, len(images) // _SAMPLE)][:_SAMPLE]
-    names = [image.get("file_name") for image in picked if isinstance(image, dict)]
-    files = [name for name in names if isinstance(name, str) and name]
-    if not files:
+    if not names:
         raise UserError(f"{path}: the entries of 'images' have no 'file_name'")
-    return files
+    # Splits made of several folders show in a spread sample.
+    sample = names[:: max(1, len(names) // _SAMPLE)][:_SAMPLE]
+    return _Outline(annotations.sha256, annotations.categories, tuple(sample))
 
 
-def _images_folder(place: _Place, files: list[str]) -> Path:
+def _read_cache(cache: Path) -> dict[str, _Known]:
+    try:
+        content = _CACHE.validate_json(cache.read_bytes())
+    except (OSError, ValueError):
+        return {}  # it only saves time: the annotation files hold all that it does
+    return content.files if content.version == _CACHE_VERSION else {}
+
+
+def _write_cache(cache: Path, files: dict[str, _Known]) -> None:
+    with suppress(
+        OSError
+    ):  # a results folder that cannot be written is reported by whoever needs it
+        write_json(cache, _CACHE.dump_python(_Cache(_CACHE_VERSION, files), mode="json"))
+
+
+def _images_folder(place: _Place, files: Sequence[str]) -> Path:
     held = {folder: sum(_is_file(folder / name) for name in files) for folder in place.folders}
     best = max(place.folders, key=lambda folder: held[folder])  # the first of equals
     if held[best]:
         return best
     tried = ", ".join(str(folder) for folder in place.folders)
     raise UserError(
-        f"{place.annotations}: its images are not there: {first(files)}\n  looked in: {tried}"
+        f"{place.annotations}: its images are not there: {few(files)}\n  looked in: {tried}"
     )
 
 
@@ -317,10 +251,3 @@ def _category_differences(
         "train and val must list the same categories (id and name) in the same order, for that "
         "order numbers the labels:\n" + "\n".join(shown)
     ]
-
-
-def first(items: Iterable[str], limit: int = SHOWN) -> str:
-    """The first few of what may be many, joined: ``a, b, c ... and 39 more``."""
-    items = list(items)
-    rest = len(items) - limit
-    return ", ".join(items[:limit]) + (f" ... and {rest} more" if rest > 0 else "")

@@ -8,19 +8,18 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from benchmark.data.arrays import Images
+from benchmark.data.annotations import Images
 
-_OPENED = (
-    20  # images whose size is read; decoding all of them would take longer than some trainings
-)
+# Images whose size is read: opening all of them would take longer than some trainings.
+_OPENED = 20
 _LYING = {5, 6, 7, 8}  # EXIF orientations that turn the picture by a quarter
 
 
 def missing_files(folder: Path, files: list[str]) -> list[str]:
-    """The names that ``folder`` does not hold; reads each of its folders once, not every file."""
+    """The names that ``folder`` does not hold, each once; reads each of its folders once, not every file."""
     listed: dict[str, set[str]] = {}
     missing = []
-    for name in files:
+    for name in dict.fromkeys(files):
         parent, base = os.path.split(os.path.join(folder, name))  # noqa: PTH118 - in a hot loop
         if parent not in listed:
             listed[parent] = set(_names_in(parent))

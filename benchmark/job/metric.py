@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from mmdet.registry import METRICS
 from mmengine.fileio import get_local_path
 from numpy.typing import NDArray
 
+from benchmark.data.annotations import Annotations, read_annotations
 from benchmark.statistics.evaluation import Detections, Evaluation, GroundTruth
 
 # The names that mmdet's own metric uses, which hooks and schedulers of its configs refer to.
@@ -66,7 +69,6 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         super().__init__(collect_device=collect_device, prefix=prefix, backend_args=backend_args)
         self.ann_file = ann_file
         self.last: Evaluation | None = None
-        self._ground_truth: GroundTruth | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
         """Keeps a batch's predictions: boxes as xyxy in pixels of the original image."""
@@ -86,13 +88,16 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         values = {key: getattr(self.last, name) for key, name in _NAMES.items()}
         return {key: float("nan") if v is None else v for key, v in values.items()}
 
-    @property
-    def ground_truth(self) -> GroundTruth:
+    @cached_property
+    def annotations(self) -> Annotations:
         """The annotations, read when they are first asked for."""
-        if self._ground_truth is None:
-            with get_local_path(self.ann_file, backend_args=self.backend_args) as path:
-                self._ground_truth = GroundTruth(path)
-        return self._ground_truth
+        with get_local_path(self.ann_file, backend_args=self.backend_args) as path:
+            return read_annotations(Path(path))
+
+    @cached_property
+    def ground_truth(self) -> GroundTruth:
+        """The annotations as hotcoco holds them."""
+        return GroundTruth(self.annotations.to_coco())
 
 
 def _detections(

@@ -113,9 +113,9 @@ def _keep_samples(metric: HotCocoMetric, folder: RunFolder, images: int) -> list
     from benchmark.run.samples import COUNT, write_samples
 
     last: Any = metric.last
-    dataset = folder.read_spec().dataset
+    pictures = folder.read_spec().dataset.val.images
     most = max(COUNT, images)
-    found = list(sample_images(dataset, last.detections, most, last.image_ids))
+    found = list(sample_images(metric.annotations, pictures, last.detections, most, last.image_ids))
     write_samples(folder.samples_file, found[:COUNT])
     return found[:images]
 

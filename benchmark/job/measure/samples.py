@@ -3,57 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import islice
-from typing import Any, Protocol
+from pathlib import Path
 
-from benchmark.data.dataset import Dataset
-from benchmark.files import read_json
+import numpy as np
+
+from benchmark.data.annotations import Annotations
 from benchmark.run.samples import Box, ImageSample
+from benchmark.statistics.evaluation import Detections
 
 MAX_BOXES_PER_IMAGE = 30
 
 
-class _Detections(Protocol):
-    """What is needed of `benchmark.statistics.evaluation.Detections`."""
-
-    image_ids: Any
-    boxes: Any
-    scores: Any
-    category_ids: Any
-
-
 def sample_images(
-    dataset: Dataset, detections: _Detections, limit: int, image_ids: Collection[int] | None = None
+    annotations: Annotations,
+    folder: Path,
+    detections: Detections,
+    limit: int,
+    image_ids: Collection[int] | None = None,
 ) -> Iterator[ImageSample]:
     """The first validation images that have true boxes: the same ones for every run.
 
     Args:
-        dataset: The dataset; its validation annotations are read when the first sample is drawn.
+        annotations: The validation annotations.
+        folder: The folder of the images.
         detections: Detections of the validation images: ``image_ids`` and ``category_ids`` of
             shape (N,), ``boxes`` of shape (N, 4) in COCO xywh pixels, ``scores`` of shape (N,).
         limit: Number of images.
-        image_ids: Ids of the images to choose among, all of the annotation file by default: a
+        image_ids: Ids of the images to choose among, all of the annotations by default: a
             profile may evaluate only some of them.
 
     Yields:
         Samples with at most 30 predictions each, best first.
     """
-    annotations = read_json(dataset.val.annotations) if limit else {"images": []}
-    names = {category["id"]: category["name"] for category in annotations.get("categories", [])}
-    truth: dict[Any, list[Box]] = {}
-    for item in annotations.get("annotations", []):
-        truth.setdefault(item["image_id"], []).append(
-            _box(names[item["category_id"]], item["bbox"])
-        )
-    among = truth.keys() if image_ids is None else truth.keys() & set(image_ids)
-    with_boxes = (image for image in annotations["images"] if image["id"] in among)
-    for image in islice(with_boxes, limit):
-        predictions = _predictions(detections, image["id"], names)
-        path = dataset.val.images / image["file_name"]
-        yield ImageSample(image["file_name"], path, truth[image["id"]], predictions)
+    images, boxes = annotations.images, annotations.boxes
+    names = dict(annotations.categories)
+    shown = np.isin(images.ids, boxes.image_ids)
+    if image_ids is not None:
+        shown &= np.isin(images.ids, list(image_ids))
+    for row in np.flatnonzero(shown)[:limit]:
+        image_id, file = int(images.ids[row]), images.files[row]
+        truth = [
+            _box(names[int(boxes.category_ids[i])], boxes.xywh[i])
+            for i in np.flatnonzero(boxes.image_ids == image_id)
+        ]
+        yield ImageSample(file, folder / file, truth, _predictions(detections, image_id, names))
 
 
-def _predictions(detections: _Detections, image_id: Any, names: Mapping[int, str]) -> list[Box]:
+def _predictions(detections: Detections, image_id: int, names: Mapping[int, str]) -> list[Box]:
     indices = (detections.image_ids == image_id).nonzero()[0]
     best = sorted(indices, key=lambda index: -detections.scores[index])[:MAX_BOXES_PER_IMAGE]
     return [

@@ -1,0 +1,343 @@
+"""A COCO annotation file: parsed once, its images and boxes as numpy columns."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import UserError, few, shown
+
+_BIGGEST = 2**31 - 1  # of a width, a height, a coordinate or an area; what hotcoco takes
+_BIGGEST_ID = 2**63 - 1
+
+Entry = Mapping[str, object]
+
+
+class Category(NamedTuple):
+    """A class as an annotation file lists it."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a split, each column N long.
+
+    Attributes:
+        ids: int64.
+        files: ``file_name`` of each.
+        width: Pixels, int64.
+        height: Pixels, int64.
+        faults: A line about each entry that is left out of the columns.
+        names: Every ``file_name``, those of entries that are left out as well.
+    """
+
+    ids: NDArray[np.int64]
+    files: list[str]
+    width: NDArray[np.int64]
+    height: NDArray[np.int64]
+    faults: list[str]
+    names: list[str]
+
+    def __len__(self) -> int:
+        """Number of entries, those that are left out of the columns as well."""
+        return len(self.ids) + len(self.faults)
+
+    def rows(self, image_ids: NDArray[np.int64]) -> NDArray[np.intp]:
+        """The row of each id, shape (M,); any row where the id is not listed. Needs at least one image."""
+        order = np.argsort(self.ids, kind="stable")
+        places = np.searchsorted(self.ids[order], image_ids)
+        return order[np.minimum(places, len(order) - 1)]
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The annotations of a split, each column N long.
+
+    Attributes:
+        ids: int64.
+        image_ids: int64.
+        category_ids: int64.
+        xywh: Boxes in pixels, shape (N, 4), float64.
+        area: Square pixels, float64.
+        crowd: Whether the box holds a crowd, bool.
+        faults: A line about each entry that is left out of the columns.
+    """
+
+    ids: NDArray[np.int64]
+    image_ids: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
+    xywh: NDArray[np.float64]
+    area: NDArray[np.float64]
+    crowd: NDArray[np.bool_]
+    faults: list[str]
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """What an annotation file holds. It is shared by all who read the file: nobody changes it.
+
+    Attributes:
+        path: The file.
+        sha256: Hex SHA-256 of its bytes.
+        categories: In the order of the file; no id and no name repeats.
+        images: Its images.
+        boxes: Its boxes.
+    """
+
+    path: Path
+    sha256: str
+    categories: tuple[Category, ...]
+    images: Images
+    boxes: Boxes
+
+    @property
+    def images_without_box(self) -> int:
+        """How many of the sound entries of ``images`` no sound annotation belongs to."""
+        return int(np.count_nonzero(~np.isin(self.images.ids, self.boxes.image_ids)))
+
+    @property
+    def boxes_per_class(self) -> Counter[str]:
+        """Number of boxes, crowds included, by class name."""
+        ids, counts = np.unique(self.boxes.category_ids, return_counts=True)
+        count_of = dict(zip(ids.tolist(), counts.tolist(), strict=True))
+        return Counter({name: count_of.get(key, 0) for key, name in self.categories})
+
+    def to_coco(self) -> dict[str, list[dict[str, object]]]:
+        """The plain values of a COCO file that evaluating boxes needs, and no optional field.
+
+        hotcoco refuses files with optional fields that it takes for wrong, such as a year that is a text.
+
+        Raises:
+            UserError: The file has entries that are left out of the columns.
+        """
+        faults = [*self.images.faults, *self.boxes.faults]
+        if faults:
+            raise UserError(f"{self.path}: entries with a field missing or wrong: {few(faults)}")
+        images, boxes = self.images, self.boxes
+        sizes = {"width": images.width.tolist(), "height": images.height.tolist()}
+        return {
+            "images": _entries(id=images.ids.tolist(), file_name=images.files, **sizes),
+            "annotations": _entries(
+                id=boxes.ids.tolist(),
+                image_id=boxes.image_ids.tolist(),
+                category_id=boxes.category_ids.tolist(),
+                bbox=boxes.xywh.tolist(),
+                area=boxes.area.tolist(),
+                iscrowd=boxes.crowd.astype(int).tolist(),
+            ),
+            "categories": [category._asdict() for category in self.categories],
+        }
+
+
+def _entries(**columns: Sequence[object]) -> list[dict[str, object]]:
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def read_annotations(path: Path) -> Annotations:
+    """Reads a COCO annotation file; one that was read before and has not changed is not read again.
+
+    Entries of ``images`` and ``annotations`` with a field missing or wrong are left out, and told among ``faults``.
+
+    Raises:
+        UserError: With every problem: the file cannot be read or is not JSON, ``images``, ``annotations`` or
+            ``categories`` is no list, a category lacks an integer ``id`` or a ``name``, or repeats one.
+    """
+    return _read(path, stamp(path))
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """Changes when the file does, its size first: ctime and inode also see a copy that kept its old mtime."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0,)
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
+@lru_cache(maxsize=2)  # the two splits of a data set: 60 MB for COCO's
+def _read(path: Path, _stamp: tuple[int, ...]) -> Annotations:
+    data = _bytes_of(path)
+    content = _parsed(path, data)
+    return Annotations(
+        path,
+        hashlib.sha256(data).hexdigest(),
+        _categories(path, content["categories"]),
+        _images(content["images"]),
+        _boxes(content["annotations"]),
+    )
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such annotation file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _parsed(path: Path, data: bytes) -> dict[str, list[object]]:
+    try:
+        # Decoded by hand: json accepts UTF-16 and byte order marks, which mmdet's reader does not.
+        content = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON: {error}") from None
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        raise UserError(f"{path}: not COCO annotations: a {kind}, not an object with 'images'")
+    keys = ("images", "annotations", "categories")
+    problems = [
+        f"{path}: not COCO annotations: '{key}' {'is no list' if key in content else 'is missing'}"
+        for key in keys
+        if not isinstance(content.get(key), list)
+    ]
+    if problems:
+        raise UserError(problems)
+    return {key: content[key] for key in keys}
+
+
+def _categories(path: Path, entries: Sequence[object]) -> tuple[Category, ...]:
+    if not entries:
+        raise UserError(f"{path}: 'categories' is empty: there is nothing to detect")
+    categories = [_category(entry) for entry in entries]
+    bad = [
+        f"number {number}: {entry!r}"
+        for number, (entry, category) in enumerate(zip(entries, categories, strict=True), start=1)
+        if category is None
+    ]
+    if bad:
+        told = f"{len(bad)} categories lack an integer 'id' or a 'name'"
+        raise UserError(f"{path}: {told}: {few(bad)}")
+    good = tuple(category for category in categories if category is not None)
+    problems = [
+        f"{path}: category {field}s repeat: {few(repeated)}"
+        for field, values in (("id", [c.id for c in good]), ("name", [c.name for c in good]))
+        if (repeated := _repeated(values))
+    ]
+    if problems:
+        raise UserError(problems)
+    return good
+
+
+def _category(entry: object) -> Category | None:
+    if not isinstance(entry, dict):
+        return None
+    key, name = entry.get("id"), entry.get("name")
+    return Category(key, name) if type(key) is int and isinstance(name, str) and name else None
+
+
+def _repeated(values: Sequence[int] | Sequence[str]) -> list[str]:
+    return [str(value) for value, count in sorted(Counter(values).items()) if count > 1]
+
+
+def _images(entries: Sequence[object]) -> Images:
+    good, faults = _sorted_out(entries, _image_fault)
+    files = [str(entry["file_name"]) for entry in good]
+    return Images(
+        ids=_integers(good, "id"),
+        files=files,
+        width=_integers(good, "width"),
+        height=_integers(good, "height"),
+        faults=faults,
+        names=_names(entries) if faults else files,
+    )
+
+
+def _names(entries: Sequence[object]) -> list[str]:
+    names = [entry.get("file_name") for entry in entries if isinstance(entry, dict)]
+    return [name for name in names if isinstance(name, str) and name]
+
+
+def _boxes(entries: Sequence[object]) -> Boxes:
+    good, faults = _sorted_out(entries, _box_fault)
+    return Boxes(
+        ids=_integers(good, "id"),
+        image_ids=_integers(good, "image_id"),
+        category_ids=_integers(good, "category_id"),
+        xywh=np.array([entry["bbox"] for entry in good], np.float64).reshape(-1, 4),
+        area=np.array([entry["area"] for entry in good], np.float64),
+        crowd=np.array([bool(entry.get("iscrowd", 0)) for entry in good], np.bool_),
+        faults=faults,
+    )
+
+
+def _integers(entries: Sequence[Entry], key: str) -> NDArray[np.int64]:
+    return np.array([entry[key] for entry in entries], np.int64)
+
+
+def _sorted_out(
+    entries: Sequence[object], fault_of: Callable[[Entry], str | None]
+) -> tuple[list[Entry], list[str]]:
+    good: list[Entry] = []
+    faults: list[str] = []
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict):
+            faults.append(f"number {number} is {shown(entry)}, not an object")
+        elif fault := fault_of(entry):
+            name = f"id {entry['id']!r}" if "id" in entry else f"number {number}"
+            faults.append(f"{name}: {fault}")
+        else:
+            good.append(entry)
+    return good, faults
+
+
+def _image_fault(entry: Entry) -> str | None:
+    if not _is_id(entry.get("id")):
+        return _fault(entry, "id", "an integer from 0")
+    if not (isinstance(entry.get("file_name"), str) and entry["file_name"]):
+        return _fault(entry, "file_name", "a file name")
+    for key in ("width", "height"):
+        if not _is_size(entry.get(key)):
+            return _fault(entry, key, "a whole number of pixels from 1")
+    return None
+
+
+def _box_fault(entry: Entry) -> str | None:
+    for key in ("id", "image_id", "category_id"):
+        if not _is_id(entry.get(key)):
+            return _fault(entry, key, "an integer from 0")
+    box = entry.get("bbox")
+    if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
+        return _fault(entry, "bbox", "[x, y, width, height] in finite pixels")
+    if not _is_number(entry.get("area")):  # mmdet reads it of every annotation
+        return _fault(entry, "area", "a finite number of square pixels")
+    if entry.get("iscrowd", 0) not in (0, 1):
+        return _fault(entry, "iscrowd", "0 or 1")
+    return None
+
+
+def _fault(entry: Entry, key: str, wanted: str) -> str:
+    if key not in entry:
+        return f"'{key}' is missing"
+    return f"'{key}' is {shown(entry[key])}, not {wanted}"
+
+
+# The tests below are by exact type, for bool is an int in Python: `true` would pass as 1.
+def _is_id(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _BIGGEST_ID
+
+
+def _is_size(value: object) -> bool:
+    if type(value) is int:
+        return 1 <= value <= _BIGGEST
+    return type(value) is float and 1 <= value <= _BIGGEST and value.is_integer()
+
+
+def _is_number(value: object) -> bool:
+    if type(value) is float:
+        return math.isfinite(value) and abs(value) <= _BIGGEST
+    return type(value) is int and abs(value) <= _BIGGEST
