@@ -23,9 +23,10 @@ from pathlib import Path
 
 from evaluation import machine
 
-from benchmark.config.compose import config_roots, part_names
+from benchmark.config.compose import config_roots
 from benchmark.data.synthesize import synthesize
-from benchmark.experiment.experiment import PART_KINDS
+from benchmark.experiment.rows.base import part_names
+from benchmark.experiment.rows.parts import PART_KINDS
 from benchmark.run.journal import now
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare

@@ -12,6 +12,7 @@ from records import record as made_up
 
 from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Row
+from benchmark.experiment.rows.parts import PartsRecipe
 from benchmark.leaderboard.document import Leaderboard, leaderboard_of
 from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.outputs.base import Configs, Material
@@ -40,11 +41,12 @@ LABELS = {
     "Learning Method": "mstrain_3x",
 }
 PARTS = {"backbone": "resnet50", "neck": "fpn", "head": "retina", "schedule": "mstrain_3x"}
+RECIPE = PartsRecipe.model_validate({"parts": PARTS})
 PUBLISHED = 0.4527
 
 
 def make_row(name: str = "r50", published: float | None = PUBLISHED, **labels: str) -> Row:
-    return Row(name=name, parts=PARTS, labels={**LABELS, **labels}, published=published)
+    return Row(name=name, recipe=RECIPE, labels={**LABELS, **labels}, published=published)
 
 
 def make_record(
@@ -75,7 +77,15 @@ def on_disk(results: Path, record: RunRecord, data: Dataset = DATA) -> RunRecord
     """Writes a run folder as a job does, and reads its record back."""
     folder = RunFolder(results / "runs" / record.run_id)
     spec = RunSpec(
-        record.run_id, "board", record.row, LABELS, PARTS, record.seed, data, record.profile
+        record.run_id,
+        "board",
+        record.row,
+        LABELS,
+        "parts",
+        PARTS,
+        record.seed,
+        data,
+        record.profile,
     )
     folder.write_spec(spec)
     folder.write_record(record)

@@ -15,6 +15,7 @@ from records import PROVENANCE, latency
 
 from benchmark.data.scene import CLASSES
 from benchmark.experiment.experiment import Row
+from benchmark.experiment.rows.parts import PartsRecipe
 from benchmark.leaderboard.document import leaderboard_of
 from benchmark.leaderboard.outputs.base import Material
 from benchmark.leaderboard.outputs.page.payload import payload as collected
@@ -94,9 +95,10 @@ def _row(number: int) -> Row:
     name, backbone, b_label, neck, head, h_label, schedule, method, published, _, _ = ROWS[
         number % len(ROWS)
     ]
+    parts = {"backbone": backbone, "neck": neck, "head": head, "schedule": schedule}
     return Row(
         name=name if number < len(ROWS) else f"{name}_{number}",
-        parts={"backbone": backbone, "neck": neck, "head": head, "schedule": schedule},
+        recipe=PartsRecipe.model_validate({"parts": parts}),
         labels={
             "Model": "RetinaNet",
             "Backbone": b_label,
@@ -139,12 +141,12 @@ def _record(name: str, seed: int, map50: float, changes: dict[str, Any]) -> RunR
 
 
 def _config(end: RowResult) -> dict[str, Any]:
-    parts = end.row.parts
-    backbone: dict[str, Any] = {"type": parts.backbone}
-    if "convnext" in parts.backbone:
+    names = end.row.recipe.names
+    backbone: dict[str, Any] = {"type": names["backbone"]}
+    if "convnext" in names["backbone"]:
         backbone["layer_scale_init_value"] = 1.0
     return {
-        "model": {"backbone": backbone, "neck": {"type": parts.neck}},
+        "model": {"backbone": backbone, "neck": {"type": names["neck"]}},
         "optim_wrapper": {"optimizer": {"lr": 0.01 if "3x" in end.row.name else 0.005}},
         "train_cfg": {"max_epochs": 12},
     }

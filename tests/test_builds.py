@@ -20,12 +20,13 @@ from mmengine.structures import InstanceData
 from mmengine.utils import import_modules_from_strings
 
 from benchmark import ops
-from benchmark.config.compose import compose, config_roots, part_names
+from benchmark.config.compose import compose, config_roots
 from benchmark.config.retarget import dataset_leaves
 from benchmark.config.shrink import shrink
 from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Row, load_experiment
+from benchmark.experiment.rows.base import Surroundings, part_names
 
 LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
 ROOTS = config_roots(LEADERBOARD)
@@ -47,15 +48,9 @@ def composed(
 ) -> dict[str, Any]:
     parts = {"backbone": backbone, "neck": neck, "head": head, "schedule": schedule}
     train, val = (Split(Path(f"/data/{n}.json"), Path("/data"), n) for n in ("train", "val"))
-    return compose(
-        Row.model_validate({"name": "row", "parts": parts}),
-        Dataset("some", tuple("abc"), train, val),
-        dataset_part="coco",
-        profile=profile,
-        seed=0,
-        overrides={},
-        roots=ROOTS,
-    )
+    row = Row.model_validate({"name": "row", "parts": parts})
+    around = Surroundings(LEADERBOARD.parent, tuple(ROOTS), "coco", profile)
+    return compose(row, Dataset("some", tuple("abc"), train, val), around, seed=0, overrides={})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -204,7 +199,7 @@ def test_smoke_keeps_what_is_built(parts: tuple[str, str, str, str]) -> None:
 
 @pytest.mark.parametrize("row", load_experiment(LEADERBOARD).rows, ids=lambda row: row.name)
 def test_smoke_does_little_of_each_row(row: Row) -> None:
-    smoke = composed(**row.parts.model_dump())
+    smoke = composed(**row.recipe.names)
     assert largest_side(smoke["train_dataloader"]) <= 160
     assert smoke["model"]["backbone"]["init_cfg"] is None
     assert smoke["model"]["backbone"].get("frozen_stages", -1) == -1

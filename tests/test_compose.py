@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from mmengine import Config
 
-from benchmark.config.compose import check_parts, compose, config_roots, part_names
+from benchmark.config.compose import check_recipes, compose, config_roots, surroundings_of
 from benchmark.config.config_file import load_config, merged, plain, render
 from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
-from benchmark.experiment.experiment import PART_FOLDERS, Row, load_experiment
+from benchmark.experiment.experiment import Row, load_experiment
+from benchmark.experiment.rows.base import Surroundings, part_names
+from benchmark.experiment.rows.parts import PART_KINDS
 from benchmark.run.identity import identity
 
 ROOT = Path(__file__).parent.parent
@@ -44,15 +46,15 @@ def composed(
     row = Row.model_validate(
         {"name": "row", "parts": {**PARTS, **(parts or {})}, "set": row_overrides or {}}
     )
-    return compose(
-        row,
-        some_dataset(),
-        dataset_part="coco",
-        profile=profile,
-        seed=seed,
-        overrides=overrides or {},
-        roots=config_roots(LEADERBOARD) if roots is None else roots,
-    )
+    roots = config_roots(LEADERBOARD) if roots is None else roots
+    around = Surroundings(LEADERBOARD.parent, tuple(roots), "coco", profile)
+    return compose(row, some_dataset(), around, seed=seed, overrides=overrides or {})
+
+
+def obstacles(path: Path) -> list[str]:
+    """What stands in the way of an experiment's rows."""
+    experiment = load_experiment(path)
+    return check_recipes(experiment, surroundings_of(experiment, experiment.profile))
 
 
 def from_file(path: Path) -> dict[str, Any]:
@@ -165,9 +167,9 @@ def test_composing_does_not_import_mmengine() -> None:
         "from benchmark.data.dataset import Dataset, Split;"
         "e = load(Path('experiments/leaderboard.yaml'));"
         "s = Split(Path('/a.json'), Path('/a'), 'a');"
-        "[benchmark.config.compose.compose(r, Dataset('d', ('a',), s, s), dataset_part='coco',"
-        " profile='smoke', seed=1, overrides={},"
-        " roots=benchmark.config.compose.config_roots(e.path)) for r in e.rows];"
+        "a = benchmark.config.compose.surroundings_of(e, 'smoke');"
+        "[benchmark.config.compose.compose(r, Dataset('d', ('a',), s, s), a, seed=1, overrides={})"
+        " for r in e.rows];"
         "print(sorted({'mmengine', 'torch', 'mmdet', 'pandas'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code]
@@ -207,7 +209,7 @@ def test_part_names() -> None:
     roots = config_roots(LEADERBOARD)
     assert part_names("neck", roots) == ["fpg", "fpn", "fpn_w32"]
     assert part_names("profile", roots) == ["full", "smoke"]
-    assert all(part_names(kind, roots) for kind in PART_FOLDERS)
+    assert all(part_names(kind, roots) for kind in (*PART_KINDS, "dataset", "profile"))
 
 
 def test_unknown_parts_are_all_reported(tmp_path: Path) -> None:
@@ -217,7 +219,7 @@ def test_unknown_parts_are_all_reported(tmp_path: Path) -> None:
         "- {name: a, parts: {backbone: resnet5, neck: fpn, head: retina, schedule: step_1x}}\n"
         "- {name: b, parts: {backbone: resnet50, neck: pan, head: retina, schedule: step_1x}}\n"
     )
-    assert check_parts(load_experiment(path)) == [
+    assert obstacles(path) == [
         "dataset.part: no part 'voc'; allowed: coco",
         "profile: no part 'smok'; allowed: full, smoke; did you mean 'smoke'?",
         "row 'a': backbone: no part 'resnet5'; allowed: convnext_large, convnext_tiny, resnet101, "
@@ -227,7 +229,7 @@ def test_unknown_parts_are_all_reported(tmp_path: Path) -> None:
 
 
 def test_shipped_experiment_has_all_its_parts() -> None:
-    assert check_parts(load_experiment(LEADERBOARD)) == []
+    assert obstacles(LEADERBOARD) == []
 
 
 def test_missing_part_ends_composing() -> None:
@@ -410,7 +412,7 @@ def test_no_delete_mark_is_left() -> None:
 
 def every_row(profile: str) -> dict[str, dict[str, Any]]:
     rows = load_experiment(LEADERBOARD).rows
-    return {row.name: composed(row.parts.model_dump(), profile=profile) for row in rows}
+    return {row.name: composed(dict(row.recipe.names), profile=profile) for row in rows}
 
 
 @pytest.mark.parametrize("profile", ["full", "smoke"])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR
 
-from benchmark.config.compose import compose, config_roots
+from benchmark.config.compose import compose, surroundings_of
 from benchmark.config.config_file import plain
 from benchmark.config.overrides import apply_overrides
 from benchmark.data.dataset import Dataset, Split
@@ -62,15 +62,9 @@ def _row_config(name: str, profile: str) -> dict[str, Any]:
     train, val = (
         Split(Path(f"/data/{name}.json"), Path(f"/data/{name}"), name) for name in ("train", "val")
     )
-    return compose(
-        ROWS[name],
-        Dataset("some", ("a", "b", "c"), train, val),
-        dataset_part="coco",
-        profile=profile,
-        seed=0,
-        overrides={},
-        roots=config_roots(LEADERBOARD),
-    )
+    around = surroundings_of(load_experiment(LEADERBOARD), profile)
+    data = Dataset("some", ("a", "b", "c"), train, val)
+    return compose(ROWS[name], data, around, seed=0, overrides={})
 
 
 def row_config(name: str = "r50_fpn_3x", profile: str = "full") -> dict[str, Any]:

@@ -15,8 +15,7 @@ from evaluated import CLASSES, make_matches, write_board, write_run
 
 import benchmark
 from benchmark.errors import UserError
-from benchmark.leaderboard.columns import columns_with, stored_columns
-from benchmark.leaderboard.columns.labels import label_columns
+from benchmark.leaderboard.columns import columns_of, stored_columns
 from benchmark.leaderboard.outputs.notebook import KEYS
 from benchmark.run.record import State
 from benchmark.statistics.intervals import Interval
@@ -24,7 +23,7 @@ from benchmark.statistics.intervals import Interval
 DOCS = Path(__file__).parents[1] / "docs" / "notebook.md"
 OOM = {"kind": "oom", "message": "out of memory", "log_tail": ""}
 
-STORED = stored_columns(columns_with(label_columns([make_row()])))
+STORED = stored_columns(columns_of([make_row()]))
 
 
 @pytest.fixture(scope="module")

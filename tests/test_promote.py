@@ -162,7 +162,7 @@ def test_a_row_of_a_grid(tmp_path: Path, text: str, before: str, after: str) -> 
     assert read(path).startswith(before + added)
     assert read(path).endswith(f"{margin}    study: small\n" + after)
     assert list(rows(path)) == ["c-n-h-s_tuned", "b-n-h-s", "c-n-h-s"]
-    assert made.row.parts == rows(path)["c-n-h-s"].parts
+    assert made.row.recipe == rows(path)["c-n-h-s"].recipe
     assert made.row.labels == {"Learning Method": "s (tuned)"}
 
 
@@ -262,7 +262,7 @@ def test_parts_that_changed_since_are_brought_up_to_date(tmp_path: Path) -> None
     path = written(tmp_path, f"rows:\n{PLAIN.replace('neck: n', 'neck: m')}    gpus: 2\n{TUNED}")
     made = promoted(path)
     assert made.replaced
-    assert (made.row.parts.neck, made.row.gpus) == ("m", 2)
+    assert (made.row.recipe.names["neck"], made.row.gpus) == ("m", 2)
     assert rows(path)["plain_tuned"].gpus == 2
 
 

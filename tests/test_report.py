@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from boards import (
     OOM,
-    PARTS,
+    RECIPE,
     failed,
     make_board,
     make_record,
@@ -25,8 +25,7 @@ from boards import (
 from rich.console import Console
 
 from benchmark.experiment.experiment import Row
-from benchmark.leaderboard.columns import columns_with, main_columns
-from benchmark.leaderboard.columns.labels import label_columns
+from benchmark.leaderboard.columns import columns_of, main_columns
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.outputs.csv_file import csv_text
 from benchmark.leaderboard.outputs.markdown import page
@@ -249,9 +248,9 @@ def test_row_result_wants_a_record_and_a_state_a_seed() -> None:
 
 
 def test_missing_labels_fall_back_to_the_parts() -> None:
-    row = Row(name="grid", parts=PARTS)
+    row = Row(name="grid", recipe=RECIPE)
     cells = list(shown(result(row, State.WAITING)).values())
-    assert cells[:7] == [DASH, DASH, "resnet50", "fpn", "retina", "mstrain_3x", DASH]
+    assert cells[:6] == [DASH, "resnet50", "fpn", "retina", "mstrain_3x", DASH]
 
 
 def test_same_records_same_bytes(tmp_path: Path) -> None:
@@ -311,10 +310,7 @@ def test_labels_cannot_break_the_table() -> None:
     row = make_row(Model="a|b\n<!-- detboard:board:end -->")
     table = make_board(result(row, State.WAITING))
     (line,) = [x for x in page(table).splitlines() if r"a\|b" in x]
-    assert (
-        line.replace(r"\|", "").count("|")
-        == len(main_columns(columns_with(label_columns([make_row()])))) + 1
-    )
+    assert line.replace(r"\|", "").count("|") == len(main_columns(columns_of([make_row()]))) + 1
     assert "<!--" not in line
     assert stored(table)[0]["model"] == row.labels["Model"]
 

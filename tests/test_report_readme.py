@@ -21,7 +21,8 @@ BEFORE = f"# Mine\n\nText.\n\n{BEGIN}\nold table\n{END}\n\nMore text, no newline
 def make_board(profile: str = "full") -> Leaderboard:
     split = Split(Path("/data/a.json"), Path("/data"), "c3" * 32)
     parts = {"backbone": "resnet50", "neck": "fpn", "head": "retina", "schedule": "1x"}
-    row = Row(name="r50", parts=parts, published=0.25)
+    labels = {"Model": "Mine"}
+    row = Row.model_validate({"name": "r50", "parts": parts, "labels": labels, "published": 0.25})
     waiting = RowResult(row, (0,), (None,), (State.WAITING,))
     data = Dataset("waste", ("A",), split, split)
     return leaderboard_of(Table("board", "Waste", profile, data, (waiting,)))

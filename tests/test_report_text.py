@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 from boards import make_row
 
-from benchmark.leaderboard.columns import columns_with, main_columns
-from benchmark.leaderboard.columns.labels import label_columns
+from benchmark.leaderboard.columns import columns_of, main_columns
 from benchmark.leaderboard.values import best
 from benchmark.writing.markdown import escape
 from benchmark.writing.words import duration
 
-COLUMNS = columns_with(label_columns([make_row()]))
+COLUMNS = columns_of([make_row()])
 SHOWN = main_columns(COLUMNS)
 
 

@@ -78,7 +78,7 @@ class Silent:
 
 def planned(results: Path, params: dict[str, Any], number: int = 0) -> Planned:
     digest = f"{abs(hash(str(params))) % 16**8:08x}"
-    spec = RunSpec(f"plain-s0-tiny-{digest}", "tiny", "plain", {}, {}, 0, DATA, "tiny")
+    spec = RunSpec(f"plain-s0-tiny-{digest}", "tiny", "plain", {}, "parts", {}, 0, DATA, "tiny")
     run = look(spec, {}, RunFolder(results / "runs" / spec.run_id))
     return as_trial(run, "study", "an id", number, params)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mmengine import Config
 
-from benchmark.config.compose import compose, config_roots
+from benchmark.config.compose import compose, surroundings_of
 from benchmark.config.config_file import plain
 from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import load_experiment
@@ -68,17 +68,9 @@ def composed() -> dict[str, dict[str, Any]]:
     splits = [Split(Path(f"/data/{n}.json"), Path("/data/images"), n) for n in ("train", "val")]
     dataset = Dataset("waste", classes, *splits)
     experiment = load_experiment(LEADERBOARD)
+    around, seed = surroundings_of(experiment, "full"), experiment.seeds[0]
     return {
-        row.name: compose(
-            row,
-            dataset,
-            dataset_part="coco",
-            profile="full",
-            seed=experiment.seeds[0],
-            overrides={},
-            roots=config_roots(LEADERBOARD),
-        )
-        for row in experiment.rows
+        row.name: compose(row, dataset, around, seed=seed, overrides={}) for row in experiment.rows
     }
 
 

@@ -7,6 +7,7 @@ is quick.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,10 +71,15 @@ def tell(found: Findings) -> None:
     Raises:
         UserError: It has found errors.
     """
-    for warning in found.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+    warn(found.warnings)
     if found.errors:
         raise UserError(found.errors)
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Shows what a user may want to mend."""
+    for sentence in sentences:
+        typer.echo(f"warning: {sentence}", err=True)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from benchmark.cli.app import (
     Rows,
     Seeds,
     tell,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def plan(
     from rich.console import Console
 
     from benchmark.cli.options import request_of
+    from benchmark.experiment.titles import title_warnings
     from benchmark.launchers import make_launcher
     from benchmark.launchers.living import lives
     from benchmark.run.plan import make_plan
@@ -48,6 +50,7 @@ def plan(
     starter = make_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
     made = make_plan(request, Runs(results, lives))
+    warn(title_warnings(made.experiment.rows))
     Console().print(plan_table(made))
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")

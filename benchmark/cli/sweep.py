@@ -21,6 +21,7 @@ from benchmark.cli.app import (
     Slots,
     Wandb,
     tell,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def run_sweep(
 ) -> bool:
     """Runs what is missing and writes the table; returns whether all that was asked for is done."""
     from benchmark.cli.options import tracking_of
+    from benchmark.experiment.titles import title_warnings
     from benchmark.launchers import make_launcher
     from benchmark.launchers.living import lives
     from benchmark.run.plan import make_plan, refreshed, with_all_rows
@@ -69,6 +71,7 @@ def run_sweep(
 
     on_disk = Runs(request.results, lives)
     made = make_plan(request, on_disk)
+    warn(title_warnings(made.experiment.rows))
     # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
     whole = with_all_rows(made, request, on_disk)
     tracking = tracking_of(made, wandb)

@@ -1,9 +1,8 @@
-"""From the names of a row's parts to one plain, standalone mmdet config.
+"""From the layers that a row's recipe names to one plain, standalone mmdet config.
 
-Parts are ordinary mmengine config files. They are merged in this order, with mmengine's own rules:
-runtime, dataset, schedule, head, neck, backbone, profile, overrides. mmengine itself is imported
-only for a part that uses its special syntax (``{{ }}``, ``read_base``), since planning a sweep must
-not wait half a second for it.
+Layers are ordinary mmengine config files, or mappings. They are merged in the recipe's order, with mmengine's own
+rules; overrides come last. mmengine itself is imported only for a file that uses its special syntax (``{{ }}``,
+``read_base``), since planning a sweep must not wait half a second for it.
 """
 
 from __future__ import annotations
@@ -20,11 +19,14 @@ from benchmark.config.overrides import apply_overrides
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
 from benchmark.data.dataset import Dataset
-from benchmark.errors import UserError, allowed
-from benchmark.experiment.experiment import PART_FOLDERS, PART_KINDS, Experiment, Row
+from benchmark.errors import UserError
+from benchmark.experiment.experiment import Experiment, Row
+from benchmark.experiment.rows.base import Layer, Surroundings, no_such_part
 
 _SHIPPED = Path(__file__).resolve().parents[2] / "configs"
-_MERGE_ORDER = ("dataset", "schedule", "head", "neck", "backbone", "profile")
+
+# A config file and the time of its last change, or a mapping, pickled: what a cache can tell apart.
+_Found = tuple[Path, int] | bytes
 
 
 def config_roots(experiment_path: Path) -> list[Path]:
@@ -42,71 +44,57 @@ def config_roots(experiment_path: Path) -> list[Path]:
     return list(dict.fromkeys([*own, _SHIPPED]))
 
 
-def part_names(kind: str, roots: Sequence[Path]) -> list[str]:
-    """Names of the parts of a kind (a key of `PART_FOLDERS`) in all roots, sorted."""
-    folder = PART_FOLDERS[kind]
-    found = {path.stem for root in roots for path in (root / folder).glob("*.py")}
-    return sorted(name for name in found if not name.startswith("_"))
-
-
-def check_parts(experiment: Experiment, roots: Sequence[Path] | None = None) -> list[str]:
-    """Looks for every part that an experiment names.
+def surroundings_of(experiment: Experiment, profile: str) -> Surroundings:
+    """What the recipes of an experiment's rows may rest on.
 
     Args:
         experiment: The experiment.
-        roots: Folders to look in, `config_roots` of the experiment if None.
+        profile: Name of the profile part, which may be another than the experiment's.
+    """
+    path, part = experiment.path, experiment.dataset.part
+    return Surroundings(path.resolve().parent, tuple(config_roots(path)), part, profile)
+
+
+def check_recipes(experiment: Experiment, around: Surroundings) -> list[str]:
+    """What stands in the way of an experiment's rows.
 
     Returns:
-        A message for each name that is not a part, with the names that are; empty if all is well.
+        A message for each name that is not a part, and whatever else a recipe objects to, with what is allowed;
+        empty if all is well.
     """
-    roots = config_roots(experiment.path) if roots is None else roots
-    known = {kind: part_names(kind, roots) for kind in PART_FOLDERS}
-    named = [
-        ("dataset.part", "dataset", experiment.dataset.part),
-        ("profile", "profile", experiment.profile),
-        *(
-            (f"row '{row.name}': {kind}", kind, getattr(row.parts, kind))
-            for row in experiment.rows
-            for kind in PART_KINDS
-        ),
-    ]
+    parts = [("dataset.part", "dataset", around.dataset), ("profile", "profile", around.profile)]
+    looked_up = [(field, no_such_part(kind, name, around.roots)) for field, kind, name in parts]
     return [
-        f"{field}: no part '{name}'; {allowed(name, known[kind])}"
-        for field, kind, name in named
-        if name not in known[kind]
+        *(f"{field}: {problem}" for field, problem in looked_up if problem),
+        *(f"row '{row.name}': {p}" for row in experiment.rows for p in row.recipe.problems(around)),
     ]
 
 
 def compose(
     row: Row,
     dataset: Dataset,
+    around: Surroundings,
     *,
-    dataset_part: str,
-    profile: str,
     seed: int,
     overrides: Mapping[str, Any],
-    roots: Sequence[Path],
 ) -> dict[str, Any]:
-    """Merges a row's parts into one plain mmdet config, which stands alone.
+    """Merges the layers of a row's recipe into one plain mmdet config, which stands alone.
 
     Args:
-        row: Names the parts; its own overrides come before ``overrides``.
+        row: Names the layers; its own overrides come before ``overrides``.
         dataset: Fills in every annotation file, image folder, class list and number of classes.
-        dataset_part: Name of the part under ``configs/datasets/``.
-        profile: Name of the part under ``configs/profiles/``.
+        around: Where files are looked for, dataset part and profile.
         seed: Becomes ``randomness.seed``.
         overrides: Key paths and values, see `apply_overrides`.
-        roots: Folders to look for parts in, see `config_roots`.
 
     Returns:
         A config of its own: changing it changes no other.
 
     Raises:
-        UserError: With every part that is missing or broken, and every override that does not fit.
+        UserError: With every layer that is missing or broken, and every override that does not fit.
     """
-    names = {**row.parts.model_dump(), "dataset": dataset_part, "profile": profile}
-    files = _part_files(row.name, names, roots)
-    config: dict[str, Any] = pickle.loads(_base_config(files, dataset))
+    layers = _found(row.name, row.recipe.layers(around), around.roots)
+    config: dict[str, Any] = pickle.loads(_base_config(layers, dataset))
     wanted = [*row.overrides.items(), *overrides.items()]
     if problems := apply_overrides(config, wanted):
         raise UserError([f"row '{row.name}': {problem}" for problem in problems])
@@ -119,16 +107,13 @@ def compose(
     return config
 
 
-def _part_files(
-    row: str, names: Mapping[str, str], roots: Sequence[Path]
-) -> tuple[tuple[Path, int], ...]:
-    """The files to merge, in order, each with the time of its last change for the cache."""
-    wanted = ["runtime.py", *(f"{PART_FOLDERS[kind]}/{names[kind]}.py" for kind in _MERGE_ORDER)]
-    found = [_find(name, roots) for name in wanted]
-    missing = [name for name, file in zip(wanted, found, strict=True) if file is None]
+def _found(row: str, layers: Sequence[Layer], roots: Sequence[Path]) -> tuple[_Found, ...]:
+    """The layers to merge, in order."""
+    found = [_find(la, roots) if isinstance(la, str) else pickle.dumps(la) for la in layers]
+    missing = [layer for layer, file in zip(layers, found, strict=True) if file is None]
     if missing:
         places = ", ".join(str(root) for root in roots)
-        raise UserError([f"row '{row}': no part {name} in {places}" for name in missing])
+        raise UserError([f"row '{row}': no part {n} in {places}" for n in missing])
     return tuple(file for file in found if file is not None)
 
 
@@ -141,14 +126,15 @@ def _find(name: str, roots: Sequence[Path]) -> tuple[Path, int] | None:
 
 # 10 KB each; rows come in any order, and a cache that is too small never hits.
 @lru_cache(maxsize=4096)
-def _base_config(files: tuple[tuple[Path, int], ...], dataset: Dataset) -> bytes:
+def _base_config(layers: tuple[_Found, ...], dataset: Dataset) -> bytes:
     """The config before overrides, pickled: reading that is ten times faster than ``deepcopy``."""
     config: dict[str, Any] = {}
-    for file, _ in files:
+    for layer in layers:
+        own, name = _read(layer)
         try:
-            config = merged(load_config(file), config)
+            config = merged(own, config)
         except TypeError as error:
-            raise UserError(f"{file}: {error}") from None
+            raise UserError(f"{name}: {error}") from None
     # Only now: a `_delete_` that has found nothing to delete may be waiting for a later part.
     config = plain(config)
     limits = config.pop("shrink", None)
@@ -156,6 +142,13 @@ def _base_config(files: tuple[tuple[Path, int], ...], dataset: Dataset) -> bytes
         shrink(config, limits)
     fill_dataset(config, dataset)
     return pickle.dumps(config)
+
+
+def _read(layer: _Found) -> tuple[dict[str, Any], str]:
+    """A layer's content, not to be changed, and what to call it."""
+    if isinstance(layer, bytes):
+        return dict(pickle.loads(layer)), "a mapping of the row's recipe"
+    return load_config(layer[0]), str(layer[0])
 
 
 def _mend_workers(config: dict[str, Any]) -> None:

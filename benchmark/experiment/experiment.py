@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    ModelWrapValidatorHandler,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
 from benchmark.errors import UserError
+from benchmark.experiment.rows.base import Recipe
+from benchmark.experiment.rows.keys import details, read_recipe
+from benchmark.experiment.rows.parts import Grid
 from benchmark.yaml_file import Name, Strict, exponents, read_yaml, validated
-
-PART_KINDS = ("backbone", "neck", "head", "schedule")
-PART_FOLDERS = {
-    "backbone": "backbones",
-    "neck": "necks",
-    "head": "heads",
-    "schedule": "schedules",
-    "dataset": "datasets",
-    "profile": "profiles",
-}
-
-
-class Parts(Strict):
-    """The names of a row's parts: files under ``configs/backbones/``, ``necks/``, ``heads/``, ``schedules/``."""
-
-    backbone: Name
-    neck: Name
-    head: Name
-    schedule: Name
 
 
 class Row(Strict):
     """One line of the leaderboard.
 
+    In the file the keys of the recipe stand beside the row's own.
+
     Attributes:
         name: Unique within the experiment; the readable part of the run ids.
-        parts: Which parts it is composed from.
-        labels: Cells of the table by column title; a title that is missing shows the part's name.
+        recipe: How it comes to its boxes.
+        labels: Cells of the table by column title; the recipe has some for the titles that are missing.
         published: Published mAP50 as a fraction in 0..1, or None.
         overrides: Key paths of the composed config and their values (``set`` in the file).
         gpus: Number of GPUs that one run of this row trains on.
@@ -45,12 +39,36 @@ class Row(Strict):
     """
 
     name: Name
-    parts: Parts
+    recipe: SerializeAsAny[Recipe]
     labels: dict[str, str] = Field(default_factory=dict)
     published: Annotated[float, Field(ge=0, le=1)] | None = None
     overrides: dict[str, Any] = Field(default_factory=dict, alias="set")
     gpus: Annotated[int, Field(ge=1)] = 1
     study: Name | None = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_its_recipe(cls, content: object, validate: ModelWrapValidatorHandler[Row]) -> Row:
+        """The keys of the recipe become `recipe`; what is wrong with them is said with all else that is wrong."""
+        if not isinstance(content, dict) or isinstance(content.get("recipe"), Recipe):
+            return validate(content)
+        own = {key: value for key, value in content.items() if key in _ROW_KEYS}
+        problems: list[InitErrorDetails] = []
+        rest = {key: value for key, value in content.items() if key not in own}
+        recipe = read_recipe(rest, _ROW_KEYS, problems)
+        try:
+            row = validate({**own, "recipe": recipe})
+        except ValidationError as error:
+            problems += [problem for problem in details(error) if problem["loc"] != ("recipe",)]
+        if problems:
+            raise ValidationError.from_exception_data(cls.__name__, problems)
+        return row
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """What says what the row is, by column title: its labels, then what its recipe gives by default."""
+        usual = self.recipe.labels.items()
+        return self.labels | {title: text for title, text in usual if title not in self.labels}
 
     @field_validator("overrides")
     @classmethod
@@ -58,21 +76,7 @@ class Row(Strict):
         return {key: exponents(value) for key, value in overrides.items()}
 
 
-class Grid(Strict):
-    """Every combination of these parts becomes a row named ``backbone-neck-head-schedule``."""
-
-    backbone: list[Name] = Field(min_length=1)
-    neck: list[Name] = Field(min_length=1)
-    head: list[Name] = Field(min_length=1)
-    schedule: list[Name] = Field(min_length=1)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows as they would stand in the file."""
-        kinds = [getattr(self, kind) for kind in PART_KINDS]
-        combinations = [
-            dict(zip(PART_KINDS, names, strict=True)) for names in itertools.product(*kinds)
-        ]
-        return [{"name": "-".join(parts.values()), "parts": parts} for parts in combinations]
+_ROW_KEYS = [f.alias or name for name, f in Row.model_fields.items() if name != "recipe"]
 
 
 class SplitPaths(Strict):

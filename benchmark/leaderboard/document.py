@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from benchmark.leaderboard.columns import columns_with, values_of
+from benchmark.leaderboard.columns import columns_of, columns_with, values_of
 from benchmark.leaderboard.columns.column import Column
-from benchmark.leaderboard.columns.labels import label_column, label_columns
+from benchmark.leaderboard.columns.labels import label_column
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.leaderboard.values import reasons
 from benchmark.run.record import RunRecord, State
@@ -127,7 +127,7 @@ class Line(Strict):
 
     Attributes:
         row: Its name in the experiment.
-        parts: Part names by kind.
+        names: What the row is made of, by kind: ``{"backbone": "resnet50", ...}``.
         values: By column key; None where there is none.
         per_class: By class name, means over the complete seeds.
         missing: Why a value is missing, by column key.
@@ -136,7 +136,7 @@ class Line(Strict):
     """
 
     row: str
-    parts: dict[str, str]
+    names: dict[str, str] = Field(validation_alias=AliasChoices("names", "parts"))
     values: dict[str, Any]
     per_class: dict[str, ClassPrecision]
     missing: dict[str, str]
@@ -196,7 +196,7 @@ class Leaderboard(Strict):
     @cached_property
     def labels(self) -> tuple[Column, ...]:
         """The columns of labels: what its rows are."""
-        return tuple(label_column(c.title, c.key, c.about) for c in self.columns if c.label)
+        return tuple(label_column(c.title, c.key) for c in self.columns if c.label)
 
     @property
     def titles(self) -> dict[str, str]:
@@ -267,7 +267,7 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
         val_images: Number of images that its runs were evaluated on.
     """
     data = table.dataset
-    columns = columns_with(label_columns(result.row for result in table.rows))
+    columns = columns_of(result.row for result in table.rows)
     return Leaderboard(
         experiment=table.name,
         title=table.title,
@@ -317,7 +317,7 @@ def _line(result: RowResult, columns: Sequence[Column], comparable: bool) -> Lin
     ends = zip(result.seeds, result.records, result.states, strict=True)
     return Line(
         row=result.row.name,
-        parts=result.row.parts.model_dump(),
+        names=dict(result.row.recipe.names),
         values=values,
         per_class={name: ClassPrecision(**found) for name, found in result.per_class.items()},
         missing=reasons(result, columns, values),

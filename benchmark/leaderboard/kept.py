@@ -12,8 +12,8 @@ from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.files import read_json
-from benchmark.leaderboard.columns import columns_with
-from benchmark.leaderboard.columns.labels import label_columns
+from benchmark.leaderboard.columns import columns_of
+from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.document import VERSION, Data, Leaderboard, Line, Report
 from benchmark.leaderboard.results import RowResult
 from benchmark.run.plan import Plan, Request, find_dataset, plan_for
@@ -140,8 +140,10 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
     found += [f"row {name} of {path}: not in the experiment" for name in lines if name not in rows]
     if kept.title != plan.experiment.title:
         found.append(f"title: '{plan.experiment.title}', in {path}: '{kept.title}'")
+    now = {c.key: c for c in columns_of(plan.rows) if c.label or c.key == "leaderboard_map50"}
+    own = tuple({**{c.key: c for c in kept.labels}, **now}.values())
     for name in (name for name in lines if name in rows):
-        found += _label_differences(rows[name], plan.rows, lines[name], path)
+        found += _label_differences(rows[name], own, lines[name], path)
     ids = {run.spec.run_id for run in plan.runs}
     return found + [
         f"row {line.row}, seed {run.seed}: {run.run_id} in {path} was made with another config than the row has now"
@@ -152,11 +154,9 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
     ]
 
 
-def _label_differences(row: Row, rows: Sequence[Row], line: Line, path: Path) -> list[str]:
-    """Where what a row says of itself is not what is kept."""
+def _label_differences(row: Row, own: Sequence[Column], line: Line, path: Path) -> list[str]:
+    """Where what a row says of itself, in the columns ``own``, is not what is kept."""
     now = RowResult(row, (0,), (None,), (State.WAITING,))
-    columns = columns_with(label_columns(rows))
-    own = [c for c in columns if c.label or c.key == "leaderboard_map50"]
     return [
         f"row {row.name}: {c.title} is {c.cell(c.read(now))}, in {path}: {c.cell(line.values.get(c.key))}"
         for c in own

@@ -32,7 +32,12 @@ NOT_IDENTITY = frozenset(
 
 
 def identity(
-    config: Mapping[str, Any] | str, dataset: Dataset, seed: int, profile: str, gpus: int = 1
+    config: Mapping[str, Any] | str,
+    dataset: Dataset,
+    seed: int,
+    profile: str,
+    gpus: int = 1,
+    given: Mapping[str, str] | None = None,
 ) -> str:
     """The 8 hex digits that change when anything changes that the result depends on.
 
@@ -43,8 +48,11 @@ def identity(
         seed: Random seed.
         profile: Name of the profile.
         gpus: Number of processes that train together: the batch grows with it.
+        given: Hashes of what the recipe was given beside the config, by name.
     """
     around = json.dumps([SCHEMA_VERSION, dataset.hashes, seed, profile, gpus])
+    if given:  # an id without them is what it was before there were any
+        around += json.dumps(dict(given), sort_keys=True)
     same = config if isinstance(config, str) else essence(config)
     return hashlib.sha256(f"{around}\n{same}".encode()).hexdigest()[:8]
 

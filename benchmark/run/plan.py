@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.config.compose import check_parts, compose, config_roots
+from benchmark.config.compose import check_recipes, compose, surroundings_of
 from benchmark.data.dataset import Dataset, describe, describe_source
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
+from benchmark.experiment.rows import recipe_key
+from benchmark.experiment.rows.base import Surroundings
 from benchmark.run.identity import essence, identity, run_id
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
@@ -82,7 +84,7 @@ def make_plan(request: Request, on_disk: Runs | None = None) -> Plan:
     dataset = attempt(problems, find_dataset, experiment, request)
     rows = attempt(problems, choose_rows, experiment, request.rows) or ()
     profile = request.profile or experiment.profile
-    problems += check_parts(experiment.model_copy(update={"profile": profile}))
+    problems += check_recipes(experiment, surroundings_of(experiment, profile))
     if problems or dataset is None:
         raise UserError(problems)
     return plan_for(experiment, request, dataset, profile, rows, on_disk)
@@ -110,7 +112,7 @@ def plan_for(
         UserError: With every override that does not fit its row.
     """
     seeds = request.seeds or tuple(experiment.seeds)
-    setting = _Setting(experiment, request, dataset, profile, config_roots(experiment.path))
+    setting = _Setting(experiment, request, dataset, surroundings_of(experiment, profile))
     on_disk = on_disk or Runs(request.results)
     problems: list[str] = []
     runs: list[Planned] = []
@@ -175,44 +177,39 @@ class _Setting:
     experiment: Experiment
     request: Request
     dataset: Dataset
-    profile: str
-    roots: Sequence[Path]
+    around: Surroundings
 
 
 def _runs(
     setting: _Setting, row: Row, seeds: Iterable[int]
 ) -> Sequence[tuple[RunSpec, Mapping[str, Any]]]:
-    base = compose(
-        row,
-        setting.dataset,
-        dataset_part=setting.experiment.dataset.part,
-        profile=setting.profile,
-        seed=0,
-        overrides=setting.request.overrides,
-        roots=setting.roots,
-    )
-    same = essence(base)
+    overrides = setting.request.overrides
+    base = compose(row, setting.dataset, setting.around, seed=0, overrides=overrides)
+    same, given = essence(base), row.recipe.given(setting.around)
     # Composed once a row: nothing else in a config depends on the seed.
     return [
         (
-            _spec(setting, row, seed, same),
+            _spec(setting, row, seed, same, given),
             {**base, "randomness": {**base["randomness"], "seed": seed}},
         )
         for seed in seeds
     ]
 
 
-def _spec(setting: _Setting, row: Row, seed: int, same: str) -> RunSpec:
-    digest = identity(same, setting.dataset, seed, setting.profile, row.gpus)
+def _spec(setting: _Setting, row: Row, seed: int, same: str, given: Mapping[str, str]) -> RunSpec:
+    profile = setting.around.profile
+    digest = identity(same, setting.dataset, seed, profile, row.gpus, given)
     return RunSpec(
-        run_id=run_id(row.name, seed, setting.profile, digest),
+        run_id=run_id(row.name, seed, profile, digest),
         experiment=setting.experiment.name,
         row=row.name,
         labels=row.labels,
-        parts=row.parts.model_dump(),
+        recipe=recipe_key(row.recipe),
+        names=row.recipe.names,
+        given=given,
         seed=seed,
         dataset=setting.dataset,
-        profile=setting.profile,
+        profile=profile,
         overrides={**row.overrides, **setting.request.overrides},
         command_line=setting.request.overrides,
         gpus=row.gpus,

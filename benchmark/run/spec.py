@@ -24,7 +24,8 @@ class RunSpec:
         experiment: Name of the experiment, or of the study; the group of the tracked run.
         row: Name of the row within the experiment.
         labels: The row's cells in the table, by column title.
-        parts: Part names by kind: backbone, neck, head, schedule.
+        recipe: Key of its recipe in `benchmark.experiment.rows.RECIPES`.
+        names: What the row is made of, by kind: ``{"backbone": "resnet50", ...}``.
         seed: Random seed of the training.
         dataset: Where the data is, its classes and hashes.
         profile: Name of the profile part.
@@ -34,6 +35,7 @@ class RunSpec:
         study: Id of the study that the run is a trial of, None outside of one.
         trial: Number of that trial.
         params: The trial's parameters by name; what they set is among ``overrides``.
+        given: What counts into the run id beside the config, by name: hashes of files that the recipe was given.
         schema_version: Version of ``spec.json``.
     """
 
@@ -41,7 +43,8 @@ class RunSpec:
     experiment: str
     row: str
     labels: Mapping[str, str]
-    parts: Mapping[str, str]
+    recipe: str
+    names: Mapping[str, str]
     seed: int
     dataset: Dataset
     profile: str
@@ -51,6 +54,7 @@ class RunSpec:
     trial: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     command_line: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -60,7 +64,9 @@ class RunSpec:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
-        """Reads back what `to_json` made."""
+        """Reads back what `to_json` made, in this version or in one that knew rows of parts only."""
+        if "parts" in value:
+            value = {"recipe": "parts", "names": value["parts"], **value}
         data = value["dataset"]
         splits = (_split_items(data[name]) for name in ("train", "val"))
         dataset = _dataset(data["name"], tuple(data["classes"]), *splits)

@@ -93,7 +93,7 @@ def _subject(spec: RunSpec, config: Mapping[str, Any], folder: Path) -> Subject:
 
 def _tags(spec: RunSpec) -> tuple[str, ...]:
     trial = [] if spec.trial is None else ["trial", spec.row]
-    names = [spec.profile, *spec.parts.values(), *trial]
+    names = [spec.profile, *spec.names.values(), *trial]
     return tuple(dict.fromkeys(name for name in names if name))
 
 

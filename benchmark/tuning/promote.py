@@ -55,7 +55,7 @@ def promote(
 ) -> Promotion:
     """Appends a tuned row to an experiment file, or brings the one from this study up to date.
 
-    The new row is called ``<row>_tuned`` (``_tuned2``, ... where that name is taken), has the parts, labels and
+    The new row is called ``<row>_tuned`` (``_tuned2``, ... where that name is taken), has the recipe, labels and
     ``gpus`` of the row that was tuned, "(tuned)" after its learning method, and no published value. An earlier
     row of the same study keeps its name, its labels and its place; the rest of it, comments included, is
     written anew if its setting differs.
@@ -116,7 +116,7 @@ def _tuned(
         name, labels = earlier.name, earlier.labels
     content = {
         "name": name,
-        "parts": original.parts.model_dump(),
+        **original.recipe.model_dump(),
         "labels": labels,
         "set": _plain(overrides),
         "gpus": original.gpus,
@@ -132,13 +132,14 @@ def _free_number(experiment: Experiment, name: str) -> str:
 
 
 def _labels(original: Row, number: str) -> dict[str, str]:
-    method = original.labels.get(_METHOD, original.parts.schedule)
-    return {**original.labels, _METHOD: f"{method} ({f'tuned {number}'.rstrip()})"}
+    method = original.labels.get(_METHOD, original.recipe.labels.get(_METHOD))
+    tuned = f"tuned {number}".rstrip()
+    return {**original.labels, _METHOD: f"{method} ({tuned})" if method else tuned}
 
 
 def _setting(row: Row) -> tuple[str, str, int]:
     # As text, because 1, 1.0 and True are equal in Python and make different configs.
-    return repr(row.parts), yaml.safe_dump(row.overrides), row.gpus
+    return repr(row.recipe), yaml.safe_dump(row.overrides), row.gpus
 
 
 def _plain(value: Any) -> Any:
@@ -150,7 +151,8 @@ def _plain(value: Any) -> Any:
 
 def _block(path: Path, row: Row, source: str) -> str:
     """The row and its comment as they stand in the file, the dash in column 0."""
-    entries = _entry("name", row.name) + _entry("parts", row.parts.model_dump())
+    recipe = "".join(_entry(key, value) for key, value in row.recipe.model_dump().items())
+    entries = _entry("name", row.name) + recipe
     try:
         entries += _section("labels", row.labels) + _section("set", row.overrides)
     except yaml.YAMLError as error:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.columns.column import Column
+from benchmark.leaderboard.columns.labels import label_columns
 from benchmark.leaderboard.columns.measured import COST_COLUMNS, ERROR_COLUMNS
 from benchmark.leaderboard.columns.result import (
     NAME_COLUMN,
@@ -18,6 +20,15 @@ from benchmark.leaderboard.columns.result import (
 )
 from benchmark.leaderboard.columns.scores import SCORE_COLUMNS
 from benchmark.leaderboard.results import RowResult
+
+# Keys that stand before or behind the columns: in the data frame of several leaderboards, in every line of a CSV file.
+_AROUND = ("experiment", "profile")
+
+
+def columns_of(rows: Iterable[Row]) -> tuple[Column, ...]:
+    """The columns of a leaderboard: the labels that its rows have among those that every leaderboard has."""
+    taken = {*_AROUND, *(column.key for column in columns_with(()))}
+    return columns_with(label_columns(rows, taken))
 
 
 def columns_with(labels: Iterable[Column]) -> tuple[Column, ...]:

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 
 from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.columns.column import Column
-from benchmark.leaderboard.results import RowResult
-
-# Titles, keys, and the kind of part whose name stands for a label that is missing.
-_TITLES = (
-    ("Model", "model", ""),
-    ("Backbone", "backbone", "backbone"),
-    ("Neck", "neck", "neck"),
-    ("Head", "head", "head"),
-    ("Learning Method", "learning_method", "schedule"),
-)
 
 
-def label_columns(rows: Iterable[Row]) -> tuple[Column, ...]:
-    """A column for each title of a label.
+def label_columns(rows: Iterable[Row], taken: Collection[str]) -> tuple[Column, ...]:
+    """A column for each title of a label, in the order of the first row that has it.
 
     Args:
         rows: The rows of the experiment.
+        taken: Keys that labels cannot have: a label whose own key is one of them has ``label_`` before it.
     """
-    return tuple(_label(title, key, part) for title, key, part in _TITLES)
+    titles = dict.fromkeys(title for row in rows for title in row.cells)
+    keys: dict[str, str] = {}
+    for title in titles:
+        keys[_key(title, {*taken, *keys})] = title
+    return tuple(label_column(title, key) for key, title in keys.items())
 
 
-def label_column(title: str, key: str, about: str) -> Column:
-    """A column of labels as a leaderboard's document has it; rows that have no such label are None."""
-    return Column(key, title, lambda result: result.row.labels.get(title), about, label=True)
-
-
-def _label(title: str, key: str, part: str) -> Column:
-    def read(result: RowResult) -> str | None:
-        fallback = getattr(result.row.parts, part) if part else None
-        return result.row.labels.get(title, fallback)
-
-    about = (
-        f"The row's label; where it has none, the name of its {part}."
-        if part
-        else "The row's label."
+def label_column(title: str, key: str) -> Column:
+    """The column of a label; rows that have no such label are None."""
+    return Column(
+        key,
+        title,
+        lambda result: result.row.cells.get(title),
+        "The row's label; where it has none, the name that its recipe gives.",
+        label=True,
     )
-    return Column(key, title, read, about, label=True)
+
+
+def _key(title: str, taken: Collection[str]) -> str:
+    """A title in snake_case."""
+    key = re.sub(r"\W+", "_", title.lower()).strip("_") or "label"
+    while key in taken:
+        key = f"label_{key}"
+    return key

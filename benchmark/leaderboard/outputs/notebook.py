@@ -50,12 +50,12 @@ def results(folder: str | PathLike[str] = "results") -> pd.DataFrame:
     import pandas as pd
 
     boards = _boards(Path(folder))
+    columns = _columns(boards)
     lines = [
-        {"experiment": board.experiment, "profile": board.profile, **line.values}
+        (board.experiment, board.profile, *(line.values.get(column.key) for column in columns))
         for board in boards
         for line in board.rows
     ]
-    columns = _columns(boards)
     frame = pd.DataFrame(lines, columns=[*KEYS, *(c.key for c in columns)], dtype=object)
     frame["published_inside"] = frame["published_inside"].map({"yes": True, "no": False})
     frame = frame.astype({**dict.fromkeys(KEYS, "object"), **_dtypes(columns)})

@@ -1,17 +1,17 @@
-// Above the table: text search, a drop-down for each part and for the state, the columns, and a reset.
+// Above the table: text search, a drop-down for each label and for the state, the columns, and a reset.
 const controls = (() => {
   const { el, byId } = dom;
   const ANY = "any"; // before each label stands "=", so that a label "any" is another value
 
-  function filterOptions(key, part) {
-    const counts = d3.rollup(state.rows, (rows) => rows.length, (row) => state.label(row, key, part));
+  function filterOptions(key) {
+    const counts = d3.rollup(state.rows, (rows) => rows.length, (row) => state.label(row, key));
     const labels = [...counts].sort(([a], [b]) => d3.ascending(a, b));
     return [[ANY, "All"], ...labels.map(([label, n]) => [`=${label}`, `${dom.shorten(String(label), 40)} (${n})`])];
   }
 
   function filterSelects() {
-    return table.FILTERS.map(([key, label, part]) => {
-      const made = dom.select(label, filterOptions(key, part), ANY, (value) =>
+    return table.FILTERS.map(({ key, title }) => {
+      const made = dom.select(title, filterOptions(key), ANY, (value) =>
         table.filter(key, value === ANY ? undefined : value.slice(1)));
       made.input.id = `filter-${key}`;
       return made;

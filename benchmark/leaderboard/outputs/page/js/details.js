@@ -50,7 +50,7 @@ const details = (() => {
         fact("W&B", run.url ? webLink(run.url) : "not tracked")));
   }
 
-  const parts = (row) => Object.entries(row.parts ?? {}).map(([kind, name]) => el("span", {}, `${kind} `, code(name)));
+  const names = (row) => Object.entries(row.names ?? {}).map(([kind, name]) => el("span", {}, `${kind} `, code(name)));
 
   // Buttons, not links: a link would change the address that names the row.
   const jumps = () => el("div", { class: "jumps" }, [["runs", "Runs"], ["config", "Config difference"], ["values", "Values"]]
@@ -64,7 +64,7 @@ const details = (() => {
     const runs = row.runs.length ? row.runs.map(runOf) : [dom.note("This row has no run yet.")];
     return [
       el("header", {}, el("div", {}, el("h3", { id: "details-title", tabindex: "-1" }, row.name), el("p", { class: "parts" },
-        at ? el("span", { class: cells.stateClass(at) }, at) : null, parts(row))),
+        at ? el("span", { class: cells.stateClass(at) }, at) : null, names(row))),
       el("button", { type: "button", class: "quiet", id: "details-close", onclick: close }, "Close")),
       jumps(),
       el("div", { class: "dialog-body" },

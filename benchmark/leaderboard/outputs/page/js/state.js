@@ -30,8 +30,8 @@ const state = (() => {
 
   const value = (row, key) => row.values[key] ?? null;
   const text = (row, key) => row.texts[key] ?? (value(row, key) === null ? DASH : String(value(row, key)));
-  /** What a row is in a filter: its label, or the name of its part. */
-  const label = (row, key, part) => value(row, key) ?? row.parts?.[part] ?? DASH;
+  /** What a row is in a filter. */
+  const label = (row, key) => value(row, key) ?? DASH;
 
   /** Why a value is a dash; an empty text where nobody said. */
   function reason(row, key) {

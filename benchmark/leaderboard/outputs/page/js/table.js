@@ -4,10 +4,6 @@ const table = (() => {
   const FIRST_COST = ["latency_ms"];
   // Drawn as the bar beside mAP50, so the column of its text would say it twice.
   const DRAWN = ["interval"];
-  const FILTERS = [
-    ["backbone", "Backbone", "backbone"], ["neck", "Neck", "neck"], ["head", "Head", "head"],
-    ["learning_method", "Schedule", "schedule"], ["state", "State", null],
-  ];
   const ROWS_AT_ONCE = 200; // with more, sorting waits on the browser's layout of the table
   const words = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
   let api = null;
@@ -17,6 +13,9 @@ const table = (() => {
   // A label that all rows share tells no row from another: it stands in a line under the table instead.
   const shared = (column) => column.label && state.rows.length > 1
     && new Set(state.rows.map((row) => state.value(row, column.key))).size === 1;
+
+  // What a reader can choose rows by: each label that tells one from another, and the state.
+  const FILTERS = state.columns.filter((column) => column.key === "state" || (column.label && !shared(column)));
 
   function sharedNote() {
     const labels = state.columns.filter((column) => column.shown && shared(column));
@@ -81,8 +80,8 @@ const table = (() => {
     return at < 0 ? [] : [[at, "desc"]];
   }
 
-  const passes = (row) => FILTERS.every(([key, , part]) =>
-    filters[key] === undefined || String(state.label(row, key, part)) === filters[key]);
+  const passes = (row) => FILTERS.every(({ key }) =>
+    filters[key] === undefined || String(state.label(row, key)) === filters[key]);
 
   function setVisible(key, on) {
     const column = api.column(`${key}:name`);

@@ -1,0 +1,15 @@
+"""The recipes of rows, by the key that names one in a row of an experiment file."""
+
+from __future__ import annotations
+
+from benchmark.experiment.rows.base import Recipe
+from benchmark.experiment.rows.parts import PartsRecipe
+
+RECIPES: dict[str, type[Recipe]] = {
+    "parts": PartsRecipe,
+}
+
+
+def recipe_key(recipe: Recipe) -> str:
+    """The key of a recipe in `RECIPES`."""
+    return next(key for key, kind in RECIPES.items() if type(recipe) is kind)

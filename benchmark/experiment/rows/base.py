@@ -1,0 +1,97 @@
+"""The contract of a recipe: how a row of the leaderboard comes to its boxes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.errors import allowed
+from benchmark.yaml_file import Strict
+
+Layer = str | Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a recipe may rest on beside its own keys: the experiment that its row stands in.
+
+    Attributes:
+        folder: Folder of the experiment file; a path in a row is relative to it.
+        roots: Folders that hold parts; the first that has a part wins.
+        dataset: Name of the dataset part.
+        profile: Name of the profile part.
+    """
+
+    folder: Path
+    roots: tuple[Path, ...]
+    dataset: str
+    profile: str
+
+
+class Recipe(Strict, ABC):
+    """How a row comes to its boxes: the base class of every entry of `benchmark.experiment.rows.RECIPES`.
+
+    A recipe is a pydantic model. Its fields are keys of a row in the experiment file, beside the keys that every
+    row has (``name``, ``labels``, ``published``, ``set``, ``gpus``, ``study``), none of which it may use. The field
+    that is called like its key in `RECIPES` is required, and tells the recipe from the others.
+
+    A recipe only says what it is made of; it reads no config and imports neither mmengine nor torch, since planning
+    a thousand rows must take less than a second. `benchmark.config.compose` loads and merges what it names.
+
+    Every recipe so far is trained. One whose boxes are made elsewhere (a predictions file, other rows' boxes) will
+    name where they come from in place of `layers`; its hashes belong into `given`, the rest of the contract stays.
+    """
+
+    @property
+    @abstractmethod
+    def names(self) -> Mapping[str, str]:
+        """What the row is made of, by kind: ``{"backbone": "resnet50", ...}``.
+
+        They are tags of a W&B run and stand in the dialog of the page.
+        """
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Cells of the table by column title, for the titles that the row has no label for; in the columns' order."""
+        return {}
+
+    @abstractmethod
+    def layers(self, around: Surroundings) -> Sequence[Layer]:
+        """The layers of the config, first to last; a later one wins, by mmengine's rules of merging.
+
+        Each is a mmengine config file, relative to one of the roots (``"backbones/resnet50.py"``) or absolute, or a
+        mapping of plain values. The layers of the dataset and of the profile are among them, wherever the recipe
+        wants them (`part_file`): a profile acts on what is before it. The row's overrides come after all layers.
+        """
+
+    def given(self, around: Surroundings) -> Mapping[str, str]:
+        """What counts into the run id beside the config, by name: SHA-256 of given weights, of given boxes.
+
+        Raises:
+            UserError: A file cannot be read.
+        """
+        return {}
+
+    def problems(self, around: Surroundings) -> list[str]:
+        """What stands in the way of the row, each with the allowed values; empty if nothing does."""
+        return []
+
+
+def part_file(kind: str, name: str) -> str:
+    """The file of a part, relative to a root: ``("backbone", "resnet50")`` is ``backbones/resnet50.py``."""
+    return f"{kind}s/{name}.py"
+
+
+def part_names(kind: str, roots: Sequence[Path]) -> list[str]:
+    """Names of the parts of a kind (``backbone``, ``dataset``, ...) in all roots, sorted."""
+    found = {path.stem for root in roots for path in root.glob(part_file(kind, "*"))}
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+def no_such_part(kind: str, name: str, roots: Sequence[Path]) -> str | None:
+    """Says that no root has a part, with the names of those that there are; None if one has it."""
+    if any((root / part_file(kind, name)).is_file() for root in roots):
+        return None
+    return f"no part '{name}'; {allowed(name, part_names(kind, roots))}"

@@ -1,0 +1,63 @@
+"""From the keys of a row in the file to its recipe, all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails
+
+from benchmark.errors import allowed
+from benchmark.experiment.rows import RECIPES
+from benchmark.experiment.rows.base import Recipe
+
+
+def read_recipe(
+    content: Mapping[str, object], row_keys: Iterable[str], problems: list[InitErrorDetails]
+) -> Recipe | None:
+    """The recipe that the keys of a row name.
+
+    Args:
+        content: The keys of the row that are not among those that every row has, and their values.
+        row_keys: The keys that every row has, for the messages.
+        problems: Takes up everything that is wrong: an unknown key, no recipe or two, what the recipe objects to.
+
+    Returns:
+        None if there are problems.
+    """
+    named = [key for key in RECIPES if key in content]
+    known = [key for name in named or RECIPES for key in RECIPES[name].model_fields]
+    unknown = [key for key in content if key not in known]
+    problems += [_unknown(key, content[key], {*row_keys, *known}) for key in unknown]
+    if len(named) != 1:
+        problems.append(_not_one(named, content))
+        return None
+    try:
+        recipe = RECIPES[named[0]].model_validate({k: content[k] for k in content if k in known})
+    except ValidationError as error:
+        problems += details(error)
+        return None
+    return None if unknown else recipe
+
+
+def details(error: ValidationError) -> list[InitErrorDetails]:
+    """The problems of a validation, to be raised together with those of another."""
+    return [
+        InitErrorDetails(type=p["type"], loc=p["loc"], input=p["input"], ctx=p.get("ctx", {}))
+        for p in error.errors()
+    ]
+
+
+def _not_one(named: Sequence[str], content: Mapping[str, object]) -> InitErrorDetails:
+    has = " and ".join(map(repr, named)) or "none"
+    words = f"a row has exactly one of these keys: {', '.join(RECIPES)}; this one has {has}"
+    return _problem(words, (), content)
+
+
+def _unknown(key: str, value: object, keys: Collection[str]) -> InitErrorDetails:
+    return _problem(f"no such key in a row; {allowed(str(key), keys)}", (str(key),), value)
+
+
+def _problem(words: str, where: tuple[str, ...], value: object) -> InitErrorDetails:
+    ctx = {"error": ValueError(words)}
+    return InitErrorDetails(type="value_error", loc=where, input=value, ctx=ctx)

@@ -1,0 +1,72 @@
+"""Rows that are composed from four parts, and grids of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
+
+from benchmark.experiment.rows.base import Layer, Recipe, Surroundings, no_such_part, part_file
+from benchmark.yaml_file import Name, Strict
+
+PART_KINDS = ("backbone", "neck", "head", "schedule")
+_TITLES = ("Backbone", "Neck", "Head", "Learning Method")  # of their columns
+
+
+class PartNames(Strict):
+    """Names of parts: files under ``configs/backbones/``, ``necks/``, ``heads/``, ``schedules/``."""
+
+    backbone: Name
+    neck: Name
+    head: Name
+    schedule: Name
+
+
+class PartsRecipe(Recipe):
+    """A model and its schedule, composed from parts."""
+
+    parts: PartNames
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The names of the parts by kind."""
+        return {kind: getattr(self.parts, kind) for kind in PART_KINDS}
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The names of the parts."""
+        return dict(zip(_TITLES, self.names.values(), strict=True))
+
+    def layers(self, around: Surroundings) -> Sequence[Layer]:
+        """The backbone comes after neck and head: it sets what depends on its channels."""
+        own = (
+            part_file(kind, self.names[kind]) for kind in ("schedule", "head", "neck", "backbone")
+        )
+        dataset, profile = (
+            part_file("dataset", around.dataset),
+            part_file("profile", around.profile),
+        )
+        return ("runtime.py", dataset, *own, profile)
+
+    def problems(self, around: Surroundings) -> list[str]:
+        """A message for each name that is not a part."""
+        looked_up = ((kind, no_such_part(kind, n, around.roots)) for kind, n in self.names.items())
+        return [f"{kind}: {problem}" for kind, problem in looked_up if problem]
+
+
+class Grid(Strict):
+    """Every combination of these parts becomes a row named ``backbone-neck-head-schedule``."""
+
+    backbone: list[Name] = Field(min_length=1)
+    neck: list[Name] = Field(min_length=1)
+    head: list[Name] = Field(min_length=1)
+    schedule: list[Name] = Field(min_length=1)
+
+    def rows(self) -> list[dict[str, object]]:
+        """The rows as they would stand in the file."""
+        kinds = [getattr(self, kind) for kind in PART_KINDS]
+        combinations = [
+            dict(zip(PART_KINDS, names, strict=True)) for names in itertools.product(*kinds)
+        ]
+        return [{"name": "-".join(parts.values()), "parts": parts} for parts in combinations]
