@@ -20,16 +20,15 @@ from benchmark.experiment.experiment import Row, load_experiment
 from benchmark.experiment.rows import RECIPES, recipe_key
 from benchmark.experiment.rows.base import Layer, Recipe, Surroundings, part_file
 from benchmark.experiment.titles import title_warnings
-from benchmark.leaderboard.kept import kept_report
 from benchmark.leaderboard.columns import columns_of
-from benchmark.leaderboard.document import Leaderboard, read_leaderboard
+from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.kept import kept_report, read_leaderboard
 from benchmark.leaderboard.outputs.csv_file import csv_text
 from benchmark.leaderboard.outputs.markdown import table_text
-from benchmark.leaderboard.outputs.page.payload import payload
-from benchmark.leaderboard.select import report_on_disk
 from benchmark.run.identity import identity
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.record import State
+from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
 
 ROOT = Path(__file__).parent.parent
@@ -125,7 +124,7 @@ def test_keys_that_only_the_code_knows_are_refused(tmp_path: Path, row: str) -> 
 def test_run_ids_are_those_that_were_published(name: str) -> None:
     folder = "experiments" if name == "leaderboard" else "results/experiments"
     request = Request(ROOT / folder / f"{name}.yaml", results=ROOT / "results")
-    report = kept_report(load_experiment(request.path), request)
+    report = kept_report(load_experiment(request.path), request, Runs(request.results))
     assert report is not None
     ids = [run.run_id for line in report.leaderboard.rows for run in line.runs]
     assert len(ids) >= 9 if name == "leaderboard" else ids
@@ -349,10 +348,10 @@ def test_a_recipe_added_by_a_file_and_a_line(
     shown = [[line[key] for key in ("model", "team", "framework", "head")] for line in lines]
     assert shown == [["RetinaNet", "", "", "RetinaHead"], ["", "ours", "mmdet", "its own"]]
     head = re.sub(" +", " ", (results / "tiny.md").read_text())
-    assert "| Model | Backbone | Neck | Head | Learning Method | Team | Framework |" in head
-    report = report_on_disk(Request(experiment, results, data_root=synthetic_data))
-    assert report.configs is not None
-    page = payload(report.leaderboard, results, report.configs)
+    assert "| Backbone | Head | Learning Method | Model | Neck | Team | Framework |" in head
+    found = re.search(r'id="payload"[^>]*>(.*?)</script>', (results / "tiny.html").read_text())
+    assert found is not None
+    page = json.loads(found[1])
     assert page["texts"][1]["framework"] == "mmdet"
     assert page["leaderboard"]["rows"][1]["names"] == {"origin": "zoo"}
     assert list(page["curves"]) == [folder.name]
