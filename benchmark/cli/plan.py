@@ -47,7 +47,6 @@ def plan(
     from benchmark.run.runs import Runs
     from benchmark.sweep.missing import missing, obstacles
 
-    starter = make_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
     made = make_plan(request, Runs(results, lives))
     warn(title_warnings(made.experiment.rows))
@@ -55,7 +54,7 @@ def plan(
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
     if runs:
-        tell(obstacles(made, starter))
+        tell(obstacles(made, make_launcher(launcher)))
 
 
 def plan_table(made: Plan) -> Table:

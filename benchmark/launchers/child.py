@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from benchmark.experiment.experiment import Tracking
+from pydantic import TypeAdapter
+
 from benchmark.job.job import run_job
 from benchmark.run.folder import RunFolder
-from benchmark.run.options import JobOptions, Resources
+from benchmark.run.options import JobOptions
 
 OUTLIVE = "--outlive"
+_OPTIONS = TypeAdapter(JobOptions)
 
 
 def to_json(options: JobOptions) -> str:
     """The options on a command line."""
-    tracking = options.tracking.model_dump(mode="json")
-    resources = asdict(options.resources)
-    return json.dumps({"tracking": tracking, "resources": resources, "cost": options.cost})
+    return _OPTIONS.dump_json(options).decode()
 
 
 def from_json(text: str) -> JobOptions:
     """Reads back what `to_json` made."""
-    value: dict[str, Any] = json.loads(text)
-    resources = {**value["resources"], "gpus": tuple(value["resources"]["gpus"])}
-    return JobOptions(Tracking(**value["tracking"]), Resources(**resources), value["cost"])
+    return _OPTIONS.validate_json(text)
 
 
 def run_forked(folder: str, options: JobOptions) -> None:
