@@ -83,7 +83,7 @@ def by_pycocotools(path: Path, detections: list[dict[str, Any]]) -> list[float]:
 
 def by_detboard(path: Path, detections: Detections) -> list[float]:
     result = evaluate(path, detections)
-    values = (result.mAP, result.mAP50, result.mAP75, result.mAP_s, result.mAP_m, result.mAP_l)
+    values = [result.scores[key] for key in ("mAP", "mAP50", "mAP75", "mAP_s", "mAP_m", "mAP_l")]
     return [-1.0 if value is None else value for value in values]
 
 

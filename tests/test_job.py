@@ -22,8 +22,8 @@ from mmengine.model import BaseModel
 from benchmark import locks
 from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl, write_text
-from benchmark.job import measure
 from benchmark.job.job import _best, _Job, _kind, run_job
+from benchmark.job.measure import samples as sampling
 from benchmark.job.training import Diverged
 from benchmark.launchers.child import from_json, to_json
 from benchmark.run import checkpoints
@@ -192,7 +192,7 @@ def test_what_cannot_be_measured_costs_the_number_only(
     monkeypatch.setattr(SingleStageDetector, "_forward", broken)
     monkeypatch.setattr(tide, "error_shares", broken)
     monkeypatch.setattr(resample, "bootstrap", broken)
-    monkeypatch.setattr(measure, "sample_images", broken)
+    monkeypatch.setattr(sampling, "sample_images", broken)
     run_job(folder.path, MEASURED)
     record = folder.read_record()
     assert record.state == "complete"

@@ -118,7 +118,7 @@ def test_average_precision_is_that_of_pycocotools(
     np.testing.assert_allclose(class_precision(matches), expected, rtol=0, atol=1e-12)
     whole = GroundTruth(truth).evaluate(detections, classes=CLASSES)
     ours = dict(zip(CLASSES, class_precision(matches), strict=True))
-    assert whole.mAP50 == pytest.approx(np.nanmean([*ours.values()]), abs=1e-12)
+    assert whole.scores["mAP50"] == pytest.approx(np.nanmean([*ours.values()]), abs=1e-12)
     for name in ("lid", "bag", "can"):
         assert ours[name] == whole.per_class[name]["mAP50"]  # to the last bit
 
@@ -155,7 +155,7 @@ def test_subset_of_images_is_matched_alone(truth: dict[str, Any], detections: De
     some = [image["id"] for image in truth["images"]][4:9]
     found = match(GroundTruth(truth), detections, some, CLASSES)
     whole = GroundTruth(truth).evaluate(detections, some, CLASSES)
-    assert np.nanmean(class_precision(found)) == pytest.approx(whole.mAP50, abs=1e-12)
+    assert np.nanmean(class_precision(found)) == pytest.approx(whole.scores["mAP50"], abs=1e-12)
     assert found.objects.shape == (5, len(CLASSES))
 
 
@@ -257,7 +257,9 @@ def test_precision_within_each_image_is_that_of_the_image_alone(
     truth: dict[str, Any], detections: Detections, matches: Matches
 ) -> None:
     alone = GroundTruth(truth)
-    expected = [alone.evaluate(detections, [i], CLASSES).mAP50 for i in matches.image_ids.tolist()]
+    expected = [
+        alone.evaluate(detections, [i], CLASSES).scores["mAP50"] for i in matches.image_ids.tolist()
+    ]
     assert None in expected
     numbers = [np.nan if value is None else value for value in expected]
     np.testing.assert_allclose(image_precision(matches), numbers, rtol=0, atol=1e-12)

@@ -26,7 +26,7 @@ from benchmark.statistics.scores import SCORES
 from benchmark.tracking.runs import RunTracker
 
 if TYPE_CHECKING:
-    from benchmark.job.measure import Findings
+    from benchmark.job.measure.measuring import Findings
 
 LOG_TAIL_CHARACTERS = 10_000
 
@@ -147,15 +147,15 @@ class _Job:
 
     def _measure(self) -> None:
         """What is known of a complete run beyond its metrics; neither its time nor its memory is the training's."""
-        from benchmark.job.measure import measure
+        from benchmark.job.measure.measuring import measure
+        from benchmark.job.measure.samples import samples_of
+        from benchmark.job.measure.trained import Trained
 
         self.spent = self._spent()
-        options = self.options
-        self.findings = measure(
-            self.runner, self.metric, self.folder, options.cost, options.tracking.images
-        )
+        trained = Trained(self.runner, self.metric, self.folder)
+        self.findings = measure(trained, self.options.cost)
         if self.tracker is not None:
-            self.tracker.images(self.findings.samples)
+            self.tracker.images(samples_of(trained, self.options.tracking.images))
 
     def _spent(self) -> tuple[float, float]:
         """Seconds and GiB so far."""
@@ -205,17 +205,16 @@ class _Job:
         if found is None:
             return record
         known = replace(record, missing=found.missing or None, val_images=found.val_images)
-        return known.with_measured(found.found)
+        return known.with_measured(found.measured)
 
 
 def _best(points: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
-    """The highest value of each score in any validation; None without a validation that has a value."""
+    """The best value of each score in any validation; None without a validation that has a value."""
     validations = [point for point in points if point["kind"] == "val"]
     values = {
-        name: [point[name] for point in validations if point.get(name) is not None]
-        for name in SCORES
+        key: [point[key] for point in validations if point.get(key) is not None] for key in SCORES
     }
-    return {name: max(found) for name, found in values.items() if found} or None
+    return {key: SCORES[key].best(known) for key, known in values.items() if known} or None
 
 
 def _build_runner(config: Any, folder: RunFolder, resources: Resources) -> Any:

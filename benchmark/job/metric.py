@@ -15,16 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.annotations import Annotations, read_annotations
 from benchmark.statistics.evaluation import Detections, Evaluation, GroundTruth
-
-# The names that mmdet's own metric uses, which hooks and schedulers of its configs refer to.
-_NAMES = {
-    "bbox_mAP": "mAP",
-    "bbox_mAP_50": "mAP50",
-    "bbox_mAP_75": "mAP75",
-    "bbox_mAP_s": "mAP_s",
-    "bbox_mAP_m": "mAP_m",
-    "bbox_mAP_l": "mAP_l",
-}
+from benchmark.statistics.scores import SCORES
 
 
 @METRICS.register_module()
@@ -36,8 +27,8 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
     processed are evaluated, so that a validation on part of a dataset means what it says; labels
     are matched to the annotation file by class name, not by the order of its categories.
 
-    Every result has the six keys ``coco/bbox_mAP``, ``_50``, ``_75``, ``_s``, ``_m`` and ``_l``,
-    fractions in 0..1, NaN where no object of that size exists.
+    Every result has a key for each of `benchmark.statistics.scores.SCORES` (``coco/bbox_mAP``, ``coco/bbox_mAP_50``,
+    ...): fractions in 0..1, NaN where no object of that size exists.
 
     Args:
         ann_file: COCO annotation file.
@@ -85,8 +76,8 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         parts = [_detections(i, boxes, scores, ids[labels]) for i, boxes, scores, labels in results]
         image_ids = [result[0] for result in results]
         self.last = truth.evaluate(Detections.concatenate(parts), image_ids, classes)
-        values = {key: getattr(self.last, name) for key, name in _NAMES.items()}
-        return {key: float("nan") if v is None else v for key, v in values.items()}
+        values = {SCORES[key].metric: value for key, value in self.last.scores.items()}
+        return {name: float("nan") if v is None else v for name, v in values.items()}
 
     @cached_property
     def annotations(self) -> Annotations:

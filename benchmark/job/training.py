@@ -22,7 +22,6 @@ from benchmark.files import read_json, replacing
 from benchmark.job.metric import HotCocoMetric
 from benchmark.run.journal import Journal
 from benchmark.statistics.evaluation import Evaluation
-from benchmark.statistics.scores import SCORES
 
 
 class Stopped(Exception):
@@ -160,7 +159,8 @@ class JournalHook(Hook):  # type: ignore[misc]
 
 
 def _val_point(evaluation: Evaluation) -> dict[str, Any]:
-    return {name: getattr(evaluation, name) for name in (*SCORES, "per_class", "no_predictions")}
+    more = {"per_class": evaluation.per_class, "no_predictions": evaluation.no_predictions}
+    return {**evaluation.scores, **more}
 
 
 def _stop_state(path: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from benchmark.files import parsed_line
 from benchmark.leaderboard.document import Leaderboard, Line, Run
 from benchmark.run.folder import RunFolder
+from benchmark.statistics.scores import SCORES
 from benchmark.writing.words import short
 
 MOST_RUNS = 300
@@ -29,8 +30,8 @@ def curves(
 
     Returns:
         By run id ``{"row", "seed", "val": {"epoch", "mAP50", "mAP"}, "train": {"epoch", "loss"}}``: every validation
-        (fractions, None where there was no value) and at most 100 training steps, at six significant digits; runs
-        without a journal are left out. And how many runs the limit left out.
+        with the scores that are an axis (fractions, None where there was no value) and at most 100 training steps, at
+        six significant digits; runs without a journal are left out. And how many runs the limit left out.
     """
     started = [(line, run) for line in leaderboard.ranked for run in line.runs if run.folder]
     found = {str(run.run_id): _curve(line, run, results) for line, run in started[:limit]}
@@ -47,7 +48,7 @@ def _curve(line: Line, run: Run, results: Path) -> dict[str, Any] | None:
     return {
         "row": line.row,
         "seed": run.seed,
-        "val": _columns(val, ("epoch", "mAP50", "mAP")),
+        "val": _columns(val, ("epoch", *(key for key, score in SCORES.items() if score.axis))),
         "train": _columns(train, ("epoch", "loss")),
     }
 

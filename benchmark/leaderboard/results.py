@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, TypeVar
 
 from benchmark.data.dataset import Dataset
 from benchmark.experiment.experiment import Row
+from benchmark.job.measure import Reading
 from benchmark.run.record import RunRecord, State
 
 if TYPE_CHECKING:
     from benchmark.statistics.intervals import Interval
     from benchmark.statistics.ranks import Rank
+
+_T = TypeVar("_T", float, str)
 
 # Only this profile is the published schedule; numbers of any other compare with nothing published.
 COMPARABLE_PROFILE = "full"
@@ -105,42 +108,11 @@ class RowResult:
             return None
         return "yes" if self.row.published in self.interval else "no"
 
-    @property
-    def params(self) -> int | None:
-        """Number of parameters of the model, which no seed changes."""
-        known = (record.params for record in self.complete if record.params is not None)
-        return next(known, None)
-
-    @property
-    def flops(self) -> int | None:
-        """Multiply-adds of one image, which no seed changes."""
-        known = (record.flops.value for record in self.complete if record.flops)
-        return next(known, None)
-
-    @property
-    def train_seconds(self) -> float | None:
-        """Mean wall-clock seconds of a complete run."""
-        return _mean([record.train_seconds for record in self.complete])
-
-    @property
-    def peak_memory_gib(self) -> float | None:
-        """The highest of the complete runs."""
-        known = [r.peak_memory_gib for r in self.complete if r.peak_memory_gib is not None]
-        return max(known, default=None)
-
-    def latency(self, which: Literal["median", "p95"]) -> float | None:
-        """Mean over the complete runs of their ``median`` or ``p95`` latency, in milliseconds."""
-        return _mean([getattr(r.latency_ms, which) for r in self.complete if r.latency_ms])
-
-    def error(self, kind: str) -> float | None:
-        """Mean over the complete runs of what a kind of error costs in mAP50."""
-        return _mean([record.tide.get(kind) for record in self.complete if record.tide])
-
-    @property
-    def device(self) -> str | None:
-        """What the complete runs ran on; several, joined, if they differ."""
-        names = {record.provenance.device for record in self.complete}
-        return " / ".join(sorted(name for name in names if name)) or None
+    def over(self, reading: Reading[_T]) -> _T | None:
+        """A measured value over the complete runs that have it."""
+        values = [reading.read(record) for record in self.complete]
+        known = [value for value in values if value is not None]
+        return reading.over(known) if known else None
 
     @property
     def missing(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchmark.leaderboard.columns import columns_with
@@ -22,17 +22,26 @@ def reasons(
     """
     if not result.complete:
         return {}
-    known = result.missing
+    known, scored = (
+        result.missing,
+        {key.lower() for r in result.complete for key in r.metrics.scores},
+    )
     absent = [column for column in columns if values[column.key] is None]
-    found = {c.key: known.get(c.missing or c.key) or _usual(c) for c in absent}
+    found = {c.key: known.get(c.missing or c.key) or _usual(c, scored) for c in absent}
     return {key: why for key, why in found.items() if why}
 
 
-def _usual(column: Column) -> str:
-    """Why a column is empty where the records give no reason; empty where a dash needs none."""
-    if column.group == "quality":
+def _usual(column: Column, scored: Collection[str]) -> str:
+    """Why a column is empty where the records give no reason; empty where a dash needs none.
+
+    Args:
+        column: The column.
+        scored: Keys of the columns of those scores that the runs were evaluated by.
+    """
+    if column.group == "quality" and column.key in scored:
         return "the validation images hold no such object"
-    return "not measured when the run was made" if column.group in ("cost", "errors") else ""
+    measured = column.group in ("quality", "cost", "errors")
+    return "not measured when the run was made" if measured else ""
 
 
 def best(rows: Sequence[Mapping[str, Any]], key: str = "map50") -> set[int]:

@@ -11,15 +11,27 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.files import write_text
+from benchmark.statistics.scores import SCORES
 
-# Positions in COCOeval's summary.
-_SUMMARY = {"mAP": 0, "mAP50": 1, "mAP75": 2, "mAP_s": 3, "mAP_m": 4, "mAP_l": 5}
+if TYPE_CHECKING:
+    from hotcoco import COCOeval
+
+
+class CocoBox(TypedDict):
+    """A box in COCO's results format: ``bbox`` is xywh in pixels of the original image."""
+
+    image_id: int
+    category_id: int
+    bbox: Sequence[float]
+    score: float
+
+
 # What COCOeval reports where there is no object to find.
 _ABSENT = -1.0
 
@@ -44,7 +56,7 @@ class Detections:
         return len(self.scores)
 
     @classmethod
-    def from_coco(cls, results: Sequence[Mapping[str, Any]]) -> Detections:
+    def from_coco(cls, results: Sequence[CocoBox]) -> Detections:
         """Takes a list in COCO's results format: image_id, category_id, bbox (xywh), score."""
         return cls(
             np.array([result["image_id"] for result in results], np.int64),
@@ -61,12 +73,14 @@ class Detections:
         columns = ([getattr(part, name) for part in (empty, *parts)] for name in names)
         return cls(*(np.concatenate(column) for column in columns))
 
-    def to_coco(self) -> list[dict[str, Any]]:
+    def to_coco(self) -> list[CocoBox]:
         """The boxes as plain values in COCO's results format."""
         columns = (self.image_ids, self.category_ids, self.boxes, self.scores)
-        keys = ("image_id", "category_id", "bbox", "score")
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        return [dict(zip(keys, row, strict=True)) for row in rows]
+        return [
+            {"image_id": image, "category_id": category, "bbox": box, "score": score}
+            for image, category, box, score in rows
+        ]
 
     def rows(self) -> NDArray[np.float64]:
         """One array, shape (N, 7): image id, x, y, w, h, score, category id."""
@@ -75,27 +89,17 @@ class Detections:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Average precision, as fractions in 0..1; None where there is no object to find.
+    """Scores as fractions in 0..1; None where there is no object to find.
 
     Attributes:
-        mAP: Mean over the IoU thresholds 0.50, 0.55 .. 0.95, and over the classes.
-        mAP50: At IoU 0.50.
-        mAP75: At IoU 0.75.
-        mAP_s: As mAP, objects under 32 x 32 pixels.
-        mAP_m: As mAP, objects from 32 x 32 to 96 x 96 pixels.
-        mAP_l: As mAP, objects over 96 x 96 pixels.
+        scores: By key of `benchmark.statistics.scores.SCORES`, means over the classes.
         per_class: By class name, in label order: ``{"mAP50": ..., "mAP": ...}``.
         no_predictions: Nothing at all was detected.
         detections: What was evaluated.
         image_ids: Ids of the images that were evaluated, sorted, shape (I,), int64.
     """
 
-    mAP: float | None  # noqa: N815  (the field's own term)
-    mAP50: float | None  # noqa: N815
-    mAP75: float | None  # noqa: N815
-    mAP_s: float | None  # noqa: N815
-    mAP_m: float | None  # noqa: N815
-    mAP_l: float | None  # noqa: N815
+    scores: dict[str, float | None]
     per_class: dict[str, dict[str, float | None]]
     no_predictions: bool
     detections: Detections
@@ -149,11 +153,11 @@ class GroundTruth:
         names = list(self.category_ids if classes is None else classes)
         ids = self._known(names)
         result = self._run(detections, image_ids, ids)
-        precision = result.eval["precision"]
+        precision = (result.eval or {})["precision"]
         position = {number: k for k, number in enumerate(ids)}
         slots = {name: position.get(self.category_ids.get(name, -1)) for name in names}
         return Evaluation(
-            **{name: _present(float(result.stats[i])) for name, i in _SUMMARY.items()},
+            scores={key: _present(score.read(result)) for key, score in SCORES.items()},
             per_class={name: _class_precision(precision, k) for name, k in slots.items()},
             no_predictions=len(detections) == 0,
             detections=detections,
@@ -162,7 +166,7 @@ class GroundTruth:
 
     def matching(
         self, detections: Detections, image_ids: Iterable[int], classes: Sequence[str]
-    ) -> Any:
+    ) -> COCOeval:
         """Hotcoco's ``COCOeval`` after matching at IoU 0.5 only, objects of all sizes.
 
         Raises:
@@ -185,7 +189,7 @@ class GroundTruth:
 
     def _run(
         self, detections: Detections, image_ids: Iterable[int] | None, category_ids: list[int]
-    ) -> Any:
+    ) -> COCOeval:
         run = self._prepared(detections, image_ids, category_ids)
         run.evaluate()
         run.accumulate()
@@ -194,7 +198,7 @@ class GroundTruth:
 
     def _prepared(
         self, detections: Detections, image_ids: Iterable[int] | None, category_ids: list[int]
-    ) -> Any:
+    ) -> COCOeval:
         import hotcoco
 
         run = hotcoco.COCOeval(self._coco, self._coco.load_res(detections.rows()), "bbox")
@@ -207,7 +211,7 @@ class GroundTruth:
 
 def evaluate(
     annotations: str | PathLike[str] | Mapping[str, Any],
-    detections: Detections | Sequence[Mapping[str, Any]],
+    detections: Detections | Sequence[CocoBox],
     image_ids: Iterable[int] | None = None,
     classes: Sequence[str] | None = None,
 ) -> Evaluation:

@@ -12,11 +12,13 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from benchmark.job.measure import objectives
 from benchmark.run.folder import RunFolder
 from benchmark.run.identity import run_id
 from benchmark.run.journal import Tail
 from benchmark.run.record import FailureKind, RunRecord, State
 from benchmark.run.state import Planned, look_again
+from benchmark.statistics.scores import SCORES
 
 # What a trial that did not train itself has of the one that did, and what it costs.
 SHARED = ("best", "metrics", "planned_epochs", "no_predictions")
@@ -109,13 +111,12 @@ def outcome(record: RunRecord, objectives: Sequence[str]) -> Verdict:
 
 
 def _value(record: RunRecord, objective: str) -> float | None:
-    if objective == "params":
-        value: Any = record.params
-    elif objective == "latency":
-        value = record.latency_ms.median if record.latency_ms else None
+    if objective in SCORES:
+        value: float | str | None = record.score(objective)
     else:
-        value = record.score(objective)
-    return float(value) if value is not None and math.isfinite(value) else None
+        _, reading = objectives()[objective]
+        value = reading.read(record)
+    return float(value) if value is not None and math.isfinite(float(value)) else None
 
 
 def facts_of(opened: OpenTrial, cause: str) -> dict[str, Any]:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from benchmark.errors import UserError, allowed
+from benchmark.job.measure import objectives
+from benchmark.statistics.scores import MAIN, SCORES, Better
 from benchmark.yaml_file import Name, Strict, exponents, read_yaml, validated
-
-# Metrics of a validation, all better when higher, and what else a run may be judged by, better when lower.
-Metric = Literal["mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l"]
-Cost = Literal["latency", "params"]
-METRICS: tuple[str, ...] = get_args(Metric)
-COSTS: tuple[str, ...] = get_args(Cost)
 
 _HOW = "give {type: float, low: ..., high: ..., log: true}, or {choices: [...]}"
 # Names that other libraries have for ours.
@@ -135,7 +132,7 @@ class StudyFile(Strict):
         experiment: The experiment file.
         row: The row that is tuned.
         n_trials: Number of trials, those that fail or are pruned included.
-        objectives: ``mAP50`` or another metric; or a metric and ``latency`` or ``params``.
+        objectives: A score; or a score and a cost that is an objective of a measurement.
         search: The parameters by name.
         sampler: How parameters are chosen; multivariate TPE if None.
         pruner: Which trials end early; Hyperband if None, with two objectives none.
@@ -148,7 +145,7 @@ class StudyFile(Strict):
     experiment: Path
     row: Name
     n_trials: Annotated[int, Field(ge=1)]
-    objectives: tuple[Metric] | tuple[Metric, Cost] = Field(default=("mAP50",), alias="objective")
+    objectives: tuple[str, ...] = Field(default=(MAIN,), alias="objective")
     search: dict[str, Parameter] = Field(min_length=1)
     sampler: Strategy | None = None
     pruner: Strategy | None = None
@@ -162,20 +159,35 @@ class StudyFile(Strict):
         listed = (value,) if isinstance(value, str) else value
         if not isinstance(listed, list | tuple) or not _objectives_fit(listed):
             raise ValueError(
-                f"allowed: one of {', '.join(METRICS)}; or one of them and one of {', '.join(COSTS)}, "
+                f"allowed: one of {', '.join(SCORES)}; or one of them and one of {', '.join(objectives())}, "
                 "as in [mAP50, latency]"
             )
         return tuple(listed)
 
     @property
+    def costs_time(self) -> bool:
+        """Whether an objective is measured in a way that costs time, so that trials do without unless they need it."""
+        return any(
+            objectives()[name][0].costs_time for name in self.objectives if name not in SCORES
+        )
+
+    @property
     def directions(self) -> list[Literal["maximize", "minimize"]]:
         """Which way is better, for each objective: ``maximize`` or ``minimize``."""
-        return ["maximize" if name in METRICS else "minimize" for name in self.objectives]
+        return ["minimize" if _better(name) == "lower" else "maximize" for name in self.objectives]
 
 
-def _objectives_fit(listed: Any) -> bool:
+def _objectives_fit(listed: Sequence[object]) -> bool:
     first, *others = [*listed, None] if listed else [None, None]
-    return first in METRICS and (others == [None] or (len(others) == 2 and others[0] in COSTS))
+    return first in SCORES and (
+        others == [None] or (len(others) == 2 and others[0] in objectives())
+    )
+
+
+def _better(objective: str) -> Better | None:
+    if objective in SCORES:
+        return SCORES[objective].better
+    return objectives()[objective][1].better
 
 
 def load_study(path: Path) -> StudyFile:

@@ -100,7 +100,7 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
     progress = StudyProgress(
         target, study=store.study, objective=file.objectives[0], slots=launcher.pool.slots
     )
-    options = partial(JobOptions, running.tracking, cost="latency" in file.objectives)
+    options = partial(JobOptions, running.tracking, cost=file.costs_time)
     with make_watcher(Console(), progress, (), launcher.shares_terminal) as watcher:
         tuner = Tuner(
             store,

@@ -29,12 +29,12 @@ def signed(value: float) -> str:
     return f"{round(value, 4) + 0.0:+.4f}"  # + 0.0: no "-0.0000"
 
 
-def millions(value: int) -> str:
+def millions(value: float) -> str:
     """Words a number in millions: ``36.52``."""
     return f"{value / 1e6:.2f}"
 
 
-def billions(value: int) -> str:
+def billions(value: float) -> str:
     """Words a number in billions: ``4.11``."""
     return f"{value / 1e9:.2f}"
 

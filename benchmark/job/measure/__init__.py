@@ -1,127 +1,273 @@
-"""What is measured once a run is complete: cost, kinds of error, and what intervals and the gallery are made from."""
+"""What is measured of a run beside its scores, each declared once: a new one is one more entry of `MEASUREMENTS`.
+
+Nothing heavy is imported here: the leaderboard and studies read what is declared, the job alone calls the functions.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Generic, Literal, TypeVar
 
-from benchmark.job.measure import flops, latency
-from benchmark.job.measure.samples import sample_images
-from benchmark.job.metric import HotCocoMetric
-from benchmark.run.folder import RunFolder
-from benchmark.run.journal import now
-from benchmark.run.record import Measured, Numbers, ValImages
-from benchmark.run.samples import ImageSample
+from benchmark.run.record import RunRecord
+from benchmark.statistics.scores import Better
+from benchmark.writing.words import billions, duration, fraction, hundredths, millions, tenths
 
-_LONGEST_REASON = 300
+_T = TypeVar("_T", float, str)
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What was found out about a run beyond its scores.
+class Axis:
+    """A cost as an axis of the plots that mAP50 is drawn against.
 
     Attributes:
-        found: By name of a measurement.
-        missing: By name of a measurement that failed: the error in one line.
-        samples: The sample images that were wanted.
-        val_images: The images of the last validation, None before it.
+        title: What it is.
+        unit: Unit of the axis.
+        divide: What a value is divided by to be in that unit.
+        of_device: Whether values compare on the same device only.
     """
 
-    found: dict[str, Measured] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    samples: list[ImageSample] = field(default_factory=list)
-    val_images: ValImages | None = None
+    title: str
+    unit: str
+    divide: float = 1
+    of_device: bool = False
 
 
-def measure(
-    runner: Any, metric: HotCocoMetric, folder: RunFolder, cost: bool, images: int
-) -> Findings:
-    """Measures a complete run, and writes ``matches.npz``, ``bootstrap.npy`` and ``samples.json``.
+@dataclass(frozen=True)
+class Objective:
+    """A cost as the second objective of a study.
 
-    A measurement that fails costs its number, not the run.
-
-    Args:
-        runner: mmengine's runner after the last validation.
-        metric: Its metric, which holds that validation.
-        folder: The run.
-        cost: Measure latency and FLOPs, too.
-        images: Number of sample images wanted.
+    Attributes:
+        name: Name in the study file.
+        title: What it is, in a sentence or on an axis.
+        unit: Unit of the axis.
+        symbol: Unit behind a value.
+        divide: What a value is divided by to be in that unit.
     """
-    for file in (folder.matches_file, folder.bootstrap_file, folder.samples_file):
-        file.unlink(missing_ok=True)  # of an attempt before
-    steps: dict[str, Callable[[], Any]] = {}
-    if cost:
-        # FLOPs after the latency: a trace that fails leaves its hooks in the model.
-        steps["latency_ms"] = lambda: _cost(latency.measure, runner)
-        steps["flops"] = lambda: _cost(flops.flops, runner)
-    steps["tide"] = lambda: _tide(metric)
-    steps["bootstrap"] = lambda: _keep_bootstrap(metric, folder)
-    steps["samples"] = lambda: _keep_samples(metric, folder, images)
-    missing: dict[str, str] = {}
-    values = {key: _attempted(key, step, missing) for key, step in steps.items()}
-    samples = values.pop("samples") or []
-    found = {key: value for key, value in values.items() if value is not None}
-    return Findings(found, missing, samples, _images(metric))
+
+    name: str
+    title: str
+    unit: str
+    symbol: str
+    divide: float = 1
 
 
-def _attempted(key: str, step: Callable[[], Any], missing: dict[str, str]) -> Any:
-    """What a step returns; None if it fails, and the reason in ``missing`` and in the log."""
-    try:
-        return step()
-    except Exception as error:
-        first, *_ = str(error).strip().splitlines() or [""]
-        missing[key] = f"{type(error).__name__}: {first}".strip(": ")[:_LONGEST_REASON]
-        print(f"{now()} {key} not measured: {missing[key]}", flush=True)
-        return None
+@dataclass(frozen=True)
+class Reading(Generic[_T]):
+    """A value of a measurement: a column of the leaderboard.
+
+    Attributes:
+        key: The column's key.
+        title: Heading for readers.
+        about: What it is, in a sentence.
+        read: Takes it out of a complete run's record; None where it was not measured.
+        over: The value of a row from those of its runs, at least one.
+        unit: Unit; empty where it has none.
+        better: Which way is better, None where neither is.
+        dtype: pandas dtype that holds it, and its absence, without loss.
+        text: Words it for readers.
+        group: The table that it stands in on the Markdown page; ``main`` is the README's, too.
+        axis: How the page and the plots draw it, None where they do not.
+        objective: How studies minimize it, None where they cannot.
+    """
+
+    key: str
+    title: str
+    about: str
+    read: Callable[[RunRecord], _T | None]
+    over: Callable[[Sequence[_T]], _T]
+    unit: str = ""
+    better: Better | None = "lower"
+    dtype: Literal["object", "float64", "Int64"] = "float64"
+    text: Callable[[_T], str] = str
+    group: Literal["main", "cost", "errors"] = "cost"
+    axis: Axis | None = None
+    objective: Objective | None = None
 
 
-def _cost(measure_one: Callable[[Any, Any], Any], runner: Any) -> Any:
-    """Measures the model on the validation's images, in its precision: mixed where that is."""
-    from mmengine.runner.amp import autocast
-
-    with autocast(enabled=runner.val_loop.fp16):
-        return measure_one(runner.model, runner.val_dataloader.dataset)
+AnyReading = Reading[float] | Reading[str]
 
 
-def _tide(metric: HotCocoMetric) -> Numbers:
-    from benchmark.statistics.tide import error_shares
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured of a run.
 
-    return error_shares(*_evaluated(metric))
+    Attributes:
+        key: Name in the record: under ``missing``, and of what was found unless that went into files.
+        function: ``module:name`` of the function that measures: it takes a `benchmark.job.measure.trained.Trained` and
+            gives what `benchmark.run.record.RunRecord.with_measured` takes, or None if it wrote files. It may raise: a
+            measurement that fails costs its values, not the run. Empty for what the training itself leaves in the
+            record.
+        readings: Its columns.
+        costs_time: Whether it takes so long that trials do without, unless it is their objective.
+        disturbs: Whether a failure may leave traces in the model, so that it comes last.
+    """
 
-
-def _keep_bootstrap(metric: HotCocoMetric, folder: RunFolder) -> None:
-    from benchmark.statistics.draws import write_draws
-    from benchmark.statistics.matches import match
-    from benchmark.statistics.resample import bootstrap
-
-    matches = match(*_evaluated(metric))
-    draws = bootstrap(matches)
-    matches.save(folder.matches_file)
-    write_draws(folder.bootstrap_file, draws)
-
-
-def _evaluated(metric: HotCocoMetric) -> tuple[Any, Any, Any, list[str]]:
-    """Ground truth, detections, ids of the images and classes of the last validation."""
-    last: Any = metric.last
-    return metric.ground_truth, last.detections, last.image_ids, list(last.per_class)
-
-
-def _keep_samples(metric: HotCocoMetric, folder: RunFolder, images: int) -> list[ImageSample]:
-    """The images that are wanted; a fixed number of them goes into the folder."""
-    from benchmark.run.samples import COUNT, write_samples
-
-    last: Any = metric.last
-    pictures = folder.read_spec().dataset.val.images
-    most = max(COUNT, images)
-    found = list(sample_images(metric.annotations, pictures, last.detections, most, last.image_ids))
-    write_samples(folder.samples_file, found[:COUNT])
-    return found[:images]
+    key: str
+    function: str = ""
+    readings: tuple[AnyReading, ...] = ()
+    costs_time: bool = False
+    disturbs: bool = False
 
 
-def _images(metric: HotCocoMetric) -> ValImages:
-    """How many images were evaluated, and what tells them from others."""
-    last: Any = metric.last
-    ids = last.image_ids.astype("<i8")  # the same bytes on every machine
-    return ValImages(len(ids), hashlib.sha256(ids.tobytes()).hexdigest())
+def number(key: str, name: str) -> Callable[[RunRecord], float | None]:
+    """Reads a number of a measurement that has no field of its own in the record."""
+    return lambda record: record.measured.get(key, {}).get(name)
+
+
+def _first(values: Sequence[float]) -> float:
+    """Of what no seed changes."""
+    return values[0]
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " / ".join(sorted({*names}))
+
+
+def _share(kind: str, about: str) -> Reading[float]:
+    return Reading(
+        key=f"tide_{kind.lower()}",
+        title=kind,
+        about=f"TIDE: how much mAP50 would rise if {about}.",
+        read=lambda record: (record.tide or {}).get(kind),
+        over=fmean,
+        unit="fraction",
+        text=fraction,
+        group="errors",
+    )
+
+
+_TIDE = Measurement(
+    key="tide",
+    function="benchmark.job.measure.tide:shares_of",
+    readings=(
+        _share("Cls", "boxes of the wrong class had the right one"),
+        _share("Loc", "boxes that lie badly lay well"),
+        _share("Both", "boxes of the wrong class that lie badly were gone"),
+        _share("Dupe", "second boxes of an object were gone"),
+        _share("Bkg", "boxes on the background were gone"),
+        _share("Miss", "objects without a box were found"),
+    ),
+)
+
+_PARAMS = Measurement(
+    key="params",
+    readings=(
+        Reading[float](
+            key="params",
+            title="Parameters (M)",
+            about="Parameters of the model.",
+            read=lambda record: record.params,
+            over=_first,
+            unit="parameters",
+            dtype="Int64",
+            text=millions,
+            group="main",
+            axis=Axis("Parameters", "million", 1e6),
+            objective=Objective("params", "parameters", "millions", "M", 1e6),
+        ),
+    ),
+)
+
+_FLOPS = Measurement(
+    key="flops",
+    function="benchmark.job.measure.flops:flops_of",
+    readings=(
+        Reading[float](
+            key="flops",
+            title="GFLOPs",
+            about="Multiply-adds of one image at the test size, as mmengine counts them.",
+            read=lambda record: record.flops.value if record.flops else None,
+            over=_first,
+            unit="multiply-adds",
+            dtype="Int64",
+            text=billions,
+            axis=Axis("Multiply-adds", "billion", 1e9),
+        ),
+    ),
+    costs_time=True,
+    disturbs=True,
+)
+
+_LATENCY = Measurement(
+    key="latency_ms",
+    function="benchmark.job.measure.latency:latency_of",
+    readings=(
+        Reading(
+            key="latency_ms",
+            title="Latency (ms)",
+            about="Median of the predict path at batch 1 on the device; mean over the seeds.",
+            read=lambda record: record.latency_ms.median if record.latency_ms else None,
+            over=fmean,
+            unit="ms",
+            text=tenths,
+            axis=Axis("Latency", "ms", of_device=True),
+            objective=Objective("latency", "latency", "ms", "ms"),
+        ),
+        Reading(
+            key="latency_p95_ms",
+            title="Latency, 95th percentile (ms)",
+            about="95th percentile of the same; mean over the seeds.",
+            read=lambda record: record.latency_ms.p95 if record.latency_ms else None,
+            over=fmean,
+            unit="ms",
+            text=tenths,
+        ),
+    ),
+    costs_time=True,
+)
+
+_TRAINING = Measurement(
+    key="training",
+    readings=(
+        Reading(
+            key="peak_memory_gib",
+            title="Peak memory (GiB)",
+            about="Highest of the seeds: of the GPU where there is one, else of the process.",
+            read=lambda record: record.peak_memory_gib,
+            over=max,
+            unit="GiB",
+            text=hundredths,
+            axis=Axis("Peak memory", "GiB", of_device=True),
+        ),
+        Reading(
+            key="device",
+            title="Device",
+            about="What the complete runs ran on.",
+            read=lambda record: record.provenance.device or None,
+            over=_joined,
+            better=None,
+            dtype="object",
+        ),
+        Reading(
+            key="train_seconds",
+            title="Training time",
+            about="Training and validation of one run; mean over the seeds.",
+            read=lambda record: record.train_seconds,
+            over=fmean,
+            unit="s",
+            text=duration,
+            group="main",
+            axis=Axis("Training time", "s", of_device=True),
+        ),
+    ),
+)
+
+# ``matches.npz`` and ``bootstrap.npy``, which intervals, ranks and comparisons are made from.
+_BOOTSTRAP = Measurement("bootstrap", "benchmark.job.measure.matches:keep_bootstrap")
+# ``samples.json``, which the page's gallery is made from.
+_SAMPLES = Measurement("samples", "benchmark.job.measure.samples:keep_samples")
+
+_ALL = (_TIDE, _PARAMS, _FLOPS, _LATENCY, _TRAINING, _BOOTSTRAP, _SAMPLES)
+MEASUREMENTS = {measurement.key: measurement for measurement in _ALL}
+
+
+def objectives() -> dict[str, tuple[Measurement, AnyReading]]:
+    """By name in a study file: the measurement and its value that a study can minimize."""
+    return {
+        reading.objective.name: (measurement, reading)
+        for measurement in MEASUREMENTS.values()
+        for reading in measurement.readings
+        if reading.objective is not None
+    }

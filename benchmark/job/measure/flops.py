@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from mmengine.analysis import FlopAnalyzer
 from mmengine.dataset import pseudo_collate
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseModel, is_model_wrapper
 
 from benchmark.job.measure.latency import predicting
+from benchmark.job.measure.trained import Images, Trained
 from benchmark.run.record import Flops
 
 
-def flops(model: Any, dataset: Any) -> Flops:
+def flops_of(trained: Trained) -> Flops:
+    """Counts for a run's model, on the first image of its validation."""
+    with trained.precision():
+        return flops(trained.model, trained.images)
+
+
+def flops(model: BaseModel, dataset: Images) -> Flops:
     """Counts the multiply-adds of one forward pass over the first image of a dataset, as it is tested.
 
     mmengine's analysis does, as in mmdet's ``tools/analysis_tools/get_flops.py``: it traces the forward pass and
@@ -50,11 +55,11 @@ def flops(model: Any, dataset: Any) -> Flops:
 class _Forward(torch.nn.Module):
     """A detector as what can be traced: a tensor (1, 3, H, W) goes in, the head's raw outputs come out."""
 
-    def __init__(self, detector: Any, data_samples: Any) -> None:
+    def __init__(self, detector: BaseModel, data_samples: object) -> None:
         super().__init__()
         self.detector = detector
         self.data_samples = data_samples
 
-    def forward(self, inputs: torch.Tensor) -> Any:
+    def forward(self, inputs: torch.Tensor) -> object:
         """The detector's forward pass without decoding."""
         return self.detector(inputs, self.data_samples, mode="tensor")

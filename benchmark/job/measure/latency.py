@@ -5,17 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
 
+from benchmark.job.measure.trained import Images, Trained
 from benchmark.run.provenance import device_name
 from benchmark.run.record import Latency
 
 
-def measure(model: Any, dataset: Any, images: int = 20, warm_up: int = 3) -> Latency:
+def latency_of(trained: Trained) -> Latency:
+    """Times a run's model on the images of its validation, in its precision."""
+    with trained.precision():
+        return measure(trained.model, trained.images)
+
+
+def measure(model: BaseModel, dataset: Images, images: int = 20, warm_up: int = 3) -> Latency:
     """Times the predict path at batch 1, one image after the other, in the calling process.
 
     In it: reading the image from disk and the dataset's test pipeline (decode, resize, pack, and its annotations if
@@ -53,7 +60,7 @@ def measure(model: Any, dataset: Any, images: int = 20, warm_up: int = 3) -> Lat
     return Latency(round(float(median), 3), round(float(p95), 3), images, device_name())
 
 
-def _predict_ms(model: Any, dataset: Any, index: int) -> float:
+def _predict_ms(model: BaseModel, dataset: Images, index: int) -> float:
     _wait_for_gpu()
     start = time.perf_counter()
     model.test_step(pseudo_collate([dataset[index]]))

@@ -8,10 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.data.annotations import Annotations
-from benchmark.run.samples import Box, ImageSample
+from benchmark.job.measure.trained import Trained
+from benchmark.run.samples import COUNT, Box, ImageSample, write_samples
 from benchmark.statistics.evaluation import Detections
 
 MAX_BOXES_PER_IMAGE = 30
+
+
+def keep_samples(trained: Trained) -> None:
+    """Writes ``samples.json``."""
+    write_samples(trained.folder.samples_file, samples_of(trained, COUNT))
+
+
+def samples_of(trained: Trained, limit: int) -> Iterator[ImageSample]:
+    """Images of a run's last validation; nothing is read before the first is asked for."""
+    last, folder = trained.evaluation, trained.spec.dataset.val.images
+    annotations, ids = trained.metric.annotations, last.image_ids.tolist()
+    yield from sample_images(annotations, folder, last.detections, limit, ids)
 
 
 def sample_images(
@@ -21,7 +34,7 @@ def sample_images(
     limit: int,
     image_ids: Collection[int] | None = None,
 ) -> Iterator[ImageSample]:
-    """The first validation images that have true boxes: the same ones for every run.
+    """The first images of an annotation file that have true boxes: the same ones for every run.
 
     Args:
         annotations: The validation annotations.

@@ -11,14 +11,14 @@ from typing import Any
 from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_columns
-from benchmark.leaderboard.columns.measured import COST_COLUMNS, ERROR_COLUMNS
+from benchmark.leaderboard.columns.measured import measured_columns
 from benchmark.leaderboard.columns.result import (
     NAME_COLUMN,
     RANK_COLUMNS,
     RESULT_COLUMNS,
     STATE_COLUMNS,
 )
-from benchmark.leaderboard.columns.scores import SCORE_COLUMNS
+from benchmark.leaderboard.columns.scores import score_columns
 from benchmark.leaderboard.results import RowResult
 
 # Keys that stand before or behind the columns: in the data frame of several leaderboards, in every line of a CSV file.
@@ -37,8 +37,8 @@ def columns_with(labels: Iterable[Column]) -> tuple[Column, ...]:
     Args:
         labels: The columns of labels, see `benchmark.leaderboard.columns.labels`.
     """
-    before, after = (NAME_COLUMN, *RANK_COLUMNS), (*RESULT_COLUMNS, *SCORE_COLUMNS)
-    return (*before, *labels, *after, *ERROR_COLUMNS, *COST_COLUMNS, *STATE_COLUMNS)
+    before, after = (NAME_COLUMN, *RANK_COLUMNS), (*RESULT_COLUMNS, *score_columns())
+    return (*before, *labels, *after, *measured_columns(), *STATE_COLUMNS)
 
 
 def main_columns(columns: Iterable[Column]) -> tuple[Column, ...]:

@@ -1,0 +1,76 @@
+"""Measures a complete run: every entry of `benchmark.job.measure.MEASUREMENTS` that has a function."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from benchmark.job.measure import MEASUREMENTS, Measurement
+from benchmark.job.measure.trained import Trained
+from benchmark.run.journal import now
+from benchmark.run.record import Measured, ValImages
+
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found out about a run beside its scores.
+
+    Attributes:
+        measured: By key of a measurement.
+        missing: By key of a measurement that failed: the error in one line.
+        val_images: The images of the last validation.
+    """
+
+    measured: dict[str, Measured]
+    missing: dict[str, str]
+    val_images: ValImages
+
+
+def measure(trained: Trained, cost: bool) -> Findings:
+    """Measures a complete run; some measurements write files into its folder.
+
+    A measurement that fails costs its values, not the run.
+
+    Args:
+        trained: The run.
+        cost: Take also those measurements that cost time.
+    """
+    folder = trained.folder
+    for file in (folder.matches_file, folder.bootstrap_file, folder.samples_file):
+        file.unlink(missing_ok=True)  # of an attempt before
+    measured: dict[str, Measured] = {}
+    missing: dict[str, str] = {}
+    for measurement in _wanted(cost):
+        try:
+            value = _function(measurement)(trained)
+        except Exception as error:
+            missing[measurement.key] = _reason(error)
+            print(f"{now()} {measurement.key} not measured: {_reason(error)}", flush=True)
+        else:
+            measured |= {} if value is None else {measurement.key: value}
+    return Findings(measured, missing, _val_images(trained))
+
+
+def _wanted(cost: bool) -> list[Measurement]:
+    wanted = [m for m in MEASUREMENTS.values() if m.function and (cost or not m.costs_time)]
+    return sorted(wanted, key=lambda measurement: measurement.disturbs)
+
+
+def _function(measurement: Measurement) -> Callable[[Trained], Measured | None]:
+    module, _, name = measurement.function.partition(":")
+    function: Callable[[Trained], Measured | None] = getattr(import_module(module), name)
+    return function
+
+
+def _reason(error: Exception) -> str:
+    first, *_ = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {first}".strip(": ")[:_LONGEST_REASON]
+
+
+def _val_images(trained: Trained) -> ValImages:
+    ids = trained.evaluation.image_ids.astype("<i8")  # the same bytes on every machine
+    return ValImages(len(ids), hashlib.sha256(ids.tobytes()).hexdigest())
