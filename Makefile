@@ -1,5 +1,6 @@
 # make setup   .venv with what requirements.lock pins
 # make check   ruff (rules and format), mypy, import-linter (imports point one way), oxlint (the page's scripts)
+# make quick   tests that train nothing, in under a minute
 # make test    all tests
 # make lock    requirements.lock from pyproject.toml
 
@@ -8,7 +9,7 @@ BIN := .venv/bin
 # Several GB come down at the first set-up: pip shows how far it is, where somebody can see it.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input $(shell test -t 2 || echo -qq)
 
-.PHONY: setup check test lock clean
+.PHONY: setup check quick test lock clean
 
 setup: .venv/installed
 
@@ -28,6 +29,9 @@ check: setup
 	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/oxlint
+
+quick: setup
+	$(BIN)/python -m pytest -m "not slow and not trains"
 
 test: setup
 	$(BIN)/python -m pytest

@@ -24,6 +24,16 @@ def pytest_configure() -> None:
         os.sched_setaffinity(0, {cpus[int(worker.removeprefix("gw")) % len(cpus)]})
 
 
+@pytest.fixture(autouse=True)
+def _trains_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test of ``make quick`` that trains: it lacks the mark ``trains``."""
+    yield
+    folder = request.node.funcargs.get("tmp_path")
+    if folder and "not trains" in request.config.getoption("markexpr"):
+        logs = [log.read_text(errors="replace") for log in folder.rglob("runs/*/log.txt")]
+        assert not any("(train)" in log for log in logs), "mark it: pytest.mark.trains"
+
+
 @pytest.fixture(scope="session")
 def synthetic_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic data set; tests share it and must not write into it."""

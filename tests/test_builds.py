@@ -120,6 +120,7 @@ def test_neck_takes_the_channels_that_the_backbone_gives(backbone: str) -> None:
     assert [level.shape[2] for level in levels] == [16, 8, 4, 2]
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     ("backbone", "neck", "head"),
     [

@@ -99,6 +99,7 @@ def _highest(folder: RunFolder) -> dict[str, float]:
     }
 
 
+@pytest.mark.trains
 def test_whole_run_has_all_that_is_measured(folder: RunFolder) -> None:
     run_job(folder.path, MEASURED)
     record = folder.read_record()
@@ -155,6 +156,7 @@ def _assert_samples(folder: RunFolder) -> None:
     assert scores[0] == max(box["score"] for box in boxes if box["image_id"] == first)
 
 
+@pytest.mark.trains
 def test_model_that_predicts_nothing_is_measured_like_any_other(
     make: Callable[[dict[str, Any]], RunFolder],
 ) -> None:
@@ -171,6 +173,7 @@ def test_model_that_predicts_nothing_is_measured_like_any_other(
     assert all(sample["truth"] and not sample["predictions"] for sample in samples)
 
 
+@pytest.mark.trains
 def test_run_whose_cost_is_not_asked_for_has_the_rest(folder: RunFolder) -> None:
     run_job(folder.path, QUICK)
     record = folder.read_record()
@@ -178,6 +181,7 @@ def test_run_whose_cost_is_not_asked_for_has_the_rest(folder: RunFolder) -> None
     _assert_same_numbers(folder, record)
 
 
+@pytest.mark.trains
 def test_what_cannot_be_measured_costs_the_number_only(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,6 +210,7 @@ def test_what_cannot_be_measured_costs_the_number_only(
     assert "flops not measured: RuntimeError: no kernel for this\n" in capsys.readouterr().out
 
 
+@pytest.mark.trains
 def test_run_killed_while_it_is_measured_is_evaluated_and_measured_again(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +232,7 @@ def test_run_killed_while_it_is_measured_is_evaluated_and_measured_again(
     assert [point["epoch"] for point in points if point["kind"] == "val"] == [1, 2]
 
 
+@pytest.mark.trains
 def test_pruned_run_has_its_best(
     folder: RunFolder, after_validation: Callable[[Callable[[], object]], None]
 ) -> None:
@@ -241,6 +247,7 @@ def test_pruned_run_has_its_best(
     assert not folder.samples_file.exists()
 
 
+@pytest.mark.trains
 def test_failed_run_has_its_best(
     folder: RunFolder, after_validation: Callable[[Callable[[], object]], None]
 ) -> None:
@@ -255,6 +262,7 @@ def test_failed_run_has_its_best(
     assert record.best == _highest(folder)
 
 
+@pytest.mark.trains
 def test_run_that_failed_before_its_first_validation_has_no_best(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

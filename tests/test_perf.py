@@ -57,6 +57,7 @@ def test_report() -> None:
             assert re.search(row, text, re.MULTILINE), text
 
 
+@pytest.mark.trains
 @pytest.mark.slow
 def test_overhead() -> None:
     text = printed("overhead.py", "--runs", "2", "--stock", "1", "--wandb", "off")
@@ -65,6 +66,7 @@ def test_overhead() -> None:
         assert re.search(rf"^ *{re.escape(name)}{NUMBER}", text, re.MULTILINE), text
 
 
+@pytest.mark.trains
 @pytest.mark.slow
 def test_tuning() -> None:
     data = ["--train", "16", "--val", "8", "--size", "96"]
@@ -75,6 +77,7 @@ def test_tuning() -> None:
     assert text.count("reached by TPE, Hyperband: 1 of 1 seeds") == 2
 
 
+@pytest.mark.trains
 @pytest.mark.slow
 def test_throughput() -> None:
     what = ["--experiment", str(TINY), "--profile", "tiny", "--rows", "plain", "--slots", "1"]

@@ -13,6 +13,8 @@ from command import Bench, alive, job_pid, kill_group, wait_until
 
 from benchmark import locks
 
+pytestmark = pytest.mark.trains
+
 # Long enough to be caught in the middle, with a checkpoint after every epoch.
 LONG = ("--set", "train_cfg.max_epochs=8", "--wandb", "off")
 

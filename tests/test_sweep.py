@@ -17,6 +17,8 @@ from wandb_file import offline_folders, read_run
 from benchmark.run.folder import RunFolder
 from benchmark.run.identity import identity
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture(scope="module")
 def swept(

@@ -222,6 +222,7 @@ def test_floors_vary() -> None:
     assert means.std(axis=0).min() > 8
 
 
+@pytest.mark.trains
 @pytest.mark.slow
 def test_small_detector_learns(tmp_path: Path) -> None:
     """A RetinaNet of under a million weights finds the objects after 80 steps from scratch."""

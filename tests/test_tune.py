@@ -15,6 +15,8 @@ from optuna.trial import TrialState
 from studies import LONG, QUICK, folder_of, recorded, states, trials, validations
 from wandb_file import offline_folders, read_run
 
+pytestmark = pytest.mark.trains
+
 LR = "optim_wrapper.optimizer.lr"
 CHOICES = {"lr": {"choices": [0.02, 0.01]}}
 # Gives up every trial but the row's own setting after its first validation.

@@ -20,6 +20,8 @@ from studies import LONG, QUICK, folder_of, states, trials, validations
 
 from benchmark import locks
 
+pytestmark = pytest.mark.trains
+
 NO_PRUNER = {"pruner": "NopPruner", "n_trials": 2}
 
 

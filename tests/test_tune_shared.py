@@ -13,6 +13,8 @@ import pytest
 from command import Bench, kill_group, run, study, wait_until
 from optuna.trial import FrozenTrial, TrialState
 
+pytestmark = pytest.mark.trains
+
 SHORT = ("--set", "train_cfg.max_epochs=2", "--wandb", "off")
 
 
