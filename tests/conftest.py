@@ -24,14 +24,16 @@ def pytest_configure() -> None:
         os.sched_setaffinity(0, {cpus[int(worker.removeprefix("gw")) % len(cpus)]})
 
 
-@pytest.fixture(autouse=True)
-def _trains_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fails a test of ``make quick`` that trains: it lacks the mark ``trains``."""
+@pytest.fixture(scope="session", autouse=True)
+def _quick_trains_nothing(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Fails ``make quick`` if a job has trained: the test that the folder is named after lacks the mark ``trains``."""
     yield
-    folder = request.node.funcargs.get("tmp_path")
-    if folder and "not trains" in request.config.getoption("markexpr"):
-        logs = [log.read_text(errors="replace") for log in folder.rglob("runs/*/log.txt")]
-        assert not any("(train)" in log for log in logs), "mark it: pytest.mark.trains"
+    if "not trains" in request.config.getoption("markexpr"):
+        logs = tmp_path_factory.getbasetemp().rglob("runs/*/log.txt")
+        trained = [log for log in logs if "(train)" in log.read_text(errors="replace")]
+        assert not trained, f"pytest.mark.trains is missing: {trained}"
 
 
 @pytest.fixture(scope="session")

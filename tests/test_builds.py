@@ -97,6 +97,7 @@ def batch(images: int) -> dict[str, Any]:
     return {"inputs": list(pictures.to(torch.uint8)), "data_samples": samples}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_backbone_builds_with_every_neck_and_head(backbone: str, no_values: None) -> None:
     for neck, head in PAIRS:
@@ -109,6 +110,7 @@ def test_backbone_builds_with_every_neck_and_head(backbone: str, no_values: None
         assert all(weight.requires_grad for weight in model.backbone.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_neck_takes_the_channels_that_the_backbone_gives(backbone: str) -> None:
     config = composed(backbone, "fpn", "retina")["model"]

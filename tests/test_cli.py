@@ -146,6 +146,7 @@ def test_missing_experiment_is_a_message() -> None:
     assert "no/such.yaml" in problem
 
 
+@pytest.mark.slow
 def test_doctor_says_where_the_ops_come_from() -> None:
     done = run([*COMMAND, "doctor"])
     assert "mmcv ops" in done.stdout

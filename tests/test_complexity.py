@@ -108,6 +108,7 @@ def test_model_that_cannot_be_traced_is_an_error(dataset: Any) -> None:
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("row", "input_size"),
     [

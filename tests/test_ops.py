@@ -269,6 +269,7 @@ def python(*arguments: str, code: str | None = None) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_gets_mmcv_ops_without_paying_before() -> None:
     done = python(
         code="""

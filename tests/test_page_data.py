@@ -203,6 +203,7 @@ def test_many_classes_and_long_names(page: Page) -> None:
     assert page.complaints() == []
 
 
+@pytest.mark.slow
 def test_thousand_rows(page: Page) -> None:
     page.open(render(payload(rows=1000)))
     opened = page.js("return performance.getEntriesByName('detboard-open')[0].duration")

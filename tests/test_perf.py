@@ -20,6 +20,7 @@ def printed(script: str, *options: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_evaluation() -> None:
     text = printed("evaluation.py", "--images", "20", "--boxes", "200", "--repeat", "1")
     for name in ("hotcoco", "pycocotools"):
@@ -28,6 +29,7 @@ def test_evaluation() -> None:
     assert difference and float(difference[1]) < 1e-12, text
 
 
+@pytest.mark.slow
 def test_bootstrap() -> None:
     size = ["--images", "20", "--boxes", "200", "--resamples", "20", "--repeat", "1"]
     text = printed("bootstrap.py", *size)
@@ -43,12 +45,14 @@ def test_bootstrap() -> None:
     assert re.search(r"^\d+\.\d times faster for two models", text, re.MULTILINE), text
 
 
+@pytest.mark.slow
 def test_startup() -> None:
     text = printed("startup.py", "--rows", "3", "--seeds", "2", "--repeat", "1")
     for name in ("python -c pass", "detboard --help", "sweep, 6 finished runs"):
         assert re.search(rf"^{re.escape(name)}{NUMBER} s", text, re.MULTILINE), text
 
 
+@pytest.mark.slow
 def test_report() -> None:
     text = printed("report.py", "--rows", "4", "--seeds", "1", "--repeat", "1")
     for count in (1, 2, 4):

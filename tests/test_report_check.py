@@ -22,12 +22,18 @@ from benchmark.run.prepare import prepare
 from benchmark.sweep.closing import close
 
 
-@pytest.fixture
-def desk(tmp_path: Path, synthetic_data: Path) -> Desk:
-    made = make_desk(tmp_path / "project", synthetic_data)
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory, synthetic_data: Path) -> Desk:
+    """A desk with its report; tests work on a copy."""
+    made = make_desk(tmp_path_factory.mktemp("desk") / "project", synthetic_data)
     status, output = made.report()
     assert status == 0, output
     return made
+
+
+@pytest.fixture
+def desk(reported: Desk, tmp_path: Path) -> Desk:
+    return Desk(shutil.copytree(reported.folder, tmp_path / "project"), reported.data)
 
 
 def test_everything_is_written_and_then_right(desk: Desk) -> None:

@@ -71,6 +71,7 @@ def test_a_sweep_with_nothing_to_do_reads_each_file_once_to_write_the_table(
     assert reads == {name: 1 for name in files_of(desk) if name.endswith("record.json")}
 
 
+@pytest.mark.trains
 def test_a_sweep_reads_the_record_of_a_run_that_it_ran_once(
     desk: Desk, reads: Counter[str]
 ) -> None:

@@ -47,6 +47,7 @@ def run(store: Store, space: Space, target: int) -> list[dict[str, Any]]:
     return [trial.params for trial in store.study.get_trials()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_fills_a_study(name: str, tmp_path: Path) -> None:
     store, space = opened(tmp_path, file_of(sampler=name))
@@ -58,6 +59,7 @@ def test_every_sampler_fills_a_study(name: str, tmp_path: Path) -> None:
         assert set(params) == set(SEARCH)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["RandomSampler", "TPESampler", "QMCSampler", "CmaEsSampler"])
 def test_interrupted_study_draws_what_it_would_have_drawn(name: str, tmp_path: Path) -> None:
     file = file_of(sampler=name)
@@ -109,6 +111,7 @@ def test_conditional_parameters_are_visited_by_brute_force(tmp_path: Path) -> No
     assert found == {(("depth", 4), ("kind", "a")), (("depth", 5), ("kind", "a")), (("kind", "b"),)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["TPESampler", "NSGAIISampler", "GPSampler", "RandomSampler"])
 def test_two_objectives(name: str, tmp_path: Path) -> None:
     file = file_of(sampler=name, objective=["mAP50", "params"])
@@ -118,6 +121,7 @@ def test_two_objectives(name: str, tmp_path: Path) -> None:
     assert [direction.name for direction in store.study.directions] == ["MAXIMIZE", "MINIMIZE"]
 
 
+@pytest.mark.slow
 def test_hyperband_knows_its_resource_from_the_start(tmp_path: Path) -> None:
     """Optuna's own default prunes nothing before the first trial is complete."""
     store, space = opened(tmp_path, file_of())

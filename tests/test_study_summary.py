@@ -361,6 +361,7 @@ def test_a_published_setting_on_the_front_is_said_and_marked() -> None:
     assert states == ["complete", "complete, the row's own setting", "complete"]
 
 
+@pytest.mark.slow
 def test_two_objectives_have_a_pareto_plot_and_one_has_none(tmp_path: Path) -> None:
     write_study(read_findings(fronted([0.45, 35.0]), BOTH), tmp_path)
     assert_drawn(tmp_path / "pareto.png", figures.ORANGE, figures.BLUE, figures.VERMILLION)
@@ -397,6 +398,7 @@ def body(path: Path) -> str:
     return path.read_text(encoding="utf-8").split("</head>", 1)[1]
 
 
+@pytest.mark.slow
 def test_a_study_is_written_whole_and_the_same_twice(tmp_path: Path) -> None:
     study = searched()
     level = optuna.logging.get_verbosity()
@@ -507,6 +509,7 @@ def test_a_plot_that_fails_costs_nothing_else(
     assert "Plot slice.png is not drawn: RuntimeError: no ink." in said
 
 
+@pytest.mark.slow
 def test_more_parameters_than_panels_are_cut_to_the_most_important(tmp_path: Path) -> None:
     study = one()
     for number in range(4):

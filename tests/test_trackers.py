@@ -147,6 +147,7 @@ def swept(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ben
     return sweep(synthetic_data, tmp_path_factory.mktemp("toy"), "toy")[0]
 
 
+@pytest.mark.trains
 def test_a_tracker_of_ones_own_sees_a_run(swept: Bench) -> None:
     bench, folder, record = swept, swept.folder("plain"), swept.record("plain")
     address = f"https://toy.example/{folder.name}"
@@ -168,6 +169,7 @@ def test_a_tracker_of_ones_own_sees_a_run(swept: Bench) -> None:
     assert not (folder / "wandb").exists()
 
 
+@pytest.mark.trains
 def test_a_tracker_of_ones_own_sees_the_leaderboard(swept: Bench) -> None:
     bench, record = swept, swept.record("plain")
     [board] = calls(bench.results, "open")
@@ -181,6 +183,7 @@ def test_a_tracker_of_ones_own_sees_the_leaderboard(swept: Bench) -> None:
     assert f"[run]({record['tracking']['url']})" in (bench.results / "tiny.md").read_text()
 
 
+@pytest.mark.trains
 def test_a_tracker_that_always_fails_costs_a_line(synthetic_data: Path, tmp_path: Path) -> None:
     bench, errors = sweep(synthetic_data, tmp_path, "broken")
     record = bench.record("plain")

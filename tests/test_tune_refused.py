@@ -54,6 +54,7 @@ def test_wrong_study_is_refused_before_anything_is_made(
     assert not list(bench.results.glob("runs/*-s*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -76,6 +77,7 @@ def test_wrong_options(
     assert not list(bench.results.glob("runs/*-s*"))
 
 
+@pytest.mark.slow
 def test_no_trials_at_all_only_checks(synthetic_data: Path, tmp_path: Path) -> None:
     bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path))
     done = bench.run("tune", "--trials", "0", "--wandb", "off")
