@@ -34,8 +34,33 @@ METHODS: dict[str, dict[str, Any]] = {
     "TPE, no pruning": {"pruner": "NopPruner"},
     "random, no pruning": {"sampler": "RandomSampler", "pruner": "NopPruner"},
 }
-FULL = 9  # epochs of a trial that is not pruned
+FULL = 9  # epochs of a trial that is not pruned, unless said otherwise
 CHUNK = 6  # trials a command
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a study may cost.
+
+    Attributes:
+        epochs: Budget of the study.
+        full: Epochs of a trial that is not pruned.
+        slots: Number of trials at a time.
+    """
+
+    epochs: float
+    full: int
+    slots: int
+
+    @property
+    def trials(self) -> int:
+        """Number of trials a command: no more than the budget holds."""
+        return min(CHUNK, math.ceil(self.epochs / self.full))
+
+    @property
+    def options(self) -> list[str]:
+        """Options of a command."""
+        return ["--slots", str(self.slots), "--set", f"train_cfg.max_epochs={self.full}"]
 
 
 @dataclass(frozen=True)
@@ -68,9 +93,7 @@ class Search:
         return next((epochs for epochs, best in self.best if best >= value), None)
 
 
-def search(
-    folder: Path, data: Path, method: str, seed: int, epochs: float, options: Sequence[str]
-) -> Search:
+def search(folder: Path, data: Path, method: str, seed: int, effort: Effort) -> Search:
     """Runs one study until its budget is spent, and its best trial once more."""
     name = f"{method.lower().replace(', ', '-').replace(' ', '-')}-{seed}"
     content = {**yaml.safe_load(STUDY.read_text()), **METHODS[method], "name": name, "seed": seed}
@@ -79,14 +102,14 @@ def search(
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(content))
     results = folder / "results"
-    common = ["--data-root", str(data), "--results", str(results), "--wandb", "off", *options]
+    common = ["--data-root", str(data), "--results", str(results), "--wandb", "off"]
+    common += effort.options
     found: list[FrozenTrial] = []
-    while _epochs(found) < epochs:
-        chunk = min(CHUNK, math.ceil(epochs / FULL))
-        detboard("tune", str(file), *common, "--trials", str(chunk))
+    while _epochs(found) < effort.epochs:
+        detboard("tune", str(file), *common, "--trials", str(effort.trials))
         url = f"sqlite:///{results / 'studies.db'}"
         found = optuna.load_study(study_name=name, storage=url).get_trials()
-    kept = _within(found, epochs)
+    kept = _within(found, effort.epochs)
     return _told(kept, _again(kept, content, common, results))
 
 
@@ -168,17 +191,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="TPE with Hyperband against less")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=float, default=90, help="budget of each study")
+    parser.add_argument(
+        "--full", type=int, default=FULL, help="epochs of a trial that is not pruned"
+    )
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--size", type=int, help="longest side of the images in pixels")
     parser.add_argument("--train", type=int, help="number of training images")
     parser.add_argument("--val", type=int, help="number of validation images")
     options = parser.parse_args()
-    if options.seeds < 1 or options.epochs < FULL or options.slots < 1:
+    if min(options.seeds, options.full, options.slots) < 1 or options.epochs < options.full:
         parser.error(
-            f"--seeds and --slots: give a number from 1; --epochs: at least the {FULL} of one trial"
+            "--seeds, --full and --slots: give a number from 1; --epochs: at least those of one trial"
         )
     print(f"{options.seeds} seeds, {options.slots} at a time; {machine()}", flush=True)
-    more = ["--slots", str(options.slots)]
+    effort = Effort(options.epochs, options.full, options.slots)
     found: dict[str, list[Search]] = {method: [] for method in METHODS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -187,7 +213,7 @@ def main() -> None:
         data = synthesize(folder / "data", **given)
         for seed in range(options.seeds):
             for method in METHODS:
-                made = search(folder, data, method, seed, options.epochs, more)
+                made = search(folder, data, method, seed, effort)
                 found[method].append(made)
                 print(
                     f"  seed {seed}, {method}: {made.final:.4f}, again {made.again:.4f}", flush=True

@@ -98,7 +98,9 @@ def run_detboard(*arguments: str, **environment: str) -> subprocess.CompletedPro
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
+    # Without bytecode on disk, every process would compile all that it imports.
+    unwanted = ("WANDB_", "PYTHONDONTWRITEBYTECODE")
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
     return {**clean, "COLUMNS": "200", "CUDA_VISIBLE_DEVICES": "", **more}
 
 

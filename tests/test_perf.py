@@ -74,7 +74,7 @@ def test_overhead() -> None:
 @pytest.mark.slow
 def test_tuning() -> None:
     data = ["--train", "16", "--val", "8", "--size", "96"]
-    text = printed("tuning.py", "--seeds", "1", "--epochs", "9", "--slots", "1", *data)
+    text = printed("tuning.py", "--seeds", "1", "--epochs", "2", "--full", "2", *data)
     for method in ("TPE, Hyperband", "TPE, no pruning", "random, no pruning"):
         assert re.search(rf"^{method}: best mAP50{NUMBER}", text, re.MULTILINE), text
     # Either side had epochs for the row's own setting alone.

@@ -156,8 +156,6 @@ def test_stop_file_prunes_a_run(bench: Bench) -> None:
 @pytest.mark.slow
 def test_kill_between_checkpoint_and_validation_loses_no_number(bench: Bench) -> None:
     """All that is left of a run is its last checkpoint: its evaluation is made up for."""
-    assert bench.run("sweep", *LONG, "--rows", "plain").returncode == 0
-    folder = bench.folder("plain")
     driver = bench.start("sweep", *LONG, "--rows", "momentum")
     wait_until(_validated(bench, "momentum", 8), "the last validation of momentum")
     kill_group(driver)
