@@ -9,6 +9,7 @@ import pytest
 from command import Bench, study
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "problems"),
     [
