@@ -80,6 +80,7 @@ def record(results: Path) -> RunRecord:
     return RunFolder(folder).read_record()
 
 
+@pytest.mark.trains
 def test_record_and_journal_hold_both(results: Path, record: RunRecord) -> None:
     recall = record.score("AR100")
     assert recall is not None and 0 < recall < 1
@@ -90,6 +91,7 @@ def test_record_and_journal_hold_both(results: Path, record: RunRecord) -> None:
     assert points[-1]["AR100"] == recall
 
 
+@pytest.mark.trains
 def test_table_csv_and_json_hold_both(results: Path, record: RunRecord) -> None:
     recall, weight = record.score("AR100"), record.measured["weight"]["mib"]
     text = (results / "tiny.md").read_text()
@@ -105,6 +107,7 @@ def test_table_csv_and_json_hold_both(results: Path, record: RunRecord) -> None:
     assert (about["weight_mib"]["unit"], about["weight_mib"]["better"]) == ("MiB", "lower")
 
 
+@pytest.mark.trains
 def test_page_holds_both(results: Path) -> None:
     page = (results / "tiny.html").read_text()
     assert '"ar100"' in page and "AR at 100" in page

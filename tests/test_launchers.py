@@ -111,6 +111,7 @@ class TestEveryLauncher:
         assert pool.acquire(1) == first
         assert pool.acquire(1) is None
 
+    @pytest.mark.trains
     def test_runs_a_folder_that_others_can_watch(
         self, name: str, synthetic_data: Path, tmp_path: Path
     ) -> None:
@@ -139,6 +140,7 @@ class TestEveryLauncher:
         assert job.exit_text()
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", [name for name in EVERY if name != "inprocess"])
 def test_ends_a_job_that_another_driver_has_submitted(
     name: str, synthetic_data: Path, tmp_path: Path
@@ -305,6 +307,7 @@ def _validated(bench: Bench) -> bool:
     return bool(list(bench.results.glob("runs/plain-s*")) and bench.points("plain", "val"))
 
 
+@pytest.mark.trains
 def test_a_job_that_outlives_its_driver_is_taken_over(synthetic_data: Path, tmp_path: Path) -> None:
     bench = Bench(synthetic_data, tmp_path / "results")
     path = os.pathsep.join([str(HERE), str(HERE.parent)])

@@ -323,6 +323,7 @@ def test_what_a_recipe_is_given_counts_into_the_run_id(
     assert len({mapped for _, mapped in ids}) == 3
 
 
+@pytest.mark.trains
 @pytest.mark.slow
 @pytest.mark.usefixtures("mapping_rows")
 def test_a_recipe_added_by_a_file_and_a_line(
