@@ -114,6 +114,7 @@ def test_page_holds_both(results: Path) -> None:
     assert '"weight_mib"' in page and "Weight (MiB)" in page
 
 
+@pytest.mark.trains
 def test_studies_take_both_as_objectives(
     record: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
