@@ -41,7 +41,8 @@ def opened(name: str, folder: Path) -> Tracker:
 
 
 def subject(folder: Path) -> Subject:
-    return Subject("run", "a-s0-1", "a seed 0", "board", ("full",), {"lr": 0.1}, folder, ("Paper",))
+    tags = ("full", "long " * 20)
+    return Subject("run", "a-s0-1", "a seed 0", "board", tags, {"lr": 0.1}, folder, ("Paper",))
 
 
 def sample(folder: Path) -> ImageSample:

@@ -13,7 +13,7 @@ from benchmark.run.record import State, Tracked
 from benchmark.tracking import tracker_class
 from benchmark.tracking.base import Subject, Tracker, warn
 
-OPEN_PATIENCE_S = 16.0  # of W&B: the probe of the server, a failed start, and a start offline
+OPEN_PATIENCE_S = 16.0  # the probe of the server, a failed start, and a start offline
 FINISH_PATIENCE_S = 20.0
 CUT_OFF_PATIENCE_S = 3.0
 

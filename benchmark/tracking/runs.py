@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from benchmark.experiment.experiment import Tracking
 from benchmark.run.record import RunRecord, Tracked
@@ -31,7 +30,7 @@ class RunTracker:
     """
 
     def __init__(
-        self, spec: RunSpec, config: Mapping[str, Any], folder: Path, tracking: Tracking
+        self, spec: RunSpec, config: Mapping[str, object], folder: Path, tracking: Tracking
     ) -> None:
         self._guarded = Guarded(_subject(spec, config, folder), tracking)
         self._max_images = tracking.images
@@ -42,7 +41,7 @@ class RunTracker:
         """Where the run is tracked; waits at most 16 s for a connection."""
         return self._guarded.tracked
 
-    def log(self, point: Mapping[str, Any]) -> None:
+    def log(self, point: Mapping[str, object]) -> None:
         """Shows a line of ``metrics.jsonl`` against its own ``iter`` and ``epoch``.
 
         Numbers of a point of kind ``train`` or ``val`` become ``train/loss``, ``val/mAP50`` and so
@@ -67,8 +66,8 @@ class RunTracker:
         """Leaves an interrupted run, so that the next attempt goes on with it."""
         self._guarded.abandon()
 
-    def _log(self, point: Mapping[str, Any], tracker: Tracker) -> None:
-        self._steps = {step: point[step] for step in _STEPS if point.get(step) is not None}
+    def _log(self, point: Mapping[str, object], tracker: Tracker) -> None:
+        self._steps = _numbers({step: point.get(step) for step in _STEPS})
         tracker.log(_plotted(point), self._steps)
 
     def _images(self, samples: Iterable[ImageSample], tracker: Tracker) -> None:
@@ -77,7 +76,7 @@ class RunTracker:
             tracker.images("val/images", shown, self._steps)
 
 
-def _subject(spec: RunSpec, config: Mapping[str, Any], folder: Path) -> Subject:
+def _subject(spec: RunSpec, config: Mapping[str, object], folder: Path) -> Subject:
     own = f"seed {spec.seed}" if spec.trial is None else f"trial {spec.trial}"
     return Subject(
         kind="run",
@@ -97,7 +96,7 @@ def _tags(spec: RunSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _config(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+def _config(spec: RunSpec, config: Mapping[str, object]) -> dict[str, object]:
     asked = spec.to_json()
     asked["dataset"] = {
         "name": spec.dataset.name,
@@ -108,24 +107,28 @@ def _config(spec: RunSpec, config: Mapping[str, Any]) -> dict[str, Any]:
     return {**_plain(config), **asked}
 
 
-def _plain(value: Any) -> Any:
+def _plain(values: Mapping[str, object]) -> dict[str, object]:
     """Values that JSON has; what it has not is written out as text."""
+    return {str(key): _plain_value(value) for key, value in values.items()}
+
+
+def _plain_value(value: object) -> object:
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return _plain(value)
     if isinstance(value, list | tuple | set):
-        return [_plain(item) for item in value]
+        return [_plain_value(item) for item in value]
     return json.loads(json.dumps(value, default=str))
 
 
-def _plotted(point: Mapping[str, Any]) -> dict[str, float]:
-    kind = point["kind"]
-    numbers = {
-        f"{kind}/{key}": float(value) if isinstance(value, bool) else value
-        for key, value in point.items()
-        if key not in _NOT_PLOTTED and isinstance(value, int | float)
-    }
-    for name, values in (point.get("per_class") or {}).items():
-        for key, title in (("mAP50", "AP50"), ("mAP", "AP")):
-            if values.get(key) is not None:
-                numbers[f"{kind}/{title}/{name}"] = values[key]
-    return numbers
+def _plotted(point: Mapping[str, object]) -> dict[str, float]:
+    values = {key: value for key, value in point.items() if key not in _NOT_PLOTTED}
+    by_class = point.get("per_class")
+    for name, found in by_class.items() if isinstance(by_class, Mapping) else ():
+        values |= {f"AP50/{name}": found.get("mAP50"), f"AP/{name}": found.get("mAP")}
+    return {f"{point['kind']}/{key}": value for key, value in _numbers(values).items()}
+
+
+def _numbers(values: Mapping[str, object]) -> dict[str, float]:
+    """Those of the values that are numbers; yes and no are 1 and 0."""
+    numbers = {key: value for key, value in values.items() if isinstance(value, int | float)}
+    return {k: float(v) if isinstance(v, bool) else v for k, v in numbers.items()}
