@@ -207,7 +207,10 @@ def test_a_tracker_that_does_not_open_costs_a_line(
     assert capfd.readouterr().err == line
 
 
-def test_the_file_names_the_tracker(tmp_path: Path) -> None:
+def test_the_file_names_the_tracker(tmp_path: Path, synthetic_data: Path) -> None:
     assert load_experiment(experiment(tmp_path, "toy")).tracking == Tracking(name="toy", images=2)
     with pytest.raises(UserError, match=r"no tracker is called 'toi'; allowed: .*toy"):
         tracker_class("toi")
+    planned = Bench(synthetic_data, tmp_path / "results", tmp_path / "tiny.yaml").run("plan")
+    assert planned.returncode == 2
+    assert "error: tracking: no tracker is called 'toy'; allowed: wandb" in planned.stderr

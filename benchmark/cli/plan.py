@@ -39,7 +39,7 @@ def plan(
     """Show what would run, what is finished and what stands in the way; trains nothing."""
     from rich.console import Console
 
-    from benchmark.cli.options import request_of
+    from benchmark.cli.options import request_of, tracking_of
     from benchmark.experiment.titles import title_warnings
     from benchmark.launchers import make_launcher
     from benchmark.launchers.living import lives
@@ -50,6 +50,7 @@ def plan(
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
     made = make_plan(request, Runs(results, lives))
     warn(title_warnings(made.experiment.rows))
+    tracking_of(made, None)  # a tracker that does not exist stands in the way
     Console().print(plan_table(made))
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
