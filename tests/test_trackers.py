@@ -149,6 +149,7 @@ def swept(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ben
 
 
 @pytest.mark.trains
+@pytest.mark.trains
 def test_a_tracker_of_ones_own_sees_a_run(swept: Bench) -> None:
     bench, folder, record = swept, swept.folder("plain"), swept.record("plain")
     address = f"https://toy.example/{folder.name}"
@@ -171,6 +172,7 @@ def test_a_tracker_of_ones_own_sees_a_run(swept: Bench) -> None:
 
 
 @pytest.mark.trains
+@pytest.mark.trains
 def test_a_tracker_of_ones_own_sees_the_leaderboard(swept: Bench) -> None:
     bench, record = swept, swept.record("plain")
     [board] = calls(bench.results, "open")
@@ -184,6 +186,7 @@ def test_a_tracker_of_ones_own_sees_the_leaderboard(swept: Bench) -> None:
     assert f"[run]({record['tracking']['url']})" in (bench.results / "tiny.md").read_text()
 
 
+@pytest.mark.trains
 @pytest.mark.trains
 def test_a_tracker_that_always_fails_costs_a_line(synthetic_data: Path, tmp_path: Path) -> None:
     bench, errors = sweep(synthetic_data, tmp_path, "broken")
