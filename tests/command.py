@@ -25,7 +25,7 @@ def variant(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     content = yaml.safe_load(TINY.read_text())
     change(content)
     path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
 
 

@@ -50,7 +50,7 @@ class Desk:
     def change(self, how: Callable[[dict[str, Any]], None]) -> None:
         content = yaml.safe_load(self.experiment.read_text())
         how(content)
-        self.experiment.write_text(yaml.safe_dump(content))
+        self.experiment.write_text(yaml.safe_dump(content, sort_keys=False))
 
     def report(self, *options: str) -> tuple[int, str]:
         arguments = ["report", str(self.experiment), "--results", str(self.results), *options]

@@ -349,7 +349,7 @@ def test_a_recipe_added_by_a_file_and_a_line(
     shown = [[line[key] for key in ("model", "team", "framework", "head")] for line in lines]
     assert shown == [["RetinaNet", "", "", "RetinaHead"], ["", "ours", "mmdet", "its own"]]
     head = re.sub(" +", " ", (results / "tiny.md").read_text())
-    assert "| Backbone | Head | Learning Method | Model | Neck | Team | Framework |" in head
+    assert "| Model | Backbone | Neck | Head | Learning Method | Team | Framework |" in head
     found = re.search(r'id="payload"[^>]*>(.*?)</script>', (results / "tiny.html").read_text())
     assert found is not None
     page = json.loads(found[1])
