@@ -95,9 +95,7 @@ def test_filters_and_figures_follow(page: Page) -> None:
 def test_published_values_stand_beside_comparable_ones_only(page: Page) -> None:
     assert "Leaderboard mAP50" not in page.open(HTML).texts("#leaderboard thead th")
     assert page.all(".bar-published") == []
-    data = payload()
-    data["leaderboard"] |= {"comparable": True, "caveat": "", "profile": "full"}
-    page.open(render(data))
+    page.open(render(payload(profile="full")))
     assert "Leaderboard mAP50" in page.texts("#leaderboard thead th")
     assert len(page.all(".bar-published")) == 7
     assert page.all(".caveat[role=note]") == []
@@ -290,10 +288,10 @@ def test_reason_of_a_dash_by_keyboard(page: Page) -> None:
 
 def test_no_error_shares_says_why(page: Page) -> None:
     data = payload()
-    for row in data["leaderboard"]["rows"]:
+    for row, reasons in zip(data["leaderboard"]["rows"], data["reasons"], strict=True):
         errors = [key for key in row["values"] if key.startswith("tide_")]
         row["values"] |= dict.fromkeys(errors)
-        row["missing"] |= dict.fromkeys(errors, "No hit was scored.")
+        reasons |= dict.fromkeys(errors, "No hit was scored.")
     page.open(render(data))
     page.see("#errors-figure")
     assert page.text("#errors-figure") == "No row shown has error shares. No hit was scored."

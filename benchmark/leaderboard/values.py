@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.leaderboard.columns import columns_with
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.results import RowResult
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.document import Leaderboard, Line
 
 
 def reasons(
@@ -42,6 +45,26 @@ def _usual(column: Column, scored: Collection[str]) -> str:
         return "the validation images hold no such object"
     measured = column.group in ("quality", "cost", "errors")
     return "not measured when the run was made" if measured else ""
+
+
+def told_reasons(leaderboard: Leaderboard, line: Line) -> dict[str, str]:
+    """Why a row has a dash, by column key, also where no run of it is complete; nothing where a dash needs no reason.
+
+    Args:
+        leaderboard: The table.
+        line: One of its rows.
+    """
+    absent = [column for column in leaderboard.declared if line.values[column.key] is None]
+    told = {c.key: line.missing.get(c.key) or _expected(leaderboard, line, c) for c in absent}
+    return {key: why for key, why in told.items() if why}
+
+
+def _expected(leaderboard: Leaderboard, line: Line, column: Column) -> str:
+    """Why a column has to be empty."""
+    if column.compares and not leaderboard.comparable:
+        return f"Not compared with published values under the {leaderboard.profile} profile."
+    state = line.values["state"]
+    return f"No complete run yet ({state})." if column.numeric and state != "complete" else ""
 
 
 def best(rows: Sequence[Mapping[str, Any]], key: str = "map50") -> set[int]:

@@ -5,18 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.leaderboard.columns import texts
+from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.outputs.base import Material
 from benchmark.leaderboard.outputs.page.configs import configs
 from benchmark.leaderboard.outputs.page.gallery import gallery
+from benchmark.leaderboard.values import told_reasons
+from benchmark.writing.words import fraction
 
 
 def payload(material: Material) -> dict[str, Any]:
     """Collects what the page shows; JSON can hold all of it.
 
     Returns:
-        ``leaderboard``, as in its JSON file; ``progress``, the rows of which every seed is complete, in words;
-        ``texts``, a dict a row with every cell as readers see it; ``curves`` and ``curves_left_out``, see
-        `benchmark.leaderboard.curves.curves`; ``configs``, see `configs`; ``gallery``, see `gallery`.
+        ``leaderboard``: as in its JSON file.
+        ``progress``: the rows of which every seed is complete, in words.
+        ``texts``, ``reasons``: of each row every cell as readers see it, and why cells are dashes, by column key.
+        ``run_texts``: the mAP50 of each run by its id, as readers see it.
+        ``bars``: see `bars`.
+        ``curves``, ``curves_left_out``: see `benchmark.leaderboard.curves.curves`.
+        ``configs``, ``gallery``: see the functions of these names.
     """
     leaderboard = material.leaderboard
     shown, left_out = material.curves
@@ -24,8 +31,24 @@ def payload(material: Material) -> dict[str, Any]:
         "leaderboard": leaderboard.plain,
         "progress": leaderboard.progress,
         "texts": [texts(leaderboard.declared, line.values) for line in leaderboard.rows],
+        "reasons": [told_reasons(leaderboard, line) for line in leaderboard.rows],
+        "run_texts": _run_texts(leaderboard),
+        "bars": bars(leaderboard),
         "curves": shown,
         "curves_left_out": left_out,
         "configs": configs(material.configs or {}),
         "gallery": gallery(leaderboard, material.runs),
     }
+
+
+def bars(leaderboard: Leaderboard) -> dict[str, Any]:
+    """The scale of the bars beside mAP50: from 0 to ``top``, a fraction, which ``text`` words."""
+    keys = ["map50", "map50_high", *(["leaderboard_map50"] if leaderboard.comparable else [])]
+    drawn = (values[key] for values in leaderboard.values for key in keys)
+    top = max((value for value in drawn if value), default=1.0)
+    return {"top": top, "text": f"{top:.3f}".rstrip("0").rstrip(".")}
+
+
+def _run_texts(leaderboard: Leaderboard) -> dict[str, str]:
+    runs = (run for line in leaderboard.rows for run in line.runs)
+    return {run.run_id: fraction(run.map50) for run in runs if run.run_id and run.map50 is not None}

@@ -2,17 +2,8 @@
 const cells = (() => {
   const WIDTH = 104; // of the interval's bar, in px
   const { el, svg } = dom;
-  const top = scaleTop();
+  const { top, text: topText } = state.payload.bars; // of the scale that all bars share
   const x = (fraction) => 4 + (Math.min(fraction, top) / top) * (WIDTH - 8);
-
-  /** Upper end of the scale that all bars share. */
-  function scaleTop() {
-    const keys = ["map50", "map50_high", ...(state.board.comparable ? ["leaderboard_map50"] : [])];
-    let highest = 0;
-    for (const row of state.rows)
-      for (const key of keys) highest = Math.max(highest, state.value(row, key) ?? 0);
-    return highest || 1;
-  }
 
   /** A badge beside the name of a row without a result: its column may be out of view. */
   function trouble(row) {
@@ -88,7 +79,7 @@ const cells = (() => {
     if (!state.rows.some((row) => state.value(row, "map50") !== null)) return "";
     const level = `${state.board.method.level * 100} % interval`;
     const tick = state.board.comparable ? " The upright stroke is the published value." : "";
-    return `Bars beside mAP50: the point is the mean over the seeds, the band its ${level}, on a scale from 0 to ${d3.format(".3~f")(top)}.${tick}`;
+    return `Bars beside mAP50: the point is the mean over the seeds, the band its ${level}, on a scale from 0 to ${topText}.${tick}`;
   }
 
   return { cell, dash, stateClass, scaleNote };

@@ -7,7 +7,7 @@ const state = (() => {
   const payload = JSON.parse(dom.byId("payload").textContent);
   const board = payload.leaderboard;
   const rows = board.rows.map((row, index) => ({
-    ...row, index, name: row.row, texts: payload.texts[index] || {}, missing: row.missing || {},
+    ...row, index, name: row.row, texts: payload.texts[index] || {}, reasons: payload.reasons[index] || {},
     per_class: row.per_class || {}, runs: row.runs || [], stale: row.stale || [],
   }));
   const byName = new Map(rows.map((row) => [row.name, row]));
@@ -33,15 +33,8 @@ const state = (() => {
   /** What a row is in a filter. */
   const label = (row, key) => value(row, key) ?? DASH;
 
-  /** Why a value is a dash; an empty text where nobody said. */
-  function reason(row, key) {
-    if (value(row, key) !== null) return "";
-    if (row.missing[key]) return row.missing[key];
-    if (!board.comparable && ["difference", "published_inside"].includes(key))
-      return `Not compared with published values under the ${board.profile} profile.`;
-    const at = value(row, "state");
-    return at && at !== "complete" && column(key)?.numeric ? `No complete run yet (${at}).` : "";
-  }
+  /** Why a value is a dash; an empty text where it needs no reason. */
+  const reason = (row, key) => row.reasons[key] ?? "";
 
   const groupTitle = (group) => GROUPS[group] ?? group;
   /** [group, its columns] in the order of GROUPS, groups that this page does not know last. */
