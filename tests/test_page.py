@@ -133,6 +133,45 @@ def test_cost_axis(page: Page) -> None:
     assert "r50_fpg_50e" in page.text("#cost-figure .note")
 
 
+def test_cost_axis_reads_a_plain_number_in_its_unit(page: Page) -> None:
+    """All rows have the same, small number of parameters; multiply-adds go over a thousand billion."""
+    data = payload()
+    for row in data["leaderboard"]["rows"]:
+        row["values"]["params"] = row["values"]["params"] and 767_738
+    data["axes"][0]["rows"] = [[row, 767_738, map50] for row, _, map50 in data["axes"][0]["rows"]]
+    page.open(render(data))
+    page.see("#cost-figure")
+    assert ticks(page) == ["0.767738"]
+    assert any("Parameters (million)" in text for text in page.texts("#cost-figure text"))
+    page.set("#cost-axis", "flops")
+    assert ticks(page)[0] == "200" and ticks(page)[-1] == "1,200"
+
+
+def ticks(page: Page) -> list[str]:
+    return page.texts("#cost-figure [aria-label='x-axis tick label'] text")
+
+
+def test_a_filter_leaves_the_front_of_the_rows_shown(page: Page) -> None:
+    page.open(HTML)
+    page.see("#cost-figure")
+    page.set("#filter-backbone", "=ResNet-101")
+    page.until("return document.querySelectorAll('#cost-figure .points .point').length === 1")
+    assert [e.get_attribute("data-row") for e in page.all(".points .on-front")] == ["r101_fpn_3x"]
+    page.one("#reset").click()
+    page.until("return document.querySelectorAll('#cost-figure .points .point').length === 7")
+    front = {e.get_attribute("data-row") for e in page.all(".points .on-front")}
+    assert "r101_fpn_3x" not in front and "convnext_tiny_fpn_3x" in front
+
+
+def test_costs_to_choose_are_the_columns_that_declare_an_axis(page: Page) -> None:
+    page.open(HTML)
+    declared = payload()["axes"]
+    assert page.texts("#cost-axis option") == [axis["title"] for axis in declared]
+    assert {axis["key"] for axis in declared} <= {
+        column["key"] for column in payload()["leaderboard"]["columns"]
+    }
+
+
 def test_point_names_its_row_by_keyboard(page: Page) -> None:
     page.open(HTML)
     page.see("#cost-figure")

@@ -150,6 +150,7 @@ NAMED = ("per_class", "rows", "predictions", "seed", "curves", "common", "run_te
 def poisoned(evil: str) -> dict[str, Any]:
     """The payload with that text before every name, label, class, message and config value."""
     keep = {"key", "group", "state", "better", "src", "level", "schema_version", "url", "commit"}
+    keep |= {"tick", "value"}  # formats
 
     def taint(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):

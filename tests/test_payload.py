@@ -16,9 +16,12 @@ from PIL import Image
 from benchmark.leaderboard.curves import curves
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.outputs.base import Material
+from benchmark.leaderboard.outputs.page.axes import axes
 from benchmark.leaderboard.outputs.page.configs import configs
 from benchmark.leaderboard.outputs.page.gallery import gallery
-from benchmark.leaderboard.outputs.page.payload import payload
+from benchmark.leaderboard.outputs.page.payload import bars, payload
+from benchmark.leaderboard.pareto import front, priced
+from benchmark.leaderboard.values import told_reasons
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import RunRecord, State
 from benchmark.run.runs import Runs
@@ -110,6 +113,83 @@ def test_beyond_the_limit_the_best_rows_are_shown(tmp_path: Path) -> None:
     shown, left_out = curves(board_of(*rows), tmp_path, limit=2)
     assert [curve["row"] for curve in shown.values()] == ["b", "a"]
     assert left_out == 1
+
+
+# Costs
+
+
+def costly(name: str, map50: float, seconds: float, **more: Any) -> RunRecord:
+    return make_record(name, map50=map50, train_seconds=seconds, **more)
+
+
+def test_rows_of_a_cost_are_cheapest_first_and_of_equal_ones_the_best() -> None:
+    rows = (costly("b", 0.2, 9.0), costly("dear", 0.3, 10.0), costly("a", 0.4, 9.0), failed("f"))
+    found = priced(board_of(*rows).ranked, "train_seconds")
+    assert [row.line.row for row in found] == ["a", "b", "dear"]
+    assert [row.line.row for row in front(found)] == ["a"]
+
+
+def test_the_front_is_what_nothing_beats_and_of_equal_rows_all() -> None:
+    rows = (
+        *(costly("a", 0.2, 1.0), costly("twin", 0.2, 1.0), costly("worse", 0.1, 2.0)),
+        *(costly("b", 0.3, 3.0), costly("as_good", 0.3, 4.0)),
+    )
+    found = priced(board_of(*rows).ranked, "train_seconds")
+    assert [row.line.row for row in front(found)] == ["a", "twin", "b"]
+
+
+def test_a_difference_beyond_the_sixth_digit_is_no_difference() -> None:
+    rows = (costly("a", 0.2, 1.0), costly("twin", 0.2 + 1e-9, 1.0 + 1e-9))
+    found = priced(board_of(*rows).ranked, "train_seconds")
+    assert {row.line.row for row in front(found)} == {"a", "twin"}
+
+
+def test_an_axis_comes_with_its_units_formats_and_rows() -> None:
+    board = board_of(costly("a", 0.4, 9000.0), failed("f"), costly("b", 0.2, 8.0, params=None))
+    found = {axis["key"]: axis for axis in axes(board)}
+    assert list(found) == ["params", "flops", "latency_ms", "peak_memory_gib", "train_seconds"]
+    assert found["params"] == {
+        "key": "params",
+        "title": "Parameters",
+        "of_device": False,
+        "units": [{"name": "million", "divide": 1e6, "least": 0}],
+        "tick": ",~f",
+        "value": ".4~r",
+        "rows": [[0, 36_350_000, 0.4]],
+    }
+    assert found["flops"]["rows"] == []
+    assert found["train_seconds"]["rows"] == [[2, 8.0, 0.2], [0, 9000.0, 0.4]]
+    assert [unit["name"] for unit in found["train_seconds"]["units"]] == ["s", "minutes", "hours"]
+    assert found["train_seconds"]["of_device"] is True
+
+
+def test_the_bars_scale_ends_at_the_highest_value_drawn() -> None:
+    board = board_of(make_record(map50=0.31), failed("f"))
+    assert bars(board) == {"top": 0.4527, "text": "0.453"}  # published
+    smoke = make_board(result(make_row(), make_record(map50=0.3, profile="smoke")), profile="smoke")
+    assert bars(smoke) == {"top": 0.3, "text": "0.3"}
+    assert bars(make_board(result(make_row(published=None), State.WAITING)))["text"] == "1"
+
+
+# Dashes
+
+
+def test_every_dash_that_needs_a_reason_has_one() -> None:
+    why = {"latency_ms": "no clock"}
+    rows = (result(make_row("r50"), make_record(missing=why)), result(make_row("f"), failed("f")))
+    done, broken = (told_reasons(make_board(*rows), line) for line in make_board(*rows).rows)
+    assert (done["latency_ms"], done["latency_p95_ms"]) == ("no clock", "no clock")
+    assert done["flops"] == "not measured when the run was made"
+    assert "map50" not in done and "published_inside" not in done
+    assert broken["map50"] == broken["latency_ms"] == "No complete run yet (failed)."
+    assert "device" not in broken and "rank" not in broken  # no numbers
+
+
+def test_values_that_compare_with_published_ones_are_dashes_under_another_profile() -> None:
+    smoke = make_board(result(make_row(), make_record(profile="smoke")), profile="smoke")
+    told = told_reasons(smoke, smoke.rows[0])
+    why = "Not compared with published values under the smoke profile."
+    assert told["difference"] == told["published_inside"] == why
 
 
 # Configs
@@ -303,5 +383,8 @@ def test_the_payload_is_plain_json_without_this_machines_paths(
     assert all(set(row) == {c.key for c in board.columns} for row in found["texts"])
     assert found["curves"][record.run_id]["val"]["mAP50"] == [0.5]
     assert found["curves_left_out"] == 0
+    assert found["reasons"][0]["flops"] == "not measured when the run was made"
+    assert found["reasons"][1]["map50"] == "No complete run yet (failed)."
+    assert found["run_texts"] == {record.run_id: "0.5000"}
     assert found["configs"]["common"] == COMMON
     assert len(found["gallery"]["images"]) == 1

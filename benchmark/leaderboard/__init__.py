@@ -1,4 +1,5 @@
-"""The table, from the records on disk: never trains, never asks Weights & Biases.
+"""The leaderboard, from the records on disk: never trains, never asks a tracker.
 
-`results.Table` is what is shown, `columns` says how; one module an output format.
+`select` finds the runs of each row, `judge` says what their numbers are worth, `document` is what is shown, and
+`outputs` what it is written as; `write` writes or compares the files of all outputs.
 """

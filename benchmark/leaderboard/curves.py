@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from benchmark.files import parsed_line
 from benchmark.leaderboard.document import Leaderboard, Line, Run
@@ -18,9 +18,28 @@ MOST_TRAIN_POINTS = 100
 _TRAIN = '{"kind": "train"'  # how `benchmark.run.journal.Journal` begins such a line
 
 
+Columns = dict[str, list[float | None]]
+
+
+class RunCurve(TypedDict):
+    """The curve of a run.
+
+    Attributes:
+        row: Name of the row.
+        seed: The run's seed.
+        val: Every validation: ``epoch``, and the scores that are an axis, fractions, None where there was none.
+        train: At most 100 training steps: ``epoch`` and ``loss``.
+    """
+
+    row: str
+    seed: int
+    val: Columns
+    train: Columns
+
+
 def curves(
     leaderboard: Leaderboard, results: Path, limit: int = MOST_RUNS
-) -> tuple[dict[str, Any], int]:
+) -> tuple[dict[str, RunCurve], int]:
     """Reads the journals of the runs, those of the best rows first.
 
     Args:
@@ -29,9 +48,8 @@ def curves(
         limit: The number of runs whose journal is read at most.
 
     Returns:
-        By run id ``{"row", "seed", "val": {"epoch", "mAP50", "mAP"}, "train": {"epoch", "loss"}}``: every validation
-        with the scores that are an axis (fractions, None where there was no value) and at most 100 training steps, at
-        six significant digits; runs without a journal are left out. And how many runs the limit left out.
+        The curves by run id, at six significant digits, those of runs without a journal left out; and how many runs
+        the limit left out.
     """
     started = [(line, run) for line in leaderboard.ranked for run in line.runs if run.folder]
     found = {str(run.run_id): _curve(line, run, results) for line, run in started[:limit]}
@@ -39,7 +57,7 @@ def curves(
     return shown, max(0, len(started) - limit)
 
 
-def _curve(line: Line, run: Run, results: Path) -> dict[str, Any] | None:
+def _curve(line: Line, run: Run, results: Path) -> RunCurve | None:
     points = _points(RunFolder(results / str(run.folder)).metrics_file)
     val = _by_iteration(point for point in points if point.get("kind") == "val")
     train = _by_iteration(point for point in points if "loss" in point)
@@ -82,10 +100,10 @@ def _thinned(values: Sequence[int], most: int) -> list[int]:
     return [values[round(position * step)] for position in range(most)]
 
 
-def _columns(points: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, list[Any]]:
+def _columns(points: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> Columns:
     return {key: [_value(point.get(key)) for point in points] for key in keys}
 
 
-def _value(value: float | None) -> float | None:
-    """A value as it is shown, None for NaN and infinity, which JSON does not have."""
-    return None if value is None or not math.isfinite(value) else short(value)
+def _value(value: object) -> float | None:
+    """A number as it is shown, None for what is none, and for NaN and infinity, which JSON does not have."""
+    return short(value) if isinstance(value, int | float) and math.isfinite(value) else None

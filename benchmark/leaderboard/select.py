@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
@@ -20,6 +19,10 @@ from benchmark.run.runs import Runs, Started
 from benchmark.run.spec import RunSpec
 from benchmark.run.state import Planned
 
+Setting = tuple[
+    str, str, str
+]  # profile, and the hashes of the training and the validation annotations
+
 
 @dataclass(frozen=True)
 class History:
@@ -29,7 +32,7 @@ class History:
     started: tuple[Started, ...]
     skipped: tuple[str, ...]
 
-    def seeds(self, setting: tuple[Any, ...], overrides: Mapping[str, Any]) -> set[int]:
+    def seeds(self, setting: Setting, overrides: Mapping[str, object]) -> set[int]:
         """The seeds that were started in a setting with these overrides from the command line."""
         return {
             run.spec.seed
@@ -172,9 +175,9 @@ def _history(experiment: Experiment, on_disk: Runs) -> History:
     return History(on_disk, tuple(started), tuple(f"skipped {problem}" for problem in problems))
 
 
-def _setting(spec: RunSpec) -> tuple[Any, ...]:
+def _setting(spec: RunSpec) -> Setting:
     return (spec.profile, *spec.dataset.hashes)
 
 
-def _setting_of(plan: Plan) -> tuple[Any, ...]:
+def _setting_of(plan: Plan) -> Setting:
     return (plan.profile, *plan.dataset.hashes)

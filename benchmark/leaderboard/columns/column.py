@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from benchmark.job.measure import Axis
 from benchmark.leaderboard.results import RowResult
 from benchmark.writing.words import DASH
 
@@ -31,6 +32,7 @@ class Column:
         label: Whether it says what the row is, rather than how it did.
         measured: Whether its heading names the profile unless that is the full one.
         compares: Whether it compares with published values, so that only the full profile fills it.
+        axis: How the page draws mAP50 against it, None where it does not.
         missing: Name of the measurement that a dash's reason is kept under; the key if empty.
     """
 
@@ -49,6 +51,7 @@ class Column:
     measured: bool = False
     compares: bool = False
     missing: str = ""
+    axis: Axis | None = None
 
     @property
     def numeric(self) -> bool:

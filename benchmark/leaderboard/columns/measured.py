@@ -27,4 +27,5 @@ def _column(measurement: Measurement, reading: AnyReading) -> Column:
         better=reading.better,
         group=reading.group,
         missing=measurement.key,
+        axis=reading.axis,
     )

@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from benchmark.leaderboard.outputs.text_file import TextFile
 from benchmark.run.runs import Runs
 
 if TYPE_CHECKING:  # a sweep with nothing to do asks for the names of the files only
+    from benchmark.leaderboard.curves import RunCurve
     from benchmark.leaderboard.document import Leaderboard
 
-Configs = Mapping[str, Mapping[str, Any]]
+Configs = Mapping[str, Mapping[str, object]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Material:
         return self.runs.results / f"{self.leaderboard.experiment}{ending}"
 
     @cached_property
-    def curves(self) -> tuple[dict[str, Any], int]:
+    def curves(self) -> tuple[dict[str, RunCurve], int]:
         """The training curves of the runs, see `benchmark.leaderboard.curves`: read once for all outputs."""
         from benchmark.leaderboard.curves import curves
 

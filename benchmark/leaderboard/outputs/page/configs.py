@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from benchmark.run.identity import NOT_IDENTITY
 
@@ -14,7 +13,7 @@ from benchmark.run.identity import NOT_IDENTITY
 _Entry = tuple[str, str]
 
 
-def configs(by_row: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def configs(by_row: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
     """Flattens the configs of rows to key paths, and tells what most rows have from what one row has.
 
     Keys that do not change what is measured (where data and results lie, seed, workers, tracking) are left out.
@@ -39,7 +38,7 @@ def configs(by_row: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _entries(config: Mapping[str, Any]) -> list[_Entry]:
+def _entries(config: Mapping[str, object]) -> list[_Entry]:
     return [
         (str(key), json.dumps(value, default=str))
         for key, value in config.items()
@@ -80,7 +79,7 @@ def _row(
     return dict(sorted(own.items()))
 
 
-def _flattened(path: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flattened(path: str, value: object) -> Iterator[tuple[str, str]]:
     """The leaves below a path, as text."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
@@ -93,6 +92,6 @@ def _flattened(path: str, value: Any) -> Iterator[tuple[str, str]]:
         yield path, _text(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """A leaf as Python writes it, words without quotes."""
     return (value or "''") if isinstance(value, str) else str(value)

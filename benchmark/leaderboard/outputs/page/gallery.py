@@ -7,7 +7,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from typing_extensions import NotRequired, TypedDict
 
 from benchmark.errors import UserError
 from benchmark.leaderboard.document import Leaderboard, Line
@@ -35,18 +36,49 @@ class _Sampled:
     samples: list[SampleJson]
 
 
-def gallery(leaderboard: Leaderboard, runs: Runs) -> dict[str, Any]:
+class DrawnBox(TypedDict):
+    """A box: ``xyxy`` in pixels of the original image, at a tenth of a pixel; ``score`` of a predicted one."""
+
+    label: str
+    xyxy: list[float]
+    score: NotRequired[float]
+
+
+class PictureJson(TypedDict):
+    """A picture: ``src`` is a JPEG as a data URI.
+
+    ``width`` and ``height`` are those of the original image, as mmdet loads it: turned as its EXIF data says.
+    """
+
+    file: str
+    width: int
+    height: int
+    src: str
+    truth: list[DrawnBox]
+
+
+class GalleryJson(TypedDict):
+    """The gallery.
+
+    Attributes:
+        images: The pictures with their true boxes.
+        predictions: By row a list of boxes of each picture.
+        seed: By row the seed of its run.
+        missing: Why there are no pictures, None where there are.
+    """
+
+    images: list[PictureJson]
+    predictions: dict[str, list[list[DrawnBox]]]
+    seed: dict[str, int]
+    missing: str | None
+
+
+def gallery(leaderboard: Leaderboard, runs: Runs) -> GalleryJson:
     """The gallery of the first complete run of each row, of the first 100 rows.
 
     Args:
         leaderboard: The table.
         runs: The runs of the results folder.
-
-    Returns:
-        ``{"images": [{"file", "width", "height", "src", "truth"}], "predictions": {row: a list of boxes an image},
-        "seed": {row: seed}, "missing": str | None}``: ``src`` is a JPEG as a data URI, ``missing`` says why there
-        are no images. Boxes are ``{"label", "xyxy", "score"}``, true ones without score; ``xyxy`` is in pixels of
-        the original image, whose size is ``width`` and ``height``: as mmdet loads it, turned as its EXIF data says.
     """
     complete = [line for line in leaderboard.rows if _complete(line)][:MOST_ROWS]
     shown = [found for line in complete if (found := _sampled(line, runs)) is not None]
@@ -64,7 +96,7 @@ def gallery(leaderboard: Leaderboard, runs: Runs) -> dict[str, Any]:
     }
 
 
-def _nothing(why: str) -> dict[str, Any]:
+def _nothing(why: str) -> GalleryJson:
     return {"images": [], "predictions": {}, "seed": {}, "missing": why}
 
 
@@ -84,7 +116,7 @@ def _sampled(line: Line, runs: Runs) -> _Sampled | None:
     return None
 
 
-def _images(sampled: Sequence[_Sampled], runs: Runs) -> list[dict[str, Any]]:
+def _images(sampled: Sequence[_Sampled], runs: Runs) -> list[PictureJson]:
     """The images of the first run whose images are there: the others have the same ones."""
     for run in sampled:
         try:
@@ -97,7 +129,7 @@ def _images(sampled: Sequence[_Sampled], runs: Runs) -> list[dict[str, Any]]:
     return []
 
 
-def _image(folder: Path, sample: SampleJson) -> dict[str, Any] | None:
+def _image(folder: Path, sample: SampleJson) -> PictureJson | None:
     try:
         width, height, source = _thumbnail(folder / sample["file"])
     except Exception:  # a camera's EXIF data may hold anything, and fail in any way: one image less
@@ -129,17 +161,14 @@ def _thumbnail(path: Path) -> tuple[int, int, str]:
     return width, height, f"data:image/jpeg;base64,{encoded}"
 
 
-def _predictions(run: _Sampled, files: Sequence[str]) -> list[list[dict[str, Any]]]:
+def _predictions(run: _Sampled, files: Sequence[str]) -> list[list[DrawnBox]]:
     by_file = {sample["file"]: sample["predictions"] for sample in run.samples}
     return [[_box(box) for box in by_file.get(file, ())] for file in files]
 
 
-def _box(box: BoxJson) -> dict[str, Any]:
+def _box(box: BoxJson) -> DrawnBox:
     """A box at a tenth of a pixel: a hundred rows' digits are most of a page."""
-    short: dict[str, Any] = {
-        "label": box["label"],
-        "xyxy": [round(value, 1) for value in box["xyxy"]],
-    }
+    short = DrawnBox(label=box["label"], xyxy=[round(value, 1) for value in box["xyxy"]])
     if "score" in box:
         short["score"] = round(box["score"], 4)
     return short

@@ -57,7 +57,7 @@ def _data(text: str) -> Any:
     return data
 
 
-def _unlike(where: str, before: Any, after: Any) -> Iterator[str]:
+def _unlike(where: str, before: object, after: object) -> Iterator[str]:
     """A pair of lines for each value that differs."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys([*before, *after]):
@@ -70,6 +70,6 @@ def _unlike(where: str, before: Any, after: Any) -> Iterator[str]:
         yield f"+{where.lstrip('.')}: {_shown(after)}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -7,6 +7,7 @@ from typing import Any
 from benchmark.leaderboard.columns import texts
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.outputs.base import Material
+from benchmark.leaderboard.outputs.page.axes import axes
 from benchmark.leaderboard.outputs.page.configs import configs
 from benchmark.leaderboard.outputs.page.gallery import gallery
 from benchmark.leaderboard.values import told_reasons
@@ -21,9 +22,8 @@ def payload(material: Material) -> dict[str, Any]:
         ``progress``: the rows of which every seed is complete, in words.
         ``texts``, ``reasons``: of each row every cell as readers see it, and why cells are dashes, by column key.
         ``run_texts``: the mAP50 of each run by its id, as readers see it.
-        ``bars``: see `bars`.
         ``curves``, ``curves_left_out``: see `benchmark.leaderboard.curves.curves`.
-        ``configs``, ``gallery``: see the functions of these names.
+        ``bars``, ``axes``, ``configs``, ``gallery``: see the functions of these names.
     """
     leaderboard = material.leaderboard
     shown, left_out = material.curves
@@ -34,6 +34,7 @@ def payload(material: Material) -> dict[str, Any]:
         "reasons": [told_reasons(leaderboard, line) for line in leaderboard.rows],
         "run_texts": _run_texts(leaderboard),
         "bars": bars(leaderboard),
+        "axes": axes(leaderboard),
         "curves": shown,
         "curves_left_out": left_out,
         "configs": configs(material.configs or {}),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.files import replacing
+from benchmark.leaderboard.curves import RunCurve
 from benchmark.leaderboard.document import Leaderboard, Line
 from benchmark.leaderboard.outputs.plots.panels import (
     Bar,
@@ -21,6 +22,7 @@ from benchmark.leaderboard.outputs.plots.panels import (
     Point,
     Training,
 )
+from benchmark.leaderboard.pareto import front, priced
 from benchmark.writing.drawing import digest_in, digest_metadata, lay_out, save
 from benchmark.writing.words import short
 
@@ -124,7 +126,7 @@ class PlotFile:
         self.plot.write([self.path])
 
 
-def plots(leaderboard: Leaderboard, curves: Mapping[str, Any]) -> list[Plot]:
+def plots(leaderboard: Leaderboard, curves: Mapping[str, RunCurve]) -> list[Plot]:
     """The plots of a leaderboard; nothing is drawn, and matplotlib not imported, before one is written.
 
     Args:
@@ -152,13 +154,16 @@ class _Cost:
 
 def _pareto(leaderboard: Leaderboard, name: str, cost: _Cost) -> Plot:
     ranked = _ranked(leaderboard)
-    measured = [line for line in ranked if line.values.get(cost.key) is not None]
-    costs = [(short(line.values[cost.key] * cost.scale), line) for line in measured]
-    order = sorted(costs, key=lambda item: item[0])  # of equal costs the best row first
-    front = set(_front([(x, short(line.values["map50"])) for x, line in order]))
+    found = priced(ranked, cost.key)
+    best = {row.line.row for row in front(found)}
     points = tuple(
-        Point(line.row, x, *_estimate(line), front=position in front)
-        for position, (x, line) in enumerate(order)
+        Point(
+            row.line.row,
+            short(row.cost * cost.scale),
+            *_estimate(row.line),
+            front=row.line.row in best,
+        )
+        for row in found
     )
     missing = "" if points else f"no complete row has its {cost.name} measured"
     left_out = len(ranked) - len(points)
@@ -174,19 +179,6 @@ def _latency(leaderboard: Leaderboard) -> _Cost:
     device = next(iter(devices)) if len(devices) == 1 else "several devices, which do not compare"
     label = f"latency (ms an image at batch 1, median; {device})"
     return _Cost("latency", "latency_ms", label)
-
-
-def _front(points: Sequence[tuple[float, float]]) -> Iterator[int]:
-    """Positions of the points that no other beats in one way without losing in the other.
-
-    Args:
-        points: Cost and quality, sorted by cost, then best first.
-    """
-    best: tuple[float, float] | None = None
-    for position, point in enumerate(points):
-        if best is None or point[1] > best[1] or point == best:
-            best = point
-            yield position
 
 
 def _intervals(leaderboard: Leaderboard, name: str) -> Plot:
@@ -207,7 +199,7 @@ def _intervals(leaderboard: Leaderboard, name: str) -> Plot:
     return Plot(leaderboard.experiment, name, words, missing, numbers)
 
 
-def _training(leaderboard: Leaderboard, name: str, curves: Mapping[str, Any]) -> Plot:
+def _training(leaderboard: Leaderboard, name: str, curves: Mapping[str, RunCurve]) -> Plot:
     found = [_curve(line, curves) for line in _ranked(leaderboard)]
     known = [curve for curve in found if curve is not None]
     words = "mAP50 over the training"
@@ -217,12 +209,16 @@ def _training(leaderboard: Leaderboard, name: str, curves: Mapping[str, Any]) ->
     return Plot(leaderboard.experiment, name, words, missing, numbers)
 
 
-def _curve(line: Line, curves: Mapping[str, Any]) -> Curve | None:
+def _curve(line: Line, curves: Mapping[str, RunCurve]) -> Curve | None:
     """The mean of a row's complete seeds; None if they have no epoch in common."""
     complete = [run.run_id or "" for run in line.runs if run.state == "complete"]
     validations = [curves[name]["val"] for name in complete if name in curves]
     seeds = [
-        {e: v for e, v in zip(val["epoch"], val["mAP50"], strict=True) if None not in (e, v)}
+        {
+            epoch: value
+            for epoch, value in zip(val["epoch"], val["mAP50"], strict=True)
+            if epoch is not None and value is not None
+        }
         for val in validations
     ]
     epochs = sorted(set(seeds[0]).intersection(*seeds[1:])) if seeds else []

@@ -2,46 +2,35 @@
 const pareto = (() => {
   const { el, svg, byId } = dom;
   const LOG_FROM = 20; // a wider range than this, and the small costs would crowd at the left
-  const AXES = {
-    params: { title: "Parameters", unit: "million", divide: 1e6 },
-    flops: { title: "Multiply-adds", unit: "billion", divide: 1e9 },
-    latency_ms: { title: "Latency", unit: "ms", divide: 1, ofDevice: true },
-    train_seconds: { title: "Training time", unit: "s", divide: 1, ofDevice: true },
-    peak_memory_gib: { title: "Peak memory", unit: "GiB", divide: 1, ofDevice: true },
-  };
-  let axis = "params";
+  let axis = null; // one of payload.axes
+  let priced = new Map(); // of the axis: the row's position -> its place in the order of the front, cost and mAP50
   let redraw = () => {};
 
-  /** Unit and divisor; long trainings read better in minutes or hours. */
-  function unitOf(key, largest) {
-    if (key !== "train_seconds") return AXES[key];
-    if (largest >= 7200) return { ...AXES[key], unit: "hours", divide: 3600 };
-    return largest >= 300 ? { ...AXES[key], unit: "minutes", divide: 60 } : AXES[key];
+  function choose(key) {
+    axis = state.payload.axes.find((other) => other.key === key);
+    priced = new Map(axis.rows.map(([index, cost, map50], place) => [index, { place, cost, map50 }]));
   }
 
-  const hasBoth = (row) => state.value(row, axis) !== null && state.value(row, "map50") !== null;
+  /** Long trainings read better in minutes or hours. */
+  const unitFor = (largest) => axis.units.findLast((unit) => unit.least <= largest);
+
+  const hasBoth = (row) => priced.has(row.index);
 
   function pointsOf(rows, divide) {
     return rows.map((row) => ({
-      row, cost: state.value(row, axis) / divide, quality: state.value(row, "map50"),
+      row, ...priced.get(row.index), x: state.value(row, axis.key) / divide, quality: state.value(row, "map50"),
       low: state.value(row, "map50_low"), high: state.value(row, "map50_high"),
     }));
   }
 
-  // More digits are not seen, and the last ones may differ between machines.
-  const short = (value) => Number(value.toPrecision(6));
-
-  /** Points that no other beats in one way without losing in the other; of equal ones, all. */
+  /** Of the rows shown those that beat all before them, in the order that came with the axis; of equal ones, all. */
   function front(points) {
-    const sorted = points.map((point) => ({ point, cost: short(point.cost), quality: short(point.quality) }))
-      .sort((a, b) => a.cost - b.cost || b.quality - a.quality);
     let best = null;
-    return sorted.filter((item) => {
-      const same = best && item.cost === best.cost && item.quality === best.quality;
-      if (best && item.quality <= best.quality && !same) return false;
-      best = item;
+    return [...points].sort((a, b) => a.place - b.place).filter((point) => {
+      if (best && point.map50 <= best.map50 && !(point.map50 === best.map50 && point.cost === best.cost)) return false;
+      best = point;
       return true;
-    }).map((item) => item.point);
+    });
   }
 
   /** What the rows' complete runs ran on, as far as it is known. */
@@ -50,19 +39,19 @@ const pareto = (() => {
 
   /** The device that a cost depends on, for the axis; an empty text where it depends on none. */
   function deviceWords(rows) {
-    if (!AXES[axis].ofDevice) return "";
+    if (!axis.of_device) return "";
     const devices = devicesOf(rows);
     return devices.length > 1 ? "several devices, which do not compare" : devices[0] ?? "";
   }
 
   function axisLabel(unit, log, device, width) {
-    const said = [`${unit.title} (${unit.unit})`, log ? "logarithmic" : "", device].filter(Boolean).join(", ");
+    const said = [`${axis.title} (${unit.name})`, log ? "logarithmic" : "", device].filter(Boolean).join(", ");
     return dom.shorten(said, Math.floor((width - 80) / 6)); // px of a letter
   }
 
   /** The devices in full: the axis has no room for several, nor on a phone for a long name. */
   function devicesNote(rows, label) {
-    const devices = AXES[axis].ofDevice ? devicesOf(rows) : [];
+    const devices = axis.of_device ? devicesOf(rows) : [];
     if (devices.length > 1) return dom.note(`The rows ran on several devices, which do not compare: ${devices.join("; ")}.`);
     return label.endsWith("…") ? dom.note(`Measured on ${devices[0]}.`) : null;
   }
@@ -73,13 +62,13 @@ const pareto = (() => {
       marginLeft: 52, marginRight: 24, marginBottom: 46, marginTop: 26,
       style: { fontSize: "12px" },
       x: { type: log ? "log" : "linear", label,
-        nice: true, ticks: width < 500 ? 4 : 8, tickFormat: "~s", grid: true },
+        nice: true, ticks: width < 500 ? 4 : 8, tickFormat: axis.tick, grid: true },
       y: { label: "mAP50", grid: true, nice: true, zero: true },
       marks: [
         Plot.ruleY([0], { stroke: "var(--line)" }),
         Plot.ruleX(points.filter((point) => point.low !== null),
-          { x: "cost", y1: "low", y2: "high", stroke: "var(--range)", strokeWidth: 3, strokeLinecap: "round" }),
-        Plot.line(best, { x: "cost", y: "quality", curve: "step-after", stroke: "var(--front)", strokeWidth: 1.5, strokeDasharray: "4 3" }),
+          { x: "x", y1: "low", y2: "high", stroke: "var(--range)", strokeWidth: 3, strokeLinecap: "round" }),
+        Plot.line(best, { x: "x", y: "quality", curve: "step-after", stroke: "var(--front)", strokeWidth: 1.5, strokeDasharray: "4 3" }),
       ],
     });
   }
@@ -88,7 +77,7 @@ const pareto = (() => {
     const lines = [point.row.name, `mAP50 ${state.text(point.row, "map50")}`];
     if (point.low !== null)
       lines.push(`interval ${state.text(point.row, "map50_low")}–${state.text(point.row, "map50_high")}`);
-    lines.push(`${unit.title} ${d3.format(".4~r")(point.cost)} ${unit.unit}`);
+    lines.push(`${axis.title} ${d3.format(axis.value)(point.x)} ${unit.name}`);
     if (onFront) lines.push("on the front");
     return lines;
   }
@@ -97,7 +86,7 @@ const pareto = (() => {
     const x = plot.scale("x");
     const y = plot.scale("y");
     const placed = points.map((point) => ({
-      x: x.apply(point.cost), y: y.apply(point.quality), row: point.row.name, front: best.has(point),
+      x: x.apply(point.x), y: y.apply(point.quality), row: point.row.name, front: best.has(point),
       range: point.low === null ? null : [y.apply(point.low), y.apply(point.high)],
       lines: linesOf(point, unit, best.has(point)),
     }));
@@ -159,30 +148,29 @@ const pareto = (() => {
     const usable = rows.filter(hasBoth);
     if (!usable.length) {
       node.replaceChildren(dom.note(rows.length
-        ? `No row shown has both mAP50 and ${AXES[axis].title.toLowerCase()}.` : "No row to draw."));
+        ? `No row shown has both mAP50 and ${axis.title.toLowerCase()}.` : "No row to draw."));
       return;
     }
-    const unit = unitOf(axis, d3.max(usable, (row) => state.value(row, axis)));
+    const unit = unitFor(d3.max(usable, (row) => priced.get(row.index).cost));
     const points = pointsOf(usable, unit.divide);
     const best = front(points);
     const device = deviceWords(usable);
-    const [least, most] = d3.extent(points, (point) => point.cost);
+    const [least, most] = d3.extent(points, (point) => point.x);
     const log = least > 0 && most / least > LOG_FROM;
     const width = figure.widthOf(node);
     const label = axisLabel(unit, log, device, width);
     const plot = plotOf(points, best, log, label, width);
-    plot.setAttribute("aria-label", `mAP50 against ${unit.title.toLowerCase()}${device ? ` (${device})` : ""}; ${dom.plural(points.length, "row")}, ${best.length} on the front`);
+    plot.setAttribute("aria-label", `mAP50 against ${axis.title.toLowerCase()}${device ? ` (${device})` : ""}; ${dom.plural(points.length, "row")}, ${best.length} on the front`);
     plot.setAttribute("role", "group");
     node.replaceChildren(...[legend(), plot, devicesNote(usable, label), leftOut(rows)].filter(Boolean));
     drawPoints(plot, points, new Set(best), unit);
   }
 
   function start() {
-    const options = Object.keys(AXES).filter(state.column).map((key) => [key, AXES[key].title]);
-    const usable = options.find(([key]) => state.rows.some((row) => state.value(row, key) !== null));
-    axis = usable?.[0] ?? axis;
-    const made = dom.select("mAP50 against", options, axis, (key) => {
-      axis = key;
+    const { axes } = state.payload;
+    choose((axes.find(({ key }) => state.rows.some((row) => state.value(row, key) !== null)) ?? axes[0]).key);
+    const made = dom.select("mAP50 against", axes.map(({ key, title }) => [key, title]), axis.key, (key) => {
+      choose(key);
       redraw();
     });
     made.input.id = "cost-axis";
