@@ -160,7 +160,7 @@ def poisoned(evil: str) -> dict[str, Any]:
             return [taint(item) for item in value]
         return evil + value if isinstance(value, str) and key not in keep else value
 
-    data = taint(copy.deepcopy(payload()))
+    data = taint(copy.deepcopy(payload())) | {"scores": payload()["scores"]}
     data["leaderboard"]["rows"][8]["runs"][0]["url"] = "javascript:window.hacked=5"
     return data
 

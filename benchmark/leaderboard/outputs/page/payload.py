@@ -11,6 +11,7 @@ from benchmark.leaderboard.outputs.page.axes import axes
 from benchmark.leaderboard.outputs.page.configs import configs
 from benchmark.leaderboard.outputs.page.gallery import gallery
 from benchmark.leaderboard.values import told_reasons
+from benchmark.statistics.scores import SCORES
 from benchmark.writing.words import fraction
 
 
@@ -22,6 +23,7 @@ def payload(material: Material) -> dict[str, Any]:
         ``progress``: the rows of which every seed is complete, in words.
         ``texts``, ``reasons``: of each row every cell as readers see it, and why cells are dashes, by column key.
         ``run_texts``: the mAP50 of each run by its id, as readers see it.
+        ``scores``: key and title of those that curves are drawn of.
         ``curves``, ``curves_left_out``: see `benchmark.leaderboard.curves.curves`.
         ``bars``, ``axes``, ``configs``, ``gallery``: see the functions of these names.
     """
@@ -35,6 +37,7 @@ def payload(material: Material) -> dict[str, Any]:
         "run_texts": _run_texts(leaderboard),
         "bars": bars(leaderboard),
         "axes": axes(leaderboard),
+        "scores": [[score.key, score.title] for score in SCORES.values() if score.axis],
         "curves": shown,
         "curves_left_out": left_out,
         "configs": configs(material.configs or {}),

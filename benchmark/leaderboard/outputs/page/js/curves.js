@@ -1,7 +1,7 @@
 // Validation scores and training loss over epochs, one line a run, the seeds of a row in one style.
 const curves = (() => {
   const { el, svg, byId } = dom;
-  const METRICS = [["mAP50", "mAP50"], ["mAP", "mAP"], ["loss", "Loss"]];
+  const METRICS = [...state.payload.scores, ["loss", "Loss"]];
   const ROWS_AT_MOST = 32; // as many as have a style of their own
   let metric = "mAP50";
   let redraw = () => {};
