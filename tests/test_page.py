@@ -92,6 +92,24 @@ def test_filters_and_figures_follow(page: Page) -> None:
     assert page.text("#count") == "9 rows."
 
 
+def test_every_label_that_tells_rows_apart_is_a_filter(page: Page) -> None:
+    filters = [select.get_attribute("id") for select in page.open(HTML).all("#filters select")]
+    keys = ("backbone", "neck", "head", "learning_method", "state")  # all rows are one model
+    assert filters == [f"filter-{key}" for key in keys]
+    data = payload()
+    board = data["leaderboard"]
+    head = next(c for c in board["columns"] if c["key"] == "head")
+    board["columns"].append({**head, "key": "framework", "title": "Frame <b>work</b>"})
+    for row in board["rows"]:
+        row["values"]["framework"] = "timm" if "convnext" in row["row"] else None
+    page.open(render(data))
+    assert "Frame <b>work</b>" in page.texts("#leaderboard thead th")
+    page.set("#filter-framework", "=timm")
+    assert page.texts(NAMES) == ["convnext_large_fpn_3x", "convnext_tiny_fpn_3x"]
+    page.set("#filter-framework", "=—")
+    assert page.text("#count") == "Showing 7 of 9 rows."
+
+
 def test_published_values_stand_beside_comparable_ones_only(page: Page) -> None:
     assert "Leaderboard mAP50" not in page.open(HTML).texts("#leaderboard thead th")
     assert page.all(".bar-published") == []
