@@ -1,1 +1,1 @@
-"""From parts to one plain mmdet config."""
+"""From the layers that a row's recipe names to one plain mmdet config."""

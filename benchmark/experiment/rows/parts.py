@@ -40,14 +40,9 @@ class PartsRecipe(Recipe):
 
     def layers(self, around: Surroundings) -> Sequence[Layer]:
         """The backbone comes after neck and head: it sets what depends on its channels."""
-        own = (
-            part_file(kind, self.names[kind]) for kind in ("schedule", "head", "neck", "backbone")
-        )
-        dataset, profile = (
-            part_file("dataset", around.dataset),
-            part_file("profile", around.profile),
-        )
-        return ("runtime.py", dataset, *own, profile)
+        order = ("dataset", "schedule", "head", "neck", "backbone", "profile")
+        names = {**self.names, "dataset": around.dataset, "profile": around.profile}
+        return ("runtime.py", *(part_file(kind, names[kind]) for kind in order))
 
     def problems(self, around: Surroundings) -> list[str]:
         """A message for each name that is not a part."""
