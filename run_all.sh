@@ -36,6 +36,7 @@ done
 # The best trial becomes a row of a copy: the experiment that is under version control stays as it is.
 mkdir -p "$results/experiments/tune"
 cp experiments/small.yaml "$results/experiments/"
+rm -f "$results/experiments/small.tuned.yaml"
 cp experiments/tune/small.yaml "$results/experiments/tune/"
 shared+=(--results "$results")
 echo

@@ -1,4 +1,4 @@
-"""A tuned row in the user's experiment file: what is added, and that nothing else changes."""
+"""A tuned row beside the user's experiment file: what is written, what is kept, and that the user's file stays."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from benchmark.errors import UserError
-from benchmark.experiment.experiment import Row, load_experiment
+from benchmark.experiment.experiment import Row, load_experiment, tuned_file
 from benchmark.tuning.promote import Promotion, promote
 
 PLAIN = """\
@@ -19,6 +20,24 @@ PLAIN = """\
     published: 0.5
 """
 TUNED = """\
+# Tuned rows of tiny.yaml, which includes them by itself. Written by detboard tune --promote: do not edit.
+rows:
+- name: plain_tuned
+  parts:
+    backbone: b
+    neck: n
+    head: h
+    schedule: s
+  labels:
+    Model: RetinaNet
+    Learning Method: mstrain_3x (tuned)
+  set:
+    optim_wrapper.optimizer.lr: 0.004
+  study: small
+  trial: 7
+"""
+# As an earlier version put it into the user's file.
+OLD = """\
   # study small, trial 7
   - name: plain_tuned
     parts: {backbone: b, neck: n, head: h, schedule: s}
@@ -38,10 +57,6 @@ def written(folder: Path, text: str, name: str = "tiny.yaml") -> Path:
     return path
 
 
-def read(path: Path) -> str:
-    return path.read_bytes().decode()
-
-
 def promoted(
     path: Path,
     overrides: dict[str, Any] | None = None,
@@ -49,205 +64,101 @@ def promoted(
     study: str = "small",
     trial: int = 7,
 ) -> Promotion:
-    return promote(path, row, study, overrides or LR, f"study {study}, trial {trial}")
+    """Promotes, and sees that the user's own file stays as it is, byte by byte."""
+    before = path.read_bytes()
+    try:
+        return promote(path, row, study, trial, overrides or LR)
+    finally:
+        assert path.read_bytes() == before
 
 
 def rows(path: Path) -> dict[str, Row]:
     return {row.name: row for row in load_experiment(path).rows}
 
 
-def dedented(text: str, columns: int) -> str:
-    return "".join(line[columns:] for line in text.splitlines(keepends=True))
+def tuned(path: Path) -> str:
+    return tuned_file(path).read_text(encoding="utf-8")
 
 
-def indented(text: str) -> str:
-    return "".join(f"    {line}" for line in text.splitlines(keepends=True))
-
-
-# Before and after the place where the row belongs.
 LAYOUTS = {
-    "at the end": (f"# Mine.\nname: tiny  # 1\n\nrows:\n{PLAIN}", ""),
-    "in the middle": (f"title: 'x'\nrows:\n\n{PLAIN}", "\n# Where it goes.\nwandb: {images: 0}\n"),
-    "comments behind": (f"rows:\n{PLAIN}", "  # - name: another one\n\n\n# The end."),
-    "a comment of the row": (f"rows:\n{PLAIN}    # published: 0.6\n     #\n", "  # next\nseeds: [1]\n"),
-    "deeper dashes": (f"rows:\n{indented(PLAIN)}", "seeds: [1]\n"),
-    "end of document": (f"---\nrows:\n{PLAIN}", "...\n"),
-    "nested lists": (f"rows:\n{PLAIN}    set:\n      a.b:\n      - 1\n      - - 2\n", "\nseeds: [1]\n"),
-    "block scalar": (f"rows:\n{PLAIN.replace('labels', '#')}    labels:\n      A: |\n        x\n", "seeds: [1]\n"),
-    "alias at the end": (
-        f"rows:\n{PLAIN.replace('{Model', '&l {Model')}  - name: other\n    labels: *l\n"
-        "    parts: {backbone: b, neck: n, head: h, schedule: s}\n    set: &o {a: 1}\n"
-        "  - parts: {backbone: b, neck: n, head: h, schedule: s}\n    name: third\n    set: *o # same\n",
-        "\n# c\nseeds: [1]\n",
-    ),
-    "wide characters": (f"title: 'Größe 🙂\u2028 \u0085x'\nrows:\n{PLAIN}", "# ü\nseeds: [1]\n"),
-    "rows of a mapping each": (
-        "rows:\n  - {name: plain, parts: {backbone: b, neck: n, head: h, schedule: s},\n"
-        "     labels: {Model: RetinaNet, Learning Method: mstrain_3x}}\n",
-        "\nseeds: [1]\n",
-    ),
-}  # fmt: skip
+    "block": f"rows:\n{PLAIN}",
+    "flow": "rows: [{name: plain, parts: {backbone: b, neck: n, head: h, schedule: s}}]\n",
+    "windows": f"# Mine.\r\nrows:\n{PLAIN}".replace("\n", "\r\n"),
+    "anchors": f"rows:\n{PLAIN.replace('{Model', '&l {Model')}  - name: other\n    labels: *l\n"
+    "    parts: {backbone: b, neck: n, head: h, schedule: s}\n",
+}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_other_byte_stays(tmp_path: Path, layout: str) -> None:
-    before, after = LAYOUTS[layout]
-    path = written(tmp_path, before + after)
+def test_experiment_includes_its_tuned_row(tmp_path: Path, layout: str) -> None:
+    path = written(tmp_path, LAYOUTS[layout])
     known = rows(path)
-
     made = promoted(path)
-
-    text = read(path)
-    assert text.startswith(before)
-    assert text.endswith(after)
-    added = text[len(before) : len(text) - len(after)]
-    assert added.lstrip().startswith("# study small, trial 7\n")
-    assert added.count("- name:") == 1
-    assert (made.changed, made.replaced) == (True, False)
-    assert rows(path) == {**known, "plain_tuned": made.row}
+    assert (made.changed, made.replaced, made.left) == (True, False, None)
+    assert list(rows(path).items()) == [*known.items(), ("plain_tuned", made.row)]
     assert made.row.overrides == LR
     assert (made.row.published, made.row.study) == (None, "small")
+    assert {file.name for file in tmp_path.iterdir()} == {"tiny.yaml", "tiny.tuned.yaml"}
 
 
-def test_the_row_looks_like_one_written_by_hand(tmp_path: Path) -> None:
+def test_file_says_what_it_is(tmp_path: Path) -> None:
     path = written(tmp_path, f"rows:\n{PLAIN}")
-    promoted(path)
-    assert read(path) == f"rows:\n{PLAIN}{TUNED}"
+    assert promoted(path).file == tmp_path / "tiny.tuned.yaml"
+    assert tuned(path) == TUNED
 
 
-def test_dashes_in_the_first_column(tmp_path: Path) -> None:
-    path = written(tmp_path, f"rows:\n{dedented(PLAIN, 2)}\nseeds: [3]\n")
-    promoted(path)
-    assert read(path) == f"rows:\n{dedented(PLAIN, 2)}{dedented(TUNED, 2)}\nseeds: [3]\n"
-
-
-@pytest.mark.parametrize("behind", ["", "seeds: [3]\r\n"])
-def test_windows_line_ends_stay(tmp_path: Path, behind: str) -> None:
-    before = f"# Mine.\nrows:\n{PLAIN}".replace("\n", "\r\n")
-    path = written(tmp_path, before + behind)
-    promoted(path)
-    assert read(path) == before + TUNED.replace("\n", "\r\n") + behind
-    promoted(path, {"a.b": 1}, trial=9)
-    assert read(path).count("\n") == read(path).count("\r\n")
-    assert read(path).startswith(before + "  # study small, trial 9\r\n")
-    assert read(path).endswith("    study: small\r\n" + behind)
-
-
-def test_a_last_line_without_an_end(tmp_path: Path) -> None:
-    path = written(tmp_path, f"rows:\n{PLAIN}".rstrip("\n"))
-    promoted(path)
-    assert read(path) == f"rows:\n{PLAIN}{TUNED}"
-
-
-GRID = "grid: {backbone: [b, c], neck: [n], head: [h], schedule: [s]}\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "before", "after"),
-    [
-        (GRID, GRID + "rows:\n", ""),
-        (GRID.rstrip("\n"), GRID + "rows:\n", ""),
-        (f"  {GRID}  # end\n", f"  {GRID}  # end\n  rows:\n", ""),
-        (f"rows:\n\n{GRID}", "rows:\n", f"\n{GRID}"),
-        (f"rows: # none yet\n# the rest:\n{GRID}", "rows: # none yet\n", f"# the rest:\n{GRID}"),
-        (f"rows: []  # none yet\n{GRID}", "rows:  # none yet\n", GRID),
-        (f"{GRID}rows: null", f"{GRID}rows:\n", ""),
-    ],
-)
-def test_a_row_of_a_grid(tmp_path: Path, text: str, before: str, after: str) -> None:
+def test_row_of_a_grid(tmp_path: Path) -> None:
+    text = f"rows:\n{PLAIN}grid: {{backbone: [b, c], neck: [n], head: [h], schedule: [s]}}\n"
     path = written(tmp_path, text)
     made = promoted(path, row="c-n-h-s")
-    margin = " " * (len(before.splitlines()[-1]) - len(before.splitlines()[-1].lstrip()))
-    added = f"{margin}  # study small, trial 7\n{margin}  - name: c-n-h-s_tuned\n"
-    assert read(path).startswith(before + added)
-    assert read(path).endswith(f"{margin}    study: small\n" + after)
-    assert list(rows(path)) == ["c-n-h-s_tuned", "b-n-h-s", "c-n-h-s"]
+    assert list(rows(path)) == ["plain", "c-n-h-s_tuned", "b-n-h-s", "c-n-h-s"]
     assert made.row.recipe == rows(path)["c-n-h-s"].recipe
     assert made.row.labels == {"Learning Method": "s (tuned)"}
 
 
-FLOW = "rows: [{name: plain, parts: {backbone: b, neck: n, head: h, schedule: s}}]\n"
-# A list of rows that a line cannot be added to without knowing what the author meant.
-CLOSED = {
-    "flow": FLOW,
-    "flow over lines": FLOW.replace("[{", "[\n  {"),
-    "all flow": f"{{{FLOW.strip()}}}\n",
-    "all flow, a grid": "{grid: {backbone: [plain], neck: [n], head: [h], schedule: [s]}}\n",
-}
-
-
-@pytest.mark.parametrize("layout", CLOSED)
-def test_a_flow_list_is_refused_with_the_row_to_paste(tmp_path: Path, layout: str) -> None:
-    path = written(tmp_path, CLOSED[layout])
-    (name,) = rows(path)
-    with pytest.raises(UserError) as caught:
-        promoted(path, row=name)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "list of lines that begin with '- '" in message
-    assert read(path) == CLOSED[layout]
-    pasted = message.partition("yourself:\n")[2]
-    assert f"  - name: {name}_tuned\n" in pasted
-    other = written(tmp_path, f"rows:\n{pasted}", "other.yaml")
-    assert rows(other)[f"{name}_tuned"].overrides == LR
-
-
-def test_a_row_that_others_refer_to_is_not_replaced(tmp_path: Path) -> None:
+def test_better_setting_takes_the_row_s_place(tmp_path: Path) -> None:
     path = written(tmp_path, f"rows:\n{PLAIN}")
     promoted(path)
-    text = (
-        read(path).replace("set:\n", "set: &found\n")
-        + PLAIN.replace("plain", "b")
-        + "    set: *found\n"
-    )
-    path = written(tmp_path, text)
-    with pytest.raises(UserError, match=r"in the place of 'plain_tuned'"):
-        promoted(path, {"a.b": 1})
-    assert read(path) == text
-
-
-@pytest.mark.parametrize(
-    "behind", ["", PLAIN.replace("plain", "b"), "\n  # mine\n", "    # mine\n", "seeds: [1]\n"]
-)
-def test_a_better_setting_takes_the_row_s_place(tmp_path: Path, behind: str) -> None:
-    before = f"# Mine.\nrows:\n{PLAIN}    set:\n      a.b:\n      - 1\n      - - 2\n  # also mine\n"
-    path = written(tmp_path, before + TUNED + behind)
+    promoted(path, study="wide")
     made = promoted(path, {"a.b": [1, 2]}, trial=12)
-    assert (made.changed, made.replaced) == (True, True)
-    expected = TUNED.replace("trial 7", "trial 12")
-    expected = expected.replace("optim_wrapper.optimizer.lr: 0.004", "a.b: [1, 2]")
-    assert read(path) == before + expected + behind
+    assert (made.changed, made.replaced, made.left) == (True, True, None)
+    assert list(rows(path)) == ["plain", "plain_tuned", "plain_tuned2"]
     assert rows(path)["plain_tuned"] == made.row
+    assert made.row.overrides == {"a.b": [1, 2]}
+    content = yaml.safe_load(tuned(path))["rows"]
+    assert [(row["study"], row["trial"]) for row in content] == [("small", 12), ("wide", 7)]
 
 
-def test_replacing_keeps_what_is_the_users(tmp_path: Path) -> None:
-    labels = "    labels:\n      Learning Method: my own words\n"
-    head, _, tail = TUNED.partition("    labels:\n")
-    tuned = head.replace("study small, trial 7", "the small one, seven") + labels
-    path = written(tmp_path, f"rows:\n{tuned}{tail.partition('(tuned)' + chr(10))[2]}\n{PLAIN}")
-    made = promoted(path, {"a.b": 1})
-    assert made.row.labels == {"Learning Method": "my own words"}
-    assert read(path).startswith(
-        "rows:\n  # the small one, seven\n  # study small, trial 7\n  - name"
-    )
-    assert read(path).endswith(f"    study: small\n\n{PLAIN}")
-
-
-def test_replacing_leaves_blank_lines_below_a_block_scalar(tmp_path: Path) -> None:
-    tuned = TUNED.replace("    study: small\n", "") + "    study: |-\n      small\n"
-    path = written(tmp_path, f"rows:\n{PLAIN}{tuned}\n\n# end\n")
-    promoted(path, {"a.b": 1})
-    assert read(path).endswith("      a.b: 1\n    study: small\n\n\n# end\n")
-
-
-def test_the_same_setting_leaves_the_file_alone(tmp_path: Path) -> None:
-    path = written(tmp_path, f"rows:\n{PLAIN}{TUNED}")
-    inode = path.stat().st_ino
+def test_same_setting_leaves_the_file_alone(tmp_path: Path) -> None:
+    path = written(tmp_path, f"rows:\n{PLAIN}")
+    promoted(path)
+    inode = tuned_file(path).stat().st_ino
     made = promoted(path, trial=9)
     assert (made.changed, made.replaced) == (False, False)
     assert made.row == rows(path)["plain_tuned"]
-    assert path.stat().st_ino == inode
-    assert read(path) == f"rows:\n{PLAIN}{TUNED}"
+    assert tuned_file(path).stat().st_ino == inode
+    assert tuned(path) == TUNED
+
+
+def test_row_that_was_promoted_into_the_users_file_is_not_promoted_again(tmp_path: Path) -> None:
+    path = written(tmp_path, f"rows:\n{PLAIN}{OLD}")
+    made = promoted(path, trial=9)
+    assert (made.row.name, made.changed, made.left) == ("plain_tuned", False, None)
+    assert list(rows(path)) == ["plain", "plain_tuned"]
+    assert not tuned_file(path).exists()
+
+
+def test_row_in_the_users_file_stays_beside_a_better_one(tmp_path: Path) -> None:
+    path = written(tmp_path, f"rows:\n{PLAIN}{OLD}")
+    made = promoted(path, {"a.b": 1})
+    assert (made.row.name, made.replaced, made.left) == ("plain_tuned2", False, "plain_tuned")
+    assert made.row.labels["Learning Method"] == "mstrain_3x (tuned 2)"
+    again = promoted(path, {"a.b": 2})
+    assert (again.row.name, again.replaced, again.left) == ("plain_tuned2", True, "plain_tuned")
+    assert not promoted(path).changed  # the old one has that setting
+    found = rows(path)
+    assert list(found) == ["plain", "plain_tuned", "plain_tuned2"]
+    assert (found["plain_tuned"].overrides, found["plain_tuned2"].overrides) == (LR, {"a.b": 2})
 
 
 @pytest.mark.parametrize("other", [1.0, True, "1", [1]])
@@ -259,7 +170,9 @@ def test_a_value_of_another_type_is_another_setting(tmp_path: Path, other: Any) 
 
 
 def test_parts_that_changed_since_are_brought_up_to_date(tmp_path: Path) -> None:
-    path = written(tmp_path, f"rows:\n{PLAIN.replace('neck: n', 'neck: m')}    gpus: 2\n{TUNED}")
+    path = written(tmp_path, f"rows:\n{PLAIN}")
+    promoted(path)
+    written(tmp_path, f"rows:\n{PLAIN.replace('neck: n', 'neck: m')}    gpus: 2\n")
     made = promoted(path)
     assert made.replaced
     assert (made.row.recipe.names["neck"], made.row.gpus) == ("m", 2)
@@ -279,10 +192,8 @@ def test_two_studies_of_one_row(tmp_path: Path) -> None:
 
 
 def test_a_row_that_was_renamed_is_the_users(tmp_path: Path) -> None:
-    path = written(tmp_path, f"rows:\n{PLAIN}{TUNED.replace('plain_tuned', 'best')}")
-    before = read(path)
+    path = written(tmp_path, f"rows:\n{PLAIN}{OLD.replace('plain_tuned', 'best')}")
     assert not promoted(path, {"a.b": 1}).replaced
-    assert read(path).startswith(before)
     assert list(rows(path)) == ["plain", "best", "plain_tuned"]
 
 
@@ -290,6 +201,18 @@ def test_a_name_that_is_taken(tmp_path: Path) -> None:
     taken = PLAIN.replace("plain", "plain_tuned") + PLAIN.replace("plain", "plain_tuned2")
     path = written(tmp_path, f"rows:\n{PLAIN}{taken}")
     assert promoted(path).row.name == "plain_tuned3"
+
+
+def test_name_that_the_user_takes_later_is_said(tmp_path: Path) -> None:
+    path = written(tmp_path, f"rows:\n{PLAIN}")
+    promoted(path)
+    written(tmp_path, f"rows:\n{PLAIN}{PLAIN.replace('plain', 'plain_tuned')}")
+    with pytest.raises(UserError) as refused:
+        load_experiment(path)
+    (problem,) = refused.value.problems
+    assert problem == (
+        f"{tuned_file(path)}: plain_tuned: another row has this name; rename the one in {path}, or delete either"
+    )
 
 
 VALUES = {
@@ -317,7 +240,7 @@ def test_values_come_back_equal(tmp_path: Path) -> None:
     # As text: 2 and 2.0 are equal, and are not the same.
     assert repr(rows(path)["plain_tuned"].overrides) == repr({**VALUES, "text.exponent": 1e-4})
     assert not promoted(path, VALUES).changed
-    assert f"a long one: '{'word ' * 60}'\n" in read(path)
+    assert f"a long one: '{'word ' * 60}'\n" in tuned(path)
 
 
 def test_tuples_become_lists_and_shared_values_no_anchors(tmp_path: Path) -> None:
@@ -325,7 +248,7 @@ def test_tuples_become_lists_and_shared_values_no_anchors(tmp_path: Path) -> Non
     scale = (640, 480)
     promoted(path, {"a": [{"scale": scale}, {"scale": scale}], "b": scale})
     assert rows(path)["plain_tuned"].overrides["a"] == [{"scale": [640, 480]}] * 2
-    assert "&" not in read(path)
+    assert "&" not in tuned(path)
 
 
 def test_labels_with_special_characters(tmp_path: Path) -> None:
@@ -334,27 +257,20 @@ def test_labels_with_special_characters(tmp_path: Path) -> None:
     path = written(tmp_path, f"rows:\n{PLAIN.partition('{Model')[0]}{mapping}\n")
     promoted(path)
     assert rows(path)["plain_tuned"].labels == {**labels, "Learning Method": "s (tuned)"}
-    assert "      Neck: 'no'\n" in read(path)
-    assert "      ß\u00a0: ü 🙂\n" in read(path)
+    assert "    Neck: 'no'\n" in tuned(path)
+    assert "    ß\u00a0: ü 🙂\n" in tuned(path)
 
 
-def test_a_source_over_several_lines_stays_a_comment(tmp_path: Path) -> None:
-    path = written(tmp_path, f"rows:\n{PLAIN}")
-    promote(path, "plain", "small", LR, "study small,\n trial 7")
-    assert read(path) == f"rows:\n{PLAIN}{TUNED}"
-
-
-def test_a_link_and_the_file_s_mode_stay(tmp_path: Path) -> None:
+def test_tuned_rows_are_beside_the_file_that_a_link_names(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     target = written(tmp_path / "real", f"rows:\n{PLAIN}")
-    target.chmod(0o640)
     link = tmp_path / "link.yaml"
     link.symlink_to(target)
     promoted(link)
     assert link.is_symlink()
-    assert read(target) == f"rows:\n{PLAIN}{TUNED}"
-    assert target.stat().st_mode & 0o777 == 0o640
-    assert [p.name for p in (tmp_path / "real").iterdir()] == ["tiny.yaml"]
+    assert tuned(target).partition("\n")[2] == TUNED.partition("\n")[2]
+    assert list(rows(link)) == list(rows(target)) == ["plain", "plain_tuned"]
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link.yaml"}
 
 
 @pytest.mark.parametrize(
@@ -374,26 +290,60 @@ def test_what_is_wrong_is_said_and_nothing_written(
     path = written(tmp_path, text)
     with pytest.raises(UserError) as caught:
         promoted(path, **arguments)
-    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).startswith((f"{path}: ", f"{tuned_file(path)}: "))
     assert message in str(caught.value)
-    assert read(path) == text
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title: mine\nrows: []\n", "title: Extra inputs"),
+        (f"rows:\n{OLD}", "rows.0.trial: Field required"),
+        (f"rows:\n{PLAIN}", "rows.0.study: Field required"),
+        ("rows: [\n", "not YAML"),
+        ("- rows\n", "tuned rows are a mapping with 'rows'"),
+        (
+            f"rows:\n{OLD}    trial: 7\n{OLD}    trial: 7\n",
+            "plain_tuned: another row has this name",
+        ),
+    ],
+)
+def test_file_of_tuned_rows_that_somebody_else_wrote(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = written(tmp_path, f"rows:\n{PLAIN}")
+    other = written(tmp_path, text, "tiny.tuned.yaml")
+    with pytest.raises(UserError) as refused:
+        load_experiment(path)
+    assert all(problem.startswith(f"{other}: ") for problem in refused.value.problems)
+    assert message in str(refused.value)
+
+
+def test_tuned_rows_are_no_experiment_of_their_own(tmp_path: Path) -> None:
+    path = written(tmp_path, f"rows:\n{PLAIN}")
+    promoted(path)
+    with pytest.raises(UserError, match=rf"the tuned rows of {path}, which includes them"):
+        load_experiment(tuned_file(path))
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     # Too long a name for the temporary file beside it, a fault that also stops the superuser.
-    path = written(tmp_path, f"name: tiny\nrows:\n{PLAIN}", f"{'x' * 245}.yaml")
-    with pytest.raises(UserError, match="cannot be written"):
+    path = written(tmp_path, f"name: tiny\nrows:\n{PLAIN}", f"{'x' * 240}.yaml")
+    with pytest.raises(UserError, match="cannot be written") as refused:
         promoted(path)
-    assert read(path) == f"name: tiny\nrows:\n{PLAIN}"
+    assert len(refused.value.problems) == 1
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_name_too_long_for_a_file_of_tuned_rows_loads(tmp_path: Path) -> None:
+    path = written(tmp_path, f"name: tiny\nrows:\n{PLAIN}", f"{'x' * 250}.yaml")
+    assert list(rows(path)) == ["plain"]
 
 
 def test_the_shipped_leaderboard(tmp_path: Path) -> None:
     shipped = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
-    text = read(shipped)
-    path = written(tmp_path, text, "leaderboard.yaml")
+    path = written(tmp_path, shipped.read_text(), "leaderboard.yaml")
     name = load_experiment(path).rows[4].name
     promoted(path, row=name)
-    assert read(path).startswith(text)
     assert rows(path)[f"{name}_tuned"].overrides == LR

@@ -99,14 +99,14 @@ def test_what_it_found_is_on_disk(
 def test_promoted_row_is_in_the_experiment_and_the_table(
     tuned: tuple[Bench, subprocess.CompletedProcess[str]],
 ) -> None:
-    bench, _ = tuned
-    text = (bench.experiment.parent / "tiny.yaml").read_text()
-    row = yaml.safe_load(text)["rows"][-1]
-    assert (row["name"], row["study"]) == ("plain_tuned", "tune")
+    bench, done = tuned
+    file = bench.experiment.parent / "tiny.tuned.yaml"
+    (row,) = yaml.safe_load(file.read_text())["rows"]
+    assert (row["name"], row["study"], row["trial"]) == ("plain_tuned", "tune", 1)
     assert row["labels"]["Learning Method"] == "tiny (tuned)"
     assert row["set"][LR] == trials(bench)[1].params["lr"]
     assert "published" not in row
-    assert "# study tune, trial 1" in text
+    assert f"row plain_tuned: added to {file}" in done.stdout
     measured = bench.record("plain_tuned")
     assert (measured["seed"], measured["state"]) == (0, "complete")
     assert "tiny (tuned)" in (bench.results / "tiny.md").read_text()
@@ -143,14 +143,14 @@ def test_stock_optuna_command_reads_the_storage(tuned: tuple[Bench, object]) -> 
 def test_same_command_again_runs_nothing(tuned: tuple[Bench, object]) -> None:
     bench, _ = tuned
     before = {path: path.stat().st_mtime_ns for path in bench.results.glob("runs/*-s*/*.json")}
-    experiment = (bench.experiment.parent / "tiny.yaml").read_bytes()
+    experiment = (bench.experiment.parent / "tiny.tuned.yaml").read_bytes()
     again = bench.run("tune", "--set", "train_cfg.max_epochs=3", "--promote", "--trial", "1")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "nothing to do: 1 complete" in again.stdout
     assert "row plain_tuned: as it is in" in again.stdout
     after = {path: path.stat().st_mtime_ns for path in bench.results.glob("runs/*-s*/*.json")}
     assert after == before
-    assert (bench.experiment.parent / "tiny.yaml").read_bytes() == experiment
+    assert (bench.experiment.parent / "tiny.tuned.yaml").read_bytes() == experiment
 
 
 def test_pruned_trial_ends_early_and_keeps_its_best(synthetic_data: Path, tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ def test_promotion_without_a_better_trial_says_so(ended: Bench) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nothing to promote: no trial beat the row's own setting" in done.stdout
     assert experiment.read_bytes() == before
+    assert not experiment.with_name("tiny.tuned.yaml").exists()
     wrong = ended.run("tune", *QUICK, "--promote", "--trial", "7")
     assert wrong.returncode == 2
     assert "--trial 7: no such complete trial; allowed: 0" in wrong.stderr

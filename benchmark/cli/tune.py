@@ -49,7 +49,7 @@ def tune(
     promote: Annotated[
         bool,
         typer.Option(
-            "--promote", help="Append the best trial to the experiment as a row, and train that."
+            "--promote", help="Make the best trial a row of the experiment, and train that."
         ),
     ] = False,
     trial: Annotated[

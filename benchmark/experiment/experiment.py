@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,8 @@ from benchmark.experiment.rows.base import Recipe
 from benchmark.experiment.rows.keys import details, read_recipe
 from benchmark.experiment.rows.parts import Grid
 from benchmark.yaml_file import Name, Strict, exponents, read_yaml, validated
+
+_TUNED = ".tuned"  # before the suffix of the file of tuned rows
 
 
 class Row(Strict):
@@ -52,10 +55,11 @@ class Row(Strict):
         """The keys of the recipe become `recipe`; what is wrong with them is said with all else that is wrong."""
         if not isinstance(content, dict) or isinstance(content.get("recipe"), Recipe):
             return validate(content)
-        own = {key: value for key, value in content.items() if key in _ROW_KEYS}
+        keys = [f.alias or name for name, f in cls.model_fields.items() if name != "recipe"]
+        own = {key: value for key, value in content.items() if key in keys}
         problems: list[InitErrorDetails] = []
         rest = {key: value for key, value in content.items() if key not in own}
-        recipe = read_recipe(rest, _ROW_KEYS, problems)
+        recipe = read_recipe(rest, keys, problems)
         try:
             row = validate({**own, "recipe": recipe})
         except ValidationError as error:
@@ -76,7 +80,21 @@ class Row(Strict):
         return {key: exponents(value) for key, value in overrides.items()}
 
 
-_ROW_KEYS = [f.alias or name for name, f in Row.model_fields.items() if name != "recipe"]
+class TunedRow(Row):
+    """A row that a tuning study led to.
+
+    Attributes:
+        trial: Number of the trial that its values are from.
+    """
+
+    study: Name
+    trial: Annotated[int, Field(ge=0)]
+
+
+class TunedRows(Strict):
+    """The file of an experiment's tuned rows: see `tuned_file`."""
+
+    rows: list[TunedRow] = Field(default_factory=list)
 
 
 class SplitPaths(Strict):
@@ -191,20 +209,61 @@ class Experiment(Strict):
 
 
 def load_experiment(path: Path) -> Experiment:
-    """Reads and validates an experiment file.
+    """Reads and validates an experiment file, and its tuned rows if it has any.
 
     Raises:
         UserError: With every problem in the file, each naming its field.
     """
+    _refuse_tuned(path)
     content = read_yaml(path, "an experiment is a mapping with 'rows'")
     if "search" in content and "rows" not in content:
         raise UserError(f"{path}: this is a study: detboard tune runs it; give an experiment file")
     grid = [validated(Grid, content.pop("grid"), path, "grid")] if "grid" in content else []
     rows = [row for part in grid for row in part.rows()]
-    content["rows"] = [*_listed(content, "rows"), *rows]
+    own = _listed(content, "rows")
+    content["rows"] = [*own, *rows]
     content.setdefault("name", path.stem)
     content.setdefault("title", content["name"])
-    return validated(Experiment, {**content, "path": path.resolve()}, path, "experiment")
+    made = validated(Experiment, {**content, "path": path.resolve()}, path, "experiment")
+    return _with_tuned(made, path, len(own))
+
+
+def tuned_file(experiment: Path) -> Path:
+    """Where an experiment's tuned rows are: ``small.tuned.yaml`` beside ``small.yaml``; a link is followed."""
+    real = experiment.resolve() if experiment.is_symlink() else experiment
+    return real.with_name(f"{real.stem}{_TUNED}{real.suffix}")
+
+
+def load_tuned(path: Path) -> list[TunedRow]:
+    """Reads a file of tuned rows; without a file there are none.
+
+    Raises:
+        UserError: With every problem in the file, each naming its field.
+    """
+    if not os.path.lexists(path):  # unlike Path.exists, it bears a name that is too long
+        return []
+    content = read_yaml(path, "tuned rows are a mapping with 'rows'")
+    return validated(TunedRows, content, path, "tuned rows").rows
+
+
+def _with_tuned(experiment: Experiment, path: Path, own: int) -> Experiment:
+    """The experiment with its tuned rows, behind the ``own`` rows of its file and before those of its grid."""
+    file = tuned_file(path)
+    tuned = load_tuned(file)
+    names = [row.name for row in (*experiment.rows, *tuned)]
+    if clashes := dict.fromkeys(row.name for row in tuned if names.count(row.name) > 1):
+        raise UserError(
+            f"{file}: {name}: another row has this name; rename the one in {path}, or delete either"
+            for name in clashes
+        )
+    rows = [*experiment.rows[:own], *tuned, *experiment.rows[own:]]
+    return experiment.model_copy(update={"rows": rows})
+
+
+def _refuse_tuned(path: Path) -> None:
+    owner = path.with_name(f"{path.stem.removesuffix(_TUNED)}{path.suffix}")
+    if path.stem.endswith(_TUNED) and owner.exists():
+        raise UserError(f"{path}: the tuned rows of {owner}, which includes them: give that file")
 
 
 def _listed(content: dict[str, Any], key: str) -> list[Any]:

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from benchmark.errors import UserError
-from benchmark.experiment.experiment import Tracking
+from benchmark.experiment.experiment import Tracking, TunedRow
 from benchmark.files import read_json, write_json
 from benchmark.launchers import Launcher
 from benchmark.run.folder import RunFolder
@@ -206,13 +206,13 @@ def _result_lines(found: optuna.Study) -> list[str]:
 
 
 def promoted(study: Study, store: Store, number: int | None) -> Promotion | None:
-    """Writes the best trial, or the one with this number, into the experiment file as a row, and says so.
+    """Makes the best trial, or the one with this number, a row of the experiment, and says so.
 
     Returns:
-        What became of the file; None where there is nothing to promote.
+        What became of it; None where there is nothing to promote.
 
     Raises:
-        UserError: No such trial is complete, or the file cannot take the row.
+        UserError: No such trial is complete, or the file of tuned rows cannot be written.
     """
     chosen = _chosen(store.study, number)
     own = study.space.overrides(study.space.published())
@@ -221,12 +221,18 @@ def promoted(study: Study, store: Store, number: int | None) -> Promotion | None
         which = "no trial beat" if number is None else f"trial {number} is"
         print(f"nothing to promote: {which} the row's own setting")
         return None
-    source = f"study {study.file.name}, trial {chosen.number}"
     overrides = study.promoted(chosen.params)
-    made = promote(study.file.experiment, study.file.row, study.file.name, overrides, source)
-    how = "replaced in" if made.replaced else "appended to"
-    print(f"row {made.row.name}: {how if made.changed else 'as it is in'} {study.file.experiment}")
+    file = study.file
+    made = promote(file.experiment, file.row, file.name, chosen.number, overrides)
+    print(_promotion_line(made, study.file.experiment))
     return made
+
+
+def _promotion_line(made: Promotion, experiment: Path) -> str:
+    file = made.file if isinstance(made.row, TunedRow) else experiment
+    how = "as it is in" if not made.changed else "replaced in" if made.replaced else "added to"
+    left = f"; {made.left}, of the same study, stays in {experiment} as it is" if made.left else ""
+    return f"row {made.row.name}: {how} {file}{left}"
 
 
 def _chosen(found: optuna.Study, number: int | None) -> FrozenTrial:
