@@ -282,7 +282,7 @@ def test_a_study_without_a_complete_trial_is_summarised(tmp_path: Path, begun: b
         trial(study, state=TrialState.FAIL, cause="bad config")
     (tmp_path / "history.png").write_bytes(b"of an earlier study")
     written = write_study(read_findings(study, ABOUT), tmp_path)
-    assert {path.name for path in written} == {"summary.md", "trials.csv", "study.html"}
+    assert {path.name for path in written} == {"summary.md", "trials.csv"}
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in written}
     said = (tmp_path / "summary.md").read_text()
     assert "No trial is complete" in said
@@ -366,9 +366,6 @@ def test_two_objectives_have_a_pareto_plot_and_one_has_none(tmp_path: Path) -> N
     write_study(read_findings(fronted([0.45, 35.0]), BOTH), tmp_path)
     assert_drawn(tmp_path / "pareto.png", figures.ORANGE, figures.BLUE, figures.VERMILLION)
     assert_drawn(tmp_path / "history.png", figures.ORANGE, figures.GREEN, figures.VERMILLION)
-    page = body(tmp_path / "study.html")
-    assert "Not drawn: with two objectives none is reported." in page
-    assert "latency (ms, lower is better)" in page
     write_study(read_findings(searched(), ABOUT), tmp_path)
     assert not (tmp_path / "pareto.png").exists()
 
@@ -394,10 +391,6 @@ def assert_drawn(path: Path, *colors: str) -> None:
         assert pixels.get(tuple(bytes.fromhex(color[1:])), 0) > 20, color
 
 
-def body(path: Path) -> str:
-    return path.read_text(encoding="utf-8").split("</head>", 1)[1]
-
-
 @pytest.mark.slow
 def test_a_study_is_written_whole_and_the_same_twice(tmp_path: Path) -> None:
     study = searched()
@@ -407,7 +400,6 @@ def test_a_study_is_written_whole_and_the_same_twice(tmp_path: Path) -> None:
     names = [
         "summary.md",
         "trials.csv",
-        "study.html",
         "history.png",
         "importances.png",
         "slice.png",
@@ -428,20 +420,6 @@ def test_the_plots_show_every_kind_of_trial(tmp_path: Path) -> None:
     said = (tmp_path / "summary.md").read_text()
     assert "![Value of every trial](history.png)" in said
     assert "not drawn" not in said
-
-
-def test_the_page_has_optunas_figures_and_needs_no_network(tmp_path: Path) -> None:
-    write_study(read_findings(searched(), ABOUT), tmp_path)
-    page = body(tmp_path / "study.html")
-    assert re.findall("Not drawn: (.*?)<", page) == [
-        "that takes 2 to 4 parameters, and there are 5."
-    ]
-    assert page.count("Plotly.newPlot(") == 5
-    assert "src=" not in page
-    whole = (tmp_path / "study.html").read_text(encoding="utf-8")
-    assert not re.search(
-        r"<(script|link|img)[^>]*(src|href)=", whole.split("<script>", 1)[0] + page
-    )
 
 
 def test_the_table_of_trials_is_exact(tmp_path: Path) -> None:
@@ -479,11 +457,6 @@ def test_markup_in_names_does_not_break_out(tmp_path: Path) -> None:
         )
     trial(study, state=TrialState.FAIL, cause=evil)
     write_study(read_findings(study, about), tmp_path)
-    whole = (tmp_path / "study.html").read_text(encoding="utf-8")
-    assert "<script>alert" not in whole
-    assert "&lt;script&gt;alert(1)" in whole
-    assert r"\u003cscript\u003ealert(1)" in whole
-    assert "<b>" not in body(tmp_path / "study.html")
     said = (tmp_path / "summary.md").read_text()
     assert "<script" not in said
     assert "not drawn" not in said
@@ -503,7 +476,7 @@ def test_a_plot_that_fails_costs_nothing_else(
     drawn = [replace(p, draw=broken) if p.file == "slice.png" else p for p in figures.PLOTS]
     monkeypatch.setattr(figures, "PLOTS", tuple(drawn))
     written = {path.name for path in write_study(read_findings(searched(), ABOUT), tmp_path)}
-    assert written == {"summary.md", "trials.csv", "study.html", "history.png", "importances.png"}
+    assert written == {"summary.md", "trials.csv", "history.png", "importances.png"}
     assert {path.name for path in tmp_path.iterdir()} == written
     said = (tmp_path / "summary.md").read_text()
     assert "Plot slice.png is not drawn: RuntimeError: no ink." in said
@@ -527,7 +500,7 @@ def test_more_parameters_than_panels_are_cut_to_the_most_important(tmp_path: Pat
 
 
 def test_importing_the_summary_is_cheap() -> None:
-    slow = "{'optuna', 'pandas', 'matplotlib', 'plotly', 'torch', 'numpy'}"
+    slow = "{'optuna', 'pandas', 'matplotlib', 'torch', 'numpy'}"
     code = (
         f"import sys, benchmark.tuning.findings.summary; print({slow} & set(sys.modules) or 'none')"
     )

@@ -88,7 +88,7 @@ def test_what_it_found_is_on_disk(
     bench, done = tuned
     folder = bench.results / "studies" / "tune"
     names = {path.name for path in folder.iterdir()}
-    assert {"summary.md", "trials.csv", "study.html", "history.png", "slice.png"} <= names
+    assert {"summary.md", "trials.csv", "history.png", "slice.png"} <= names
     table = pd.read_csv(folder / "trials.csv")
     assert list(table["param_lr"]) == [trial.params["lr"] for trial in trials(bench)]
     assert f"wrote {folder / 'summary.md'}" in done.stdout

@@ -1,1 +1,1 @@
-"""What a study found: read from its storage alone, told in Markdown, CSV, plots and a page."""
+"""The results of a study: read from its storage alone, told in Markdown, CSV and plots."""

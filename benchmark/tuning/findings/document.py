@@ -1,13 +1,12 @@
-"""A short document of headings, lines, tables and pictures, as Markdown for GitHub and as HTML.
+"""A short document of headings, lines, tables and pictures, as Markdown for GitHub.
 
-Every string in it is plain text: both writers escape it.
+Every string in it is plain text, which is escaped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape as html_escape
 
 from benchmark.writing.markdown import escape
 
@@ -52,7 +51,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image file beside the Markdown file; the HTML page has figures of its own instead."""
+    """An image file beside the Markdown file."""
 
     file: str
     words: str
@@ -92,41 +91,3 @@ def _pipes(grid: Grid) -> str:
         for cells in (lines[0], rule, *lines[1:])
     )
     return "".join(f"| {' | '.join(cells)} |\n" for cells in padded)
-
-
-def to_html(blocks: Sequence[Block]) -> str:
-    """The document's blocks as the inside of an HTML body."""
-    return "\n".join(filter(None, map(_html, blocks))) + "\n"
-
-
-def _html(block: Block) -> str:
-    match block:
-        case Heading():
-            return _tag(f"h{block.level}", html_escape(block.text))
-        case Text():
-            return _tag("p", _tag("strong" if block.strong else "span", html_escape(block.text)))
-        case Bullets():
-            return _tag("ul", "".join(_tag("li", html_escape(item)) for item in block.items))
-        case Grid():
-            return _table(block)
-        case Picture():
-            return ""
-
-
-def _table(grid: Grid) -> str:
-    head = "".join(_cell("th", position, cell, grid) for position, cell in enumerate(grid.head))
-    rows = [
-        _tag("tr", "".join(_cell("td", position, cell, grid) for position, cell in enumerate(row)))
-        for row in grid.rows
-    ]
-    table = _tag("table", _tag("thead", _tag("tr", head)) + _tag("tbody", "\n".join(rows)))
-    return f'<div class="wide">{table}</div>'
-
-
-def _cell(name: str, position: int, text: str, grid: Grid) -> str:
-    right = ' class="number"' if position in grid.numeric else ""
-    return f"<{name}{right}>{html_escape(text)}</{name}>"
-
-
-def _tag(name: str, inside: str) -> str:
-    return f"<{name}>{inside}</{name}>"

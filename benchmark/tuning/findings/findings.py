@@ -1,4 +1,4 @@
-"""What a study found, in numbers: read once from Optuna, then worded (`summary`) and drawn (`plots`, `page`)."""
+"""The results of a study in numbers: read once from Optuna, then worded (`summary`) and drawn (`figures`)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,6 @@ class Trial:
         state: What became of it.
         values: One value an objective; of a pruned trial the last validation; empty where there is none.
         params: Its parameters by name; a conditional one only where its condition held.
-        intermediate: Validations of the first objective by step.
         published: Whether it is the row's own setting.
         best: Best validation of the first objective, None if there was none.
         epochs: Passes over the training data that it trained.
@@ -87,7 +86,6 @@ class Trial:
     state: Group
     values: tuple[float, ...]
     params: Mapping[str, Any]
-    intermediate: Mapping[int, float]
     published: bool
     best: float | None
     epochs: float
@@ -142,7 +140,6 @@ class Findings:
 
     Attributes:
         about: What it is about.
-        study: A copy of the study in memory, which no other process changes.
         trials: Its trials in order of their numbers.
         higher_better: Of each objective, whether more is better.
         scales: How each parameter was searched, by name.
@@ -150,7 +147,6 @@ class Findings:
     """
 
     about: About
-    study: optuna.Study
     trials: tuple[Trial, ...]
     higher_better: tuple[bool, ...]
     scales: Mapping[str, Scale]
@@ -223,16 +219,16 @@ def read_findings(study: optuna.Study, about: About) -> Findings:
     """
     from optuna.study import StudyDirection
 
-    with quiet():
+    with _quiet():
         copy = _copy(study, about)
         frozen = copy.get_trials(deepcopy=False)
         trials = tuple(_trial(trial) for trial in frozen)
         higher = tuple(way == StudyDirection.MAXIMIZE for way in study.directions)
-        return Findings(about, copy, trials, higher, _scales(frozen), _importances(copy, about))
+        return Findings(about, trials, higher, _scales(frozen), _importances(copy, about))
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keeps Optuna's notes on empty studies and experimental functions from the terminal."""
     import optuna
 
@@ -247,7 +243,7 @@ def quiet() -> Iterator[None]:
 
 
 def _copy(study: optuna.Study, about: About) -> optuna.Study:
-    """The study as it stands, with its objectives named, which Optuna's figures put on their axes.
+    """The study as it stands, in memory, where no other process changes it.
 
     Trials go into the storage, not through ``Study.add_trial``, which refuses a setting outside of the search's range,
     as the published one may be.
@@ -258,9 +254,7 @@ def _copy(study: optuna.Study, about: About) -> optuna.Study:
     made = storage.create_new_study(study.directions, about.name)
     for trial in study.get_trials(deepcopy=False):
         storage.create_new_trial(made, template_trial=trial)
-    copy = optuna.load_study(study_name=about.name, storage=storage)
-    copy.set_metric_names(list(about.objectives))
-    return copy
+    return optuna.load_study(study_name=about.name, storage=storage)
 
 
 def _trial(trial: FrozenTrial) -> Trial:
@@ -270,7 +264,6 @@ def _trial(trial: FrozenTrial) -> Trial:
         state=STATES[trial.state.name],
         values=tuple(trial.values or ()),
         params=trial.params,
-        intermediate=trial.intermediate_values,
         published=attrs.get("published") is True,
         best=attrs.get("best"),
         epochs=attrs.get("epochs") or 0.0,
@@ -300,7 +293,7 @@ def _scales(trials: list[FrozenTrial]) -> dict[str, Scale]:
     return scales
 
 
-def goal(study: optuna.Study) -> Callable[[FrozenTrial], float] | None:
+def _goal(study: optuna.Study) -> Callable[[FrozenTrial], float] | None:
     """What Optuna's importances must aim at: None, or with two objectives the first, signed.
 
     PED-ANOVA takes less of a target as better, whatever the study's direction says; it heeds the direction only
@@ -325,7 +318,7 @@ def _importances(study: optuna.Study, about: About) -> Importances:
     # Sorted: Optuna lists parameters of equal importance in the order of a set.
     names = sorted({name for trial in complete for name in trial.params})
     try:
-        raw = get_param_importances(study, params=names, target=goal(study), normalize=False)
+        raw = get_param_importances(study, params=names, target=_goal(study), normalize=False)
     except Exception as error:  # a plot less, not a summary less
         return Importances({}, f"Optuna: {type(error).__name__}: {error}", len(values))
     total = sum(raw.values())

@@ -1,4 +1,4 @@
-"""What a study found, on disk: a Markdown summary, the trials as CSV, plots and an HTML page."""
+"""The files of a study: a Markdown summary, the trials as CSV, plots."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ABOUT = ("no_predictions", "run_id", "host", "same_as", "cause")
 
 
 def write_study(findings: Findings, folder: Path) -> list[Path]:
-    """Writes what a study has found so far: ``summary.md``, ``trials.csv``, ``study.html`` and the plots.
+    """Writes what a study has found so far: ``summary.md``, ``trials.csv`` and the plots.
 
     Every write is atomic; a plot that does not apply, or could not be drawn, is removed, and the summary says why.
     The same trials give the same bytes.
@@ -37,7 +37,6 @@ def write_study(findings: Findings, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     pictures, troubles = _draw(findings, folder)
-    page = _page(findings, folder, troubles)
     table = folder / "trials.csv"
     write_text(table, trials_frame(findings).to_csv(index=False, lineterminator="\n"))
     summary = folder / "summary.md"
@@ -45,7 +44,7 @@ def write_study(findings: Findings, folder: Path) -> list[Path]:
     missing: list[Block] = [Bullets(tuple(troubles))] if troubles else []
     blocks = [*chapters(findings), Heading("Plots"), *shown, *missing]
     write_text(summary, to_markdown(blocks))
-    return [summary, table, *page, *pictures]
+    return [summary, table, *pictures]
 
 
 def _draw(findings: Findings, folder: Path) -> tuple[dict[Path, str], list[str]]:
@@ -75,20 +74,6 @@ def _trouble(plot: Plot, findings: Findings, path: Path) -> str | None:
     except Exception as error:  # a plot less, not a summary less
         return f"{type(error).__name__}: {error}"
     return None
-
-
-def _page(findings: Findings, folder: Path, troubles: list[str]) -> list[Path]:
-    """Writes the HTML page; adds to ``troubles`` if it cannot."""
-    path = folder / "study.html"
-    try:
-        from benchmark.tuning.findings.page import page_text
-
-        write_text(path, page_text(findings))
-    except Exception as error:  # a page less, not a summary less
-        path.unlink(missing_ok=True)
-        troubles.append(f"Page study.html is not written: {type(error).__name__}: {error}.")
-        return []
-    return [path]
 
 
 def trials_frame(findings: Findings) -> pd.DataFrame:
