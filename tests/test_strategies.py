@@ -156,9 +156,19 @@ def test_pruner_within_a_pruner() -> None:
         ("sampler", "Tpe", ["no 'Tpe' here; allowed: BruteForceSampler"]),
         (
             "sampler",
-            {"type": "TPESampler", "n_startup_trials": "ten", "gama": 1, "gamma": 2},
-            ["n_startup_trials: Input should be a valid integer", "did you mean 'gamma'", "cannot be given in a file"],
+            {"type": "TPESampler", "n_startup_trials": "ten", "gama": 1},
+            ["n_startup_trials: Input should be a valid integer", "did you mean 'gamma'"],
         ),
+        # Found out only when a trial is drawn after those at random, or judged after several validations.
+        ("sampler", {"type": "TPESampler", "gamma": 2}, ["Optuna says: ", "not callable; arguments of TPESampler: "]),
+        ("sampler", {"type": "TPESampler", "gamma": 2, "n_startup_trials": 30}, ["Optuna says: ", "not callable"]),
+        (
+            "pruner",
+            {"type": "PatientPruner", "patience": 3.0, "wrapped_pruner": "NopPruner"},
+            ["Optuna says: ", "; arguments of PatientPruner: wrapped_pruner, patience, min_delta"],
+        ),
+        ("pruner", {"type": "PercentilePruner", "percentile": "x"}, ["Optuna says: "]),
+        ("sampler", {"type": "NSGAIISampler", "crossover": "uniform"}, ["Optuna says: ", "crossover"]),
         ("sampler", {"type": "GPSampler", "independent_sampler": 3}, ["name a strategy"]),
         ("sampler", {"type": "GPSampler", "independent_sampler": "Random"}, ["no 'Random' here"]),
         ("pruner", "PatientPruner", ["needs 'wrapped_pruner'", "needs 'patience'"]),

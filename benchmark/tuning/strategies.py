@@ -1,26 +1,26 @@
-"""Optuna's samplers and pruners by their own names and arguments, seeded so that a resume repeats nothing."""
+"""Optuna's samplers and pruners by their own names and arguments; what is wrong with them Optuna says itself."""
 
 from __future__ import annotations
 
 import inspect
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.errors import UserError, allowed, attempt
+from benchmark.tuning.seeding import PerTrialSampler
 from benchmark.tuning.storage import Strategies
 from benchmark.tuning.study_file import Strategy, StudyFile
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
-    from optuna.study import Study
-    from optuna.trial import FrozenTrial, TrialState
 
     from benchmark.tuning.search.space import Space
 
@@ -48,78 +48,48 @@ PRUNERS = (
 # These visit a fixed set of points in an order that the seed decides: every trial needs the same seed.
 _ONE_ORDER = ("GridSampler", "QMCSampler")
 _SINGLE_OBJECTIVE = ("CmaEsSampler",)
-_PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "None": None}
 
 _TRIES = 12  # TPE and GP draw at random before that, unless told otherwise
+_MOST_TRIES = 200
+_MOST_STEPS = 20
 
 _MOST_TWINS = 4
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Samplers or pruners.
+
+    Attributes:
+        field: Their field in the study file.
+        module: Optuna's module of them.
+        names: The classes that a study file may name.
+    """
+
+    field: str
+    module: ModuleType
+    names: tuple[str, ...]
+
+    def unknown(self, name: str) -> list[str]:
+        """What is wrong with the name of a class: a message, or nothing."""
+        return (
+            []
+            if name in self.names
+            else [f"{self.field}: no '{name}' here; {allowed(name, self.names)}"]
+        )
+
+    def parameters(self, name: str) -> dict[str, Any]:
+        """The arguments of a class, with their defaults."""
+        signature = inspect.signature(getattr(self.module, name))
+        return {key: parameter.default for key, parameter in signature.parameters.items()}
+
+
+_SAMPLER = _Kind("sampler", optuna.samplers, SAMPLERS)
+_PRUNER = _Kind("pruner", optuna.pruners, PRUNERS)
 
 _DEFAULT_SAMPLER = Strategy(type="TPESampler")
 _DEFAULT_PRUNER = Strategy(type="HyperbandPruner")
 _NO_PRUNER = Strategy(type="NopPruner")
-
-MakeSampler = Callable[[int], "BaseSampler"]
-
-
-class PerTrialSampler(optuna.samplers.BaseSampler):
-    """A sampler that is made anew for each trial, seeded with the trial's number.
-
-    One seed a process would draw the same points again after every resume, and in every driver of a shared study.
-    Optuna's samplers keep what they learn in the storage, so that nothing is lost.
-
-    Args:
-        make: Makes Optuna's sampler from a seed.
-        seed: The study's seed.
-        varies: Whether each trial has a seed of its own.
-    """
-
-    def __init__(self, make: MakeSampler, seed: int, varies: bool) -> None:
-        self._make = make
-        self._seed = seed
-        self._varies = varies
-        self._current = make(seed)
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Makes the trial's sampler."""
-        if self._varies:
-            self._current = self._make(_mixed(self._seed, trial.number))
-        self._current.before_trial(study, trial)
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """See `optuna.samplers.BaseSampler`."""
-        return self._current.infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """See `optuna.samplers.BaseSampler`."""
-        return self._current.sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """See `optuna.samplers.BaseSampler`."""
-        return self._current.sample_independent(study, trial, param_name, param_distribution)
-
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """See `optuna.samplers.BaseSampler`."""
-        self._current.after_trial(study, trial, state, values)
-
-
-def _mixed(seed: int, number: int) -> int:
-    return zlib.crc32(f"{seed} {number}".encode())
 
 
 def strategies_of(file: StudyFile, space: Space | None, validations: int) -> Strategies:
@@ -140,7 +110,7 @@ def strategies_of(file: StudyFile, space: Space | None, validations: int) -> Str
     if problems or not (sampler and pruner):
         raise UserError(problems)
     if space is not None:
-        _try(file, space, sampler_of(file, space)[0], pruner_of(file, validations)[0])
+        _try(file, space, validations)
     # Towards its end GridSampler hands out the points that still run, again and again.
     once = file.sampler is not None and file.sampler.type == "GridSampler"
     return Strategies(
@@ -148,39 +118,62 @@ def strategies_of(file: StudyFile, space: Space | None, validations: int) -> Str
     )
 
 
-def _try(file: StudyFile, space: Space, sampler: BaseSampler, pruner: BasePruner) -> None:
+def _try(file: StudyFile, space: Space, validations: int) -> None:
     """Some trials in memory: many arguments are only objected to when a trial is drawn or judged.
 
     Raises:
         UserError: Optuna has objected.
     """
+    # Made anew, so that the study's own sampler and pruner have seen nothing.
+    sampler, pruner = sampler_of(file, space)[0], pruner_of(file, validations)[0]
     study = optuna.create_study(sampler=sampler, pruner=pruner, directions=file.directions)
     study.stop = lambda: None  # type: ignore[method-assign]
     study.enqueue_trial(space.published())
-    for number in range(_TRIES):
-        step = "sampler"
-        try:
+    steps = range(1, min(validations, _MOST_STEPS) + 1) if len(file.objectives) == 1 else ()
+    for number in range(_tries(file)):
+        with _objections(_SAMPLER, file.sampler):
             trial = study.ask()
             space.suggest(trial)
-            step = "pruner"
-            if len(file.objectives) == 1:
-                trial.report(1.0 / (1 + number), 1)
+        with _objections(_PRUNER, file.pruner):
+            for step in steps:
+                trial.report(1.0 / (step + number), step)
                 trial.should_prune()
-            step = "sampler"
+        with _objections(_SAMPLER, file.sampler):
             study.tell(trial, [float(number)] * len(file.objectives))
-        except KeyError as error:
-            # GridSampler looks for the grid point of the trial that was enqueued; `Store.tell` knows.
-            if error.args != ("grid_id",):
-                raise UserError(f"{step}: Optuna says: KeyError: {error}") from None
-        except Exception as error:  # whatever a strategy objects to
-            raise UserError(f"{step}: Optuna says: {error}") from None
+
+
+def _tries(file: StudyFile) -> int:
+    """As many trials as a sampler draws at random, and two more."""
+    startup = file.sampler.arguments.get("n_startup_trials", 0) if file.sampler else 0
+    return max(_TRIES, min(int(startup), _MOST_TRIES) + 2)
+
+
+@contextmanager
+def _objections(kind: _Kind, strategy: Strategy | None) -> Iterator[None]:
+    """Words whatever Optuna objects to."""
+    try:
+        yield
+    except Exception as error:
+        # GridSampler looks for the grid point of the trial that was enqueued; `Store.tell` knows.
+        if isinstance(error, KeyError) and error.args == ("grid_id",):
+            return
+        words = f"KeyError: {error}" if isinstance(error, KeyError) else str(error)
+        raise UserError(
+            f"{kind.field}: Optuna says: {words}{_arguments_of(kind, strategy)}"
+        ) from None
+
+
+def _arguments_of(kind: _Kind, strategy: Strategy | None) -> str:
+    if strategy is None or not strategy.arguments:
+        return ""
+    return f"; arguments of {strategy.type}: {', '.join(kind.parameters(strategy.type))}"
 
 
 def sampler_of(file: StudyFile, space: Space | None) -> tuple[BaseSampler, str]:
     """The study's sampler, and its name with its arguments; see `strategies_of`."""
     strategy = file.sampler or _DEFAULT_SAMPLER
     name, arguments = strategy.type, dict(strategy.arguments)
-    problems = _unknown("sampler", name, SAMPLERS)
+    problems = _SAMPLER.unknown(name)
     if len(file.objectives) > 1 and name in _SINGLE_OBJECTIVE:
         others = ", ".join(other for other in SAMPLERS if other not in _SINGLE_OBJECTIVE)
         problems.append(f"sampler: {name} takes one objective; allowed with two: {others}")
@@ -190,8 +183,9 @@ def sampler_of(file: StudyFile, space: Space | None) -> tuple[BaseSampler, str]:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UserError(f"sampler: seed: give a whole number from 0 to 4294967295 (got {seed!r})")
     filled = {**_defaults(name, arguments, space), **arguments}
-    make = _maker("sampler", optuna.samplers, SAMPLERS, Strategy(type=name, arguments=filled))
-    with _objections("sampler", name):
+    whole = Strategy(type=name, arguments=filled)
+    make = _maker(_SAMPLER, whole)
+    with _objections(_SAMPLER, whole):
         made = PerTrialSampler(lambda number: make(seed=number), seed, name not in _ONE_ORDER)
     shown = {key: value for key, value in filled.items() if key != "search_space"}
     return made, _words(name, {**shown, "seed": seed})
@@ -227,112 +221,65 @@ def pruner_of(file: StudyFile, validations: int) -> tuple[BasePruner, str]:
         # Optuna's "auto" prunes nothing before a trial is complete, and each driver finds a value of its own.
         filled = {"max_resource": validations, **strategy.arguments}
         strategy = Strategy(type=strategy.type, arguments=filled)
-    if problems := _unknown("pruner", strategy.type, PRUNERS):
-        raise UserError(problems)
-    made = _made("pruner", optuna.pruners, PRUNERS, strategy)
+    made = _made(_PRUNER, strategy)
     return made, "none" if strategy == _NO_PRUNER else _words(strategy.type, strategy.arguments)
 
 
-def _made(field: str, module: Any, names: Sequence[str], strategy: Strategy) -> Any:
-    make = _maker(field, module, names, strategy)
-    with _objections(field, strategy.type):
+def _made(kind: _Kind, strategy: Strategy) -> Any:
+    if problems := kind.unknown(strategy.type):
+        raise UserError(problems)
+    make = _maker(kind, strategy)
+    with _objections(kind, strategy):
         return make()
 
 
-@contextmanager
-def _objections(field: str, name: str) -> Iterator[None]:
-    """Words whatever a constructor objects to."""
-    try:
-        yield
-    except Exception as error:
-        raise UserError(f"{field}: {name}: {error}") from None
-
-
-def _maker(field: str, module: Any, names: Sequence[str], strategy: Strategy) -> Callable[..., Any]:
-    """Makes the strategy with its checked arguments, and with those that the call adds.
+def _maker(kind: _Kind, strategy: Strategy) -> Callable[..., Any]:
+    """Makes the strategy with its arguments, and with those that the call adds.
 
     Raises:
-        UserError: With every argument that is unknown, missing or of a wrong type.
+        UserError: With every argument that is unknown or missing, and every number that is none.
     """
-    made = getattr(module, strategy.type)
-    known = dict(inspect.signature(made.__init__).parameters)
-    del known["self"]
+    whose, known, given = (
+        f"{kind.field}: {strategy.type}",
+        kind.parameters(strategy.type),
+        strategy.arguments,
+    )
     problems = [
-        f"{field}: {strategy.type} has no argument '{name}'; {allowed(name, known)}"
-        for name in strategy.arguments
+        f"{whose} has no argument '{name}'; {allowed(name, known)}"
+        for name in given
         if name not in known
     ]
-    missing = [
-        name
-        for name, parameter in known.items()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        and name not in strategy.arguments
-    ]
-    problems += [f"{field}: {strategy.type} needs '{name}'" for name in missing]
-    arguments = {}
-    for name, value in strategy.arguments.items():
-        if name in known:
-            arguments[name] = _argument(
-                f"{field}: {strategy.type}.{name}", value, known[name], module, names, problems
-            )
+    needed = [name for name, default in known.items() if default is inspect.Parameter.empty]
+    problems += [f"{whose} needs '{name}'" for name in needed if name not in given]
+    arguments = {
+        name: attempt(problems, _argument, kind, f"{whose}.{name}", value, known[name])
+        for name, value in given.items()
+        if name in known
+    }
     if problems:
         raise UserError(problems)
-    return lambda **more: made(**{**arguments, **more})
+    return partial(getattr(kind.module, strategy.type), **arguments)
 
 
-def _argument(
-    field: str,
-    value: Any,
-    parameter: inspect.Parameter,
-    module: Any,
-    names: Sequence[str],
-    problems: list[str],
-) -> Any:
-    """The argument as its annotation wants it: a plain value, or a strategy within the strategy."""
-    annotation = parameter.annotation
-    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-    kinds = [kind.strip() for kind in text.split("|")]
-    if any(kind.endswith(("Sampler", "Pruner")) for kind in kinds):
-        return _nested(field, value, module, names, problems)
-    if not all(kind in _PLAIN for kind in kinds):
-        return _mapping(field, value, kinds, problems)
-    wanted: Any = _PLAIN[kinds[0]]
-    for kind in kinds[1:]:
-        wanted = wanted | _PLAIN[kind]
-    try:
-        return TypeAdapter(wanted).validate_python(value, strict=True)
-    except ValidationError as error:
-        words = error.errors()[0]["msg"]
-        problems.append(f"{field}: {words} (got {value!r}; allowed: {' or '.join(kinds)})")
-        return None
-
-
-def _nested(field: str, value: Any, module: Any, names: Sequence[str], problems: list[str]) -> Any:
-    try:
-        inner = Strategy.model_validate(value)
-    except ValidationError:
-        problems.append(f"{field}: name a strategy, as in {{type: {names[0]}}} (got {value!r})")
-        return None
-    if unknown := _unknown(field, inner.type, names):
-        problems += unknown
-        return None
-    try:
-        return _made(field, module, names, inner)
-    except UserError as error:
-        problems += error.problems
-        return None
-
-
-def _mapping(field: str, value: Any, kinds: Sequence[str], problems: list[str]) -> Any:
-    if isinstance(value, dict) and any(kind.startswith(("dict", "Mapping")) for kind in kinds):
+def _argument(kind: _Kind, whose: str, value: Any, default: Any) -> Any:
+    """An argument; a sampler or pruner within the strategy is made, and a number is one where Optuna's default is."""
+    if whose.endswith(f"_{kind.field}"):
+        return _made(kind, _named(kind, whose, value))
+    if type(default) not in (bool, int, float):
         return value
-    problems.append(f"{field}: cannot be given in a file (it takes {' or '.join(kinds)})")
-    return None
+    try:
+        return TypeAdapter(type(default)).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise UserError(f"{whose}: {error.errors()[0]['msg']} (got {value!r})") from None
 
 
-def _unknown(field: str, name: str, names: Sequence[str]) -> list[str]:
-    return [] if name in names else [f"{field}: no '{name}' here; {allowed(name, names)}"]
+def _named(kind: _Kind, whose: str, value: Any) -> Strategy:
+    try:
+        return Strategy.model_validate(value)
+    except ValidationError:
+        raise UserError(
+            f"{whose}: name a strategy, as in {{type: {kind.names[0]}}} (got {value!r})"
+        ) from None
 
 
 def _words(name: str, arguments: Mapping[str, Any]) -> str:
