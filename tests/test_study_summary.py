@@ -22,7 +22,6 @@ from PIL import Image
 from benchmark.tuning.findings import figures
 from benchmark.tuning.findings.budget import Spent, budget
 from benchmark.tuning.findings.chapters import chapters
-from benchmark.tuning.findings.document import to_markdown
 from benchmark.tuning.findings.findings import About, Findings, read_findings
 from benchmark.tuning.findings.summary import trials_frame, write_study
 
@@ -74,7 +73,7 @@ def trial(
 
 
 def text(study: optuna.Study, about: About = ABOUT) -> str:
-    return to_markdown(chapters(read_findings(study, about)))
+    return "\n".join(chapters(read_findings(study, about)))
 
 
 def rows(markdown: str, heading: str) -> list[list[str]]:
@@ -375,7 +374,7 @@ def test_parameters_are_in_millions_where_people_read_and_exact_in_the_table() -
     study = two()
     trial(study, [0.5, 36516542.0])
     found = read_findings(study, about)
-    assert "36.52 M" in to_markdown(chapters(found))
+    assert "36.52 M" in "\n".join(chapters(found))
     assert list(trials_frame(found)["params"]) == [36516542.0]
 
 

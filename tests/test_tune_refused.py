@@ -83,7 +83,7 @@ def test_no_trials_at_all_only_checks(synthetic_data: Path, tmp_path: Path) -> N
     bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path))
     done = bench.run("tune", "--trials", "0", "--wandb", "off")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "no trial is complete" in done.stdout
+    assert "No trial is complete" in done.stdout
     assert (bench.results / "studies" / "tune" / "summary.md").exists()
     assert not list(bench.results.glob("runs/*-s*"))
     refused = bench.run("tune", "--trials", "0", "--wandb", "off", "--promote")

@@ -13,13 +13,16 @@ from records import latency, record
 
 from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
+from benchmark.files import read_json
+from benchmark.run import folder
 from benchmark.run.folder import RunFolder
+from benchmark.run.journal import Journal, Tail
 from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.run.state import Planned, look
-from benchmark.tuning import driver
+from benchmark.tuning import outages
 from benchmark.tuning.database import storage_url
-from benchmark.tuning.driver import Tuner
+from benchmark.tuning.driver import Asked, Tuner
 from benchmark.tuning.open_trial import as_trial, outcome
 from benchmark.tuning.storage import Store, Strategies, StudyKey, open_study
 from benchmark.tuning.study import planned_validations
@@ -100,7 +103,7 @@ def tuner_of(store: Store, results: Path, target: int) -> Tuner:
     def plan(number: int, params: Any) -> Planned:
         return planned(results, dict(params), number)
 
-    return Tuner(store, suggest, plan, ["mAP50"], target, 1, Silent())
+    return Tuner(store, Asked(suggest, plan, ["mAP50"], target, 1), Silent())
 
 
 def taken(tuner: Tuner) -> Planned:
@@ -182,7 +185,7 @@ def test_storage_that_stays_away_is_said(
     assert tuner.take() is None
     tuner.tick()  # asks the storage for nothing, and so says nothing of it
     assert not tuner.done()
-    monkeypatch.setattr(driver, "OUTAGE_PATIENCE_S", 0.0)
+    monkeypatch.setattr(outages, "OUTAGE_PATIENCE_S", 0.0)
     with pytest.raises(UserError, match="nothing is lost: the same command goes on"):
         tuner.take()
 
@@ -206,7 +209,7 @@ def test_trial_that_cannot_be_composed_has_failed(store: Store, tmp_path: Path) 
     def plan(number: int, params: Any) -> Planned:
         raise UserError(["row 'plain': a.b: no such key 'b'", "and more"])
 
-    tuner.plan = plan
+    tuner.asked.plan = plan
     assert tuner.take() is None
     (trial,) = store.study.get_trials()
     assert trial.state is TrialState.FAIL
@@ -221,7 +224,7 @@ def test_failed_composing_is_told_after_an_outage(
     def plan(number: int, params: Any) -> Planned:
         raise UserError("row 'plain': no such key")
 
-    tuner.plan = plan
+    tuner.asked.plan = plan
     with monkeypatch.context() as outage:
         outage.setattr(store.study, "tell", gone)
         assert tuner.take() is None
@@ -318,3 +321,69 @@ def test_objective_that_is_missing_later_fails_its_trial_alone(
     (trial,) = store.study.get_trials()
     assert trial.state is TrialState.FAIL
     assert "no value for mAP50" in trial.user_attrs["cause"]
+
+
+def test_attempt_that_a_kill_undid_is_forgotten(store: Store, tmp_path: Path) -> None:
+    tuner = tuner_of(store, tmp_path, target=1)
+    run = taken(tuner)
+    journal = Journal(run.folder.metrics_file)
+    run.folder.path.mkdir(parents=True)
+    journal.start(0, 3)
+    for iteration, value in enumerate((0.1, 0.9), start=1):
+        journal.write({"kind": "val", "iter": iteration, "epoch": iteration, "mAP50": value})
+    tuner.tick()
+    tuner.ended(look(run.spec, run.config, run.folder), "killed by signal 9")
+    again = taken(tuner)
+    journal.start(1, 3)  # the newest checkpoint is that of iteration 1
+    journal.write({"kind": "val", "iter": 2, "epoch": 2, "mAP50": 0.2})
+    tuner.ended(finish(again), "")
+    (trial,) = store.study.get_trials()
+    assert trial.intermediate_values == {1: 0.1, 2: 0.9}  # Optuna keeps what it was told first
+    assert trial.user_attrs["best"] == 0.2
+
+
+def test_each_file_of_a_trial_is_read_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(path: Path) -> Any:
+        read.append(path.name)
+        return read_json(path)
+
+    def new_points(tail: Tail) -> list[dict[str, Any]]:
+        points = new(tail)
+        read.extend("metrics.jsonl" for _ in points)
+        return points
+
+    new = Tail.new_points
+    monkeypatch.setattr(folder, "read_json", counted)
+    monkeypatch.setattr(Tail, "new_points", new_points)
+    tuner = tuner_of(store, tmp_path, target=2)
+    run = taken(tuner)
+    assert tuner.take() is None  # a twin, which reads the journal for itself
+    for value in (0.1, 0.2):
+        validate(run, value)
+        tuner.tick()
+    tuner.ended(finish(run), "")
+    assert [trial.state for trial in store.study.get_trials()] == [TrialState.COMPLETE] * 2
+    assert sorted(read) == ["metrics.jsonl"] * 4 + ["record.json"]
+
+
+def test_files_of_a_trial_that_had_ended_are_read_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(path: Path) -> Any:
+        read.append(path.name)
+        return read_json(path)
+
+    validate(run := planned(tmp_path, {"x": 1}), 0.5)
+    finish(run)
+    monkeypatch.setattr(folder, "read_json", counted)
+    tuner = tuner_of(store, tmp_path, target=1)
+    assert tuner.take() is None
+    (trial,) = store.study.get_trials()
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.5)
+    assert sorted(read) == ["record.json", "spec.json"]

@@ -117,6 +117,6 @@ def _tune(
             which = "the same command" if trials is None else "the command without --trials"
             typer.echo(f"interrupted: {which} continues where it was", err=True)
             raise typer.Exit(INTERRUPTED) from None
-        well = close_study(made, store, tracking, ran=bool(ran))
-        row = promoted(made, store, promote[1]) if well and promote[0] else None
-        return well, row.row.name if row else None
+        findings = close_study(made, store, tracking, ran=bool(ran))
+        row = promoted(made, findings, promote[1]) if findings.well and promote[0] else None
+        return findings.well, row.row.name if row else None

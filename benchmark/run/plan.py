@@ -79,7 +79,11 @@ def make_plan(request: Request, on_disk: Runs | None = None) -> Plan:
     Raises:
         UserError: With everything that is wrong with the experiment, its parts, the overrides and the data.
     """
-    experiment = load_experiment(request.path)
+    return plan_of(load_experiment(request.path), request, on_disk)
+
+
+def plan_of(experiment: Experiment, request: Request, on_disk: Runs | None = None) -> Plan:
+    """The plan of an experiment that is already read; see `make_plan`."""
     problems: list[str] = []
     dataset = attempt(problems, find_dataset, experiment, request)
     rows = attempt(problems, choose_rows, experiment, request.rows) or ()

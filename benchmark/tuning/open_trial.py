@@ -36,23 +36,29 @@ class OpenTrial:
         run: Its run; None if it cannot be composed.
         cause: Why it has failed, if that is not in a record.
         elsewhere: A complete trial with the same run, which another driver has run in its own folder.
+        unreported: Validations of the journal that Optuna has not been told of.
         values: First objective at each validation, by training iteration; the number of them is Optuna's step.
         newest: The journal's newest point with an epoch.
         max_iters: Training iterations in all.
         losses: How often its job was killed under this driver.
         pruned: Whether it was asked to end early.
+        trained: Number of the trial that the run was trained for, None if that is not known yet.
     """
 
     trial: optuna.Trial
     run: Planned | None
     cause: str = ""
     elsewhere: FrozenTrial | None = None
+    unreported: list[dict[str, Any]] = field(default_factory=list)
     values: dict[int, float] = field(default_factory=dict)
     newest: dict[str, Any] = field(default_factory=dict)
     max_iters: int = 0
     losses: int = 0
     pruned: bool = False
-    _tail: Tail | None = None
+    trained: int | None = None
+
+    def __post_init__(self) -> None:
+        self._tail = Tail(self.run.folder.metrics_file) if self.run else None
 
     @property
     def number(self) -> int:
@@ -64,36 +70,38 @@ class OpenTrial:
         """Id of its run; empty if it has none."""
         return self.run.spec.run_id if self.run else ""
 
-    def start_reading(self) -> None:
-        """Reads the journal from its beginning."""
-        self._tail = Tail(self.run.folder.metrics_file) if self.run else None
-        self.values, self.newest = {}, {}
-
-    def new_validations(self) -> list[dict[str, Any]]:
-        """The validations that were written since the last look."""
-        points = self._tail.new_points() if self._tail else []
-        for point in points:
+    def read_journal(self) -> None:
+        """Takes in what was written since the last look; its validations are to be reported."""
+        for point in self._tail.new_points() if self._tail else ():
             self.newest = point if "epoch" in point else self.newest
             self.max_iters = point.get("max_iters", self.max_iters)
-        return [point for point in points if point["kind"] == "val"]
+            if point["kind"] == "start":
+                self._forget_after(point["iter"])
+            elif point["kind"] == "val":
+                self.unreported.append(point)
+
+    def _forget_after(self, iteration: int) -> None:
+        """What an attempt that was killed had validated beyond this iteration is validated again."""
+        self.values = {done: value for done, value in self.values.items() if done <= iteration}
+        self.unreported = [point for point in self.unreported if point["iter"] <= iteration]
+
+    def trained_for(self) -> int | None:
+        """Number of the trial that the run on disk was trained for, from ``spec.json`` unless it is known."""
+        if self.trained is None and self.run and self.run.folder.spec_file.exists():
+            self.trained = self.run.folder.read_spec().trial
+        return self.trained
 
 
 def worth_another_try(opened: OpenTrial) -> bool:
     """Whether a run that failed under an earlier trial may end otherwise: a loss that is no number will not."""
-    assert opened.run is not None
-    record = opened.run.record
+    record = opened.run.record if opened.run else None
     if (
         record is None
         or record.state is not State.FAILED
         or record.failure_kind is FailureKind.DIVERGED
     ):
         return False
-    return _trained_for(opened.run) != opened.number
-
-
-def _trained_for(run: Planned) -> int | None:
-    """Number of the trial that the run on disk was trained for."""
-    return run.folder.read_spec().trial if run.folder.spec_file.exists() else None
+    return opened.trained_for() != opened.number
 
 
 def outcome(record: RunRecord, objectives: Sequence[str]) -> Verdict:
@@ -139,7 +147,8 @@ def _recorded(opened: OpenTrial, record: RunRecord) -> dict[str, Any]:
     metrics = {name: scores.get(name) for name in ("mAP50", "mAP") if scores}
     facts: dict[str, Any] = {"device_seconds": round(seconds, 3), "metrics": metrics}
     facts |= {"no_predictions": True} if record.no_predictions else {}
-    trained_for = _trained_for(opened.run)
+    facts |= {"device": record.provenance.device or ""}
+    trained_for = opened.trained_for()
     if trained_for not in (None, opened.number):
         facts |= {"same_as": trained_for, **FREE}
     return facts

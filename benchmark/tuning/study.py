@@ -14,7 +14,7 @@ import optuna
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, load_experiment
 from benchmark.run.identity import essence
-from benchmark.run.plan import Plan, Request, make_plan, plan_for
+from benchmark.run.plan import Plan, Request, plan_for, plan_of
 from benchmark.run.state import Planned
 from benchmark.tuning.open_trial import as_trial
 from benchmark.tuning.search.space import Space
@@ -83,7 +83,7 @@ def read_study(request: Request) -> Study:
         of_row = replace(
             request, path=file.experiment, rows=(file.row,), seeds=(_train_seed(file, experiment),)
         )
-        base = attempt(problems, make_plan, of_row)
+        base = attempt(problems, plan_of, experiment, of_row)
     config = dict(base.runs[0].config) if base else {}
     space = attempt(problems, Space, file.search, config, file.row) if base else None
     validations = attempt(problems, planned_validations, config)

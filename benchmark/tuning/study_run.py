@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from rich.console import Console
 
 from benchmark.errors import UserError
@@ -22,12 +22,12 @@ from benchmark.launchers import Launcher
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.sweep.loop import Sweep
-from benchmark.sweep.progress import show_value
 from benchmark.sweep.watchers import make_watcher
 from benchmark.tuning.database import OUTAGES, storage_url, words_of
-from benchmark.tuning.driver import Tuner
-from benchmark.tuning.findings.findings import About, read_findings
+from benchmark.tuning.driver import Asked, Tuner
+from benchmark.tuning.findings.findings import About, Findings, Trial, read_findings
 from benchmark.tuning.findings.summary import write_study
+from benchmark.tuning.findings.verdict import counts, verdict
 from benchmark.tuning.progress import StudyProgress
 from benchmark.tuning.promote import Promotion, promote
 from benchmark.tuning.storage import Store, StudyKey, open_study
@@ -77,11 +77,11 @@ def _folder_id(results: Path) -> str:
     """A name for the results folder that no other folder has; a copy of it, or one that was moved, gets another."""
     path = results / "runs" / ".folder-id"
     place = {"host": socket.gethostname(), "path": str(results.resolve())}
-    found = read_json(path) if path.exists() else {}
-    if {name: found.get(name) for name in place} != place:
-        found = {"id": uuid.uuid4().hex, **place}
-        write_json(path, found)
-    return str(found["id"])
+    known = read_json(path) if path.exists() else {}
+    if {name: known.get(name) for name in place} != place:
+        known = {"id": uuid.uuid4().hex, **place}
+        write_json(path, known)
+    return str(known["id"])
 
 
 def run_study(study: Study, store: Store, running: Running) -> list[int]:
@@ -102,46 +102,39 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
     )
     options = partial(JobOptions, running.tracking, cost=file.costs_time)
     with make_watcher(Console(), progress, (), launcher.shares_terminal) as watcher:
-        tuner = Tuner(
-            store,
+        asked = Asked(
             study.space.suggest,
             partial(study.plan_trial, store.study_id),
             file.objectives,
             target,
             study.base.rows[0].gpus,
-            watcher,
         )
+        tuner = Tuner(store, asked, watcher)
         Sweep(launcher, options, tuner).run(tuner)
     return tuner.ran
 
 
-def _target(found: optuna.Study, n_trials: int, more: int | None) -> int:
+def _target(study: optuna.Study, n_trials: int, more: int | None) -> int:
     if more is None:
         return n_trials
-    trials = found.get_trials(deepcopy=False)
+    trials = study.get_trials(deepcopy=False)
     return more + sum(trial.state is not TrialState.WAITING for trial in trials)
 
 
-def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> bool:
-    """Writes what the study has found, tracks it if anything ran, and says the essence of it.
-
-    Returns:
-        Whether a trial is complete, or none has ended yet.
-    """
+def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> Findings:
+    """Writes the study's files, tracks them if anything ran, and says the essence."""
     folder = study.request.results / "studies" / study.file.name
     findings = read_findings(store.study, _about(study, store))
     written = write_study(findings, folder)
-    print("\n".join(_closing_lines(store.study)))
-    for path in written:
-        print(f"wrote {path}")
-    trials = store.study.get_trials(deepcopy=False)
-    for trial in trials:
-        if trial.state is TrialState.FAIL:
+    made = verdict(findings)
+    print(f"study '{study.file.name}': {counts(findings)}")
+    print("\n".join([made.sentence, *made.facts, *(f"wrote {path}" for path in written)]))
+    for trial in findings.trials:
+        if trial.state == "failed":
             print(f"trial {trial.number}: failed: {_cause(study, trial)}", file=sys.stderr)
     if ran:
         track_study(study, store, tracking, findings, written)
-    complete = any(trial.state is TrialState.COMPLETE for trial in trials)
-    return complete or not any(trial.state.is_finished() for trial in trials)
+    return findings
 
 
 def _about(study: Study, store: Store) -> About:
@@ -163,49 +156,24 @@ def _about(study: Study, store: Store) -> About:
 
 def _device(study: Study, store: Store) -> str:
     """What the trials of this folder ran on; those of other drivers are not looked at."""
-    ids = [trial.user_attrs.get("run_id", "") for trial in store.study.get_trials(deepcopy=False)]
-    folders = [RunFolder(study.request.results / "runs" / run_id) for run_id in ids if run_id]
-    records = (folder.read_record() for folder in folders if folder.finished)
-    devices = dict.fromkeys(record.provenance.device or "" for record in records)
-    return ", ".join(device for device in devices if device)
+    devices: dict[str, None] = {}
+    for trial in store.study.get_trials(deepcopy=False):
+        run_id, device = (trial.user_attrs.get(name) for name in ("run_id", "device"))
+        folder = RunFolder(study.request.results / "runs" / str(run_id))
+        if run_id and folder.finished:
+            # A trial of an earlier version says nothing of it.
+            said = folder.read_record().provenance.device if device is None else device
+            devices[said or ""] = None
+    return ", ".join(filter(None, devices))
 
 
-def _cause(study: Study, trial: FrozenTrial) -> str:
-    run_id = trial.user_attrs.get("run_id")
-    log = RunFolder(study.request.results / "runs" / run_id).log_file if run_id else None
-    where = f"; see {log}" if log is not None and log.exists() else ""
-    return f"{trial.user_attrs.get('cause', 'no cause was given')}{where}"
+def _cause(study: Study, trial: Trial) -> str:
+    log = RunFolder(study.request.results / "runs" / trial.run_id).log_file
+    where = f"; see {log}" if trial.run_id and log.exists() else ""
+    return f"{trial.cause or 'no cause was given'}{where}"
 
 
-def _closing_lines(found: optuna.Study) -> list[str]:
-    trials = found.get_trials(deepcopy=False)
-    counts = [
-        f"{sum(trial.state is state for trial in trials)} {state.name.lower()}"
-        for state in TrialState
-        if any(trial.state is state for trial in trials)
-    ]
-    lines = [f"study '{found.study_name}': {len(trials)} trials: {', '.join(counts)}"]
-    return [*lines, *_result_lines(found)]
-
-
-def _result_lines(found: optuna.Study) -> list[str]:
-    complete = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if not complete:
-        return ["no trial is complete"]
-    if len(found.directions) > 1:
-        return [f"Pareto front: trials {', '.join(str(t.number) for t in found.best_trials)}"]
-    best = found.best_trial
-    own = next((trial for trial in complete if trial.user_attrs.get("published")), None)
-    line = f"best {show_value(best.value)} (trial {best.number})"
-    if own is None:
-        return [f"{line}; the row's own setting has no value to hold it against"]
-    if best.values[0] <= own.values[0]:
-        return [f"no trial beat the row's own setting, {show_value(own.value)}"]
-    gain = best.values[0] - own.values[0]
-    return [f"{line}, {gain:+.4f} on the row's own setting, {show_value(own.value)}"]
-
-
-def promoted(study: Study, store: Store, number: int | None) -> Promotion | None:
+def promoted(study: Study, findings: Findings, number: int | None) -> Promotion | None:
     """Makes the best trial, or the one with this number, a row of the experiment, and says so.
 
     Returns:
@@ -214,17 +182,16 @@ def promoted(study: Study, store: Store, number: int | None) -> Promotion | None
     Raises:
         UserError: No such trial is complete, or the file of tuned rows cannot be written.
     """
-    chosen = _chosen(store.study, number)
+    file = study.file
+    chosen = _chosen(findings, number)
     own = study.space.overrides(study.space.published())
-    found = study.space.overrides(chosen.params)
-    if found == own:
+    if study.space.overrides(chosen.params) == own:
         which = "no trial beat" if number is None else f"trial {number} is"
         print(f"nothing to promote: {which} the row's own setting")
         return None
     overrides = study.promoted(chosen.params)
-    file = study.file
     made = promote(file.experiment, file.row, file.name, chosen.number, overrides)
-    print(_promotion_line(made, study.file.experiment))
+    print(_promotion_line(made, file.experiment))
     return made
 
 
@@ -235,14 +202,18 @@ def _promotion_line(made: Promotion, experiment: Path) -> str:
     return f"row {made.row.name}: {how} {file}{left}"
 
 
-def _chosen(found: optuna.Study, number: int | None) -> FrozenTrial:
-    complete = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+def _chosen(findings: Findings, number: int | None) -> Trial:
+    complete, name = findings.ranked, findings.about.name
     if not complete:
-        raise UserError(f"study '{found.study_name}' has no complete trial: nothing to promote")
+        raise UserError(f"study '{name}' has no complete trial: nothing to promote")
     if number is None:
-        return found.best_trial
+        return complete[0]
     chosen = next((trial for trial in complete if trial.number == number), None)
     if chosen is None:
-        numbers = ", ".join(str(trial.number) for trial in complete)
+        numbers = ", ".join(str(trial.number) for trial in sorted(complete, key=_number))
         raise UserError(f"--trial {number}: no such complete trial; allowed: {numbers}")
     return chosen
+
+
+def _number(trial: Trial) -> int:
+    return trial.number

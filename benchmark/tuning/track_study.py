@@ -1,4 +1,4 @@
-"""A study in a tracker: the table of its trials, its plots, and what it found."""
+"""A study in a tracker: the table of its trials, its plots, and its best."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import optuna
-from optuna.trial import TrialState
-
 from benchmark.experiment.experiment import Tracking
 from benchmark.tracking.base import Table
 from benchmark.tracking.summaries import Summary, track_summary
-from benchmark.tuning.findings.findings import Findings
+from benchmark.tuning.findings.findings import STATES, Findings
 from benchmark.tuning.findings.summary import trials_frame
 from benchmark.tuning.storage import Store
 from benchmark.tuning.study import Study, made_for
@@ -24,14 +21,14 @@ if TYPE_CHECKING:
 def track_study(
     study: Study, store: Store, tracking: Tracking, findings: Findings, written: Sequence[Path]
 ) -> None:
-    """Tracks what a study has found, in the group of its trials; never raises or prompts.
+    """Tracks the results of a study, in the group of its trials; never raises or prompts.
 
     Args:
         study: The study.
         store: Its storage.
         tracking: Which tracker, and how.
-        findings: What it has found.
-        written: The files that were written of that, all in the study's folder; those that are PNG are shown.
+        findings: Its results.
+        written: The files that were written of them, all in the study's folder; those that are PNG are shown.
     """
     name = study.file.name
     made = Summary(
@@ -42,7 +39,7 @@ def track_study(
         config=made_for(study),
         tables=lambda: {"trials": trials_table(trials_frame(findings))},
         plots=[path for path in written if path.suffix == ".png"],
-        summary=_summary(store.study),
+        summary=_summary(findings),
     )
     track_summary(made, tracking)
 
@@ -54,14 +51,12 @@ def trials_table(trials: pd.DataFrame) -> Table:
     return Table(columns, [False] * len(columns), plain.to_numpy().tolist())
 
 
-def _summary(found: optuna.Study) -> dict[str, object]:
-    complete = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    counts: dict[str, object] = {
-        f"trials_{state.name.lower()}": len(found.get_trials(False, (state,)))
-        for state in TrialState
+def _summary(findings: Findings) -> dict[str, object]:
+    numbers: dict[str, object] = {
+        f"trials_{name.lower()}": findings.count(group) for name, group in STATES.items()
     }
-    if not complete or len(found.directions) > 1:
-        return counts
-    best = found.best_trial
+    best = findings.best
+    if best is None or findings.two:
+        return numbers
     params = {f"best_{name}": value for name, value in best.params.items()}
-    return {**counts, "best": best.value, "best_trial": best.number, **params}
+    return {**numbers, "best": best.values[0], "best_trial": best.number, **params}

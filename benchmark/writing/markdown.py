@@ -1,9 +1,9 @@
-"""GitHub-flavoured Markdown: text that shows as it is, and tables."""
+"""GitHub-flavoured Markdown: text that shows as it is, headings, lists and tables."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 _PLAIN = re.compile(r"[A-Za-z0-9.,:;%()/–—+-]*( [A-Za-z0-9.,:;%()/–—+-]+)*")
 
@@ -35,3 +35,24 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
         for cell, width, to_right in zip(cells, widths, right, strict=True)
     ]
     return f"| {' | '.join(padded)} |\n"
+
+
+def heading(text: str, level: int = 2) -> str:
+    """A heading; level 1 is the title."""
+    return f"{'#' * level} {escape(text)}\n"
+
+
+def paragraph(text: str, strong: bool = False) -> str:
+    """A paragraph, in bold if it is ``strong``; it must begin with a letter, or Markdown may see a list in it."""
+    return f"**{escape(text)}**\n" if strong else f"{escape(text)}\n"
+
+
+def bullets(items: Iterable[str]) -> str:
+    """A list; each item must begin with a letter."""
+    return "".join(f"- {escape(item)}\n" for item in items)
+
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> str:
+    """A table of plain texts; ``right`` are the positions of the columns that stand to the right."""
+    lines = [tuple(map(escape, cells)) for cells in (head, *rows)]
+    return piped_table(lines, [position in right for position in range(len(head))])

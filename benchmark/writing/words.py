@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 DASH = "—"
+_LONGEST_CAUSE = 200
 
 
 def duration(seconds: float) -> str:
@@ -52,3 +53,8 @@ def short(value: float) -> float:
 def tenths(value: float) -> str:
     """Words a number with one digit after the point."""
     return f"{value:.1f}"
+
+
+def shortened(text: str) -> str:
+    """Cuts a cause that is too long for a line of a list."""
+    return text if len(text) <= _LONGEST_CAUSE else text[: _LONGEST_CAUSE - 1] + "…"

@@ -12,12 +12,11 @@ from benchmark.leaderboard.outputs.base import text_output
 from benchmark.leaderboard.values import best
 from benchmark.run.record import State
 from benchmark.writing.markdown import escape, piped_table
-from benchmark.writing.words import DASH, fraction
+from benchmark.writing.words import DASH, fraction, shortened
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.document import Leaderboard, Line, Run
 
-_LONGEST_CAUSE = 200
 _MOST_CLASSES = 20  # a wider table is for the page and the JSON file
 
 
@@ -171,11 +170,6 @@ def _dashes(leaderboard: Leaderboard) -> Iterator[str]:
         for why in dict.fromkeys(line.missing[key] for key in shown):
             names = ", ".join(titles[key] for key in shown if line.missing[key] == why)
             yield f"- {escape(line.row)}: {escape(names)}: {escape(shortened(why))}\n"
-
-
-def shortened(text: str) -> str:
-    """A cause that is not too long for a line of a list."""
-    return text if len(text) <= _LONGEST_CAUSE else text[: _LONGEST_CAUSE - 1] + "…"
 
 
 MARKDOWN = text_output(".md", page)

@@ -201,6 +201,12 @@ class Findings:
         ours, theirs = self.goodness(one), self.goodness(other)
         return ours != theirs and all(a >= b for a, b in zip(ours, theirs, strict=True))
 
+    @property
+    def well(self) -> bool:
+        """Whether a trial is complete, or none has ended yet."""
+        ended = self.count("pruned") + self.count("failed")
+        return self.count("complete") > 0 or not ended
+
     def count(self, state: Group) -> int:
         """Number of trials in a state."""
         return sum(trial.state == state for trial in self.trials)

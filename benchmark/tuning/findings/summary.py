@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.files import replacing, write_text
 from benchmark.tuning.findings.chapters import chapters
-from benchmark.tuning.findings.document import Block, Bullets, Heading, Picture, to_markdown
 from benchmark.tuning.findings.findings import Findings, Trial
+from benchmark.writing.markdown import bullets, escape, heading
 
 if TYPE_CHECKING:  # each takes a second or more to import: only who writes a study pays
     import pandas as pd
@@ -40,10 +40,9 @@ def write_study(findings: Findings, folder: Path) -> list[Path]:
     table = folder / "trials.csv"
     write_text(table, trials_frame(findings).to_csv(index=False, lineterminator="\n"))
     summary = folder / "summary.md"
-    shown: list[Block] = [Picture(path.name, words) for path, words in pictures.items()]
-    missing: list[Block] = [Bullets(tuple(troubles))] if troubles else []
-    blocks = [*chapters(findings), Heading("Plots"), *shown, *missing]
-    write_text(summary, to_markdown(blocks))
+    shown = [f"![{escape(words)}]({path.name})\n" for path, words in pictures.items()]
+    missing = [bullets(troubles)] if troubles else []
+    write_text(summary, "\n".join([*chapters(findings), heading("Plots"), *shown, *missing]))
     return [summary, table, *pictures]
 
 

@@ -1,13 +1,20 @@
-"""How a study's values are worded for readers: with units, rounded, and with a sign where they are differences."""
+"""How the values and trials of a study are worded: with units, rounded, and with a sign where they are differences."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from benchmark.leaderboard.outputs.markdown import shortened
 from benchmark.tuning.findings.findings import Findings, Trial
-from benchmark.writing.words import DASH, duration
+from benchmark.writing.words import (
+    DASH,
+    duration,
+    fraction,
+    hundredths,
+    millions,
+    shortened,
+    signed,
+)
 
 
 def value_text(objective: str, value: float | None) -> str:
@@ -15,10 +22,10 @@ def value_text(objective: str, value: float | None) -> str:
     if value is None or math.isnan(value):
         return DASH
     if objective == "latency":
-        return f"{value:.2f} ms"
+        return f"{hundredths(value)} ms"
     if objective == "params":
-        return f"{value / 1e6:.2f} M"
-    return f"{value:.4f}"
+        return f"{millions(value)} M"
+    return fraction(value)
 
 
 def axis_text(objective: str, higher_better: bool) -> str:
@@ -38,7 +45,7 @@ def difference_text(objective: str, difference: float) -> str:
     if objective in ("latency", "params"):
         sign = "-" if difference < 0 else "+"
         return sign + value_text(objective, abs(difference))
-    return f"{difference:+.2g}" if 0 < abs(difference) < 5e-5 else f"{difference + 0.0:+.4f}"
+    return f"{difference:+.2g}" if 0 < abs(difference) < 5e-5 else signed(difference)
 
 
 def param_text(value: Any) -> str:

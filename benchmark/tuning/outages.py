@@ -1,0 +1,61 @@
+"""A storage that does not answer for a while: the driver goes on with its jobs, and asks again later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from benchmark.errors import UserError
+from benchmark.tuning.database import OUTAGES
+
+OUTAGE_PATIENCE_S = 900.0
+_AFTER_OUTAGE_S = 5.0
+
+_T = TypeVar("_T")
+
+
+class Outages:
+    """Asks the storage, and notes since when it does not answer.
+
+    Attributes:
+        not_before: When the storage is to be asked for a new trial again, on the monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self.not_before = 0.0
+        self._since: float | None = None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the storage did not answer when it was last asked."""
+        return self._since is not None
+
+    def despite(self, action: Callable[[], _T], jobs_run: bool) -> _T | None:
+        """The action's result; None while the storage does not answer, for which the jobs do not wait.
+
+        Args:
+            action: Asks the storage; False says that it had nothing to ask.
+            jobs_run: Whether jobs run meanwhile, for which the driver goes on however long it takes.
+
+        Raises:
+            UserError: No job runs, and the storage has not answered for `OUTAGE_PATIENCE_S`.
+        """
+        try:
+            result = action()
+        except OUTAGES as error:
+            self._note(error, jobs_run)
+            return None
+        if result is not False:
+            self._since = None
+        return result
+
+    def _note(self, error: Exception, jobs_run: bool) -> None:
+        now = time.monotonic()
+        self._since = self._since or now
+        self.not_before = now + _AFTER_OUTAGE_S
+        if not jobs_run and now - self._since >= OUTAGE_PATIENCE_S:
+            raise UserError(
+                f"the storage has not answered for {OUTAGE_PATIENCE_S / 60:.0f} minutes "
+                f"({type(error).__name__}); nothing is lost: the same command goes on where this one ends"
+            ) from None
