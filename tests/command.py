@@ -17,6 +17,8 @@ from typing import Any
 import yaml
 
 TINY = Path(__file__).parent / "tiny" / "tiny.yaml"
+SHIPPED = Path(__file__).parent.parent / "experiments"
+LEADERBOARD = SHIPPED / "leaderboard.yaml"
 
 
 def variant(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from boards import DATA, make_record, result
+from nine_rows import PARAMETERS, ROWS
 from records import PROVENANCE, latency
 
 from benchmark.data.scene import CLASSES
 from benchmark.experiment.experiment import Row
-from benchmark.experiment.rows.parts import PartsRecipe
 from benchmark.leaderboard.document import leaderboard_of
 from benchmark.leaderboard.outputs.base import Material
 from benchmark.leaderboard.outputs.page.payload import payload as collected
@@ -26,28 +26,8 @@ from benchmark.run.runs import Runs
 from benchmark.statistics.intervals import Interval
 from benchmark.statistics.ranks import Rank
 
-# name, backbone, label of the backbone, neck, head, label of the head, schedule, published, parameters, mAP50;
-# the first and the fifth are equally large and equally good
-ROWS = (
-    ("r50_fpn_freeanchor_1x", "resnet50", "ResNet-50", "fpn", "free_anchor", "FreeAnchorRetinaHead",
-     "step_1x", "StepLR_1x", 0.1771, 36_520_000, 0.047),
-    ("r50_fpn_pisa_1x", "resnet50", "ResNet-50", "fpn", "pisa", "PISARetinaHead",
-     "step_1x", "StepLR_1x", 0.2482, 36_520_000, 0.0467),
-    ("r50_fpg_50e", "resnet50", "ResNet-50", "fpg", "retina_sepbn", "RetinaHead",
-     "step_50e", "StepLR_50e", 0.292, 71_270_000, 0.0306),
-    ("r50_fpn_90k", "resnet50", "ResNet-50", "fpn", "retina", "RetinaHead",
-     "multistep_90k", "LinearLR + MultiStepLR_90k", 0.389, 36_520_000, 0.0364),
-    ("r50_fpn_3x", "resnet50", "ResNet-50", "fpn", "retina", "RetinaHead",
-     "mstrain_3x", "mstrain_3x", 0.4527, 36_520_000, 0.047),
-    ("r101_fpn_3x", "resnet101", "ResNet-101", "fpn", "retina", "RetinaHead",
-     "mstrain_3x", "mstrain_3x", 0.4591, 55_510_000, 0.0501),
-    ("x101_fpn_3x", "resnext101_64x4d", "ResNeXt-101", "fpn", "retina", "RetinaHead",
-     "mstrain_3x", "mstrain_3x", 0.4976, 94_410_000, 0.0525),
-    ("convnext_tiny_fpn_3x", "convnext_tiny", "ConvNeXt-tiny", "fpn", "retina", "RetinaHead",
-     "mstrain_3x", "mstrain_3x", 0.4978, 37_310_000, 0.0566),
-    ("convnext_large_fpn_3x", "convnext_large", "ConvNeXt-large", "fpn", "retina", "RetinaHead",
-     "mstrain_3x", "mstrain_3x", 0.6073, 207_830_000, 0.0817),
-)  # fmt: skip
+# mAP50 of the nine rows; the first and the fifth are equally large and equally good
+_MAP50 = (0.047, 0.0467, 0.0306, 0.0364, 0.047, 0.0501, 0.0525, 0.0566, 0.0817)
 _OOM = {"kind": "oom", "message": "CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0)."}
 _KINDS = ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss")
 
@@ -83,8 +63,8 @@ def _under(profile: str, end: RowResult) -> RowResult:
 
 
 def _result(number: int, seeds: int, classes: tuple[str, ...], chance: random.Random) -> RowResult:
-    _, _, _, _, _, _, _, _, _, params, map50 = ROWS[number % len(ROWS)]
-    row = _row(number)
+    row, map50 = _row(number), _MAP50[number % len(ROWS)]
+    params = PARAMETERS[ROWS[number % len(ROWS)].name]
     if number >= len(ROWS):
         map50 *= chance.uniform(0.5, 1.2)
     if number == 3:
@@ -105,22 +85,8 @@ def _result(number: int, seeds: int, classes: tuple[str, ...], chance: random.Ra
 
 
 def _row(number: int) -> Row:
-    name, backbone, b_label, neck, head, h_label, schedule, method, published, _, _ = ROWS[
-        number % len(ROWS)
-    ]
-    parts = {"backbone": backbone, "neck": neck, "head": head, "schedule": schedule}
-    return Row(
-        name=name if number < len(ROWS) else f"{name}_{number}",
-        recipe=PartsRecipe.model_validate({"parts": parts}),
-        labels={
-            "Model": "RetinaNet",
-            "Backbone": b_label,
-            "Neck": neck.upper(),
-            "Head": h_label,
-            "Learning Method": method,
-        },
-        published=published,
-    )
+    row = ROWS[number % len(ROWS)]
+    return row if number < len(ROWS) else row.model_copy(update={"name": f"{row.name}_{number}"})
 
 
 def _measured(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from command import LEADERBOARD
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
@@ -28,7 +29,6 @@ from benchmark.errors import UserError
 from benchmark.experiment.experiment import Row, load_experiment
 from benchmark.experiment.rows.base import Surroundings, part_names
 
-LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
 ROOTS = config_roots(LEADERBOARD)
 BACKBONES, NECKS, HEADS, SCHEDULES = (
     part_names(kind, ROOTS) for kind in ("backbone", "neck", "head", "schedule")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from command import LEADERBOARD
 from mmdet.registry import DATASETS, MODELS
 from mmengine import ConfigDict
 from mmengine.analysis import get_model_complexity_info
@@ -19,9 +20,6 @@ from mmengine.runner.amp import autocast
 from benchmark.job.measure.flops import flops
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.record import Flops
-
-LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
-
 
 pytestmark = pytest.mark.usefixtures("mmdet_on_one_thread")
 

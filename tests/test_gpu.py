@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from command import Bench, study
-
-LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
+from command import LEADERBOARD, Bench, study
 
 pytestmark = [
     pytest.mark.gpu,

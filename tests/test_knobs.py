@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from command import LEADERBOARD
 from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR
 
 from benchmark.config.compose import compose, surroundings_of
@@ -19,7 +20,6 @@ from benchmark.experiment.experiment import load_experiment
 from benchmark.run.identity import essence
 from benchmark.tuning.search.knobs import KNOBS, MISSING, NoSuchSetting, Unfit, value_at
 
-LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
 ROWS = {row.name: row for row in load_experiment(LEADERBOARD).rows}
 CONVNEXT = {name for name in ROWS if name.startswith("convnext")}
 SCHEDULERS = {kind.__name__: kind for kind in (LinearLR, CosineAnnealingLR, MultiStepLR)}

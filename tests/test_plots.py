@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from boards import failed, make_board, make_record, make_row, result
+from nine_rows import PARAMETERS, ROWS
 from PIL import Image
 from records import latency
 
@@ -22,17 +23,7 @@ from benchmark.statistics.ranks import Rank
 from benchmark.writing import drawing
 from benchmark.writing.drawing import digest_in
 
-NINE = (
-    ("r50_fpn_freeanchor_1x", 0.1771, 36_516_542),
-    ("r50_fpn_pisa_1x", 0.2482, 36_516_542),
-    ("r50_fpg_50e", 0.292, 71_268_542),
-    ("r50_fpn_90k", 0.389, 36_516_542),
-    ("r50_fpn_3x", 0.4527, 36_516_542),
-    ("r101_fpn_3x", 0.4591, 55_508_670),
-    ("x101_fpn_3x", 0.4976, 94_414_782),
-    ("convnext_tiny_fpn_3x", 0.4978, 37_307_422),
-    ("convnext_large_fpn_3x", 0.6073, 207_832_510),
-)
+NINE = [(each.name, each.published, PARAMETERS[each.name]) for each in ROWS]
 
 
 def row(name: str, map50: float, params: int, profile: str = "full", **changes: Any) -> RowResult:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import LEADERBOARD
 from mmengine import Config
 
 from benchmark.config.compose import compose, surroundings_of
 from benchmark.config.config_file import plain
 from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import load_experiment
-
-LEADERBOARD = Path(__file__).parent.parent / "experiments" / "leaderboard.yaml"
 
 ZOO = {
     "r50_fpn_freeanchor_1x": "free_anchor/freeanchor_r50_fpn_1x_coco.py",
