@@ -64,7 +64,7 @@ def _under(profile: str, end: RowResult) -> RowResult:
 
 def _result(number: int, seeds: int, classes: tuple[str, ...], chance: random.Random) -> RowResult:
     row, map50 = _row(number), _MAP50[number % len(ROWS)]
-    params = PARAMETERS[ROWS[number % len(ROWS)].name]
+    params = round(PARAMETERS[ROWS[number % len(ROWS)].name], -4)
     if number >= len(ROWS):
         map50 *= chance.uniform(0.5, 1.2)
     if number == 3:
