@@ -83,9 +83,13 @@ class Bench:
         return [point for line in lines if (point := _parsed(line)).get("kind") == kind]
 
 
-def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    arguments: list[str], folder: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command in ``folder``; where the tests run, if None."""
     return subprocess.run(
         arguments,
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -51,6 +51,73 @@ def test_config_prints_a_plain_mmdet_config(bench: Bench, tmp_path: Path) -> Non
     assert Path(config.train_dataloader.dataset.ann_file) == bench.data / "train.json"
 
 
+def without_data(folder: Path, **dataset: Any) -> list[str]:
+    """Prints the config of a row whose experiment names data that is not there."""
+    path = variant(folder, lambda content: content.update(dataset=dataset))
+    return [*COMMAND, "config", str(path), "--rows", "plain", "--results", str(folder / "results")]
+
+
+def test_config_needs_no_data_where_the_classes_are_named(tmp_path: Path) -> None:
+    from mmengine.config import Config
+
+    done = run(without_data(tmp_path, root="waste", classes=["can", "bag"]))
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path / 'waste' / 'train.json'}: the data was not found" in done.stderr
+    (tmp_path / "printed.py").write_text(done.stdout)
+    config = Config.fromfile(str(tmp_path / "printed.py"))
+    assert config.model.bbox_head.num_classes == 2
+    dataset = config.train_dataloader.dataset
+    assert (dataset.ann_file, dataset.data_prefix.img) == (
+        str(tmp_path / "waste" / "train.json"),
+        f"{tmp_path / 'waste' / 'images'}/",
+    )
+    assert dataset.metainfo.classes == ("can", "bag")
+    assert config.val_evaluator.ann_file == str(tmp_path / "waste" / "val.json")
+
+
+def test_config_without_data_has_the_paths_of_both_splits(tmp_path: Path) -> None:
+    splits = {
+        name: {"annotations": f"{name}_1.json", "images": f"pictures/{name}"}
+        for name in ("train", "val")
+    }
+    done = run(without_data(tmp_path, classes=["can"], **splits))
+    assert done.returncode == 0, done.stderr
+    for path in ("train_1.json", "val_1.json", "pictures/train/", "pictures/val/"):
+        assert f"'{tmp_path / path}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("dataset", "told"),
+    [
+        ({"root": "waste"}, "waste: no such folder"),
+        ({"classes": ["can"]}, "no data: give --data-root"),
+        ({"root": "there", "classes": ["can"]}, "val.json: no such annotation file"),
+    ],
+)
+def test_config_wants_data_without_classes_or_where_some_is_there(
+    tmp_path: Path, dataset: dict[str, Any], told: str
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "train.json").write_text("{}")
+    problems = _problems(run(without_data(tmp_path, **dataset)))
+    assert any(told in problem for problem in problems)
+
+
+def test_config_wants_the_data_that_an_option_names(tmp_path: Path) -> None:
+    command = without_data(tmp_path, root="waste", classes=["can"])
+    (problem,) = _problems(run([*command, "--data-root", str(tmp_path / "no")]))
+    assert "no: no such folder" in problem
+
+
+@pytest.mark.parametrize("command", ["sweep", "plan"])
+def test_classes_alone_are_no_data_to_run_on(tmp_path: Path, command: str) -> None:
+    path = variant(
+        tmp_path, lambda content: content.update(dataset={"root": "waste", "classes": ["can"]})
+    )
+    (problem,) = _problems(run([*COMMAND, command, str(path), "--results", str(tmp_path / "out")]))
+    assert "waste: no such folder" in problem
+
+
 def test_config_wants_one_run(bench: Bench) -> None:
     done = bench.run("config")
     assert done.returncode == 2

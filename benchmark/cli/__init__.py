@@ -1,6 +1,7 @@
 """The command line: one file a command, beside the options that they share in `app`."""
 
 from benchmark.cli import compare, config, data, doctor, plan, report, sweep, tune
+from benchmark.cli.all import run_all
 from benchmark.cli.app import app, main
 
 __all__ = ["main"]
@@ -15,4 +16,5 @@ for _command in (
     doctor.doctor,
 ):
     app.command()(_command)
+app.command("all")(run_all)
 app.add_typer(data.data_app, name="data")

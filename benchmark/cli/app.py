@@ -61,6 +61,9 @@ LauncherName = Annotated[
 Wandb = Annotated[
     str | None, typer.Option(help="auto, online, offline or off, in place of the experiment's.")
 ]
+Retry = Annotated[
+    str | None, typer.Option(metavar="failed", help="Run these again: failed, pruned.")
+]
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 

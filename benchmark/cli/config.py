@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -27,15 +28,23 @@ def config(
     seeds: Seeds = None,
     set_: Overrides = None,
 ) -> None:
-    """Print a row's composed config, a plain mmdet config; trains nothing."""
+    """Print a row's composed config, a plain mmdet config; trains nothing.
+
+    Needs no data where the experiment names the classes.
+    """
     from benchmark.cli.options import request_of
     from benchmark.config.config_file import render
     from benchmark.run.plan import make_plan
 
-    made = make_plan(request_of(experiment, profile, data_root, results, rows, seeds, set_))
+    request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
+    made = make_plan(replace(request, needs_data=False))
     if len(made.runs) != 1:
         names = ", ".join(row.name for row in made.rows)
         raise UserError(
             f"one row and one seed, please: --rows NAME of {names}; --seeds of {made.seeds}"
         )
+    if made.dataset.is_absent:
+        place = made.dataset.train.annotations
+        told = "the config has the classes and paths that the experiment states"
+        typer.echo(f"warning: {place}: the data was not found; {told}", err=True)
     typer.echo(render(dict(made.runs[0].config)), nl=False)

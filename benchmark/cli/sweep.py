@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,6 +16,7 @@ from benchmark.cli.app import (
     Overrides,
     Profile,
     Results,
+    Retry,
     Rows,
     Seeds,
     Slots,
@@ -43,9 +44,7 @@ def sweep(
     slots: Slots = None,
     launcher: LauncherName = "local",
     wandb: Wandb = None,
-    retry: Annotated[
-        str | None, typer.Option(metavar="failed", help="Run these again: failed, pruned.")
-    ] = None,
+    retry: Retry = None,
 ) -> None:
     """Run what is missing, and write the table."""
     from benchmark.cli.options import request_of, states_of

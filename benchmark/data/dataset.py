@@ -26,7 +26,7 @@ class Split:
     Attributes:
         annotations: Absolute path of the COCO annotation file.
         images: Absolute path of the folder that the ``file_name`` of an image is relative to.
-        sha256: Hex SHA-256 of the annotation file's bytes.
+        sha256: Hex SHA-256 of the annotation file's bytes; empty for a file that is not there.
     """
 
     annotations: Path
@@ -57,6 +57,11 @@ class Dataset:
         """SHA-256 of the annotation files of train and val: what makes two datasets the same."""
         return self.train.sha256, self.val.sha256
 
+    @property
+    def is_absent(self) -> bool:
+        """Whether it is only stated by an experiment, see `stated_dataset`."""
+        return not any(self.hashes)
+
 
 def describe(root: Path, name: str | None = None, cache: Path | None = None) -> Dataset:
     """Finds the dataset in a folder with ``train.json`` and ``val.json``.
@@ -79,11 +84,7 @@ def describe(root: Path, name: str | None = None, cache: Path | None = None) -> 
         raise UserError(
             f"{root}: no such folder; the data is a folder with train.json and val.json"
         )
-    places = {
-        split: _Place(root / f"{split}.json", (root, root / "images", root / split))
-        for split in ("train", "val")
-    }
-    return _found(name or root.name, places["train"], places["val"], cache)
+    return _found(name or root.name, *_places_in(root), cache)
 
 
 def describe_source(source: DataSource, base: Path, cache: Path | None = None) -> Dataset:
@@ -100,10 +101,8 @@ def describe_source(source: DataSource, base: Path, cache: Path | None = None) -
     """
     if source.root:
         dataset = describe(base / source.root.expanduser(), source.name, cache)
-    elif source.train and source.val:
-        train, val = (_Place.of(paths, base) for paths in (source.train, source.val))
-        name = source.name or train.annotations.parent.name
-        dataset = _found(name, train, val, cache)
+    elif places := _places(source, base):
+        dataset = _found(_name(source, places[0]), *places, cache)
     else:
         raise UserError(
             "no data: give --data-root DIR (a folder with train.json and val.json), or 'root', or "
@@ -118,19 +117,61 @@ def describe_source(source: DataSource, base: Path, cache: Path | None = None) -
     return dataset
 
 
+def stated_dataset(source: DataSource, base: Path) -> Dataset | None:
+    """The dataset of an experiment whose data is not on this machine, as its ``dataset`` block states it.
+
+    Args:
+        source: The block.
+        base: The experiment file's folder, which its paths are relative to.
+
+    Returns:
+        Classes and paths of the block, ``images/`` below a ``root``; the hashes are empty. None where an annotation
+        file is there, or where the block does not say classes and place: then `describe_source` says what is wrong.
+    """
+    places = _places(source, base)
+    if source.classes is None or places is None:
+        return None
+    if any(place.annotations.exists() for place in places):
+        return None
+    train, val = (Split(place.annotations, place.usual_folder, sha256="") for place in places)
+    return Dataset(_name(source, places[0]), tuple(source.classes), train, val)
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where a split is said to be: its annotation file, and the folders its images may be in."""
 
     annotations: Path
     folders: tuple[Path, ...]
+    usual_folder: Path
 
-    @classmethod
-    def of(cls, paths: SplitPaths, base: Path) -> _Place:
-        def absolute(path: Path) -> Path:
-            return (base / path.expanduser()).resolve()
 
-        return cls(absolute(paths.annotations), (absolute(paths.images),))
+def _places(source: DataSource, base: Path) -> tuple[_Place, _Place] | None:
+    """Where a ``dataset`` block says the splits are; None if it does not."""
+
+    def absolute(path: Path) -> Path:
+        return (base / path.expanduser()).resolve()
+
+    def place(paths: SplitPaths) -> _Place:
+        images = absolute(paths.images)
+        return _Place(absolute(paths.annotations), (images,), images)
+
+    if source.root:
+        return _places_in(absolute(source.root))
+    return (place(source.train), place(source.val)) if source.train and source.val else None
+
+
+def _places_in(root: Path) -> tuple[_Place, _Place]:
+    images = root / "images"
+    train, val = (
+        _Place(root / f"{split}.json", (root, images, root / split), images)
+        for split in ("train", "val")
+    )
+    return train, val
+
+
+def _name(source: DataSource, train: _Place) -> str:
+    return source.name or train.annotations.parent.name
 
 
 @dataclass(frozen=True)

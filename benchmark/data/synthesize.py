@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from PIL import Image
 
@@ -24,6 +24,8 @@ _SHORTEST, _LONGEST = 28, 55  # an object's longer side, in hundredths of the im
 _HIDDEN = 0.35  # how much of an object others may cover
 _SHADOW = (20, 20, 20)
 _TRIES = 20  # places tried for an object before it is left out
+
+_Entry = dict[str, object]  # of a COCO file
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _is_drawn(folder: Path, plan: _Plan) -> bool:
     )
 
 
-def _said(plan: dict[str, Any]) -> str:
+def _said(plan: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in plan.items())
 
 
@@ -133,9 +135,9 @@ def _draw_all(folder: Path, plan: _Plan) -> None:
     write_json(folder / _MARK, {"plan": asdict(plan), "sha256": hashes})
 
 
-def _draw_split(folder: Path, plan: _Plan, split: str, count: int) -> dict[str, Any]:
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+def _draw_split(folder: Path, plan: _Plan, split: str, count: int) -> dict[str, list[_Entry]]:
+    images: list[_Entry] = []
+    annotations: list[_Entry] = []
     for index in range(count):
         # A seed of its own, so that an image is the same however many are drawn before it. Strings
         # are seeded through SHA-512, not through the hash that differs from process to process.
@@ -147,7 +149,9 @@ def _draw_split(folder: Path, plan: _Plan, split: str, count: int) -> dict[str, 
         images.append({"id": index + 1, "file_name": name, "width": width, "height": height})
         for box in scene.annotations():
             annotations.append({"id": len(annotations) + 1, "image_id": index + 1, **box})
-    categories = [{"id": key, "name": name} for key, name in enumerate(CLASSES, start=1)]
+    categories: list[_Entry] = [
+        {"id": key, "name": name} for key, name in enumerate(CLASSES, start=1)
+    ]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
@@ -183,11 +187,11 @@ class _Scene:
         self.areas.append(seen[len(self.labels)])
         return True
 
-    def annotations(self) -> list[dict[str, Any]]:
+    def annotations(self) -> list[_Entry]:
         """What COCO says of each object, but for its id and its image."""
         return [self._annotation(number, label) for number, label in enumerate(self.labels, 1)]
 
-    def _annotation(self, number: int, label: int) -> dict[str, Any]:
+    def _annotation(self, number: int, label: int) -> _Entry:
         mask = self.owner.point([255 if value == number else 0 for value in range(256)])
         left, top, right, bottom = mask.getbbox() or (0, 0, 0, 0)  # `put` keeps every object seen
         return {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config.compose import check_recipes, compose, surroundings_of
-from benchmark.data.dataset import Dataset, describe, describe_source
+from benchmark.data.dataset import Dataset, describe, describe_source, stated_dataset
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.experiment.rows import recipe_key
@@ -32,6 +32,7 @@ class Request:
         rows: Names of the rows to work on; None for all.
         seeds: Seeds in place of the experiment's.
         overrides: ``--set``: key paths and values, applied to every row after the row's own.
+        needs_data: Whether the data must be there; if not, an experiment that names classes and paths is believed.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Request:
     rows: tuple[str, ...] | None = None
     seeds: tuple[int, ...] | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    needs_data: bool = True
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,9 @@ def find_dataset(experiment: Experiment, request: Request) -> Dataset:
     cache = request.results / "datasets.json"
     if request.data_root is not None:
         return describe(request.data_root, cache=cache)
-    return describe_source(experiment.dataset, experiment.path.parent, cache=cache)
+    base = experiment.path.parent
+    stated = None if request.needs_data else stated_dataset(experiment.dataset, base)
+    return stated or describe_source(experiment.dataset, base, cache=cache)
 
 
 def choose_rows(experiment: Experiment, names: Iterable[str] | None) -> tuple[Row, ...]:
