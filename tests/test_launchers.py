@@ -11,26 +11,34 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import TINY, Bench, alive, kill_group, run, study, variant, wait_until
 from rich.console import Console
+from toy_launcher import ToyJob, ToyLauncher
 from typer.testing import CliRunner, Result
 
+from benchmark import locks
 from benchmark.cli.app import app
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
+from benchmark.job.job import run_job
 from benchmark.launchers import LAUNCHERS, Job, Launcher, make_launcher
 from benchmark.launchers.living import lives, living_job
+from benchmark.launchers.processes import process_id
 from benchmark.run.address import JobAddress, read_address
+from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.record import State
 from benchmark.run.state import Planned, look_again
+from benchmark.sweep.base import Listed
 from benchmark.sweep.holders import end_orphans
+from benchmark.sweep.loop import Sweep
 from benchmark.sweep.progress import SweepProgress
 from benchmark.sweep.watchers import LineWatcher, LiveWatcher, make_watcher
 
@@ -295,6 +303,48 @@ def test_a_job_that_cannot_be_reached_is_named(held: tuple[Planned, int]) -> Non
     with pytest.raises(UserError, match=message):
         end_orphans([made])
     assert alive(pid)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_job_does_not_wait_for_ever_for_another_jobs_folder(held: tuple[Planned, int]) -> None:
+    made, pid = held
+    began = time.monotonic()
+    with pytest.raises(locks.Held, match=f"process {pid} on"):
+        run_job(made.folder.path, JobOptions(Tracking(mode="off"), Resources((), 1)))
+    assert time.monotonic() - began < 30  # 60 s without DETBOARD_PATIENCE_S
+
+
+class Deaf(ToyLauncher):
+    """Starts jobs that do not hear that they are to stop."""
+
+    def submit(self, folder: Path, options: JobOptions) -> Job:
+        process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        self.job = ToyJob(process_id(process.pid), RunFolder(folder))
+        return self.job
+
+
+class Interrupted:
+    """A watcher that sees Ctrl-C as soon as a job has started."""
+
+    def started(self, run: Planned) -> None: ...
+    def ended(self, run: Planned, cause: str) -> None: ...
+    def tick(self) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_job_that_does_not_stop_after_ctrl_c_is_killed(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    made = planned(synthetic_data, tmp_path / "results", epochs=1)
+    launcher = Deaf(1)
+    sweep = Sweep(launcher, partial(JobOptions, Tracking(mode="off")), Interrupted())
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run(Listed([made]))
+    assert 0.5 <= time.monotonic() - began < 30  # it was asked first, and given its time
+    assert json.loads(made.folder.stop_file.read_text()) == {"state": "interrupted"}
+    assert launcher.job.ended()
 
 
 def with_toy(bench: Bench, verb: str, *more: str) -> list[str]:
