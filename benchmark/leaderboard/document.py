@@ -10,11 +10,18 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from benchmark.leaderboard.columns import columns_of, columns_with, values_of
+from benchmark.leaderboard.columns import (
+    columns_of,
+    columns_with,
+    main_columns,
+    stored_columns,
+    texts,
+    values_of,
+)
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_column
 from benchmark.leaderboard.results import RowResult, Table
-from benchmark.leaderboard.values import reasons
+from benchmark.leaderboard.values import best, reasons
 from benchmark.run.record import RunRecord, State
 from benchmark.run.runs import Runs
 from benchmark.statistics import LEVEL, RESAMPLES, SEED
@@ -197,6 +204,26 @@ class Leaderboard(Strict):
     def labels(self) -> tuple[Column, ...]:
         """The columns of labels: what its rows are."""
         return tuple(label_column(c.title, c.key) for c in self.columns if c.label)
+
+    @cached_property
+    def main_columns(self) -> tuple[Column, ...]:
+        """The columns of the table for readers: the README's."""
+        return main_columns(self.declared)
+
+    @cached_property
+    def stored_columns(self) -> tuple[Column, ...]:
+        """The columns of the CSV file."""
+        return stored_columns(self.declared)
+
+    @cached_property
+    def texts(self) -> list[dict[str, str]]:
+        """The values of every row as readers see them, by column key."""
+        return [texts(self.declared, values) for values in self.values]
+
+    @property
+    def best(self) -> set[int]:
+        """Positions of the rows with the best measured mAP50; none where fewer than two differ."""
+        return best(self.values)
 
     @property
     def titles(self) -> dict[str, str]:

@@ -6,7 +6,6 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from benchmark.leaderboard.columns import stored_columns
 from benchmark.leaderboard.outputs.base import text_output
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def csv_text(leaderboard: Leaderboard) -> str:
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    columns = stored_columns(leaderboard.declared)
+    columns = leaderboard.stored_columns
     writer.writerow([*(column.key for column in columns), "profile"])
     for values in leaderboard.values:
         writer.writerow([*(values[column.key] for column in columns), leaderboard.profile])

@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from benchmark.leaderboard.columns import main_columns, texts
-from benchmark.leaderboard.columns.column import Column, Group
 from benchmark.leaderboard.outputs.base import text_output
-from benchmark.leaderboard.values import best
 from benchmark.run.record import State
 from benchmark.writing.markdown import escape, piped_table
 from benchmark.writing.words import DASH, fraction, shortened
 
 if TYPE_CHECKING:
+    from benchmark.leaderboard.columns.column import Column, Group
     from benchmark.leaderboard.document import Leaderboard, Line, Run
 
 _MOST_CLASSES = 20  # a wider table is for the page and the JSON file
@@ -22,15 +20,14 @@ _MOST_CLASSES = 20  # a wider table is for the page and the JSON file
 
 def table_text(leaderboard: Leaderboard) -> str:
     """The pipe table of the columns for readers; the best measured mAP50 is bold."""
-    return _columns_text(leaderboard, main_columns(leaderboard.declared))
+    return _columns_text(leaderboard, leaderboard.main_columns)
 
 
 def _columns_text(leaderboard: Leaderboard, columns: Sequence[Column]) -> str:
     titles = leaderboard.titles
-    top = best(leaderboard.values)
+    top = leaderboard.best
     lines = [[escape(titles[column.key]) for column in columns]]
-    for position, values in enumerate(leaderboard.values):
-        cells = texts(leaderboard.declared, values)
+    for position, cells in enumerate(leaderboard.texts):
         bold = "map50" if position in top else ""
         lines.append([_cell(cells[c.key], c.key == bold) for c in columns])
     return piped_table(lines, [column.right for column in columns])

@@ -6,10 +6,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.leaderboard.columns import main_columns, texts
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.document import Leaderboard
-from benchmark.leaderboard.values import best
 
 _ALWAYS = ("row", "map50", "status")
 _STYLES = {"complete": "green", "failed": "red", "lost": "yellow", "running": "cyan"}
@@ -27,10 +25,10 @@ def rich_table(leaderboard: Leaderboard) -> Table:
         if c.key in _ALWAYS or any(v[c.key] is not None for v in rows)
     ]
     drawn = _headed(leaderboard, columns)
-    top = best(rows)
+    top = leaderboard.best
     for position, values in enumerate(rows):
         styles = {"status": _STYLES.get(values["state"], ""), "map50": "bold" * (position in top)}
-        words = texts(leaderboard.declared, values)
+        words = leaderboard.texts[position]
         # Text, not str: square brackets in a title or a cell are no markup.
         drawn.add_row(*(Text(words[c.key], style=styles.get(c.key, "")) for c in columns))
     return drawn
@@ -40,8 +38,7 @@ def _candidates(leaderboard: Leaderboard) -> list[Column]:
     """The row's name, which --rows takes, stands for its labels: fifteen columns fit no terminal."""
     name = [c for c in leaderboard.declared if c.key == "row"]
     left_out = {"published_inside"} | (set() if leaderboard.comparable else {"leaderboard_map50"})
-    main = main_columns(leaderboard.declared)
-    return [*name, *(c for c in main if not c.label and c.key not in left_out)]
+    return [*name, *(c for c in leaderboard.main_columns if not c.label and c.key not in left_out)]
 
 
 def _headed(leaderboard: Leaderboard, columns: list[Column]) -> Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.leaderboard.columns import texts
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.outputs.base import Material
 from benchmark.leaderboard.outputs.page.axes import axes
@@ -32,7 +31,7 @@ def payload(material: Material) -> dict[str, Any]:
     return {
         "leaderboard": leaderboard.plain,
         "progress": leaderboard.progress,
-        "texts": [texts(leaderboard.declared, line.values) for line in leaderboard.rows],
+        "texts": leaderboard.texts,
         "reasons": [told_reasons(leaderboard, line) for line in leaderboard.rows],
         "run_texts": _run_texts(leaderboard),
         "bars": bars(leaderboard),
