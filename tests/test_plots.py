@@ -15,7 +15,7 @@ from PIL import Image
 from records import latency
 
 from benchmark.leaderboard.document import Leaderboard
-from benchmark.leaderboard.outputs.plots.plots import NAMES, Plot, plots
+from benchmark.leaderboard.outputs.plots.plots import NAMES, Plot, PlotFile, plots
 from benchmark.leaderboard.results import RowResult
 from benchmark.run.record import State
 from benchmark.statistics.intervals import Interval
@@ -62,11 +62,22 @@ def write(board: Leaderboard, folder: Path) -> list[Path]:
     """Writes what is outdated, and gives it."""
     written = []
     for plot in plots(board, curves_of(board)):
-        outdated = plot.outdated(folder)
-        if outdated:
-            plot.write(outdated)
-        written += outdated
+        files = outdated(plot, folder)
+        for file in files:
+            file.write()
+        written += [file.path for file in files]
     return written
+
+
+def outdated(plot: Plot, folder: Path) -> list[PlotFile]:
+    return [file for file in plot.files(folder) if not file.is_right()]
+
+
+def draw(plot: Plot, folder: Path) -> list[Path]:
+    """Draws both files."""
+    for file in plot.files(folder):
+        file.write()
+    return [file.path for file in plot.files(folder)]
 
 
 def title_of(plot: Plot) -> str:
@@ -117,10 +128,10 @@ def test_every_plot_is_a_png_and_an_svg_that_say_what_they_show(drawn: Path) -> 
         f"board-{name}.{kind}" for name in NAMES for kind in ("png", "svg")
     )
     for plot in plots(nine(), curves_of(nine())):
-        files = plot.files(drawn)
-        assert [digest_in(path) for path in files.values()] == [plot.digest] * 2
-        assert files["svg"].read_text().startswith("<?xml")
-        assert colors_in(files["png"])[drawing.BLUE] > 20
+        png, svg = (file.path for file in plot.files(drawn))
+        assert [digest_in(path) for path in (png, svg)] == [plot.digest] * 2
+        assert svg.read_text().startswith("<?xml")
+        assert colors_in(png)[drawing.BLUE] > 20
     assert colors_in(drawn / "board-pareto.png")[drawing.ORANGE] > 20
     assert colors_in(drawn / "board-intervals.png")[drawing.VERMILLION] > 20
 
@@ -152,8 +163,7 @@ def test_a_difference_beyond_the_sixth_digit_is_none() -> None:
 @pytest.mark.parametrize("name", ["pareto", "curves"])
 def test_the_same_numbers_give_the_same_bytes(drawn: Path, tmp_path: Path, name: str) -> None:
     plot = plot_of(nine(), name)
-    plot.write(plot.files(tmp_path).values())
-    for path in plot.files(tmp_path).values():
+    for path in draw(plot, tmp_path):
         assert path.read_bytes() == (drawn / path.name).read_bytes()
         assert b"<dc:date>" not in path.read_bytes()
 
@@ -168,9 +178,9 @@ def test_what_can_no_longer_be_drawn_is_removed(copied: Path) -> None:
         "no complete run has a curve",
     ]
     for plot in wanted:
-        assert plot.outdated(copied) == list(plot.files(copied).values())
-        plot.write(plot.outdated(copied))
-        assert plot.outdated(copied) == []
+        assert outdated(plot, copied) == plot.files(copied)
+        draw(plot, copied)
+        assert outdated(plot, copied) == []
     assert list(copied.iterdir()) == []
 
 
@@ -257,14 +267,14 @@ def test_published_values_are_not_beside_a_shortened_training(tmp_path: Path) ->
         assert board.caveat not in title_of(plot_of(nine(), name))
     plot = plot_of(board, "intervals")
     assert {bar.published for bar in plot.numbers.bars} == {None}
-    plot.write(plot.files(tmp_path).values())
+    draw(plot, tmp_path)
     assert drawing.VERMILLION not in colors_in(tmp_path / "board-intervals.png")
 
 
 def test_a_single_row_without_interval_and_rank_is_drawn(tmp_path: Path) -> None:
     plot = plot_of(make_board(result(make_row(), make_record())), "intervals")
     assert [(bar.low, bar.rank) for bar in plot.numbers.bars] == [(None, "")]
-    plot.write(plot.files(tmp_path).values())
+    draw(plot, tmp_path)
     assert colors_in(tmp_path / "board-intervals.png")[drawing.BLUE] > 20
 
 
@@ -315,5 +325,5 @@ def test_words_are_shown_as_they_are_and_never_as_formulas(tmp_path: Path) -> No
     assert title_of(plot).startswith(r"Cost in \$ and \$\frac{ & <b>: mAP50 against latency")
     [name], _ = labels_of(plot)
     assert (len(name), "…" in name) == (30, True)
-    plot.write(plot.files(tmp_path).values())
+    draw(plot, tmp_path)
     assert "<script>" not in (tmp_path / "board-pareto-latency.svg").read_text()

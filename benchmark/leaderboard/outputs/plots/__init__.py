@@ -8,11 +8,10 @@ from benchmark.leaderboard.outputs.base import File, Material, Output
 
 
 def _files(material: Material) -> Iterator[File]:
-    from benchmark.leaderboard.outputs.plots.plots import PlotFile, plots
+    from benchmark.leaderboard.outputs.plots.plots import plots
 
     for plot in plots(material.leaderboard, material.curves[0]):
-        paths = plot.files(material.runs.results).values()
-        yield from (PlotFile(path, plot) for path in paths)
+        yield from plot.files(material.runs.results)
 
 
 PLOTS = Output(_files, needs_runs=True, many=True)

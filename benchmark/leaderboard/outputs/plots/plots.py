@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,34 +73,14 @@ class Plot:
         drawn = json.dumps([_VERSION, self.name, asdict(self.numbers)], sort_keys=True)
         return hashlib.sha256(drawn.encode()).hexdigest()
 
-    def files(self, results: Path) -> dict[str, Path]:
-        """Its files by kind, ``png`` and ``svg``."""
-        return {kind: plot_file(results, self.experiment, self.name, kind) for kind in KINDS}
-
-    def outdated(self, results: Path) -> list[Path]:
-        """The files that are missing or show other numbers; if it cannot be drawn, those that are there."""
-        return [path for path in self.files(results).values() if not self.is_right(path)]
-
-    def is_right(self, path: Path) -> bool:
-        """Whether one of its files shows its numbers, or is not there if it cannot be drawn."""
-        return not path.exists() if self.missing else digest_in(path) == self.digest
-
-    def write(self, paths: Iterable[Path]) -> None:
-        """Draws it into files, each in the kind that its name ends with, or removes them if it cannot be drawn.
-
-        Args:
-            paths: Some of its files: those of `outdated`.
-        """
-        for path in paths:
-            if self.missing:  # it would show numbers that no longer hold
-                path.unlink(missing_ok=True)
-                continue
-            kind = path.suffix.removeprefix(".")
-            with replacing(path) as temporary:
-                save(self._figure, temporary, kind, digest_metadata(self.digest, kind))
+    def files(self, results: Path) -> list[PlotFile]:
+        """Its files, a PNG and an SVG."""
+        paths = (plot_file(results, self.experiment, self.name, kind) for kind in KINDS)
+        return [PlotFile(path, self) for path in paths]
 
     @cached_property
-    def _figure(self) -> Figure:
+    def figure(self) -> Figure:
+        """The picture, laid out."""
         figure = self.numbers.draw()
         lay_out(figure)
         return figure
@@ -114,16 +94,23 @@ class PlotFile:
     plot: Plot
 
     def is_right(self) -> bool:
-        """See `Plot.is_right`."""
-        return self.plot.is_right(self.path)
+        """Whether it shows the plot's numbers, or is not there if that cannot be drawn."""
+        if self.plot.missing:
+            return not self.path.exists()
+        return digest_in(self.path) == self.plot.digest
 
     def difference(self) -> str:
         """That it differs: two pictures have no lines to compare."""
         return f"{self.path.name}: shows other numbers than the records"
 
     def write(self) -> None:
-        """Draws it, or removes it if there is nothing to draw."""
-        self.plot.write([self.path])
+        """Draws it, or removes it if it cannot be drawn: it would show numbers that no longer hold."""
+        if self.plot.missing:
+            self.path.unlink(missing_ok=True)
+            return
+        kind = self.path.suffix.removeprefix(".")
+        with replacing(self.path) as temporary:
+            save(self.plot.figure, temporary, kind, digest_metadata(self.plot.digest, kind))
 
 
 def plots(leaderboard: Leaderboard, curves: Mapping[str, RunCurve]) -> list[Plot]:
