@@ -68,7 +68,7 @@ def test_an_output_that_fails_costs_its_file_only(
     assert "warning: tiny.md: cannot be made: RuntimeError: no ink" in output
     assert "tiny.md" not in written(desk)
     assert {"tiny.csv", "tiny.json", "tiny.html", "tiny-pareto.svg"} <= written(desk)
-    assert "| Rank | Backbone" in (desk.folder / "README.md").read_text()
+    assert "| Rank | Model     |" in (desk.folder / "README.md").read_text()
 
 
 def written(desk: Desk) -> set[str]:

@@ -39,7 +39,7 @@ def desk(reported: Desk, tmp_path: Path) -> Desk:
 def test_everything_is_written_and_then_right(desk: Desk) -> None:
     names = {path.name for path in desk.results.glob("tiny*")}
     assert {"tiny.md", "tiny.csv", "tiny.json", "tiny.html", "tiny-intervals.svg"} <= names
-    assert "| Rank | Backbone" in (desk.folder / "README.md").read_text()
+    assert "| Rank | Model     |" in (desk.folder / "README.md").read_text()
     status, output = desk.report("--check")
     assert (status, "up to date" in output) == (0, True), output
 
