@@ -112,16 +112,6 @@ def test_conditional_parameters_are_visited_by_brute_force(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["TPESampler", "NSGAIISampler", "GPSampler", "RandomSampler"])
-def test_two_objectives(name: str, tmp_path: Path) -> None:
-    file = file_of(sampler=name, objective=["mAP50", "params"])
-    store, space = opened(tmp_path, file)
-    run(store, space, 8)
-    assert store.study.best_trials
-    assert [direction.name for direction in store.study.directions] == ["MAXIMIZE", "MINIMIZE"]
-
-
-@pytest.mark.slow
 def test_hyperband_knows_its_resource_from_the_start(tmp_path: Path) -> None:
     """Optuna's own default prunes nothing before the first trial is complete."""
     store, space = opened(tmp_path, file_of())
@@ -190,17 +180,6 @@ def test_wrong_strategies_are_all_said(field: str, strategy: Any, words: list[st
     for word in words:
         assert word in str(refused.value)
     assert all(problem.startswith(field) for problem in refused.value.problems)
-
-
-def test_two_objectives_refuse_what_cannot_have_them() -> None:
-    both = {"objective": ["mAP50", "latency"]}
-    with pytest.raises(UserError, match="CmaEsSampler takes one objective"):
-        sampler_of(file_of(sampler="CmaEsSampler", **both), None)
-    with pytest.raises(UserError, match="cannot prune a study with two objectives"):
-        pruner_of(file_of(pruner="MedianPruner", **both), 9)
-    made, words = pruner_of(file_of(**both), 9)
-    assert isinstance(made, optuna.pruners.NopPruner)
-    assert "no trial is pruned" in words
 
 
 def test_studies_of_different_names_share_a_storage(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_silent_driver_loses_its_trial_and_cannot_tell(
     sleeper.beat()
     assert survivor.next_trial(1) is None  # seen alive
     assert survivor.others_work()
-    monkeypatch.setattr(storage, "LEASE_S", 0.0)
+    monkeypatch.setenv("DETBOARD_PATIENCE_S", "1e-9")
     taken = survivor.next_trial(1)
     assert (taken.number, _suggest(taken)) == (trial.number, value)
     monkeypatch.setattr(sleeper, "_next_beat", 0.0)
@@ -106,7 +106,7 @@ def test_driver_that_gives_signs_keeps_its_trial(
     worker.next_trial(1)
     signs = iter(range(100))
     monkeypatch.setattr(storage, "now", lambda: f"sign {next(signs)}")
-    monkeypatch.setattr(storage, "LEASE_S", 0.0)
+    monkeypatch.setenv("DETBOARD_PATIENCE_S", "1e-9")
     for _ in range(3):
         worker._next_beat = 0.0
         worker.beat()
@@ -188,7 +188,7 @@ def test_sign_of_life_comes_before_the_trial(opened: Open, monkeypatch: pytest.M
     before, other = opened("a"), opened("b")
     before.next_trial(1)
     assert other.next_trial(1) is None
-    monkeypatch.setattr(storage, "LEASE_S", 0.05)
+    monkeypatch.setenv("DETBOARD_PATIENCE_S", "0.05")
     time.sleep(0.1)
     monkeypatch.setattr(storage, "now", lambda: "a new sign")
     again = opened("a").next_trial(1)

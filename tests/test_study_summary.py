@@ -23,7 +23,7 @@ from benchmark.tuning.findings import figures
 from benchmark.tuning.findings.budget import Spent, budget
 from benchmark.tuning.findings.chapters import chapters
 from benchmark.tuning.findings.findings import About, Findings, read_findings
-from benchmark.tuning.findings.summary import trials_frame, write_study
+from benchmark.tuning.findings.summary import write_study
 
 LR = FloatDistribution(1e-4, 1e-1, log=True)
 GAMMA = FloatDistribution(0.5, 4.0)
@@ -367,15 +367,6 @@ def test_two_objectives_have_a_pareto_plot_and_one_has_none(tmp_path: Path) -> N
     assert_drawn(tmp_path / "history.png", figures.ORANGE, figures.GREEN, figures.VERMILLION)
     write_study(read_findings(searched(), ABOUT), tmp_path)
     assert not (tmp_path / "pareto.png").exists()
-
-
-def test_parameters_are_in_millions_where_people_read_and_exact_in_the_table() -> None:
-    about = replace(BOTH, objectives=("mAP50", "params"))
-    study = two()
-    trial(study, [0.5, 36516542.0])
-    found = read_findings(study, about)
-    assert "36.52 M" in "\n".join(chapters(found))
-    assert list(trials_frame(found)["params"]) == [36516542.0]
 
 
 # Files

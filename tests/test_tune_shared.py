@@ -114,7 +114,7 @@ def test_survivor_takes_over_what_a_dead_driver_left(
     wait_until(lambda: bool(_running(postgresql_url)), "a trial of the victim")
     kill_group(dying)
     (left,) = _running(postgresql_url)
-    done = survivor.run("tune", *options)
+    done = survivor.run("tune", *options, DETBOARD_PATIENCE_S="6")
     assert done.returncode == 0, done.stdout + done.stderr
     found = _trials(postgresql_url, "taken")
     assert [trial.state for trial in found] == [TrialState.COMPLETE] * 2

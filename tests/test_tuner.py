@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
-from records import latency, record
+from records import record
 
 from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
@@ -35,15 +35,8 @@ DATA = Dataset("data", ("Metal",), SPLIT, SPLIT)
     ("given", "objectives", "expected"),
     [
         (record(), ["mAP50"], (TrialState.COMPLETE, [0.5], "")),
-        (record(), ["mAP", "params"], (TrialState.COMPLETE, [0.3, 1000.0], "")),
-        (
-            record(latency_ms=latency(7.5, 9.0)),
-            ["mAP50", "latency"],
-            (TrialState.COMPLETE, [0.5, 7.5], ""),
-        ),
         (record(metrics={}, no_predictions=True), ["mAP50"], (TrialState.COMPLETE, [0.0], "")),
         (record(), ["mAP_l"], (TrialState.FAIL, None, "the run has no value for mAP_l")),
-        (record(), ["mAP50", "latency"], (TrialState.FAIL, None, "the run has no value for latency")),
         (record(metrics={"mAP50": float("nan")}), ["mAP50"], (TrialState.FAIL, None, "the run has no value for mAP50")),
         (record(state=State.PRUNED), ["mAP50"], (TrialState.PRUNED, None, "")),
         (

@@ -2,9 +2,9 @@
 
 Optuna leaves a trial of `Study.ask` in the state RUNNING for ever if its process is killed. So each trial names its
 owner, the results folder whose driver runs it, and each driver leaves a sign of life. A trial goes to another driver
-once its own has given no sign for `LEASE_S`; a results folder has one driver at a time, so that what belongs to this
-folder and is not in work here was left behind by a driver that is dead. Whoever changes owners or states holds the
-study's lock meanwhile.
+once its own has given no sign for `benchmark.locks.patience_s`; a results folder has one driver at a time, so that
+what belongs to this folder and is not in work here was left behind by a driver that is dead. Whoever changes owners
+or states holds the study's lock meanwhile.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
 from benchmark.errors import UserError
+from benchmark.locks import patience_s
 from benchmark.run.journal import now
 from benchmark.tuning.database import OPENING, OPENING_PATIENCE_S, Lock, open_storage
 
-BEAT_S = 10.0
-LEASE_S = 60.0
+_BEATS = 6  # signs of life in the time after which a silent driver is taken for dead
 _MADE_FOR = "detboard"
 _ID = "study_id"
 
@@ -127,7 +127,7 @@ class Store:
         if known is None or known[0] != sign:
             self._signs[owner] = (sign, time.monotonic())
             return False
-        return time.monotonic() - known[1] > LEASE_S
+        return time.monotonic() - known[1] > patience_s()
 
     def _more_wanted(self, target: int) -> bool:
         trials = self.study.get_trials(deepcopy=False)
@@ -161,13 +161,13 @@ class Store:
         self.study.set_user_attr(
             f"driver:{self.owner}", {"at": now(), "host": socket.gethostname()}
         )
-        self._next_beat = time.monotonic() + BEAT_S
+        self._next_beat = time.monotonic() + patience_s() / _BEATS
 
     def mine(self, number: int) -> FrozenTrial | None:
         """The trial as it is; None if it has ended, or another driver owns it."""
-        found = self.study.get_trials(deepcopy=False)[number]
-        owned = found.user_attrs.get("owner") == self.owner and not found.state.is_finished()
-        return found if owned else None
+        trial = self.study.get_trials(deepcopy=False)[number]
+        owned = trial.user_attrs.get("owner") == self.owner and not trial.state.is_finished()
+        return trial if owned else None
 
     def let_go(self, number: int) -> None:
         """The trial is no longer in work here."""
@@ -231,10 +231,10 @@ def _differences(storage: optuna.storages.RDBStorage, key: StudyKey) -> list[str
     """Why a study of this name in the storage cannot be continued."""
     if key.name not in optuna.get_all_study_names(storage):
         return []
-    found = optuna.load_study(study_name=key.name, storage=storage)
-    if not found.get_trials(deepcopy=False):
-        return _other_directions(found, key)
-    made_for = found.user_attrs.get(_MADE_FOR)
+    known = optuna.load_study(study_name=key.name, storage=storage)
+    if not known.get_trials(deepcopy=False):
+        return _other_directions(known, key)
+    made_for = known.user_attrs.get(_MADE_FOR)
     if made_for is None:
         return [f"study '{key.name}': the storage has one that DetBoard did not make; {_WAY_OUT}"]
     return [
@@ -246,8 +246,8 @@ def _differences(storage: optuna.storages.RDBStorage, key: StudyKey) -> list[str
 _WAY_OUT = "put it back, or give this study another 'name'"
 
 
-def _other_directions(found: optuna.Study, key: StudyKey) -> list[str]:
-    directions = [direction.name.lower() for direction in found.directions]
+def _other_directions(known: optuna.Study, key: StudyKey) -> list[str]:
+    directions = [direction.name.lower() for direction in known.directions]
     if directions == list(key.directions):
         return []
     return [f"study '{key.name}' has other objectives ({', '.join(directions)}); {_WAY_OUT}"]

@@ -1,4 +1,4 @@
-"""The steps of ``detboard tune``: open the study, run its trials, write what it found, promote its best."""
+"""The steps of ``detboard tune``: open the study, run its trials, write its results, promote its best."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from benchmark.tuning.track_study import track_study
 
 @dataclass(frozen=True)
 class Running:
-    """How the trials are run; none of it changes what is found.
+    """How the trials are run; none of it changes the results.
 
     Attributes:
         launcher: Starts the jobs.

@@ -98,7 +98,7 @@ def _marks(
         kind: [(a, b) for t in trials if (a := x(t)) is not None and (b := y(t)) is not None]
         for kind, trials in kinds.items()
     }
-    return {kind: _Marks(*zip(*found, strict=True)) for kind, found in points.items() if found}
+    return {kind: _Marks(*zip(*where, strict=True)) for kind, where in points.items() if where}
 
 
 def _value(findings: Findings, index: int) -> Callable[[Trial], float | None]:

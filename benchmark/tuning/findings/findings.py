@@ -136,7 +136,7 @@ class Importances:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study found.
+    """The results of a study.
 
     Attributes:
         about: What it is about.

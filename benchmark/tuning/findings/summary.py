@@ -23,13 +23,13 @@ _ABOUT = ("no_predictions", "run_id", "host", "same_as", "cause")
 
 
 def write_study(findings: Findings, folder: Path) -> list[Path]:
-    """Writes what a study has found so far: ``summary.md``, ``trials.csv`` and the plots.
+    """Writes the results of a study so far: ``summary.md``, ``trials.csv`` and the plots.
 
     Every write is atomic; a plot that does not apply, or could not be drawn, is removed, and the summary says why.
     The same trials give the same bytes.
 
     Args:
-        findings: What it found, as `read_findings` reads it.
+        findings: The results, as `read_findings` reads them.
         folder: Where to write; made if it is missing.
 
     Returns:

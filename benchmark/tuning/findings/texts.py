@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.tuning.findings.findings import Findings, Trial
 from benchmark.writing.words import (
@@ -11,41 +11,49 @@ from benchmark.writing.words import (
     duration,
     fraction,
     hundredths,
-    millions,
     shortened,
     signed,
 )
+
+if TYPE_CHECKING:
+    from benchmark.job.measure import Objective
 
 
 def value_text(objective: str, value: float | None) -> str:
     """A value of an objective: ``0.4321``, ``12.30 ms``, ``36.52 M``."""
     if value is None or math.isnan(value):
         return DASH
-    if objective == "latency":
-        return f"{hundredths(value)} ms"
-    if objective == "params":
-        return f"{millions(value)} M"
-    return fraction(value)
+    cost = _cost(objective)
+    return f"{hundredths(value / cost.divide)} {cost.symbol}" if cost else fraction(value)
 
 
 def axis_text(objective: str, higher_better: bool) -> str:
     """An axis of an objective: its name, its unit and which way is better."""
-    unit = {"latency": "ms", "params": "millions"}.get(objective, "fraction")
-    name = {"params": "parameters"}.get(objective, objective)
+    cost = _cost(objective)
+    name, unit = (cost.title, cost.unit) if cost else (objective, "fraction")
     return f"{name} ({unit}, {'higher' if higher_better else 'lower'} is better)"
 
 
 def scaled(objective: str, value: float) -> float:
     """A value in the unit of its axis: parameters in millions, the rest as it is."""
-    return value / 1e6 if objective == "params" else value
+    cost = _cost(objective)
+    return value / cost.divide if cost else value
 
 
 def difference_text(objective: str, difference: float) -> str:
-    """A signed difference of a metric, with as many digits as show that it is not 0."""
-    if objective in ("latency", "params"):
+    """A signed difference of a score, with as many digits as show that it is not 0."""
+    if _cost(objective) is not None:
         sign = "-" if difference < 0 else "+"
         return sign + value_text(objective, abs(difference))
     return f"{difference:+.2g}" if 0 < abs(difference) < 5e-5 else signed(difference)
+
+
+def _cost(objective: str) -> Objective | None:
+    """What a measurement declares of an objective; None of a score."""
+    from benchmark.job.measure import objectives
+
+    _, reading = objectives().get(objective, (None, None))
+    return reading.objective if reading else None
 
 
 def param_text(value: Any) -> str:
