@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmark.experiment import experiment
 from benchmark.run.plan import Request
+from benchmark.tuning import study_file
 from benchmark.tuning.search.knobs import KNOBS
 from benchmark.tuning.strategies import PRUNERS, SAMPLERS
 from benchmark.tuning.study import Study, read_study
+from benchmark.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs" / "tuning.md").read_text()
@@ -74,3 +77,18 @@ def test_shipped_study_starts(synthetic_data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [*KNOBS, *SAMPLERS, *PRUNERS])
 def test_docs_name_everything(name: str) -> None:
     assert f"`{name}`" in DOCS
+
+
+def test_study_and_its_experiment_are_each_read_once(
+    synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(path: Path, kind: str) -> dict[str, Any]:
+        read.append(path.name)
+        return read_yaml(path, kind)
+
+    monkeypatch.setattr(experiment, "read_yaml", counted)
+    monkeypatch.setattr(study_file, "read_yaml", counted)
+    started({**SMALL, "name": "once"}, synthetic_data, tmp_path)
+    assert sorted(read) == ["small.yaml", "study.yaml"]
