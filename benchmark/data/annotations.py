@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.errors import UserError, few, shown
+
+if (
+    TYPE_CHECKING
+):  # what finds a file's outline in the cache parses nothing, and does without numpy's import
+    import numpy as np
+    from numpy.typing import NDArray
 
 _BIGGEST = 2**31 - 1  # of a width, a height, a coordinate or an area; what hotcoco takes
 _BIGGEST_ID = 2**63 - 1
@@ -56,6 +59,8 @@ class Images:
 
     def rows(self, image_ids: NDArray[np.int64]) -> NDArray[np.intp]:
         """The row of each id, shape (M,); any row where the id is not listed. Needs at least one image."""
+        import numpy as np
+
         order = np.argsort(self.ids, kind="stable")
         places = np.searchsorted(self.ids[order], image_ids)
         return order[np.minimum(places, len(order) - 1)]
@@ -105,11 +110,15 @@ class Annotations:
     @property
     def images_without_box(self) -> int:
         """How many of the sound entries of ``images`` no sound annotation belongs to."""
+        import numpy as np
+
         return int(np.count_nonzero(~np.isin(self.images.ids, self.boxes.image_ids)))
 
     @property
     def boxes_per_class(self) -> Counter[str]:
         """Number of boxes, crowds included, by class name."""
+        import numpy as np
+
         ids, counts = np.unique(self.boxes.category_ids, return_counts=True)
         count_of = dict(zip(ids.tolist(), counts.tolist(), strict=True))
         return Counter({name: count_of.get(key, 0) for key, name in self.categories})
@@ -263,6 +272,8 @@ def _names(entries: Sequence[object]) -> list[str]:
 
 
 def _boxes(entries: Sequence[object]) -> Boxes:
+    import numpy as np
+
     good, faults = _sorted_out(entries, _box_fault)
     return Boxes(
         ids=_integers(good, "id"),
@@ -276,6 +287,8 @@ def _boxes(entries: Sequence[object]) -> Boxes:
 
 
 def _integers(entries: Sequence[Entry], key: str) -> NDArray[np.int64]:
+    import numpy as np
+
     return np.array([entry[key] for entry in entries], np.int64)
 
 
