@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import netrc
 import os
 import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -81,6 +78,11 @@ def _answers(url: str) -> bool:
 
     In a thread, because looking up a host name has no timeout. ``urllib`` honours ``HTTPS_PROXY``.
     """
+    # Here: a command that asks no server does without the time of these imports.
+    import http.client
+    import urllib.error
+    import urllib.request
+
     answered = threading.Event()
     done = threading.Event()
 
