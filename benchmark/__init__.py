@@ -5,7 +5,7 @@ In a notebook, ``benchmark.results("results")`` gives its leaderboards as a pand
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.outputs.notebook import results, results_per_class
@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 __all__ = ["results", "results_per_class"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Looked up on first use: the command line imports this package at every start, and without pandas.
     if name not in __all__:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 SHOWN = 5  # offenders that a message names
 
@@ -36,7 +36,7 @@ def attempt(
         return None
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value for a message: its source, cut short where it is long."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

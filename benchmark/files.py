@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json
+
+JsonObject = dict[str, Any]
+"""An object of JSON; what is in it, its reader knows."""
 
 
 @contextmanager
@@ -53,7 +56,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
+def write_json(path: Path, value: object, indent: int | None = 2) -> None:
     """Writes ``value`` as JSON to ``path`` atomically. NaN and infinity are errors, as in the JSON standard."""
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -66,13 +69,13 @@ def read_json(path: Path) -> Any:
     return from_json(path.read_bytes())
 
 
-def append_jsonl(path: Path, value: dict[str, Any]) -> None:
+def append_jsonl(path: Path, value: Mapping[str, object]) -> None:
     """Appends one line of JSON in a single write, so that a kill can cut only the last line."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
+def read_jsonl(path: Path) -> list[JsonObject]:
     """Reads JSON lines; a missing file is empty, and a last line cut by a kill is left out."""
     if not path.exists():
         return []
@@ -80,7 +83,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [value for line in lines if (value := parsed_line(line)) is not None]
 
 
-def parsed_line(line: str) -> dict[str, Any] | None:
+def parsed_line(line: str) -> JsonObject | None:
     """The object that a line of JSON lines holds; None for one that a kill has cut."""
     try:
         value = from_json(line)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from benchmark.errors import UserError
 
@@ -25,7 +27,7 @@ class Strict(BaseModel):
 _Model = TypeVar("_Model", bound=Strict)
 
 
-def exponents(value: Any) -> Any:
+def exponents(value: object) -> object:
     """``value`` with texts like ``1e-4`` as numbers: YAML 1.1 wants a dot and a sign in them."""
     if isinstance(value, dict):
         return {key: exponents(item) for key, item in value.items()}
@@ -59,7 +61,7 @@ def read_yaml(path: Path, kind: str) -> dict[str, Any]:
     return content
 
 
-def validated(model: type[_Model], content: dict[str, Any], path: Path, whole: str) -> _Model:
+def validated(model: type[_Model], content: Mapping[str, object], path: Path, whole: str) -> _Model:
     """``content`` as a ``model``.
 
     Args:
@@ -77,7 +79,7 @@ def validated(model: type[_Model], content: dict[str, Any], path: Path, whole: s
         raise UserError([f"{path}: {_worded(p, whole)}" for p in error.errors()]) from None
 
 
-def _worded(problem: Any, whole: str) -> str:
+def _worded(problem: ErrorDetails, whole: str) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or whole
     value = problem["input"]
     shown = f" (got {value!r})" if isinstance(value, str | int | float | bool | None) else ""

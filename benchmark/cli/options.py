@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from benchmark.errors import UserError, allowed
 from benchmark.experiment.experiment import Tracking, TrackingMode
@@ -59,7 +59,7 @@ def _seeds(text: str | None, problems: list[str]) -> tuple[int, ...] | None:
     return tuple(dict.fromkeys(int(name) for name in names))
 
 
-def _overrides(texts: list[str], problems: list[str]) -> dict[str, Any]:
+def _overrides(texts: list[str], problems: list[str]) -> dict[str, object]:
     problems += [
         f"--set {text}: write KEY.PATH=VALUE" for text in texts if "=" not in text.lstrip("=")
     ]
@@ -67,7 +67,7 @@ def _overrides(texts: list[str], problems: list[str]) -> dict[str, Any]:
     return {key.strip(): _value(value.strip()) for key, value in pairs}
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> object:
     """A Python literal, one of true, false and null, or the text itself."""
     words = {"true": True, "false": False, "null": None, "none": None}
     if text.lower() in words:

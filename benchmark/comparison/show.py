@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
@@ -90,7 +89,7 @@ def renderables(found: Comparison, images: int) -> Iterator[RenderableType]:
     yield from _images(found, images)
 
 
-def plain(found: Comparison, images: int) -> dict[str, Any]:
+def plain(found: Comparison, images: int) -> dict[str, object]:
     """The comparison as plain values: fractions in 0..1 at full precision, None where there is none.
 
     Args:
@@ -119,7 +118,7 @@ def json_text(found: Comparison, images: int) -> str:
     return json.dumps(plain(found, images), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def _plain_side(side: Side, interval: Interval | None) -> dict[str, Any]:
+def _plain_side(side: Side, interval: Interval | None) -> dict[str, object]:
     runs = [{"run_id": r.spec.run_id, "seed": r.spec.seed, "mAP50": r.map50} for r in side.runs]
     return {
         "name": side.name,
@@ -136,12 +135,12 @@ def _plain_difference(gap: float | None, found: Difference | None) -> dict[str, 
     return {"difference": gap, **dict(zip(("low", "high", "p"), ends, strict=True))}
 
 
-def _plain_class(line: ClassDifference) -> dict[str, Any]:
+def _plain_class(line: ClassDifference) -> dict[str, object]:
     values = {"class": line.name, "objects": line.objects, "a": line.a, "b": line.b}
     return {**values, **_plain_difference(line.gap, line.difference)}
 
 
-def _plain_image(line: ImageDifference) -> dict[str, Any]:
+def _plain_image(line: ImageDifference) -> dict[str, object]:
     values = {"file": line.file, "objects": line.objects, "a": line.a, "b": line.b}
     return {**values, "difference": line.gap}
 

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from benchmark.config.config_file import load_config, merged, plain
 from benchmark.config.overrides import apply_overrides
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
+from benchmark.config.tree import Config
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row
@@ -76,8 +76,8 @@ def compose(
     around: Surroundings,
     *,
     seed: int,
-    overrides: Mapping[str, Any],
-) -> dict[str, Any]:
+    overrides: Mapping[str, object],
+) -> Config:
     """Merges the layers of a row's recipe into one plain mmdet config, which stands alone.
 
     Args:
@@ -94,7 +94,7 @@ def compose(
         UserError: With every layer that is missing or broken, and every override that does not fit.
     """
     layers = _found(row.name, row.recipe.layers(around), around.roots)
-    config: dict[str, Any] = pickle.loads(_base_config(layers, dataset))
+    config: Config = pickle.loads(_base_config(layers, dataset))
     wanted = [*row.overrides.items(), *overrides.items()]
     if problems := apply_overrides(config, wanted):
         raise UserError([f"row '{row.name}': {problem}" for problem in problems])
@@ -128,7 +128,7 @@ def _find(name: str, roots: Sequence[Path]) -> tuple[Path, int] | None:
 @lru_cache(maxsize=4096)
 def _base_config(layers: tuple[_Found, ...], dataset: Dataset) -> bytes:
     """The config before overrides, pickled: reading that is ten times faster than ``deepcopy``."""
-    config: dict[str, Any] = {}
+    config: Config = {}
     for layer in layers:
         own, name = _read(layer)
         try:
@@ -144,14 +144,14 @@ def _base_config(layers: tuple[_Found, ...], dataset: Dataset) -> bytes:
     return pickle.dumps(config)
 
 
-def _read(layer: _Found) -> tuple[dict[str, Any], str]:
+def _read(layer: _Found) -> tuple[Config, str]:
     """A layer's content, not to be changed, and what to call it."""
     if isinstance(layer, bytes):
         return dict(pickle.loads(layer)), "a mapping of the row's recipe"
     return load_config(layer[0]), str(layer[0])
 
 
-def _mend_workers(config: dict[str, Any]) -> None:
+def _mend_workers(config: Config) -> None:
     """Without worker processes, torch refuses to keep them alive or to let them fetch ahead."""
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         loader = config.get(name) or {}

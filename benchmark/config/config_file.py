@@ -9,15 +9,15 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
 
+from benchmark.config.tree import Config
 from benchmark.errors import UserError
 
 _WIDTH = 100
 _RESERVED = ("_base_", "env_variables", "filename", "pretty_text", "text")  # by mmengine.Config
 
 
-def merged(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+def merged(new: Config, old: Config) -> Config:
     """Merges ``new`` into ``old`` as ``mmengine.Config`` merges a file into its bases.
 
     Mappings merge key by key, everything else is replaced, and a mapping with ``_delete_=True``
@@ -37,7 +37,7 @@ def merged(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _merged_value(key: str, value: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+def _merged_value(key: str, value: Config, old: Config) -> Config:
     if key not in old:
         return value
     unmarked = {k: v for k, v in value.items() if k != "_delete_"}
@@ -52,18 +52,20 @@ def _merged_value(key: str, value: dict[str, Any], old: dict[str, Any]) -> dict[
     return merged(unmarked, old[key])
 
 
-def plain(value: Any) -> Any:
+def plain(config: Config) -> Config:
     """A deep copy in which nothing is shared, without mmengine's ``_delete_`` marks."""
+    return {key: _plain(value) for key, value in config.items() if key != "_delete_"}
+
+
+def _plain(value: object) -> object:
     if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items() if k != "_delete_"}
+        return plain(value)
     if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, tuple):
-        return tuple(plain(item) for item in value)
-    return value
+        return [_plain(item) for item in value]
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
-def load_config(path: Path) -> dict[str, Any]:
+def load_config(path: Path) -> Config:
     """Reads one config file and its bases as ``mmengine.Config.fromfile`` does.
 
     Plain Python files and their ``_base_`` are read here. Files with ``{{ }}``, ``read_base`` or
@@ -82,7 +84,7 @@ def load_config(path: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1024)
-def _load(path: Path, changed_ns: int) -> dict[str, Any]:
+def _load(path: Path, changed_ns: int) -> Config:
     path = path.resolve()
     try:
         source = path.read_text(encoding="utf-8")
@@ -109,9 +111,9 @@ def _is_standard(module: str) -> bool:
     return module.split(".")[0] in sys.stdlib_module_names
 
 
-def _run(tree: ast.Module, path: Path) -> dict[str, Any]:
+def _run(tree: ast.Module, path: Path) -> Config:
     """What a file leaves defined, less functions, modules and ``__names``, over its bases."""
-    names: dict[str, Any] = {}
+    names: Config = {}
     exec(compile(tree, str(path), "exec"), names)
     bases = names.pop("_base_", [])
     own = {
@@ -122,8 +124,8 @@ def _run(tree: ast.Module, path: Path) -> dict[str, Any]:
     return merged(own, _bases([bases] if isinstance(bases, str) else bases, path))
 
 
-def _bases(names: list[str], path: Path) -> dict[str, Any]:
-    together: dict[str, Any] = {}
+def _bases(names: list[str], path: Path) -> Config:
+    together: Config = {}
     for name in names:
         base = _load_with_mmengine(path) if "::" in name else load_config(path.parent / name)
         if repeated := sorted(together.keys() & base.keys()):
@@ -132,15 +134,15 @@ def _bases(names: list[str], path: Path) -> dict[str, Any]:
     return together
 
 
-def _load_with_mmengine(path: Path) -> dict[str, Any]:
-    from mmengine import Config
+def _load_with_mmengine(path: Path) -> Config:
+    import mmengine
 
     # Imports of the whole config run when its model is built, not once a part.
-    config: dict[str, Any] = Config.fromfile(path, import_custom_modules=False).to_dict()
+    config: Config = mmengine.Config.fromfile(path, import_custom_modules=False).to_dict()
     return config
 
 
-def render(config: dict[str, Any]) -> str:
+def render(config: Config) -> str:
     """Writes a config as Python source that ``mmengine.Config.fromfile`` reads back exactly.
 
     Args:
@@ -158,7 +160,7 @@ def render(config: dict[str, Any]) -> str:
     return "".join(f"{key} = {_source(value, 0, len(key) + 3)}\n" for key, value in config.items())
 
 
-def _source(value: Any, indent: int, used: int) -> str:
+def _source(value: object, indent: int, used: int) -> str:
     """Source of a value: one line if that fits behind ``used`` characters, else an item a line."""
     left, items, right = _pieces(value)
     if items is None:
@@ -171,7 +173,7 @@ def _source(value: Any, indent: int, used: int) -> str:
     return f"{left}\n{''.join(lines)}{' ' * indent}{right}"
 
 
-def _pieces(value: Any) -> tuple[str, list[tuple[str, Any]] | None, str]:
+def _pieces(value: object) -> tuple[str, list[tuple[str, object]] | None, str]:
     """Opening, items (each with what stands before it) and closing of a value's source."""
     if isinstance(value, dict):
         if value and all(isinstance(key, str) and _is_name(key) for key in value):
@@ -184,7 +186,7 @@ def _pieces(value: Any) -> tuple[str, list[tuple[str, Any]] | None, str]:
     return _atom(value), None, ""
 
 
-def _atom(value: Any) -> str:
+def _atom(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return f"float({str(value)!r})"
     if value is None or isinstance(value, str | int | float):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from benchmark.config.config_file import merged
+from benchmark.config.tree import Config, is_list
 from benchmark.errors import shown
 
 # Filled in from the data set and the seeds, which a run's identity is made of: an override would go
@@ -20,12 +21,14 @@ _NOT_YOURS = {
     "randomness.seed": "comes from the seeds: use --seeds, or the experiment's 'seeds'",
 }
 
+_Key = TypeVar("_Key", str, int)
+
 # A list may replace one value that stands for all of its items, and a switch may be a word
 # ('on_input').
 _INTERCHANGEABLE = [{"text", "list"}, {"number", "list"}, {"text", "switch"}]
 
 
-def apply_overrides(config: dict[str, Any], overrides: Iterable[tuple[str, Any]]) -> list[str]:
+def apply_overrides(config: Config, overrides: Iterable[tuple[str, object]]) -> list[str]:
     """Sets values by key path, in place.
 
     A part of a path that is a number is an index of a list. ``+a.b`` adds a key; without the plus
@@ -46,12 +49,13 @@ class _KeyProblemError(Exception):
     """Says what is wrong with the key or the value of an override."""
 
 
-def _apply(config: dict[str, Any], key: str, value: Any) -> str | None:
+def _apply(config: Config, key: str, value: object) -> str | None:
     path = key.removeprefix("+")
     if reason := _reserved(path):
         return f"{key}: {reason}"
     try:
-        config.update(_with(config, path.split("."), value, add=key.startswith("+")))
+        first, *others = path.split(".")
+        config[first] = _below(config, first, others, value, add=key.startswith("+"))
     except _KeyProblemError as error:
         return f"{key}: {error}{'' if key.startswith('+') else _nearest(config, path)}"
     except (_ValueProblemError, TypeError) as error:
@@ -70,29 +74,30 @@ def _reserved(path: str) -> str | None:
     return _NOT_YOURS[owned[0]] if owned else None
 
 
-def _with(node: Any, keys: list[str], value: Any, add: bool) -> Any:
+def _with(node: object, keys: list[str], value: object, add: bool) -> object:
     """A copy of ``node`` (its other children shared) with the value at ``keys`` replaced."""
     if isinstance(node, dict):
-        key: Any = keys[0]
-        children: Any = dict(node)
-    elif isinstance(node, list | tuple):
-        key = _index(node, keys[0], add)
-        children = list(node)
-    else:
+        return {**node, keys[0]: _below(node, keys[0], keys[1:], value, add)}
+    if not is_list(node):
         raise _KeyProblemError(f"no such key: {type(node).__name__} has no '{keys[0]}'")
-    present = key in node if isinstance(node, dict) else key < len(node)
-    if not present and not add:
-        raise _KeyProblemError(f"no such key '{keys[0]}'")
-    old = children[key] if present else ({} if len(keys) > 1 else None)
-    new = _with(old, keys[1:], value, add) if len(keys) > 1 else _fitted(old, value)
-    if isinstance(children, list) and not present:
-        children.append(new)
-    else:
-        children[key] = new
-    return tuple(children) if isinstance(node, tuple) else children
+    index = _index(node, keys[0], add)
+    items = dict(enumerate(node))
+    items[index] = _below(items, index, keys[1:], value, add)
+    return tuple(items.values()) if isinstance(node, tuple) else list(items.values())
 
 
-def _index(node: list[Any] | tuple[Any, ...], key: str, add: bool) -> int:
+def _below(
+    children: dict[_Key, Any], key: _Key, keys: list[str], value: object, add: bool
+) -> object:
+    """The new child at ``key``: what ``keys`` lead to in it is replaced."""
+    if key not in children and not add:
+        raise _KeyProblemError(f"no such key '{key}'")
+    if keys:
+        return _with(children.get(key, {}), keys, value, add)
+    return _fitted(children.get(key), value)
+
+
+def _index(node: Sequence[object], key: str, add: bool) -> int:
     if key.isdecimal() and int(key) < len(node) + add:
         return int(key)
     raise _KeyProblemError(
@@ -100,7 +105,7 @@ def _index(node: list[Any] | tuple[Any, ...], key: str, add: bool) -> int:
     )
 
 
-def _fitted(old: Any, new: Any) -> Any:
+def _fitted(old: object, new: object) -> object:
     """``new`` in the shape that the old value had: tuples stay tuples, which YAML cannot say."""
     if isinstance(old, dict) and isinstance(new, dict):
         return merged({"": new}, {"": old})[""]
@@ -112,7 +117,7 @@ def _fitted(old: Any, new: Any) -> Any:
     return _like(old, new)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -128,7 +133,7 @@ def _kind(value: Any) -> str:
     )
 
 
-def _hint(was: str, new: Any) -> str:
+def _hint(was: str, new: object) -> str:
     if was != "number" or not isinstance(new, str):
         return ""
     try:
@@ -137,14 +142,14 @@ def _hint(was: str, new: Any) -> str:
         return ""
 
 
-def _like(old: Any, new: Any) -> Any:
+def _like(old: object, new: object) -> object:
     if not isinstance(new, list | tuple) or not isinstance(old, list | tuple):
         return new
     items = [_like(old[min(i, len(old) - 1)], item) for i, item in enumerate(new)] if old else new
     return type(old)(items)
 
 
-def _nearest(config: dict[str, Any], path: str) -> str:
+def _nearest(config: Config, path: str) -> str:
     paths = list(_paths(config, ""))
     leaf = path.rsplit(".", 1)[-1]
     near = difflib.get_close_matches(path, paths, n=1, cutoff=0.75)
@@ -154,8 +159,8 @@ def _nearest(config: dict[str, Any], path: str) -> str:
     return f"{hint} ('+{path}' adds a new key)"
 
 
-def _paths(node: Any, prefix: str) -> Iterator[str]:
-    items: Iterable[tuple[Any, Any]] = ()
+def _paths(node: object, prefix: str) -> Iterator[str]:
+    items: Iterable[tuple[object, object]] = ()
     if isinstance(node, dict):
         items = node.items()
     elif isinstance(node, list | tuple):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from benchmark.config.tree import leaves
+from benchmark.config.tree import Config, leaves
 from benchmark.data.dataset import Dataset
 
 
-def fill_dataset(config: dict[str, Any], dataset: Dataset) -> None:
+def fill_dataset(config: Config, dataset: Dataset) -> None:
     """Gives a config the data set's annotation files, image folders, classes and number of classes, in place."""
     for name, split in (("train", dataset.train), ("val", dataset.val), ("test", dataset.val)):
         for leaf in dataset_leaves(config.get(f"{name}_dataloader")):
@@ -25,7 +24,7 @@ def fill_dataset(config: dict[str, Any], dataset: Dataset) -> None:
         head["num_classes"] = len(dataset.classes)
 
 
-def _classifiers(node: Any) -> Iterator[dict[str, Any]]:
+def _classifiers(node: object) -> Iterator[Config]:
     """The heads that tell classes apart; a backbone's own ``num_classes`` is none of them."""
     if isinstance(node, list | tuple):
         for item in node:
@@ -39,7 +38,7 @@ def _classifiers(node: Any) -> Iterator[dict[str, Any]]:
                 yield from _classifiers(value)
 
 
-def dataset_leaves(node: Any) -> Iterator[dict[str, Any]]:
+def dataset_leaves(node: object) -> Iterator[Config]:
     """The data sets that read annotation files, inside whatever repeats, joins or mixes them."""
     for leaf, _ in leaves(node, 1):
         yield leaf

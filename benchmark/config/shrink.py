@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any
 
 from benchmark.config.retarget import dataset_leaves
-from benchmark.config.tree import dicts, is_list, leaves
+from benchmark.config.tree import Config, dicts, is_list, leaves
 from benchmark.errors import UserError, allowed
 
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -49,7 +48,7 @@ class Limits:
     pretrained: bool = True
 
 
-def shrink(config: dict[str, Any], limits: dict[str, Any]) -> None:
+def shrink(config: Config, limits: Config) -> None:
     """Applies a profile's ``shrink`` mapping to a merged config, in place.
 
     Args:
@@ -68,7 +67,7 @@ def shrink(config: dict[str, Any], limits: dict[str, Any]) -> None:
         config["load_from"] = None
 
 
-def _checked(limits: dict[str, Any]) -> Limits:
+def _checked(limits: Config) -> Limits:
     names = [field.name for field in fields(Limits)]
     problems = [
         f"shrink: unknown '{key}'; {allowed(key, names)}" for key in limits if key not in names
@@ -87,7 +86,7 @@ def _checked(limits: dict[str, Any]) -> Limits:
 # Images
 
 
-def _shrink_images(config: dict[str, Any], longest_side: int) -> None:
+def _shrink_images(config: Config, longest_side: int) -> None:
     preprocessor = (config.get("model") or {}).get("data_preprocessor") or {}
     places = [config.get(name) for name in (*_LOADERS, "tta_pipeline")]
     nodes = [node for place in (*places, preprocessor) for node in dicts(place)]
@@ -103,12 +102,12 @@ def _shrink_images(config: dict[str, Any], longest_side: int) -> None:
             _shrink_sizes(node, factor, divisor)
 
 
-def _sides(transform: dict[str, Any]) -> Iterator[int]:
+def _sides(transform: Config) -> Iterator[int]:
     for key in SCALES | BATCH_SIZES:
         yield from (abs(side) for side in _numbers(transform.get(key)))
 
 
-def _numbers(value: Any) -> Iterator[int]:
+def _numbers(value: object) -> Iterator[int]:
     """Sizes in pixels; a float is a share of the image, which shrinks with it."""
     if is_list(value):
         for item in value:
@@ -117,7 +116,7 @@ def _numbers(value: Any) -> Iterator[int]:
         yield value
 
 
-def _shrink_sizes(transform: dict[str, Any], factor: float, divisor: int) -> None:
+def _shrink_sizes(transform: Config, factor: float, divisor: int) -> None:
     if "type" not in transform:
         return
     for key in SCALES & transform.keys():
@@ -128,9 +127,9 @@ def _shrink_sizes(transform: dict[str, Any], factor: float, divisor: int) -> Non
         )
 
 
-def mapped(value: Any, change: Callable[[int], int]) -> Any:
+def mapped(value: object, change: Callable[[int], int]) -> object:
     """A size, or a nested list of sizes, with every whole number changed."""
-    if is_list(value):
+    if isinstance(value, list | tuple):
         return type(value)(mapped(item, change) for item in value)
     return change(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -138,7 +137,7 @@ def mapped(value: Any, change: Callable[[int], int]) -> Any:
 # Data
 
 
-def _shrink_data(config: dict[str, Any], bounds: Limits) -> None:
+def _shrink_data(config: Config, bounds: Limits) -> None:
     loader = config.get("train_dataloader") or {}
     batch = int(loader.get("batch_size") or 1)
     found = list(leaves(loader.get("dataset"), 1))
@@ -156,7 +155,7 @@ def _whole_batches(images: int, times: int, batch: int) -> int:
     return max(images // times // step, 1) * step
 
 
-def _limit(leaf: dict[str, Any], images: int) -> None:
+def _limit(leaf: Config, images: int) -> None:
     given = leaf.get("indices")
     if isinstance(given, list | tuple):
         leaf["indices"] = list(given)[:images]
@@ -164,7 +163,7 @@ def _limit(leaf: dict[str, Any], images: int) -> None:
         leaf["indices"] = min(given, images) if isinstance(given, int) and given > 0 else images
 
 
-def _images_per_epoch(config: dict[str, Any]) -> int:
+def _images_per_epoch(config: Config) -> int:
     dataset = (config.get("train_dataloader") or {}).get("dataset")
     counts = ((leaf["indices"], times) for leaf, times in leaves(dataset, 1))
     return sum((len(n) if is_list(n) else n) * times for n, times in counts)
@@ -173,7 +172,7 @@ def _images_per_epoch(config: dict[str, Any]) -> int:
 # Schedule
 
 
-def _shrink_schedule(config: dict[str, Any], bounds: Limits) -> None:
+def _shrink_schedule(config: Config, bounds: Limits) -> None:
     loop = config.get("train_cfg") or {}
     batch = int((config.get("train_dataloader") or {}).get("batch_size") or 1)
     per_epoch = max(math.ceil(_images_per_epoch(config) / batch), 1)
@@ -210,9 +209,7 @@ class _IterationMap:
     new_total: int
 
     @classmethod
-    def of(
-        cls, schedulers: list[dict[str, Any]], total: int | None, new_total: int
-    ) -> _IterationMap:
+    def of(cls, schedulers: list[Config], total: int | None, new_total: int) -> _IterationMap:
         """Takes the warm-up to be what starts at 0 and ends within the first tenth.
 
         A training counted in epochs does not tell its iterations: there the last end of a scheduler
@@ -240,7 +237,7 @@ class _IterationMap:
         return start + share * (self.new_total - start)
 
 
-def _reschedule(scheduler: dict[str, Any], move: Callable[[int], float]) -> None:
+def _reschedule(scheduler: Config, move: Callable[[int], float]) -> None:
     begin = scheduler.get("begin", 0)
     if isinstance(begin, int) and begin:
         scheduler["begin"] = round(move(begin))
@@ -264,7 +261,7 @@ def _apart(milestones: Iterable[float]) -> list[int]:
 # Weights
 
 
-def _start_from_random_weights(model: Any) -> None:
+def _start_from_random_weights(model: object) -> None:
     for node in dicts(model):
         init = node.get("init_cfg")
         if isinstance(init, dict) and init.get("type") == "Pretrained":

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeGuard
+
+Config = dict[str, Any]
+"""A config, or a mapping within one: text, numbers, None, lists, tuples and mappings, as mmengine reads them."""
+
+Overrides = dict[str, Any]
+"""Values by key path of a config."""
 
 
-def leaves(node: Any, times: int) -> Iterator[tuple[dict[str, Any], int]]:
+def leaves(node: object, times: int) -> Iterator[tuple[Config, int]]:
     """Each leaf, and how many times an epoch repeats it."""
     if isinstance(node, list | tuple):
         for item in node:
@@ -18,7 +24,7 @@ def leaves(node: Any, times: int) -> Iterator[tuple[dict[str, Any], int]]:
             yield from leaves(value, times * int(node.get("times", 1)))
 
 
-def dicts(node: Any) -> Iterator[dict[str, Any]]:
+def dicts(node: object) -> Iterator[Config]:
     """Every mapping within a node, itself included."""
     if isinstance(node, dict):
         yield node
@@ -26,6 +32,6 @@ def dicts(node: Any) -> Iterator[dict[str, Any]]:
         yield from dicts(child)
 
 
-def is_list(value: Any) -> bool:
+def is_list(value: object) -> TypeGuard[Sequence[object]]:
     """Whether a value is a list or a tuple: mmengine writes either."""
     return isinstance(value, list | tuple)

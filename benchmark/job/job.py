@@ -9,16 +9,16 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark import locks
 from benchmark.files import read_jsonl
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
-from benchmark.run.journal import Journal, now
+from benchmark.run.journal import Journal, Point, now
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.record import Failure, FailureKind, Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
@@ -26,7 +26,11 @@ from benchmark.statistics.scores import SCORES
 from benchmark.tracking.runs import RunTracker
 
 if TYPE_CHECKING:
+    from mmengine.config import Config, ConfigDict
+
     from benchmark.job.measure.measuring import Findings
+    from benchmark.job.metric import HotCocoMetric
+    from benchmark.job.training import JobRunner
 
 LOG_TAIL_CHARACTERS = 10_000
 
@@ -61,7 +65,8 @@ class _Job:
         self.journal = Journal(folder.metrics_file)
         self.params: int | None = None
         self.tracker: RunTracker | None = None
-        self.metric: Any = None
+        self.runner: JobRunner
+        self.metric: HotCocoMetric
         self.spent: tuple[float, float] | None = None
         self.findings: Findings | None = None
 
@@ -105,7 +110,7 @@ class _Job:
         self.params = sum(parameter.numel() for parameter in self.runner.model.parameters())
         self._fit(config)
 
-    def _fit(self, config: Any) -> None:
+    def _fit(self, config: Config) -> None:
         from benchmark.job.metric import HotCocoMetric
         from benchmark.job.training import JournalHook, validation_missing
 
@@ -137,7 +142,9 @@ class _Job:
     def _keep_results(self) -> None:
         from benchmark.statistics.evaluation import write_predictions
 
-        write_predictions(self.folder.predictions_file, self.metric.last.detections)
+        last = self.metric.last
+        assert last is not None
+        write_predictions(self.folder.predictions_file, last.detections)
         self.runner.save_checkpoint(
             str(self.folder.checkpoints),
             checkpoints.FINAL,
@@ -208,7 +215,7 @@ class _Job:
         return known.with_measured(found.measured)
 
 
-def _best(points: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
+def _best(points: Iterable[Point]) -> dict[str, float] | None:
     """The best value of each score in any validation; None without a validation that has a value."""
     validations = [point for point in points if point["kind"] == "val"]
     values = {
@@ -217,7 +224,7 @@ def _best(points: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
     return {key: SCORES[key].best(known) for key, known in values.items() if known} or None
 
 
-def _build_runner(config: Any, folder: RunFolder, resources: Resources) -> Any:
+def _build_runner(config: Config, folder: RunFolder, resources: Resources) -> JobRunner:
     """Builds the Runner with our metric, checkpoints and log in place of mmengine's.
 
     They are set here and not in ``config.py``, so that stock ``tools/train.py`` can run that file.
@@ -230,24 +237,23 @@ def _build_runner(config: Any, folder: RunFolder, resources: Resources) -> Any:
     )
     config.visualizer.vis_backends = None
     for key in ("val_evaluator", "test_evaluator"):
-        config[key] = _with_our_metric(config[key])
+        _use_our_metric(config[key])
     checkpoint = checkpoints.newest_good(folder.checkpoints)
     if checkpoint is not None:
         config.resume, config.load_from = True, str(checkpoint)
     if resources.processes > 1:
         _start_distributed(config)
-    return JobRunner.from_cfg(config)
+    runner: JobRunner = JobRunner.from_cfg(config)
+    return runner
 
 
-def _with_our_metric(evaluator: Any) -> Any:
-    if isinstance(evaluator, list):
-        return [_with_our_metric(item) for item in evaluator]
-    if evaluator["type"] in ("CocoMetric", "mmdet.CocoMetric"):
-        evaluator["type"] = "HotCocoMetric"
-    return evaluator
+def _use_our_metric(evaluators: ConfigDict | list[ConfigDict]) -> None:
+    for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+        if evaluator["type"] in ("CocoMetric", "mmdet.CocoMetric"):
+            evaluator["type"] = "HotCocoMetric"
 
 
-def _start_distributed(config: Any) -> None:
+def _start_distributed(config: Config) -> None:
     """Joins the processes that torchrun started; on CPUs before mmengine does, which would ask for CUDA."""
     import torch
 

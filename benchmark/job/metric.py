@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mmdet.evaluation import CocoMetric
@@ -14,8 +13,12 @@ from mmengine.fileio import get_local_path
 from numpy.typing import NDArray
 
 from benchmark.data.annotations import Annotations, read_annotations
+from benchmark.files import JsonObject
 from benchmark.statistics.evaluation import Detections, Evaluation, GroundTruth
 from benchmark.statistics.scores import SCORES
+
+# An image's id, boxes as xyxy in pixels, scores and labels.
+_Predicted = tuple[int, NDArray[np.floating], NDArray[np.floating], NDArray[np.int64]]
 
 
 @METRICS.register_module()
@@ -48,7 +51,7 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         ann_file: str,
         metric: str | Sequence[str] = "bbox",
         format_only: bool = False,
-        backend_args: Mapping[str, Any] | None = None,
+        backend_args: Mapping[str, object] | None = None,
         collect_device: str = "cpu",
         prefix: str | None = None,
     ) -> None:
@@ -61,14 +64,14 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         self.ann_file = ann_file
         self.last: Evaluation | None = None
 
-    def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
+    def process(self, data_batch: object, data_samples: Sequence[JsonObject]) -> None:
         """Keeps a batch's predictions: boxes as xyxy in pixels of the original image."""
         for sample in data_samples:
             predicted = sample["pred_instances"]
             found = (predicted[key].cpu().numpy() for key in ("bboxes", "scores", "labels"))
             self.results.append((sample["img_id"], *found))
 
-    def compute_metrics(self, results: Sequence[tuple[Any, ...]]) -> dict[str, float]:
+    def compute_metrics(self, results: Sequence[_Predicted]) -> dict[str, float]:
         """Evaluates what `process` kept; called in the first process only."""
         truth = self.ground_truth
         classes = list(self.dataset_meta["classes"])

@@ -7,7 +7,6 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine import dist
@@ -20,7 +19,7 @@ from mmengine.runner import runner as runner_module
 
 from benchmark.files import read_json, replacing
 from benchmark.job.metric import HotCocoMetric
-from benchmark.run.journal import Journal
+from benchmark.run.journal import Journal, Point
 from benchmark.statistics.evaluation import Evaluation
 
 
@@ -43,16 +42,18 @@ class Diverged(Exception):
 class JobRunner(Runner):  # type: ignore[misc]
     """mmengine's Runner, but a checkpoint is whole or absent, and the log has one file."""
 
-    def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
+    def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:
         """Saves to a temporary file that then takes the name; see `mmengine.runner.Runner`."""
         with replacing(Path(out_dir) / filename) as temporary, _streamed_to_disk():
             super().save_checkpoint(str(temporary.parent), temporary.name, *args, **kwargs)
 
-    def build_logger(self, log_level: str = "INFO", *_args: Any, **_kwargs: Any) -> MMLogger:
+    def build_logger(self, log_level: str = "INFO", *_args: object, **_kwargs: object) -> MMLogger:
         """A logger without a file of its own: the job's output already is ``log.txt``."""
         return MMLogger.get_instance(name=self._experiment_name, log_level=log_level)
 
-    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: torch.nn.Module) -> Any:
+    def wrap_model(
+        self, model_wrapper_cfg: dict[str, object] | None, model: torch.nn.Module
+    ) -> object:
         """Wraps for training on several CPUs, too: mmengine names a CUDA device in any case."""
         if self.distributed and not torch.cuda.is_available() and model_wrapper_cfg is None:
             unused = self.cfg.get("find_unused_parameters", False)
@@ -80,7 +81,7 @@ def _streamed_to_disk() -> Iterator[None]:
 class RunCheckpointHook(CheckpointHook):  # type: ignore[misc]
     """mmengine's CheckpointHook, writing to the run's ``checkpoints/`` and keeping at least two."""
 
-    def __init__(self, folder: str, max_keep_ckpts: int = -1, **kwargs: Any) -> None:
+    def __init__(self, folder: str, max_keep_ckpts: int = -1, **kwargs: object) -> None:
         keep = max_keep_ckpts if max_keep_ckpts < 0 else max(2, max_keep_ckpts)
         super().__init__(max_keep_ckpts=keep, **kwargs)
         self._folder = folder
@@ -120,7 +121,7 @@ class JournalHook(Hook):  # type: ignore[misc]
             runner.val_loop.run()
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+        self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
     ) -> None:
         """Logs a training point at every interval and at the end of an epoch."""
         if self.every_n_train_iters(runner, self.interval) or self._epoch_ends(runner, batch_idx):
@@ -128,7 +129,7 @@ class JournalHook(Hook):  # type: ignore[misc]
         self._leave_if_asked()
 
     def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+        self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
     ) -> None:
         """Ends a long validation early, too."""
         self._leave_if_asked()
@@ -158,7 +159,7 @@ class JournalHook(Hook):  # type: ignore[misc]
             raise Stopped(_stop_state(self.stop_file))
 
 
-def _val_point(evaluation: Evaluation) -> dict[str, Any]:
+def _val_point(evaluation: Evaluation) -> Point:
     more = {"per_class": evaluation.per_class, "no_predictions": evaluation.no_predictions}
     return {**evaluation.scores, **more}
 
@@ -170,7 +171,7 @@ def _stop_state(path: Path) -> str:
         return "interrupted"
 
 
-def _train_point(runner: Runner, interval: int) -> dict[str, Any]:
+def _train_point(runner: Runner, interval: int) -> Point:
     scalars = runner.message_hub.log_scalars
     # A mean over the interval for what jumps from batch to batch, the present value for the learning rate.
     values = {

@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 _EXTENSION = "mmcv._ext"
 _IMPLEMENTATION = "benchmark.ops.torch_ops"
@@ -94,19 +94,19 @@ class _Extension(types.ModuleType):
         # mmengine calls find_spec(), which raises ValueError for a module without a __spec__.
         self.__spec__ = ModuleSpec(name, loader=None, origin=_IMPLEMENTATION)
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Callable[..., object]:
         if name.startswith("__"):
             raise AttributeError(name)
         if name not in _SERVED:
             return missing(name)
-        operator: Callable[..., Any] = getattr(importlib.import_module(_IMPLEMENTATION), name)
+        operator: Callable[..., object] = getattr(importlib.import_module(_IMPLEMENTATION), name)
         return operator
 
 
-def missing(name: str) -> Callable[..., Any]:
+def missing(name: str) -> Callable[..., object]:
     """A function that raises NotImplementedError: which operator is missing, and how to get it."""
 
-    def fail(*_args: Any, **_kwargs: Any) -> Any:
+    def fail(*_args: object, **_kwargs: object) -> object:
         raise NotImplementedError(
             f"mmcv's operator '{name}' is compiled code, which this mmcv was installed without, "
             f"and is not among those served in its place ({', '.join(served())}). mmcv's own "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from benchmark.files import JsonObject
 
 _Kind = TypeVar("_Kind")
 
 
-def known_fields(kind: type[_Kind], value: Mapping[str, Any]) -> _Kind:
+def known_fields(kind: type[_Kind], value: JsonObject) -> _Kind:
     """A frozen dataclass of the fields that this version knows: a later one may have written more.
 
     Raises:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from benchmark.errors import UserError
-from benchmark.files import read_json, write_json
+from benchmark.files import JsonObject, read_json, write_json
 from benchmark.run.record import RunRecord
 from benchmark.run.spec import RunSpec
 
@@ -94,7 +94,7 @@ class RunFolder:
 _Read = TypeVar("_Read")
 
 
-def _read(path: Path, from_json: Callable[[Any], _Read]) -> _Read:
+def _read(path: Path, from_json: Callable[[JsonObject], _Read]) -> _Read:
     try:
         return from_json(read_json(path))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from benchmark.data.dataset import Dataset
 from benchmark.run.spec import SCHEMA_VERSION
@@ -32,7 +31,7 @@ NOT_IDENTITY = frozenset(
 
 
 def identity(
-    config: Mapping[str, Any] | str,
+    config: Mapping[str, object] | str,
     dataset: Dataset,
     seed: int,
     profile: str,
@@ -57,12 +56,12 @@ def identity(
     return hashlib.sha256(f"{around}\n{same}".encode()).hexdigest()[:8]
 
 
-def essence(config: Mapping[str, Any]) -> str:
+def essence(config: Mapping[str, object]) -> str:
     """What of a config changes the result, as JSON: the same for all seeds of a row."""
     return json.dumps(_essence(config), sort_keys=True, default=str)
 
 
-def _essence(value: Any) -> Any:
+def _essence(value: object) -> object:
     if isinstance(value, dict):  # not Mapping: a check of an abstract class is ten times slower
         return {str(k): _essence(v) for k, v in value.items() if k not in NOT_IDENTITY}
     if isinstance(value, list | tuple):

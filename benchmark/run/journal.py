@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
-from benchmark.files import append_jsonl, read_jsonl, write_text
+from benchmark.files import JsonObject, append_jsonl, read_jsonl, write_text
+
+Point = JsonObject
+"""A line of the journal."""
 
 
 def now() -> str:
@@ -30,9 +32,9 @@ class Journal:
         self.path = path
         self._base_s = 0.0
         self._since = time.monotonic()
-        self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
+        self._listeners: list[Callable[[Point], None]] = []
 
-    def listen(self, listener: Callable[[Mapping[str, Any]], None]) -> None:
+    def listen(self, listener: Callable[[Point], None]) -> None:
         """Has ``listener`` called with every point that is written from now on."""
         self._listeners.append(listener)
 
@@ -49,9 +51,10 @@ class Journal:
         self._since = time.monotonic()
         self.write({"kind": "start", "iter": iteration, "max_iters": max_iters, "time": now()})
 
-    def write(self, point: Mapping[str, Any]) -> None:
+    def write(self, point: Point) -> None:
         """Appends a point; NaN and infinity become null, which JSON has."""
-        line = {**_finite(point), "elapsed_s": round(self.elapsed_s, 3)}
+        finite = {key: _finite(value) for key, value in point.items()}
+        line = {**finite, "elapsed_s": round(self.elapsed_s, 3)}
         append_jsonl(self.path, line)
         for listener in self._listeners:
             listener(line)
@@ -66,13 +69,13 @@ class Journal:
         starts = [point["time"] for point in read_jsonl(self.path) if point["kind"] == "start"]
         return str(starts[0]) if starts else now()
 
-    def last_validation(self) -> dict[str, Any] | None:
+    def last_validation(self) -> Point | None:
         """The newest validation point."""
         validations = [point for point in read_jsonl(self.path) if point["kind"] == "val"]
         return validations[-1] if validations else None
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -86,7 +89,7 @@ class Tail:
         self._offset = 0
         self._inode = 0
 
-    def new_points(self) -> list[dict[str, Any]]:
+    def new_points(self) -> list[Point]:
         """The whole lines that are new; after a resume has rewritten the file, all lines."""
         try:
             with self.path.open("rb") as file:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from benchmark.config.compose import check_recipes, compose, surroundings_of
+from benchmark.config.tree import Config
 from benchmark.data.dataset import Dataset, describe, describe_source, stated_dataset
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
@@ -41,7 +41,7 @@ class Request:
     data_root: Path | None = None
     rows: tuple[str, ...] | None = None
     seeds: tuple[int, ...] | None = None
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, object] = field(default_factory=dict)
     needs_data: bool = True
 
 
@@ -188,9 +188,7 @@ class _Setting:
     around: Surroundings
 
 
-def _runs(
-    setting: _Setting, row: Row, seeds: Iterable[int]
-) -> Sequence[tuple[RunSpec, Mapping[str, Any]]]:
+def _runs(setting: _Setting, row: Row, seeds: Iterable[int]) -> Sequence[tuple[RunSpec, Config]]:
     overrides = setting.request.overrides
     base = compose(row, setting.dataset, setting.around, seed=0, overrides=overrides)
     same, given = essence(base), row.recipe.given(setting.around)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
-from typing import Any
 
+from benchmark.files import JsonObject
 from benchmark.run.fields import known_fields
 from benchmark.run.spec import SCHEMA_VERSION
 
@@ -66,12 +66,12 @@ class Metrics:
     per_class: Mapping[str, Scores] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Metrics:
+    def from_json(cls, value: JsonObject) -> Metrics:
         """Reads back what `to_json` made; any other key than ``per_class`` is a score's."""
         scores = dict(value)
         return cls(per_class=scores.pop("per_class", {}), scores=scores)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The scores beside ``per_class``; nothing where there was no validation."""
         return {**self.scores, "per_class": self.per_class} if self.scores else {}
 
@@ -91,7 +91,7 @@ class Failure:
     log_tail: str = ""
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Failure:
+    def from_json(cls, value: JsonObject) -> Failure:
         """Reads back what ``record.json`` holds."""
         return known_fields(cls, {**value, "kind": FailureKind(value["kind"])})
 
@@ -189,7 +189,7 @@ class Provenance:
     seed: int | None = None
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Provenance:
+    def from_json(cls, value: JsonObject) -> Provenance:
         """Reads back what ``record.json`` holds; an old one may lack some of it."""
         git, hashes = value.get("git"), value.get("hashes")
         parts = {
@@ -266,9 +266,9 @@ class RunRecord:
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> RunRecord:
+    def from_json(cls, value: JsonObject) -> RunRecord:
         """Reads back what ``record.json`` holds."""
-        parts: dict[str, Any] = {
+        parts: JsonObject = {
             "state": State(value["state"]),
             "metrics": Metrics.from_json(value["metrics"]),
             "provenance": Provenance.from_json(value["provenance"]),
@@ -283,7 +283,7 @@ class RunRecord:
         known.pop("wandb", None)
         return known_fields(cls, known)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The plain values that ``record.json`` holds."""
         return {**asdict(self), "metrics": self.metrics.to_json()}
 
@@ -314,7 +314,7 @@ class RunRecord:
         return self.failure.cause if self.failure else ""
 
 
-def _tracked(value: Mapping[str, Any]) -> Tracked | None:
+def _tracked(value: JsonObject) -> Tracked | None:
     """Records of version 0.1 hold ``{"mode", "url"}`` of a W&B run, as ``wandb``."""
     if found := value.get("tracking"):
         return known_fields(Tracked, found)

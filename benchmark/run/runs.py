@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmark.errors import attempt
 from benchmark.run.folder import RunFolder
@@ -67,7 +66,7 @@ class Runs:
                 self._records[run_id] = self.folder(run_id).read_record()
         return self._records.get(run_id)
 
-    def look(self, spec: RunSpec, config: Mapping[str, Any]) -> Planned:
+    def look(self, spec: RunSpec, config: Mapping[str, object]) -> Planned:
         """What became of a run that is planned.
 
         Raises:

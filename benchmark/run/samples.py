@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
-from benchmark.files import write_json
+from benchmark.files import JsonObject, write_json
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def read_samples(path: Path) -> list[SampleJson]:
     return _SAMPLES.validate_json(path.read_bytes())
 
 
-def _plain(sample: ImageSample) -> dict[str, Any]:
+def _plain(sample: ImageSample) -> JsonObject:
     return {
         "file": sample.file,
         "truth": [_plain_box(box) for box in sample.truth],
@@ -98,5 +97,5 @@ def _plain(sample: ImageSample) -> dict[str, Any]:
     }
 
 
-def _plain_box(box: Box) -> dict[str, Any]:
+def _plain_box(box: Box) -> JsonObject:
     return {"label": box.label, "xyxy": list(box.xyxy)}

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from benchmark.data.dataset import Dataset, Split
+from benchmark.files import JsonObject
 from benchmark.run.fields import known_fields
 
 SCHEMA_VERSION = 1
@@ -48,22 +48,22 @@ class RunSpec:
     seed: int
     dataset: Dataset
     profile: str
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, object] = field(default_factory=dict)
     gpus: int = 1
     study: str | None = None
     trial: int | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-    command_line: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
+    command_line: Mapping[str, object] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The plain values that ``spec.json`` holds."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        plain: JsonObject = json.loads(json.dumps(asdict(self), default=str))
         return plain
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
+    def from_json(cls, value: JsonObject) -> RunSpec:
         """Reads back what `to_json` made, in this version or in one that knew rows of parts only."""
         if "parts" in value:
             value = {"recipe": "parts", "names": value["parts"], **value}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from benchmark import locks
 from benchmark.run.folder import RunFolder
@@ -17,7 +16,7 @@ class Planned:
     """One run: what is asked, its folder, and what is known of it."""
 
     spec: RunSpec
-    config: Mapping[str, Any]
+    config: Mapping[str, object]
     folder: RunFolder
     state: State
     record: RunRecord | None = None
@@ -33,7 +32,7 @@ def lock_is_held(folder: RunFolder) -> bool:
 
 def look(
     spec: RunSpec,
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
     folder: RunFolder,
     record: RunRecord | None = None,
     lives: Lives = lock_is_held,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +113,7 @@ class GroundTruth:
         annotations: Path of the file, or what it holds.
     """
 
-    def __init__(self, annotations: str | PathLike[str] | Mapping[str, Any]) -> None:
+    def __init__(self, annotations: str | PathLike[str] | Mapping[str, object]) -> None:
         import hotcoco
 
         given = dict(annotations) if isinstance(annotations, Mapping) else str(annotations)
@@ -210,7 +210,7 @@ class GroundTruth:
 
 
 def evaluate(
-    annotations: str | PathLike[str] | Mapping[str, Any],
+    annotations: str | PathLike[str] | Mapping[str, object],
     detections: Detections | Sequence[CocoBox],
     image_ids: Iterable[int] | None = None,
     classes: Sequence[str] | None = None,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
-from benchmark.run.journal import Tail
+from benchmark.run.journal import Point, Tail
 from benchmark.run.record import State
 from benchmark.run.state import Planned
 
@@ -33,7 +32,7 @@ class RunProgress:
     _start: tuple[int, float] = (0, 0.0)
     _told: int = -1
 
-    def update(self) -> list[dict[str, Any]]:
+    def update(self) -> list[Point]:
         """Takes in what is new in the journal; returns the validations that were not there before."""
         points = self.tail.new_points()
         for point in points:
@@ -42,7 +41,7 @@ class RunProgress:
         self._told = max([self._told, *(point["iter"] for point in news)])
         return news
 
-    def _take(self, point: dict[str, Any]) -> None:
+    def _take(self, point: Point) -> None:
         self.iteration = point["iter"]
         if point["kind"] == "start":
             self.max_iters = point["max_iters"]

@@ -72,9 +72,10 @@ class Parameter(Strict):
             raise ValueError(f"no type '{kind}'; say {meant}")
         if choices is not None and not isinstance(choices, list | dict):
             raise ValueError("'choices' is a list of values, or a mapping from label to value")
-        plain = exponents(dict(content))
-        if isinstance(choices, dict):
-            plain["choices"] = {str(label): value for label, value in plain["choices"].items()}
+        plain = {key: exponents(value) for key, value in content.items()}
+        labelled = plain.get("choices")
+        if isinstance(labelled, dict):
+            plain["choices"] = {str(label): value for label, value in labelled.items()}
         return plain
 
     @model_validator(mode="after")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -37,7 +38,7 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def style_axes(axes: Axes, grid: Any = "y") -> None:
+def style_axes(axes: Axes, grid: Literal["both", "x", "y"] = "y") -> None:
     """Takes away half the frame and lays a light grid behind the marks, along ``x``, ``y`` or ``both``."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color="#E3E3E3", lw=0.8)
@@ -55,7 +56,7 @@ def label_log_axis(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def finish(figure: Figure, panels: Any, title: str, *below: str) -> None:
+def finish(figure: Figure, panels: Iterable[Axes], title: str, *below: str) -> None:
     """Gives a figure its title, and one legend below for all panels.
 
     Args:
@@ -92,7 +93,7 @@ def escape(text: str, longest: int = LONGEST_NAME) -> str:
     return line.replace("$", r"\$")
 
 
-def save(figure: Figure, path: Path, kind: str = "png", metadata: Any = None) -> None:
+def save(figure: Figure, path: Path, kind: str = "png", metadata: object = None) -> None:
     """Writes a figure; the same figure gives the same bytes.
 
     Args:

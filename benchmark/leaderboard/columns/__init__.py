@@ -6,7 +6,6 @@ Those of labels are made for a leaderboard, since its rows say which there are; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.columns.column import Column
@@ -51,11 +50,11 @@ def stored_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
     return tuple(column for column in columns if column.stored)
 
 
-def values_of(columns: Iterable[Column], result: RowResult, comparable: bool) -> dict[str, Any]:
+def values_of(columns: Iterable[Column], result: RowResult, comparable: bool) -> dict[str, object]:
     """Every value of a row by column key; None where there is none or it would mislead."""
     return {c.key: None if c.compares and not comparable else c.read(result) for c in columns}
 
 
-def texts(columns: Sequence[Column], values: Mapping[str, Any]) -> dict[str, str]:
+def texts(columns: Sequence[Column], values: Mapping[str, object]) -> dict[str, str]:
     """A row's values as readers see them, by column key."""
     return {column.key: column.cell(values[column.key]) for column in columns}

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.config.overrides import apply_overrides
+from benchmark.config.tree import Config, Overrides
 from benchmark.errors import UserError, shown
+from benchmark.files import JsonObject
 from benchmark.tuning.search.knobs import (
     KNOBS,
     MISSING,
-    Config,
     Knob,
     NoSuchSetting,
     Unfit,
@@ -32,6 +33,9 @@ _TOLERANCE = 1e-9
 
 # What Optuna's storages keep as it is; any other choice is stored under a label.
 _PLAIN = (bool, int, float, str)
+
+Held = None | bool | int | float | str
+"""A value as Optuna holds it."""
 
 
 # A grid of more points than this is a mistake.
@@ -66,7 +70,7 @@ class Setting:
         own = list(self.knob.overrides(self.config, self.own)) if self.knob else [self.path]
         return [*own, *self.along]
 
-    def overrides(self, value: Any) -> dict[str, Any]:
+    def overrides(self, value: Any) -> Overrides:
         """Key paths and values; what is the row's own value is written as the row has it.
 
         The same setting is the same config then, and the same run: 4.0 and 4 would make two.
@@ -79,11 +83,11 @@ class Setting:
             found[path] = value if factor is None else self._times(value, factor, path)
         return {path: self._settled(path, new) for path, new in found.items()}
 
-    def unsaid(self, value: Any) -> list[str]:
+    def unsaid(self, value: object) -> list[str]:
         """The key paths of a value at which the config shows none."""
         return [path for path in self.overrides(value) if self._present(path) in (MISSING, None)]
 
-    def leaves_alone(self, value: Any) -> bool:
+    def leaves_alone(self, value: object) -> bool:
         """Whether a value is what the config has already."""
         try:
             return changes_nothing(self.config, self.overrides(value))
@@ -93,11 +97,11 @@ class Setting:
     def _present(self, path: str) -> Any:
         return value_at(self.config, path.removeprefix("+"))
 
-    def _settled(self, path: str, new: Any) -> Any:
+    def _settled(self, path: str, new: object) -> object:
         present = self._present(path)
         return _listed(present if _same(present, new) else new)
 
-    def _times(self, value: Any, factor: float, path: str) -> Any:
+    def _times(self, value: object, factor: float, path: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Unfit(f"with.{path}: {shown(value)} is not a number to multiply by {factor!r}")
         product = value * factor
@@ -105,20 +109,20 @@ class Setting:
         return round(product) if counts else product
 
 
-def changes_nothing(config: Config, overrides: Mapping[str, Any]) -> bool:
+def changes_nothing(config: Config, overrides: Mapping[str, object]) -> bool:
     """Whether overrides fit a config and leave it as it is."""
     changed = dict(config)
     return not apply_overrides(changed, overrides.items()) and changed == config
 
 
-def _listed(value: Any) -> Any:
+def _listed(value: object) -> object:
     """With lists in the place of tuples, which neither YAML nor JSON has."""
     if isinstance(value, list | tuple):
         return [_listed(item) for item in value]
     return {k: _listed(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def _same(a: Any, b: Any) -> bool:
+def _same(a: object, b: object) -> bool:
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(map(_same, a, b))
     if isinstance(a, bool) or isinstance(b, bool):
@@ -178,22 +182,24 @@ class Dimension:
         return [f"{shown(value)} {problem}" for value, problem in found if problem]
 
     @property
-    def ends(self) -> list[Any]:
+    def ends(self) -> list[Held]:
         """Lowest and highest value; every choice of a categorical parameter."""
         if self.is_categorical:
             return list(self.values)
         low, high = (self._number(value) for value in (self.parameter.low, self.parameter.high))
         return list(dict.fromkeys([low, high]))
 
-    def suggest(self, trial: optuna.Trial) -> Any:
+    def suggest(self, trial: optuna.Trial) -> Held:
         """A value of a trial, as Optuna holds it."""
         bounds: Any = self.distribution
         if self.is_categorical:
-            return trial.suggest_categorical(self.name, bounds.choices)
+            return trial.suggest_categorical(self.name, list(self.values))
         ask: Any = trial.suggest_int if self.parameter.kind == "int" else trial.suggest_float
-        return ask(self.name, bounds.low, bounds.high, step=bounds.step, log=bounds.log)
+        return self._number(
+            ask(self.name, bounds.low, bounds.high, step=bounds.step, log=bounds.log)
+        )
 
-    def decode(self, held: Any) -> Any:
+    def decode(self, held: Held) -> Any:
         """The value of the config that stands behind what Optuna holds.
 
         Raises:
@@ -205,7 +211,7 @@ class Dimension:
             raise UserError(f"search.{self.name}: {shown(held)} is not among {self._range()}")
         return self.values[held]
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> Held:
         """What Optuna holds for a value, or for the label of a choice.
 
         Raises:
@@ -221,7 +227,7 @@ class Dimension:
                 return held
         raise Unfit(f"{shown(value)} is not among {self._range()}")
 
-    def published(self) -> Any:
+    def published(self) -> Held:
         """What Optuna holds for the row's own setting.
 
         Raises:
@@ -242,7 +248,7 @@ class Dimension:
             )
         return self._published("the row's own value", own)
 
-    def _published(self, whose: str, value: Any) -> Any:
+    def _published(self, whose: str, value: object) -> Held:
         try:
             return self.encode(value)
         except Unfit as error:
@@ -256,13 +262,13 @@ class Dimension:
         """Whether the file says which value is the row's own."""
         return "published" in self.parameter.model_fields_set
 
-    def unsaid(self, held: Any) -> list[str]:
+    def unsaid(self, held: Held) -> list[str]:
         """The key paths that a value leaves unsaid, since it stands for what the config does not show."""
         if not self.is_given or held != self.encode(self.parameter.published):
             return []
         return self.setting.unsaid(self.decode(held))
 
-    def grid(self) -> list[Any]:
+    def grid(self) -> list[Held]:
         """Every value, as Optuna holds them.
 
         Raises:
@@ -283,7 +289,7 @@ class Dimension:
         low, high, step = (decimal.Decimal(str(n)) for n in (bounds.low, bounds.high, bounds.step))
         return [float(low + index * step) for index in range(int((high - low) / step) + 1)]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain values: what tells this parameter from any other."""
         bounds: Any = self.distribution
         if self.is_categorical:
@@ -292,7 +298,7 @@ class Dimension:
             found = {key: getattr(bounds, key) for key in ("low", "high", "step", "log")}
         sets = {"path": self.setting.path} if self.setting.path else {"knob": self.name}
         more = {"with": dict(self.setting.along), "when": self.parameter.when}
-        plain: dict[str, Any] = json.loads(
+        plain: JsonObject = json.loads(
             json.dumps({"type": self.parameter.kind, **found, **sets, **more})
         )
         return plain
@@ -306,7 +312,7 @@ class Dimension:
             return f"{low!r} to {high!r}"
         return f"the choices {', '.join(shown(held) for held in self.values)}"
 
-    def _in_range(self, value: Any) -> int | float:
+    def _in_range(self, value: object) -> int | float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Unfit(f"{shown(value)} is not a number")
         bounds: Any = self.distribution
@@ -321,7 +327,7 @@ class Dimension:
         return self._number(min(max(value, bounds.low), bounds.high))
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: object) -> bool:
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
     if isinstance(value, list):
@@ -329,7 +335,7 @@ def _is_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def _choices(parameter: Parameter) -> dict[Any, Any]:
+def _choices(parameter: Parameter) -> dict[Held, object]:
     """What Optuna holds, and the value behind it."""
     choices = parameter.choices
     if not _is_finite(choices):
@@ -342,7 +348,7 @@ def _choices(parameter: Parameter) -> dict[Any, Any]:
         )
     except TypeError as error:
         raise UserError(f"a choice that no config can hold: {error}") from None
-    found: dict[Any, Any] = {}
+    found: dict[Held, object] = {}
     repeated = []
     for held, value in pairs:
         # Optuna cannot tell True from 1, nor 1 from 1.0.
@@ -354,12 +360,12 @@ def _choices(parameter: Parameter) -> dict[Any, Any]:
     return found
 
 
-def _labelled(value: Any) -> tuple[Any, Any]:
+def _labelled(value: object) -> tuple[Held, object]:
     text = json.dumps(value)
     return (value if value is None or isinstance(value, _PLAIN) else text), value
 
 
-def _distribution(parameter: Parameter, choices: list[Any]) -> BaseDistribution:
+def _distribution(parameter: Parameter, choices: list[Held]) -> BaseDistribution:
     """Optuna's distribution, with its own objections.
 
     Raises:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 from benchmark.config.overrides import apply_overrides
+from benchmark.config.tree import Config, is_list
 from benchmark.errors import UserError, allowed, shown
 from benchmark.run.identity import essence
-from benchmark.tuning.search.dimension import Dimension
-from benchmark.tuning.search.knobs import KNOBS, MISSING, Config, Unfit, value_at
+from benchmark.tuning.search.dimension import Dimension, Held
+from benchmark.tuning.search.knobs import KNOBS, MISSING, Unfit, value_at
 from benchmark.tuning.search.parameters import Parameters
 
 
-def own_setting(parameters: Parameters, problems: list[str]) -> dict[str, Any]:
+def own_setting(parameters: Parameters, problems: list[str]) -> dict[str, Held]:
     """The row's own setting, as Optuna holds it.
 
     Args:
         parameters: The search.
         problems: Gets a problem for each parameter that leaves it out; one that is not there in it needs no value.
     """
-    own: dict[str, Any] = {}
+    own: dict[str, Held] = {}
     for name in parameters.order:
         dimension = parameters.dimensions[name]
         active = parameters.active(name, own)
@@ -42,7 +42,7 @@ def _is_unknown(dimension: Dimension) -> bool:
     return bool(path) and not path.startswith("+") and found is MISSING
 
 
-def problems_of(parameters: Parameters, config: Config, own: dict[str, Any]) -> list[str]:
+def problems_of(parameters: Parameters, config: Config, own: dict[str, Held]) -> list[str]:
     """What is wrong with what the parameters set.
 
     Args:
@@ -60,7 +60,7 @@ class _Trial:
     """Tries the lowest and highest value of a parameter, or every choice, beside values that go with it."""
 
     def __init__(
-        self, parameters: Parameters, config: Config, own: dict[str, Any], name: str
+        self, parameters: Parameters, config: Config, own: dict[str, Held], name: str
     ) -> None:
         self._parameters = parameters
         self._dimension = parameters.dimensions[name]
@@ -85,16 +85,16 @@ class _Trial:
             found = ["changes nothing that is measured"]
         return [f"search.{self._name}: {problem}" for problem in found]
 
-    def _beside(self, needed: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
+    def _beside(self, needed: dict[str, tuple[Held, ...]]) -> dict[str, Held]:
         """Values of the others, those that make this one active first; the row's own where that fits."""
-        params: dict[str, Any] = {}
+        params: dict[str, Held] = {}
         for name in self._parameters.order:
             held = needed.get(name, (self._own[name],) if name in self._own else ())
             if name != self._name and held and self._parameters.active(name, params):
                 params[name] = self._own[name] if self._own.get(name, MISSING) in held else held[0]
         return params
 
-    def _one(self, params: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    def _one(self, params: dict[str, Held]) -> tuple[Config, list[str]]:
         changed = dict(self._config)
         problems: list[str] = []
         try:
@@ -136,7 +136,7 @@ def _paths(dimension: Dimension) -> set[str]:
     return {path.removeprefix("+") for path in found}
 
 
-def _moved(parameters: Parameters, config: Config, own: dict[str, Any]) -> list[str]:
+def _moved(parameters: Parameters, config: Config, own: dict[str, Held]) -> list[str]:
     """What the row's own setting changes all the same, for each parameter that does."""
     found = []
     for name, held in own.items():
@@ -151,15 +151,15 @@ def _moved(parameters: Parameters, config: Config, own: dict[str, Any]) -> list[
     return found
 
 
-def _differing(before: Any, after: Any, path: str) -> Iterator[str]:
+def _differing(before: object, after: object, path: str) -> Iterator[str]:
     """The key paths at which two configs differ, with both values."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys([*before, *after]):
             below = f"{path}.{key}" if path else str(key)
             yield from _differing(before.get(key, MISSING), after.get(key, MISSING), below)
-    elif isinstance(before, list | tuple) and len(before) == len(after):
-        for index, pair in enumerate(zip(before, after, strict=True)):
-            yield from _differing(*pair, f"{path}.{index}")
+    elif is_list(before) and is_list(after) and len(before) == len(after):
+        for index, (was, is_now) in enumerate(zip(before, after, strict=True)):
+            yield from _differing(was, is_now, f"{path}.{index}")
     elif before is not after and before != after:
         was = "nothing" if before is MISSING else shown(before)
         yield f"{path} from {was} to {shown(after)}"

@@ -7,13 +7,12 @@ Values of a config that were worked out from another value stay behind when that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from benchmark.config.shrink import BATCH_SIZES, SCALES, mapped
-
-Config = Mapping[str, Any]
+from benchmark.config.tree import Config, Overrides
 
 # What `value_at` returns where a config has nothing; None is a value of its own.
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
@@ -55,7 +54,7 @@ class Knob:
 
     about: str
     read: Callable[[Config], Any]
-    overrides: Callable[[Config, Any], dict[str, Any]]
+    overrides: Callable[[Config, Any], Overrides]
     takes: Literal["number", "whole", "list"] = "number"
     least: float = -math.inf
     most: float = math.inf
@@ -89,7 +88,7 @@ def value_at(config: Config, path: str) -> Any:
     return node
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -103,7 +102,7 @@ def _there(config: Config, path: str) -> Any:
 def _at(path: str, about: str, **limits: Any) -> Knob:
     """A knob that sets one key path."""
 
-    def overrides(config: Config, value: Any) -> dict[str, Any]:
+    def overrides(config: Config, value: Any) -> Overrides:
         return {path: value}
 
     return Knob(about, lambda config: _there(config, path), overrides, **limits)
@@ -112,7 +111,7 @@ def _at(path: str, about: str, **limits: Any) -> Knob:
 # Schedulers
 
 
-def _schedulers(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:
+def _schedulers(config: Config) -> Iterator[tuple[str, Config]]:
     """Each scheduler with its key path."""
     found = config.get("param_scheduler")
     if isinstance(found, dict):
@@ -123,13 +122,13 @@ def _schedulers(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"param_scheduler.{index}", scheduler
 
 
-def _type_of(scheduler: Mapping[str, Any]) -> str:
+def _type_of(scheduler: Config) -> str:
     return str(scheduler.get("type", "")).rsplit(".", 1)[-1]
 
 
-def _rates(config: Config, lr: float) -> dict[str, Any]:
+def _rates(config: Config, lr: float) -> Overrides:
     old = _there(config, _LR)
-    found: dict[str, Any] = {_LR: lr}
+    found: Overrides = {_LR: lr}
     for path, scheduler in _schedulers(config) if old else ():
         # A scheduler of the momentum has an `eta_min` too, which is no rate.
         if _type_of(scheduler).endswith("LR") or scheduler.get("param_name") == "lr":
@@ -148,7 +147,7 @@ def _times(rate: Any, lr: float, old: float) -> Any:
     return rate * lr / old
 
 
-def _warm_up(config: Config) -> tuple[str, dict[str, Any]]:
+def _warm_up(config: Config) -> tuple[str, Config]:
     for path, scheduler in _schedulers(config):
         starts = scheduler.get("begin", 0) == 0 and isinstance(scheduler.get("end"), int)
         if starts and _rises(scheduler):
@@ -156,7 +155,7 @@ def _warm_up(config: Config) -> tuple[str, dict[str, Any]]:
     raise NoSuchSetting("warm-up in param_scheduler")
 
 
-def _rises(scheduler: Mapping[str, Any]) -> bool:
+def _rises(scheduler: Config) -> bool:
     name = _type_of(scheduler)
     if name == "LinearLR":
         return bool(scheduler.get("start_factor", 1 / 3) < scheduler.get("end_factor", 1.0))
@@ -165,14 +164,14 @@ def _rises(scheduler: Mapping[str, Any]) -> bool:
     return name == "QuadraticWarmupLR"
 
 
-def _warm_up_length(config: Config, length: int) -> dict[str, Any]:
+def _warm_up_length(config: Config, length: int) -> Overrides:
     path, first = _warm_up(config)
     by_epoch = first.get("by_epoch", True)
     unit = "epochs" if by_epoch else "iterations"
     total = (config.get("train_cfg") or {}).get(f"max_{'epochs' if by_epoch else 'iters'}")
     if total is not None and length > total:
         raise Unfit(f"a warm-up of {length} {unit} is longer than the training, {total} {unit}")
-    found: dict[str, Any] = {f"{path}.end": length}
+    found: Overrides = {f"{path}.end": length}
     for other, scheduler in _schedulers(config):
         follows = other != path and scheduler.get("begin") == first["end"]
         if follows and scheduler.get("by_epoch", True) == by_epoch:
@@ -185,12 +184,12 @@ def _warm_up_length(config: Config, length: int) -> dict[str, Any]:
     return found
 
 
-def _begun_later(scheduler: Mapping[str, Any], later: int) -> dict[str, Any] | None:
+def _begun_later(scheduler: Config, later: int) -> Overrides | None:
     """What changes in a scheduler that begins ``later`` and does everything else when it did, None if it cannot.
 
     mmengine counts ``T_max`` and ``milestones`` from ``begin``.
     """
-    moved: dict[str, Any] = {"begin": scheduler["begin"] + later}
+    moved: Overrides = {"begin": scheduler["begin"] + later}
     length, milestones = scheduler.get("T_max"), scheduler.get("milestones")
     if isinstance(length, int):
         moved["T_max"] = length - later
@@ -203,19 +202,19 @@ def _begun_later(scheduler: Mapping[str, Any], later: int) -> dict[str, Any] | N
 # Images
 
 
-def _sizes(config: Config) -> dict[str, Any]:
+def _sizes(config: Config) -> Overrides:
     """Each image size in pixels, by key path: those of the pipelines, and of the batch."""
     preprocessor = value_at(config, "model.data_preprocessor")
     places = {name: config.get(name) for name in _IMAGES}
     places["model.data_preprocessor"] = preprocessor
-    found: dict[str, Any] = {}
+    found: Overrides = {}
     for path, node in places.items():
         found |= _sizes_in(node, path)
     return found
 
 
-def _sizes_in(node: Any, path: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _sizes_in(node: object, path: str) -> Overrides:
+    found: Overrides = {}
     if isinstance(node, dict):
         keys = (SCALES | BATCH_SIZES) if "type" in node else frozenset()
         items = list(node.items())
@@ -238,7 +237,7 @@ def _image_scale(config: Config) -> float:
     return 1.0
 
 
-def _scaled_images(config: Config, factor: float) -> dict[str, Any]:
+def _scaled_images(config: Config, factor: float) -> Overrides:
     sizes = _sizes(config)
     if factor == 1:  # a batch's size need not fit the grid
         return dict(sizes)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from benchmark.config.tree import Overrides
 from benchmark.errors import UserError, allowed
-from benchmark.tuning.search.dimension import Dimension, changes_nothing
+from benchmark.tuning.search.dimension import Dimension, Held, changes_nothing
 from benchmark.tuning.search.knobs import Unfit
 
-_Wanted = dict[str, tuple[Any, ...]]
+_Wanted = dict[str, tuple[Held, ...]]
 
 
 class Parameters:
@@ -37,7 +37,7 @@ class Parameters:
         """Whether some parameters are there only beside certain values of others."""
         return any(self._wanted.values())
 
-    def active(self, name: str, params: Mapping[str, Any]) -> bool:
+    def active(self, name: str, params: Mapping[str, Held]) -> bool:
         """Whether a parameter is there beside these values; its own need not be among them."""
         return all(
             parent in params and params[parent] in held and self.active(parent, params)
@@ -54,7 +54,7 @@ class Parameters:
                 todo.append(parent)
         return found if all(found.values()) else None
 
-    def overrides(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def overrides(self, params: Mapping[str, Held]) -> Overrides:
         """The key paths that these values set, outer ones first.
 
         Args:
@@ -63,7 +63,7 @@ class Parameters:
         Raises:
             UserError: A value that is no choice of its parameter, or that the config cannot take.
         """
-        found: dict[str, Any] = {}
+        found: Overrides = {}
         unsaid: set[str] = set()
         for name in self.order:
             if name in params and self.active(name, params):
@@ -73,13 +73,13 @@ class Parameters:
         kept = [path for path in found if path not in unsaid]
         return {path: found[path] for path in sorted(kept, key=lambda path: path.count("."))}
 
-    def _is_within_change(self, path: str, found: Mapping[str, Any]) -> bool:
+    def _is_within_change(self, path: str, found: Mapping[str, object]) -> bool:
         """Whether a key path lies in a mapping that another parameter changes: then its value must be said."""
         outer = {other: found[other] for other in found if _is_within(path, other)}
         config = next(iter(self.dimensions.values())).setting.config
         return bool(outer) and not changes_nothing(config, outer)
 
-    def _set(self, name: str, held: Any) -> dict[str, Any]:
+    def _set(self, name: str, held: Held) -> Overrides:
         dimension = self.dimensions[name]
         try:
             return dimension.setting.overrides(dimension.decode(held))
@@ -95,7 +95,7 @@ class Parameters:
                 self.problems += [f"search.{name}: when.{other}: {p}" for p in error.problems]
         return found
 
-    def _held(self, other: str, wanted: Any) -> tuple[Any, ...]:
+    def _held(self, other: str, wanted: object) -> tuple[Held, ...]:
         """The wanted values as Optuna holds them.
 
         Raises:

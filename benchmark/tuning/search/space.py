@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from benchmark.config.tree import Config, Overrides
 from benchmark.errors import UserError, attempt
-from benchmark.tuning.search.dimension import MOST_POINTS, Dimension
+from benchmark.files import JsonObject
+from benchmark.tuning.search.dimension import MOST_POINTS, Dimension, Held
 from benchmark.tuning.search.fit import own_setting, problems_of
 from benchmark.tuning.search.knobs import Unfit
 from benchmark.tuning.search.parameters import Parameters
@@ -35,9 +37,7 @@ class Space:
             own setting.
     """
 
-    def __init__(
-        self, search: Mapping[str, Parameter], config: Mapping[str, Any], row: str = ""
-    ) -> None:
+    def __init__(self, search: Mapping[str, Parameter], config: Config, row: str = "") -> None:
         problems: list[str] = []
         owner = f"row {row}" if row else "the config"
         made = {
@@ -54,19 +54,19 @@ class Space:
         self.names = self._parameters.order
         self.conditional = self._parameters.conditional
 
-    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+    def suggest(self, trial: optuna.Trial) -> dict[str, Held]:
         """Asks a trial for every parameter that is there beside the others' values.
 
         Returns:
             The values as Optuna holds them: choices that are lists or mappings by their labels.
         """
-        params: dict[str, Any] = {}
+        params: dict[str, Held] = {}
         for name in self.names:
             if self._parameters.active(name, params):
                 params[name] = self._parameters.dimensions[name].suggest(trial)
         return params
 
-    def overrides(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def overrides(self, params: Mapping[str, Held]) -> Overrides:
         """The key paths that a trial sets, and their values, for `benchmark.config.overrides.apply_overrides`.
 
         Args:
@@ -77,11 +77,11 @@ class Space:
         """
         return self._parameters.overrides(params)
 
-    def published(self) -> dict[str, Any]:
+    def published(self) -> dict[str, Held]:
         """The row's own setting, as Optuna holds it: the first trial of a study."""
         return dict(self._published)
 
-    def grid(self) -> dict[str, list[Any]]:
+    def grid(self) -> dict[str, list[Held]]:
         """Every value of every parameter, for ``optuna.samplers.GridSampler``.
 
         Raises:
@@ -90,7 +90,7 @@ class Space:
         if self.conditional:
             raise UserError("sampler: a grid has no conditional parameters: use BruteForceSampler")
         problems: list[str] = []
-        found: dict[str, list[Any]] = {}
+        found: dict[str, list[Held]] = {}
         for name in self.names:
             try:
                 found[name] = self._parameters.dimensions[name].grid()
@@ -103,7 +103,7 @@ class Space:
             raise UserError(problems)
         return found
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain values that are equal if and only if the space is the same."""
         return {name: self._parameters.dimensions[name].to_json() for name in sorted(self.names)}
 
