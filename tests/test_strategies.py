@@ -40,7 +40,7 @@ def opened(folder: Path, file: StudyFile, name: str = "s", owner: str = "a") -> 
 def run(store: Store, space: Space, target: int) -> list[dict[str, Any]]:
     """Trials up to ``target``; the value is highest near lr 0.05 and depth 3."""
     while (trial := store.next_trial(target)) is not None:
-        params = space.suggest(trial)
+        params: dict[str, Any] = space.suggest(trial)
         value = -abs(params["lr"] - 0.05) - abs(params["depth"] - 3)
         values = [value] if len(store.study.directions) == 1 else [value, params["depth"]]
         store.tell(trial, TrialState.COMPLETE, values, {})
