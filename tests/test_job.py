@@ -18,6 +18,8 @@ import torch
 from command import TINY
 from mmdet.models.detectors import SingleStageDetector
 from mmengine.model import BaseModel
+from records import OOM, latency
+from records import record as made_up
 
 from benchmark import locks
 from benchmark.experiment.experiment import Tracking
@@ -38,6 +40,7 @@ from benchmark.statistics import resample, tide
 from benchmark.statistics.matches import Matches
 from benchmark.statistics.resample import RESAMPLES, bootstrap, class_precision
 
+RECORDED = Path(__file__).parent / "recorded" / "v0_1"
 ERRORS = {"Cls", "Loc", "Both", "Dupe", "Bkg", "Miss"}
 SCORES = ("mAP50", "mAP", "mAP75", "mAP_s", "mAP_m", "mAP_l")
 QUICK = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1))
@@ -312,6 +315,27 @@ def test_record_from_before_these_fields_is_read() -> None:
     assert record.tracking == Tracked("wandb", "online", "https://wandb.example/run/1")
     assert RunRecord.from_json({**old, "wandb": None}).tracking is None
     assert RunRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+def test_records_of_version_0_1_are_written_again_as_they_were() -> None:
+    files = list(RECORDED.glob("runs/*/record.json"))
+    assert files
+    for file in files:
+        old = json.loads(file.read_text())
+        again = RunRecord.from_json(old).to_json()
+        tracked = {"name": "wandb", **old.pop("wandb")}
+        assert again == {**old, "tracking": tracked, "measured": {}}
+
+
+def test_fields_of_a_later_version_are_left_out() -> None:
+    known = made_up(
+        latency_ms=latency(1.0, 2.0), failure=OOM, flops={"value": 5, "input": [3, 8, 8]}
+    )
+    later = known.to_json()
+    for part in (later, *(later[key] for key in ("latency_ms", "failure", "flops", "provenance"))):
+        part["of a later version"] = {"deep": 1}
+    later["provenance"]["git"]["branch"] = "main"
+    assert RunRecord.from_json(later) == known
 
 
 @pytest.mark.parametrize("options", [QUICK, MEASURED], ids=["quick", "measured"])
