@@ -285,7 +285,10 @@ class RunRecord:
 
     def to_json(self) -> JsonObject:
         """The plain values that ``record.json`` holds."""
-        return {**asdict(self), "metrics": self.metrics.to_json()}
+        plain = {**asdict(self), "state": self.state.value, "metrics": self.metrics.to_json()}
+        if self.failure is not None:
+            plain["failure"]["kind"] = self.failure.kind.value
+        return plain
 
     def with_measured(self, found: Mapping[str, Measured]) -> RunRecord:
         """The record with what measurements found, by key."""
