@@ -58,6 +58,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*.*")}
 
 
+@pytest.mark.trains
 @pytest.mark.slow
 def test_sweeps_both_experiments_and_promotes_the_best_trial(checkout: Path) -> None:
     before = contents(checkout / "experiments")
@@ -93,6 +94,7 @@ def test_sweeps_both_experiments_and_promotes_the_best_trial(checkout: Path) -> 
     assert len(list((out / "runs").glob("r18_tuned*"))) == 1
 
 
+@pytest.mark.trains
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["--data-root", "--profile"])
 def test_tunes_nothing_on_data_or_under_a_profile_of_ones_own(
@@ -110,6 +112,7 @@ def test_tunes_nothing_on_data_or_under_a_profile_of_ones_own(
     assert not (checkout / "results" / "studies").exists()
 
 
+@pytest.mark.trains
 @pytest.mark.slow
 def test_tunes_nothing_after_a_failure(checkout: Path) -> None:
     done = run_all(checkout, "--set", f"{_LR}=1e30", *_ONE_EPOCH)
