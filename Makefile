@@ -9,6 +9,9 @@ BIN := .venv/bin
 # Several GB come down at the first set-up: pip shows how far it is, where somebody can see it.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input $(shell test -t 2 || echo -qq)
 
+# Without bytecode on disk, every process of a test would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup check quick test lock clean
 
 setup: .venv/installed

@@ -144,6 +144,7 @@ def test_every_problem_of_an_experiment_is_told_at_once(tmp_path: Path) -> None:
         assert any(f"{path}: {field}:" in problem for problem in problems), (field, problems)
 
 
+@pytest.mark.slow
 def test_unknown_names_come_with_the_allowed_ones(bench: Bench) -> None:
     problems = _problems(bench.run("sweep", "--rows", "plane", "--profile", "fool"))
     assert any("plane" in problem and "did you mean 'plain'?" in problem for problem in problems)

@@ -13,6 +13,8 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from benchmark.leaderboard.outputs.page.render import render
 
+pytestmark = pytest.mark.slow  # a browser
+
 HTML = render(payload())
 NAMES = "#leaderboard tbody th button"
 SORTED = "return document.querySelectorAll('#leaderboard [aria-sort={}]').length === 1"

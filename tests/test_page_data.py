@@ -23,6 +23,8 @@ from benchmark.leaderboard.outputs.page.render import render
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 
+pytestmark = pytest.mark.slow  # a browser
+
 EVIL = (
     "<script>window.hacked = 1</script>",
     '"><img src=x onerror="window.hacked = 2">',
@@ -198,7 +200,6 @@ def test_many_classes_and_long_names(page: Page) -> None:
     assert page.complaints() == []
 
 
-@pytest.mark.slow
 def test_thousand_rows(page: Page) -> None:
     page.open(render(payload(rows=1000)))
     opened = page.js("return performance.getEntriesByName('detboard-open')[0].duration")

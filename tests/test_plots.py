@@ -123,6 +123,7 @@ def copied(drawn: Path, tmp_path: Path) -> Path:
 # Files
 
 
+@pytest.mark.slow
 def test_every_plot_is_a_png_and_an_svg_that_say_what_they_show(drawn: Path) -> None:
     assert sorted(path.name for path in drawn.iterdir()) == sorted(
         f"board-{name}.{kind}" for name in NAMES for kind in ("png", "svg")

@@ -26,7 +26,7 @@ RANDOM = Strategies(
 Open = Callable[..., Store]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Opens the same study for a driver by its owner's name."""
     if request.param == "sqlite":
@@ -176,6 +176,7 @@ def test_file_that_is_no_database(tmp_path: Path) -> None:
         open_storage(storage_url(None, tmp_path))
 
 
+@pytest.mark.slow
 def test_wrong_password_is_said_without_it(postgresql_url: str, tmp_path: Path) -> None:
     wrong = postgresql_url.replace(postgresql_url.split(":")[2].split("@")[0], "wrong-secret")
     with pytest.raises(UserError, match="password authentication failed") as refused:

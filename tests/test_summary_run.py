@@ -45,6 +45,7 @@ def table_in(folder: Path, value: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
 
 
+@pytest.mark.slow
 def test_the_leaderboard_is_a_run_in_the_group_of_its_runs(results: Path) -> None:
     for name in ("board-pareto.png", "board-intervals.png", "board-other.png"):
         Image.new("RGB", (8, 6)).save(results / name)
