@@ -78,10 +78,10 @@ class Setting:
         Raises:
             Unfit: The value cannot be set in this config.
         """
-        found = self.knob.overrides(self.config, value) if self.knob else {self.path: value}
+        overrides = self.knob.overrides(self.config, value) if self.knob else {self.path: value}
         for path, factor in self.along.items():
-            found[path] = value if factor is None else self._times(value, factor, path)
-        return {path: self._settled(path, new) for path, new in found.items()}
+            overrides[path] = value if factor is None else self._times(value, factor, path)
+        return {path: self._settled(path, new) for path, new in overrides.items()}
 
     def unsaid(self, value: object) -> list[str]:
         """The key paths of a value at which the config shows none."""
@@ -178,8 +178,8 @@ class Dimension:
         if knob.takes == "whole" and self.parameter.kind == "float":
             return ["takes whole numbers: make it of type int"]
         values = [self.decode(held) for held in self.ends]
-        found = [(value, knob.problem(value)) for value in values]
-        return [f"{shown(value)} {problem}" for value, problem in found if problem]
+        judged = [(value, knob.problem(value)) for value in values]
+        return [f"{shown(value)} {problem}" for value, problem in judged if problem]
 
     @property
     def ends(self) -> list[Held]:
@@ -293,13 +293,13 @@ class Dimension:
         """Plain values: what tells this parameter from any other."""
         bounds: Any = self.distribution
         if self.is_categorical:
-            found = {"choices": [[held, value] for held, value in self.values.items()]}
+            values = {"choices": [[held, value] for held, value in self.values.items()]}
         else:
-            found = {key: getattr(bounds, key) for key in ("low", "high", "step", "log")}
+            values = {key: getattr(bounds, key) for key in ("low", "high", "step", "log")}
         sets = {"path": self.setting.path} if self.setting.path else {"knob": self.name}
         more = {"with": dict(self.setting.along), "when": self.parameter.when}
         plain: JsonObject = json.loads(
-            json.dumps({"type": self.parameter.kind, **found, **sets, **more})
+            json.dumps({"type": self.parameter.kind, **values, **sets, **more})
         )
         return plain
 
@@ -348,16 +348,16 @@ def _choices(parameter: Parameter) -> dict[Held, object]:
         )
     except TypeError as error:
         raise UserError(f"a choice that no config can hold: {error}") from None
-    found: dict[Held, object] = {}
+    by_held: dict[Held, object] = {}
     repeated = []
     for held, value in pairs:
         # Optuna cannot tell True from 1, nor 1 from 1.0.
-        if held in found:
+        if held in by_held:
             repeated.append(f"the choices repeat: {shown(held)} equals another")
-        found.setdefault(held, value)
+        by_held.setdefault(held, value)
     if repeated:
         raise UserError(repeated)
-    return found
+    return by_held
 
 
 def _labelled(value: object) -> tuple[Held, object]:

@@ -38,8 +38,8 @@ def own_setting(parameters: Parameters, problems: list[str]) -> dict[str, Held]:
 
 def _is_unknown(dimension: Dimension) -> bool:
     path = dimension.setting.path
-    found = value_at(dimension.setting.config, path.removeprefix("+"))
-    return bool(path) and not path.startswith("+") and found is MISSING
+    present = value_at(dimension.setting.config, path.removeprefix("+"))
+    return bool(path) and not path.startswith("+") and present is MISSING
 
 
 def problems_of(parameters: Parameters, config: Config, own: dict[str, Held]) -> list[str]:
@@ -52,8 +52,8 @@ def problems_of(parameters: Parameters, config: Config, own: dict[str, Held]) ->
     """
     if twice := list(_set_twice(parameters)):
         return twice
-    found = [p for name in parameters.order for p in _Trial(parameters, config, own, name).all()]
-    return found or _moved(parameters, config, own)
+    told = [p for name in parameters.order for p in _Trial(parameters, config, own, name).all()]
+    return told or _moved(parameters, config, own)
 
 
 class _Trial:
@@ -73,17 +73,17 @@ class _Trial:
         if needed is None:
             return [f"search.{self._name}: when: its conditions never hold together"]
         beside = self._beside(needed)
-        found: list[str] = []
+        told: list[str] = []
         results = set()
         for held in self._dimension.ends:
             changed, problems = self._one({**beside, self._name: held})
             results.add(essence(changed))
-            found += problems
+            told += problems
             if problems and not self._dimension.is_categorical:
                 break
-        if not found and len(results) == 1 and len(self._dimension.ends) > 1:
-            found = ["changes nothing that is measured"]
-        return [f"search.{self._name}: {problem}" for problem in found]
+        if not told and len(results) == 1 and len(self._dimension.ends) > 1:
+            told = ["changes nothing that is measured"]
+        return [f"search.{self._name}: {problem}" for problem in told]
 
     def _beside(self, needed: dict[str, tuple[Held, ...]]) -> dict[str, Held]:
         """Values of the others, those that make this one active first; the row's own where that fits."""
@@ -127,28 +127,28 @@ def _set_twice(parameters: Parameters) -> Iterator[str]:
 
 
 def _paths(dimension: Dimension) -> set[str]:
-    found: set[str] = set()
+    paths: set[str] = set()
     for held in dimension.ends:
         try:
-            found |= dimension.setting.overrides(dimension.decode(held)).keys()
+            paths |= dimension.setting.overrides(dimension.decode(held)).keys()
         except Unfit:
             continue
-    return {path.removeprefix("+") for path in found}
+    return {path.removeprefix("+") for path in paths}
 
 
 def _moved(parameters: Parameters, config: Config, own: dict[str, Held]) -> list[str]:
     """What the row's own setting changes all the same, for each parameter that does."""
-    found = []
+    told = []
     for name, held in own.items():
         beside = {other: own[other] for other in parameters.together(name) or ()}
         changed = dict(config)
         apply_overrides(changed, parameters.overrides({**beside, name: held}).items())
         if essence(changed) != essence(config):
             paths = ", ".join(itertools.islice(_differing(config, changed, ""), 3))
-            found.append(
+            told.append(
                 f"search.{name}: the first trial is the row's own setting, but {shown(held)} changes {paths}"
             )
-    return found
+    return told
 
 
 def _differing(before: object, after: object, path: str) -> Iterator[str]:

@@ -113,11 +113,11 @@ def _at(path: str, about: str, **limits: Any) -> Knob:
 
 def _schedulers(config: Config) -> Iterator[tuple[str, Config]]:
     """Each scheduler with its key path."""
-    found = config.get("param_scheduler")
-    if isinstance(found, dict):
-        yield "param_scheduler", found
-    elif isinstance(found, list | tuple):
-        for index, scheduler in enumerate(found):
+    schedulers = config.get("param_scheduler")
+    if isinstance(schedulers, dict):
+        yield "param_scheduler", schedulers
+    elif isinstance(schedulers, list | tuple):
+        for index, scheduler in enumerate(schedulers):
             if isinstance(scheduler, dict):
                 yield f"param_scheduler.{index}", scheduler
 
@@ -128,16 +128,16 @@ def _type_of(scheduler: Config) -> str:
 
 def _rates(config: Config, lr: float) -> Overrides:
     old = _there(config, _LR)
-    found: Overrides = {_LR: lr}
+    overrides: Overrides = {_LR: lr}
     for path, scheduler in _schedulers(config) if old else ():
         # A scheduler of the momentum has an `eta_min` too, which is no rate.
         if _type_of(scheduler).endswith("LR") or scheduler.get("param_name") == "lr":
-            found |= {
+            overrides |= {
                 f"{path}.{key}": _times(scheduler[key], lr, old)
                 for key in _RATES
                 if scheduler.get(key)
             }
-    return found
+    return overrides
 
 
 def _times(rate: Any, lr: float, old: float) -> Any:
@@ -171,7 +171,7 @@ def _warm_up_length(config: Config, length: int) -> Overrides:
     total = (config.get("train_cfg") or {}).get(f"max_{'epochs' if by_epoch else 'iters'}")
     if total is not None and length > total:
         raise Unfit(f"a warm-up of {length} {unit} is longer than the training, {total} {unit}")
-    found: Overrides = {f"{path}.end": length}
+    overrides: Overrides = {f"{path}.end": length}
     for other, scheduler in _schedulers(config):
         follows = other != path and scheduler.get("begin") == first["end"]
         if follows and scheduler.get("by_epoch", True) == by_epoch:
@@ -180,8 +180,8 @@ def _warm_up_length(config: Config, length: int) -> Overrides:
                 raise Unfit(
                     f"a warm-up of {length} {unit} leaves no room for {other}, which follows"
                 )
-            found |= {f"{other}.{key}": value for key, value in moved.items()}
-    return found
+            overrides |= {f"{other}.{key}": value for key, value in moved.items()}
+    return overrides
 
 
 def _begun_later(scheduler: Config, later: int) -> Overrides | None:
@@ -207,19 +207,19 @@ def _sizes(config: Config) -> Overrides:
     preprocessor = value_at(config, "model.data_preprocessor")
     places = {name: config.get(name) for name in _IMAGES}
     places["model.data_preprocessor"] = preprocessor
-    found: Overrides = {}
+    sizes: Overrides = {}
     for path, node in places.items():
-        found |= _sizes_in(node, path)
-    return found
+        sizes |= _sizes_in(node, path)
+    return sizes
 
 
 def _sizes_in(node: object, path: str) -> Overrides:
-    found: Overrides = {}
+    sizes: Overrides = {}
     if isinstance(node, dict):
         keys = (SCALES | BATCH_SIZES) if "type" in node else frozenset()
         items = list(node.items())
         # A size in floats is a share of the image, which moves with it.
-        found = {
+        sizes = {
             f"{path}.{k}": v
             for k, v in items
             if k in keys and mapped(v, lambda side: side + 1) != v
@@ -227,8 +227,8 @@ def _sizes_in(node: object, path: str) -> Overrides:
     else:
         items = list(enumerate(node)) if isinstance(node, list | tuple) else []
     for key, child in items:
-        found |= _sizes_in(child, f"{path}.{key}")
-    return found
+        sizes |= _sizes_in(child, f"{path}.{key}")
+    return sizes
 
 
 def _image_scale(config: Config) -> float:

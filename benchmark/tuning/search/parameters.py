@@ -46,13 +46,13 @@ class Parameters:
 
     def together(self, *names: str) -> _Wanted | None:
         """The values of other parameters under which all of these are there; None if they never are."""
-        found: _Wanted = {}
+        needed: _Wanted = {}
         todo = list(names)
         while todo:
             for parent, held in self._wanted[todo.pop()].items():
-                found[parent] = tuple(one for one in found.get(parent, held) if one in held)
+                needed[parent] = tuple(one for one in needed.get(parent, held) if one in held)
                 todo.append(parent)
-        return found if all(found.values()) else None
+        return needed if all(needed.values()) else None
 
     def overrides(self, params: Mapping[str, Held]) -> Overrides:
         """The key paths that these values set, outer ones first.
@@ -63,19 +63,19 @@ class Parameters:
         Raises:
             UserError: A value that is no choice of its parameter, or that the config cannot take.
         """
-        found: Overrides = {}
+        overrides: Overrides = {}
         unsaid: set[str] = set()
         for name in self.order:
             if name in params and self.active(name, params):
-                found |= self._set(name, params[name])
+                overrides |= self._set(name, params[name])
                 unsaid |= set(self.dimensions[name].unsaid(params[name]))
-        unsaid -= {path for path in unsaid if self._is_within_change(path, found)}
-        kept = [path for path in found if path not in unsaid]
-        return {path: found[path] for path in sorted(kept, key=lambda path: path.count("."))}
+        unsaid -= {path for path in unsaid if self._is_within_change(path, overrides)}
+        kept = [path for path in overrides if path not in unsaid]
+        return {path: overrides[path] for path in sorted(kept, key=lambda path: path.count("."))}
 
-    def _is_within_change(self, path: str, found: Mapping[str, object]) -> bool:
+    def _is_within_change(self, path: str, overrides: Mapping[str, object]) -> bool:
         """Whether a key path lies in a mapping that another parameter changes: then its value must be said."""
-        outer = {other: found[other] for other in found if _is_within(path, other)}
+        outer = {other: overrides[other] for other in overrides if _is_within(path, other)}
         config = next(iter(self.dimensions.values())).setting.config
         return bool(outer) and not changes_nothing(config, outer)
 
@@ -87,13 +87,13 @@ class Parameters:
             raise UserError(f"search.{name}: {error}") from None
 
     def _of(self, name: str) -> _Wanted:
-        found: _Wanted = {}
+        wanted_of: _Wanted = {}
         for other, wanted in self.dimensions[name].parameter.when.items():
             try:
-                found |= {} if other in self._broken else {other: self._held(other, wanted)}
+                wanted_of |= {} if other in self._broken else {other: self._held(other, wanted)}
             except UserError as error:
                 self.problems += [f"search.{name}: when.{other}: {p}" for p in error.problems]
-        return found
+        return wanted_of
 
     def _held(self, other: str, wanted: object) -> tuple[Held, ...]:
         """The wanted values as Optuna holds them.

@@ -90,18 +90,18 @@ class Space:
         if self.conditional:
             raise UserError("sampler: a grid has no conditional parameters: use BruteForceSampler")
         problems: list[str] = []
-        found: dict[str, list[Held]] = {}
+        by_name: dict[str, list[Held]] = {}
         for name in self.names:
             try:
-                found[name] = self._parameters.dimensions[name].grid()
+                by_name[name] = self._parameters.dimensions[name].grid()
             except Unfit as error:
                 problems.append(f"search.{name}: {error}")
-        points = math.prod(len(values) for values in found.values())
+        points = math.prod(len(values) for values in by_name.values())
         if points > MOST_POINTS:
             problems.append(f"sampler: a grid of {points} points; allowed: {MOST_POINTS}")
         if problems:
             raise UserError(problems)
-        return found
+        return by_name
 
     def to_json(self) -> JsonObject:
         """Plain values that are equal if and only if the space is the same."""
