@@ -6,14 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from benchmark.tuning.findings.findings import Findings, Trial
-from benchmark.writing.words import (
-    DASH,
-    duration,
-    fraction,
-    hundredths,
-    shortened,
-    signed,
-)
+from benchmark.writing.words import DASH, duration, fraction, hundredths, shortened, signed
 
 if TYPE_CHECKING:
     from benchmark.job.measure import Objective

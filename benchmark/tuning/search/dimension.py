@@ -14,14 +14,7 @@ from benchmark.config.overrides import apply_overrides
 from benchmark.config.tree import Config, Overrides
 from benchmark.errors import UserError, shown
 from benchmark.files import JsonObject
-from benchmark.tuning.search.knobs import (
-    KNOBS,
-    MISSING,
-    Knob,
-    NoSuchSetting,
-    Unfit,
-    value_at,
-)
+from benchmark.tuning.search.knobs import KNOBS, MISSING, Knob, NoSuchSetting, Unfit, value_at
 from benchmark.tuning.study_file import Parameter
 
 if TYPE_CHECKING:
@@ -36,7 +29,6 @@ _PLAIN = (bool, int, float, str)
 
 Held = None | bool | int | float | str
 """A value as Optuna holds it."""
-
 
 # A grid of more points than this is a mistake.
 MOST_POINTS = 100_000
