@@ -246,5 +246,5 @@ def test_small_detector_learns(tmp_path: Path) -> None:
     torch.set_num_threads(threads)
     record = run.folder.read_record()
     assert record.params is not None and record.params < 1_000_000
-    # Measured 0.34; guessing among ten classes stays below 0.02.
+    # Measured 0.26 to 0.36 with three seeds; guessing among ten classes stays below 0.02.
     assert record.score("mAP50") > 0.15
