@@ -25,7 +25,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from benchmark.statistics.evaluation import Detections, evaluate
+from benchmark.statistics.evaluation import Detections, GroundTruth
 
 CLASSES = 80
 OBJECTS_PER_IMAGE = 7.3  # COCO's val2017 has 36,781 objects in 5,000 images
@@ -82,7 +82,7 @@ def by_pycocotools(path: Path, detections: list[dict[str, Any]]) -> list[float]:
 
 
 def by_detboard(path: Path, detections: Detections) -> list[float]:
-    result = evaluate(path, detections)
+    result = GroundTruth(path).evaluate(detections)
     values = [result.scores[key] for key in ("mAP", "mAP50", "mAP75", "mAP_s", "mAP_m", "mAP_l")]
     return [-1.0 if value is None else value for value in values]
 

@@ -13,11 +13,23 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from benchmark.errors import UserError
-from benchmark.statistics.evaluation import Detections, Evaluation, evaluate, write_predictions
+from benchmark.statistics.evaluation import (
+    Detections,
+    Evaluation,
+    GroundTruth,
+    write_predictions,
+)
 
 NAMES = ("mAP", "mAP50", "mAP75", "mAP_s", "mAP_m", "mAP_l")
 CATEGORY_IDS = {"bag": 7, "can": 3, "lid": 90, "unseen": 12}
 IMAGE_IDS = [5, 2, 9, 1, 33, 17, 8, 4]
+
+
+def evaluate(
+    annotations: Path | dict[str, Any], found: list[Any] | Detections, *chosen: Any, **named: Any
+) -> Evaluation:
+    boxes = found if isinstance(found, Detections) else Detections.from_coco(found)
+    return GroundTruth(annotations).evaluate(boxes, *chosen, **named)
 
 
 def ground_truth(seed: int = 0) -> dict[str, Any]:

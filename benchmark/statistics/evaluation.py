@@ -149,10 +149,23 @@ class GroundTruth:
         image_ids: Iterable[int] | None = None,
         classes: Sequence[str] | None = None,
     ) -> Evaluation:
-        """See `evaluate`."""
+        """Evaluates detections as pycocotools does, at most 100 an image.
+
+        Args:
+            detections: The boxes.
+            image_ids: The images to evaluate on; all of the file by default.
+            classes: Names of the classes to evaluate, in label order; all of the file by default. One
+                that the file does not have counts as a class without objects.
+
+        Raises:
+            ValueError: The file has none of the classes.
+        """
         names = list(self.category_ids if classes is None else classes)
         ids = self._known(names)
-        result = self._run(detections, image_ids, ids)
+        result = self._prepared(detections, image_ids, ids)
+        result.evaluate()
+        result.accumulate()
+        result.summary_lines()  # computes `stats` as summarize() does, and prints nothing
         precision = (result.eval or {})["precision"]
         position = {number: k for k, number in enumerate(ids)}
         slots = {name: position.get(self.category_ids.get(name, -1)) for name in names}
@@ -187,15 +200,6 @@ class GroundTruth:
             raise ValueError(f"no class of {list(classes)} is among {list(self.category_ids)}")
         return ids
 
-    def _run(
-        self, detections: Detections, image_ids: Iterable[int] | None, category_ids: list[int]
-    ) -> COCOeval:
-        run = self._prepared(detections, image_ids, category_ids)
-        run.evaluate()
-        run.accumulate()
-        run.summary_lines()  # computes `stats` as summarize() does, and prints nothing
-        return run
-
     def _prepared(
         self, detections: Detections, image_ids: Iterable[int] | None, category_ids: list[int]
     ) -> COCOeval:
@@ -207,29 +211,6 @@ class GroundTruth:
         if image_ids is not None:
             run.params.imgIds = sorted({int(number) for number in image_ids})
         return run
-
-
-def evaluate(
-    annotations: str | PathLike[str] | Mapping[str, object],
-    detections: Detections | Sequence[CocoBox],
-    image_ids: Iterable[int] | None = None,
-    classes: Sequence[str] | None = None,
-) -> Evaluation:
-    """Evaluates detections against COCO annotations, as pycocotools does, at most 100 an image.
-
-    Args:
-        annotations: Path of a COCO annotation file, or what it holds.
-        detections: The boxes, also as a list in COCO's results format.
-        image_ids: The images to evaluate on; all of the file by default.
-        classes: Names of the classes to evaluate, in label order; all of the file by default. One
-            that the file does not have counts as a class without objects.
-
-    Raises:
-        ValueError: The file has none of the classes.
-    """
-    if not isinstance(detections, Detections):
-        detections = Detections.from_coco(detections)
-    return GroundTruth(annotations).evaluate(detections, image_ids, classes)
 
 
 def _class_precision(

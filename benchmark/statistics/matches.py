@@ -76,10 +76,7 @@ class Matches:
 
 
 def match(
-    truth: GroundTruth,
-    detections: Detections,
-    image_ids: Iterable[int],
-    classes: Sequence[str],
+    truth: GroundTruth, detections: Detections, image_ids: Iterable[int], classes: Sequence[str]
 ) -> Matches:
     """Matches detections to objects as pycocotools does, at IoU 0.5.
 

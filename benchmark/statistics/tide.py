@@ -12,10 +12,7 @@ _FOREGROUND, _BACKGROUND = 0.5, 0.1
 
 
 def error_shares(
-    truth: GroundTruth,
-    detections: Detections,
-    image_ids: Iterable[int],
-    classes: Sequence[str],
+    truth: GroundTruth, detections: Detections, image_ids: Iterable[int], classes: Sequence[str]
 ) -> dict[str, float]:
     """By how much mAP50 would rise if one kind of error were put right, all others kept (TIDE).
 
