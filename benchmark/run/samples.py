@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
-from benchmark.files import JsonObject, write_json
+from benchmark.files import write_json
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class ImageSample:
 
 
 COUNT = 8
+_WRITTEN = TypeAdapter(list[ImageSample])
 
 
 def write_samples(path: Path, samples: Iterable[ImageSample]) -> None:
@@ -57,7 +58,9 @@ def write_samples(path: Path, samples: Iterable[ImageSample]) -> None:
     Raises:
         ValueError: A box or a score is not finite.
     """
-    write_json(path, [_plain(sample) for sample in samples], indent=None)
+    without_path = {"__all__": {"path"}}
+    plain = _WRITTEN.dump_python(list(samples), exclude=without_path, exclude_none=True)
+    write_json(path, plain, indent=None)
 
 
 class BoxJson(TypedDict):
@@ -87,15 +90,3 @@ def read_samples(path: Path) -> list[SampleJson]:
         ValueError: It holds something else.
     """
     return _SAMPLES.validate_json(path.read_bytes())
-
-
-def _plain(sample: ImageSample) -> JsonObject:
-    return {
-        "file": sample.file,
-        "truth": [_plain_box(box) for box in sample.truth],
-        "predictions": [{**_plain_box(box), "score": box.score} for box in sample.predictions],
-    }
-
-
-def _plain_box(box: Box) -> JsonObject:
-    return {"label": box.label, "xyxy": list(box.xyxy)}
