@@ -38,24 +38,13 @@ class Summary:
 
 
 def track_summary(made: Summary, tracking: Tracking) -> None:
-    """Shows it in the tracker; never raises or prompts, and waits 20 s at most for uploads.
-
-    Args:
-        made: The study or the leaderboard.
-        tracking: Which tracker, and how.
-    """
+    """Shows it in the tracker; never raises or prompts, and waits 20 s at most for uploads."""
 
     def log(tracker: Tracker) -> None:
         values: dict[str, Value] = {**made.tables(), **{path.stem: path for path in made.plots}}
         tracker.log({f"{made.kind}/{name}": value for name, value in values.items()}, {})
 
-    guarded = Guarded(_subject(made), tracking)
-    guarded.do(log)
-    guarded.finish(lambda: made.summary)
-
-
-def _subject(made: Summary) -> Subject:
-    return Subject(
+    subject = Subject(
         kind=made.kind,
         id=made.id,
         name=f"{made.kind} {made.group}",
@@ -64,3 +53,6 @@ def _subject(made: Summary) -> Subject:
         config=made.config,
         folder=made.folder,
     )
+    guarded = Guarded(subject, tracking)
+    guarded.do(log)
+    guarded.finish(lambda: made.summary)

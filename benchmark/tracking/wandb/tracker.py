@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from benchmark.experiment.experiment import Tracking
 from benchmark.run.record import State
@@ -84,7 +83,7 @@ class WandbTracker(Tracker):
         if tracking.mode == "online" and mode != "online":
             warn(f"online was asked for, but: {reason}; going on offline")
         try:
-            return cls(*_started(mode, partial(_init, subject, tracking)), subject.class_names)
+            return cls(*_started(mode, subject, tracking), subject.class_names)
         except BaseException:
             _teardown()
             raise
@@ -125,30 +124,24 @@ class WandbTracker(Tracker):
         return f"{_sync(self._run)} uploads the rest"
 
 
-class _Init(Protocol):
-    """`_init` of a subject."""
-
-    def __call__(self, mode: Mode) -> wandb.Run: ...
-
-
-def _started(mode: str, init: _Init) -> tuple[wandb.Run, Mode]:
+def _started(mode: str, subject: Subject, tracking: Tracking) -> tuple[wandb.Run, Mode]:
     """The W&B run, in the mode that works."""
-    if mode == "online" and (run := _online(init)) is not None:
+    if mode == "online" and (run := _online(subject, tracking)) is not None:
         print(f"W&B: online at {run.url or known_settings().base_url}", flush=True)
         return _with_steps(run), "online"
-    run = init(mode="offline")
+    run = _init(subject, tracking, "offline")
     print(f"W&B: offline, {_sync(run)} uploads it", flush=True)
     return _with_steps(run), "offline"
 
 
-def _online(init: _Init) -> wandb.Run | None:
+def _online(subject: Subject, tracking: Tracking) -> wandb.Run | None:
     """The run, or None after a warning."""
     server = known_settings().base_url
     if unreachable(server):
         warn(f"{server} does not answer; going on offline")
         return None
     try:
-        return init(mode="online")
+        return _init(subject, tracking, "online")
     except Exception as error:
         warn(f"cannot log to {server}: {error}; going on offline")
         _teardown()
