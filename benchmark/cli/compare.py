@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import (
-    Results,
-)
+from benchmark.cli.app import Results
 
 
 def compare(

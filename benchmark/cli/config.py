@@ -7,15 +7,7 @@ from pathlib import Path
 
 import typer
 
-from benchmark.cli.app import (
-    DataRoot,
-    Experiment,
-    Overrides,
-    Profile,
-    Results,
-    Rows,
-    Seeds,
-)
+from benchmark.cli.app import DataRoot, Experiment, Overrides, Profile, Results, Rows, Seeds
 from benchmark.errors import UserError
 
 

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import (
-    tell,
-)
+from benchmark.cli.app import tell
 
 data_app = typer.Typer(
     help="Check a COCO-format dataset, or draw a synthetic one.", no_args_is_help=True

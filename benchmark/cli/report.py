@@ -10,15 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.app import (
-    FAILED,
-    DataRoot,
-    Experiment,
-    Overrides,
-    Profile,
-    Results,
-    Seeds,
-)
+from benchmark.cli.app import FAILED, DataRoot, Experiment, Overrides, Profile, Results, Seeds
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:

@@ -71,12 +71,7 @@ def check_recipes(experiment: Experiment, around: Surroundings) -> list[str]:
 
 
 def compose(
-    row: Row,
-    dataset: Dataset,
-    around: Surroundings,
-    *,
-    seed: int,
-    overrides: Mapping[str, object],
+    row: Row, dataset: Dataset, around: Surroundings, *, seed: int, overrides: Mapping[str, object]
 ) -> Config:
     """Merges the layers of a row's recipe into one plain mmdet config, which stands alone.
 
