@@ -1,8 +1,4 @@
-"""Two rows or runs held against each other on the same images: what ``detboard compare`` finds.
-
-Everything comes from the results folder: the leaderboards say which runs a row has, and each run's ``matches.npz``
-and ``bootstrap.npy`` hold its evaluation. Neither the data set nor the models are needed.
-"""
+"""Where two rows or runs differ on the same images."""
 
 from __future__ import annotations
 
@@ -71,8 +67,6 @@ class Comparison:
     """Two sides, and where they differ.
 
     Attributes:
-        a: The first side.
-        b: The second.
         intervals: The interval of either mAP50, None where there is none.
         difference: mAP50 of A minus B, None where there is no interval: with fewer than two images.
         classes: Every class, the largest difference first; last those without an object.
@@ -118,20 +112,16 @@ def compare(a: str, b: str, results: Path, experiment: str | None = None) -> Com
             complete or have no ``matches.npz``, runs that were made under different profiles or evaluated on
             different data.
     """
-    return _compared(*find_sides((a, b), results, experiment))
-
-
-def _compared(a: Side, b: Side) -> Comparison:
-    problems = _unpaired(a, b)
-    if problems:
+    first, second = find_sides((a, b), results, experiment)
+    if problems := _unpaired(first, second):
         raise UserError(problems)
     return Comparison(
-        a,
-        b,
-        (interval(a.sample), interval(b.sample)),
-        difference(a.sample, b.sample),
-        _classes(a, b),
-        _images(a, b),
+        first,
+        second,
+        (interval(first.sample), interval(second.sample)),
+        difference(first.sample, second.sample),
+        _classes(first, second),
+        _images(first, second),
     )
 
 

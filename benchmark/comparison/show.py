@@ -59,7 +59,8 @@ def notes(found: Comparison) -> list[str]:
     shared = a & b
     if shared and a != b:
         told.append(f"Both sides count {', '.join(sorted(shared))}: they are not independent.")
-    if len(_training_data(found)) > 1:
+    trained_on = {r.spec.dataset.train.sha256 for side in (found.a, found.b) for r in side.runs}
+    if len(trained_on) > 1:
         told.append("A and B were trained on different annotations.")
     if found.profile != COMPARABLE_PROFILE:
         told.append(
@@ -68,19 +69,11 @@ def notes(found: Comparison) -> list[str]:
     return told
 
 
-def _training_data(found: Comparison) -> set[str]:
-    return {run.spec.dataset.train.sha256 for side in (found.a, found.b) for run in side.runs}
-
-
 def renderables(found: Comparison, images: int) -> Iterator[RenderableType]:
-    """The comparison for a rich console, part by part; readable from 80 columns on.
-
-    Args:
-        found: The comparison.
-        images: How many of the images on which the sides differ most.
-    """
+    """The comparison for a rich console, part by part; readable from 80 columns on. Arguments as of `show`."""
     yield _sides(found)
-    yield from (_run_ids(letter, side) for letter, side in (("A", found.a), ("B", found.b)))
+    for letter, side in (("A", found.a), ("B", found.b)):
+        yield Text(f"{letter}: {' '.join(run.spec.run_id for run in side.runs)}", style="dim")
     yield Text(f"\nA - B  {signed(found.gap)}{_spread(found.difference)}")
     yield Text(verdict(found), style="bold")
     yield from (Text(f"Note: {note}") for note in notes(found))
@@ -90,12 +83,7 @@ def renderables(found: Comparison, images: int) -> Iterator[RenderableType]:
 
 
 def plain(found: Comparison, images: int) -> dict[str, object]:
-    """The comparison as plain values: fractions in 0..1 at full precision, None where there is none.
-
-    Args:
-        found: The comparison.
-        images: How many of the images on which the sides differ most.
-    """
+    """The comparison as plain values: fractions in 0..1 at full precision, None where there is none."""
     a, b = found.intervals
     return {
         "schema_version": VERSION,
@@ -153,11 +141,6 @@ def _sides(found: Comparison) -> RichTable:
         cells = (letter, side.row, seeds, fraction(side.map50), _range(interval))
         drawn.add_row(*map(Text, cells))
     return drawn
-
-
-def _run_ids(letter: str, side: Side) -> Text:
-    runs = " ".join(run.spec.run_id for run in side.runs)
-    return Text(f"{letter}: {runs}", style="dim")
 
 
 def _classes(found: Comparison) -> RichTable:

@@ -124,13 +124,9 @@ def _kind(value: object) -> str:
         return "switch"
     if isinstance(value, int | float):
         return "number"
-    return (
-        "mapping"
-        if isinstance(value, dict)
-        else "list"
-        if isinstance(value, list | tuple)
-        else "text"
-    )
+    if isinstance(value, dict):
+        return "mapping"
+    return "list" if is_list(value) else "text"
 
 
 def _hint(was: str, new: object) -> str:

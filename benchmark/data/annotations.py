@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.errors import UserError, few, shown
 
-if (
-    TYPE_CHECKING
-):  # what finds a file's outline in the cache parses nothing, and does without numpy's import
+if TYPE_CHECKING:  # who finds a file's outline in the cache parses nothing, and needs no numpy
     import numpy as np
     from numpy.typing import NDArray
 

@@ -255,9 +255,7 @@ def _read_cache(cache: Path) -> dict[str, _Known]:
 
 
 def _write_cache(cache: Path, files: dict[str, _Known]) -> None:
-    with suppress(
-        OSError
-    ):  # a results folder that cannot be written is reported by whoever needs it
+    with suppress(OSError):  # whoever needs the folder says that it cannot be written
         write_json(cache, _CACHE.dump_python(_Cache(_CACHE_VERSION, files), mode="json"))
 
 

@@ -124,7 +124,8 @@ class JournalHook(Hook):  # type: ignore[misc]
         self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
     ) -> None:
         """Logs a training point at every interval and at the end of an epoch."""
-        if self.every_n_train_iters(runner, self.interval) or self._epoch_ends(runner, batch_idx):
+        epoch_ends = self.end_of_epoch(runner.train_dataloader, batch_idx)
+        if self.every_n_train_iters(runner, self.interval) or epoch_ends:
             self._log(runner)
         self._leave_if_asked()
 
@@ -139,9 +140,6 @@ class JournalHook(Hook):  # type: ignore[misc]
         if dist.is_main_process() and self.metric.last is not None:
             where = {"kind": "val", "iter": runner.iter, "epoch": _epoch(runner, runner.iter)}
             self.journal.write({**where, **_val_point(self.metric.last)})
-
-    def _epoch_ends(self, runner: Runner, batch_idx: int) -> bool:
-        return bool(self.end_of_epoch(runner.train_dataloader, batch_idx))
 
     def _log(self, runner: Runner) -> None:
         point = _train_point(runner, self.interval)
@@ -183,7 +181,7 @@ def _train_point(runner: Runner, interval: int) -> Point:
     }
     done = runner.iter + 1
     head = {"kind": "train", "iter": done, "epoch": _epoch(runner, done)}
-    return {**head, **values, "memory_mib": memory_mib()}
+    return {**head, **values, "memory_mib": round(peak_memory_gib() * 1024)}
 
 
 def _epoch(runner: Runner, iterations: int) -> float:
@@ -194,11 +192,6 @@ def _epoch(runner: Runner, iterations: int) -> float:
     batch = loader.batch_size or loader.batch_sampler.batch_size
     images = iterations * int(batch) * int(dist.get_world_size())
     return round(images / len(loader.dataset), 4)
-
-
-def memory_mib() -> int:
-    """Peak memory in MiB: allocated on the GPU where there is one, else resident."""
-    return round(peak_memory_gib() * 1024)
 
 
 def peak_memory_gib() -> float:

@@ -45,29 +45,20 @@ class MachinePool:
         """See `benchmark.launchers.base.Pool`."""
         if self._running >= self.slots:
             return None
-        free = sorted((gpu for gpu in self.gpus if self._busy[gpu] < self._share), key=self._load)
+        share = max(1, -(-self.slots // max(1, len(self.gpus))))  # how many runs may share one GPU
+        free = [gpu for gpu in self.gpus if self._busy[gpu] < share]
         if self.gpus and len(free) < processes:
             return None
-        taken = tuple(free[:processes])
+        taken = tuple(sorted(free, key=lambda gpu: self._busy[gpu])[:processes])
         self._busy.update(taken)
         self._running += 1
-        return Resources(taken, self._threads(processes), processes)
+        threads = max(1, self.cpus // (self.slots * processes))
+        return Resources(taken, threads, processes)
 
     def release(self, resources: Resources) -> None:
         """See `benchmark.launchers.base.Pool`."""
         self._busy.subtract(resources.gpus)
         self._running -= 1
-
-    @property
-    def _share(self) -> int:
-        """How many runs may share one GPU."""
-        return max(1, -(-self.slots // max(1, len(self.gpus))))
-
-    def _load(self, gpu: str) -> int:
-        return self._busy[gpu]
-
-    def _threads(self, processes: int) -> int:
-        return max(1, self.cpus // (self.slots * processes))
 
 
 def make_pool(slots: int | None) -> MachinePool:

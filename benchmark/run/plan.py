@@ -50,9 +50,7 @@ class Plan:
     """All runs of a request.
 
     Attributes:
-        experiment: The experiment.
-        dataset: The data that it runs on.
-        profile: The profile that it runs under.
+        profile: Name of the profile that it runs under.
         rows: The rows that were chosen, in order.
         seeds: The seeds of each row.
         runs: One for each row and seed, row by row.
@@ -74,9 +72,7 @@ class Plan:
 def make_plan(request: Request, on_disk: Runs | None = None) -> Plan:
     """Reads the experiment and the data's annotation headers, and looks at what is on disk.
 
-    Args:
-        request: The options.
-        on_disk: The runs of the results folder; read anew if None.
+    The runs of the results folder are read anew if ``on_disk`` is None.
 
     Raises:
         UserError: With everything that is wrong with the experiment, its parts, the overrides and the data.
@@ -104,15 +100,7 @@ def plan_for(
     rows: Sequence[Row],
     on_disk: Runs | None = None,
 ) -> Plan:
-    """The plan over a dataset that is already known.
-
-    Args:
-        experiment: The experiment.
-        request: The options.
-        dataset: The dataset.
-        profile: Name of the profile.
-        rows: The rows.
-        on_disk: The runs of the results folder; read anew if None.
+    """The plan over a dataset that is already known; see `make_plan`.
 
     Raises:
         UserError: With every override that does not fit its row.

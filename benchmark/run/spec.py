@@ -13,6 +13,7 @@ from benchmark.files import JsonObject
 from benchmark.run.fields import known_fields
 
 SCHEMA_VERSION = 1
+_SPLIT_KEYS = ("annotations", "images", "sha256")
 
 
 @dataclass(frozen=True)
@@ -68,21 +69,12 @@ class RunSpec:
         if "parts" in value:
             value = {"recipe": "parts", "names": value["parts"], **value}
         data = value["dataset"]
-        splits = (_split_items(data[name]) for name in ("train", "val"))
+        splits = (tuple(data[split][key] for key in _SPLIT_KEYS) for split in ("train", "val"))
         dataset = _dataset(data["name"], tuple(data["classes"]), *splits)
         return known_fields(cls, {**value, "dataset": dataset})
 
 
-def _split_items(value: Mapping[str, str]) -> tuple[str, str, str]:
-    return value["annotations"], value["images"], value["sha256"]
-
-
 @lru_cache(maxsize=16)  # thousands of runs share a dataset
-def _dataset(
-    name: str, classes: tuple[str, ...], train: tuple[str, str, str], val: tuple[str, str, str]
-) -> Dataset:
-    return Dataset(name, classes, _split(*train), _split(*val))
-
-
-def _split(annotations: str, images: str, sha256: str) -> Split:
-    return Split(Path(annotations), Path(images), sha256)
+def _dataset(name: str, classes: tuple[str, ...], *splits: tuple[str, ...]) -> Dataset:
+    train, val = (Split(Path(boxes), Path(images), sha256) for boxes, images, sha256 in splits)
+    return Dataset(name, classes, train, val)
