@@ -34,7 +34,7 @@ check: setup
 	$(BIN)/oxlint
 
 quick: setup
-	$(BIN)/python -m pytest -m "not slow and not trains"
+	$(BIN)/python -m pytest -m "not slow and not trains" --dist worksteal
 
 test: setup
 	$(BIN)/python -m pytest

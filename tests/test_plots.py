@@ -137,6 +137,7 @@ def test_every_plot_is_a_png_and_an_svg_that_say_what_they_show(drawn: Path) -> 
     assert colors_in(drawn / "board-intervals.png")[drawing.VERMILLION] > 20
 
 
+@pytest.mark.slow
 def test_a_plot_that_shows_its_numbers_is_not_drawn_again(copied: Path) -> None:
     assert write(nine(), copied) == []
     (copied / "board-curves.svg").write_text("<svg/>")
@@ -221,6 +222,7 @@ def test_nine_rows_are_all_named_and_no_name_lies_over_another(name: str) -> Non
     assert overlapping(boxes) == []
 
 
+@pytest.mark.slow
 def test_of_many_rows_the_front_and_the_best_are_named() -> None:
     crowd = [
         row(f"backbone{i}_fpn_3x", 0.3 + (i * 37 % 60) / 200, 10**7 * (1 + i * 17 % 12))
@@ -261,6 +263,7 @@ def test_the_forest_has_the_best_row_first_with_interval_rank_and_published_valu
     assert (best.published, best.rank) == (0.6173, "1–3")
 
 
+@pytest.mark.slow
 def test_published_values_are_not_beside_a_shortened_training(tmp_path: Path) -> None:
     board = nine("smoke")
     for name in NAMES:
@@ -317,6 +320,7 @@ def test_more_curves_than_one_panel_can_hold_have_a_panel_each() -> None:
 # Text
 
 
+@pytest.mark.slow
 def test_words_are_shown_as_they_are_and_never_as_formulas(tmp_path: Path) -> None:
     device = "a $x$ \\ $\\frac{ <script>"
     strange = row("n" * 100, 0.4, 10**7, provenance={"device": device})

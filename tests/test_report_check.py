@@ -75,6 +75,7 @@ def changed_row(content: dict[str, Any]) -> None:
     content["rows"][0].setdefault("set", {})["optim_wrapper.optimizer.lr"] = 0.0123
 
 
+@pytest.mark.slow
 def test_a_run_of_another_config_is_stale_until_its_row_is_run_again(desk: Desk) -> None:
     (old,) = (path.name for path in desk.results.glob("runs/plain-s0-*"))
     desk.change(changed_row)

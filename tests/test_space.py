@@ -319,6 +319,7 @@ def test_samplers_ask_for_what_is_there(make: Callable[[], BaseSampler]) -> None
     assert any("beta" in params for params in found)
 
 
+@pytest.mark.slow
 def test_labels_come_back_from_a_database(tmp_path: Path) -> None:
     search = {
         "sizes": {"path": "model.sizes", "choices": [[1, 2], [3, 4], [5, 6]]},

@@ -103,17 +103,20 @@ def covered(samples: list[Sample]) -> float:
     return float(np.mean([found is not None and truth in found for found in intervals]))
 
 
+@pytest.mark.slow
 def test_interval_of_one_seed_covers(one_seed: list[tuple[Sample, Sample]]) -> None:
     # 93 % of 800 such sets; of 200, less or more 2.6 standard errors.
     for model in (0, 1):
         assert 0.883 <= covered([pair[model] for pair in one_seed]) <= 0.977
 
 
+@pytest.mark.slow
 def test_interval_of_few_images_covers() -> None:
     # 92 % of 800 such sets.
     assert 0.87 <= covered([sample(simulated(24, n, 1)) for n in range(200)]) <= 0.97
 
 
+@pytest.mark.slow
 def test_interval_of_three_seeds_covers_models_not_trained() -> None:
     """Training again moves mAP50 about as much as other images do; three seeds stand for all."""
     skill = np.random.default_rng(5).normal(0, 0.3, (60, 3))
@@ -351,6 +354,7 @@ def test_ranks_are_holms_on_the_differences_of_all_pairs() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_equal_rows_are_rarely_ranked_apart() -> None:
     """Of tables with four equal models at most 5 % may rank any above another."""
     apart = 0

@@ -69,6 +69,7 @@ def test_interrupted_study_draws_what_it_would_have_drawn(name: str, tmp_path: P
     assert resumed == whole
 
 
+@pytest.mark.slow
 def test_another_seed_draws_another_study(tmp_path: Path) -> None:
     first = run(*opened(tmp_path, file_of(sampler="RandomSampler")), 6)
     other = run(*opened(tmp_path / "other", file_of(sampler="RandomSampler", seed=1)), 6)
@@ -76,6 +77,7 @@ def test_another_seed_draws_another_study(tmp_path: Path) -> None:
     assert first[1:] != other[1:]
 
 
+@pytest.mark.slow
 def test_drivers_side_by_side_do_not_draw_the_same(tmp_path: Path) -> None:
     file = file_of(sampler={"type": "RandomSampler", "seed": 7})
     drivers = [opened(tmp_path, file, owner=owner) for owner in ("a", "b")]
@@ -182,6 +184,7 @@ def test_wrong_strategies_are_all_said(field: str, strategy: Any, words: list[st
     assert all(problem.startswith(field) for problem in refused.value.problems)
 
 
+@pytest.mark.slow
 def test_studies_of_different_names_share_a_storage(tmp_path: Path) -> None:
     for name in (uuid.uuid4().hex, uuid.uuid4().hex):
         assert len(run(*opened(tmp_path, file_of(sampler="RandomSampler"), name), 3)) == 3
@@ -207,6 +210,7 @@ def test_grid_without_measure_is_refused(depth: dict[str, Any]) -> None:
         strategies_of(file, Space(file.search, CONFIG), validations=9)
 
 
+@pytest.mark.slow
 def test_another_sampler_goes_on_where_a_grid_is_used_up(tmp_path: Path) -> None:
     search = {"depth": {"path": "depth", "type": "int", "low": 3, "high": 5}}
     grid = file_of(sampler="GridSampler", search=search)

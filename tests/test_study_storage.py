@@ -133,6 +133,7 @@ def test_study_for_something_else_is_refused(opened: Open) -> None:
     assert len(refused.value.problems) == 2
 
 
+@pytest.mark.slow
 def test_study_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
     url = storage_url(None, tmp_path)
     study = optuna.create_study(storage=open_storage(url), study_name="theirs")

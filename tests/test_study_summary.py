@@ -401,6 +401,7 @@ def test_a_study_is_written_whole_and_the_same_twice(tmp_path: Path) -> None:
     assert optuna.logging.get_verbosity() == level
 
 
+@pytest.mark.slow
 def test_the_plots_show_every_kind_of_trial(tmp_path: Path) -> None:
     write_study(read_findings(searched(), ABOUT), tmp_path)
     kinds = (figures.BLUE, figures.GREY, figures.ORANGE, figures.VERMILLION)
@@ -412,6 +413,7 @@ def test_the_plots_show_every_kind_of_trial(tmp_path: Path) -> None:
     assert "not drawn" not in said
 
 
+@pytest.mark.slow
 def test_the_table_of_trials_is_exact(tmp_path: Path) -> None:
     study = one()
     params = {"lr": (0.012345678901234567, LR), "gamma": (2.0, GAMMA)}

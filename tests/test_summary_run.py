@@ -68,6 +68,7 @@ def test_the_leaderboard_is_a_run_in_the_group_of_its_runs(results: Path) -> Non
     assert [run.summary[key] for key in summary] == [3, 1, "x101", 0.5]
 
 
+@pytest.mark.slow
 def test_numbers_of_the_table_are_numbers_and_what_is_absent_is_null(results: Path) -> None:
     track_leaderboard(board(), results, OFFLINE)
     [folder] = offline_folders(results)

@@ -265,6 +265,7 @@ def test_wandb_that_is_not_installed(spec, folder, monkeypatch, capfd):
     assert "not tracked" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_finish_does_not_wait_for_ever(spec, folder, monkeypatch, capfd):
     from wandb.sdk.wandb_run import Run
 
@@ -306,6 +307,7 @@ def test_key_ends_up_in_no_file(spec, folder, monkeypatch, capfd, mode):
     assert with_key(folder.path) == []
 
 
+@pytest.mark.slow
 def test_server_that_accepts_and_never_answers(spec, folder, monkeypatch, capfd):
     monkeypatch.setattr(access, "PROBE_TIMEOUT_S", 0.3)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
@@ -316,6 +318,7 @@ def test_server_that_accepts_and_never_answers(spec, folder, monkeypatch, capfd)
     assert the_run(folder).series("val/mAP50") == [(20, 0.25)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [None, 401, 500])
 def test_server_that_is_no_use(spec, folder, monkeypatch, capfd, status):
     monkeypatch.setattr(tracker_module, "INIT_TIMEOUT_S", 2.0)
@@ -330,6 +333,7 @@ def test_server_that_is_no_use(spec, folder, monkeypatch, capfd, status):
     assert with_key(folder.path) == []
 
 
+@pytest.mark.slow
 def test_online_run_is_uploaded(spec, folder, monkeypatch, capfd):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with serving(FakeServer()) as server:
@@ -348,6 +352,7 @@ def test_online_run_is_uploaded(spec, folder, monkeypatch, capfd):
     assert KEY not in output.out + output.err and with_key(folder.path) == []
 
 
+@pytest.mark.slow
 def test_server_that_goes_away_leaves_the_data_on_disk(spec, folder, monkeypatch, capfd):
     monkeypatch.setattr(tracker_module, "UPLOAD_TIMEOUT_S", 5.0)  # the worker ends within the test
     monkeypatch.setenv("WANDB_API_KEY", KEY)
@@ -428,6 +433,7 @@ tracker.abandon()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terminal", [True, False])
 def test_missing_login_never_prompts(spec, folder, terminal):
     folder.write_spec(spec)
@@ -444,6 +450,7 @@ def test_missing_login_never_prompts(spec, folder, terminal):
     assert the_run(folder).series("train/loss") == [(1, 2.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
 def test_service_process_ends_with_a_killed_job(spec, folder):
     folder.write_spec(spec)

@@ -247,6 +247,7 @@ def test_validations_keep_their_steps_over_an_outage(
     assert trial.intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3}
 
 
+@pytest.mark.slow
 def test_twin_of_a_trial_that_was_taken_over_still_ends(store: Store, tmp_path: Path) -> None:
     tuner = tuner_of(store, tmp_path, target=2)
     run = taken(tuner)
