@@ -27,7 +27,7 @@ def close(
     Args:
         asked: The runs that were asked for, as they are now.
         whole: All runs of the table, as they were planned.
-        request: The options of the command.
+        request: Of the command.
         tracking: Where the leaderboard goes beside the disk.
         ran: Whether anything was run; if not, a table that is newer than the records is left alone.
         on_disk: The runs of the results folder, with those that have just ended; read anew if None.
@@ -84,8 +84,7 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
 
 def _failure_line(run: Planned) -> str:
     failure = run.record.failure if run.record else None
-    if failure is None:
-        why = "no record; the next sweep continues it"
-        return f"{run.spec.run_id}: {run.state.value}: {why}; see {run.folder.log_file}"
-    why = f"failed ({failure.kind.value}): {failure.cause}"
+    why = f"{run.state.value}: no record; the next sweep continues it"
+    if failure is not None:
+        why = f"failed ({failure.kind.value}): {failure.cause}"
     return f"{run.spec.run_id}: {why}; see {run.folder.log_file}"

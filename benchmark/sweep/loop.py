@@ -28,13 +28,7 @@ class _Active:
 
 
 class Sweep:
-    """Runs what a source gives, as many side by side as the launcher has slots.
-
-    Args:
-        launcher: Starts the jobs.
-        options: A job's options on given resources.
-        watcher: Is told what happens.
-    """
+    """Runs what a source gives, as many side by side as the launcher has slots."""
 
     def __init__(
         self, launcher: Launcher, options: Callable[[Resources], JobOptions], watcher: Watcher
@@ -86,13 +80,10 @@ class Sweep:
             self.launcher.pool.release(resources)
             self._judge(run, "")
         else:
-            job = self._taken_over(run) or self._submitted(run, resources)
+            job = living_job(run.folder)  # of a driver before this one
+            if job is None or not job.outlives_driver:
+                job = self._submitted(run, resources)
             self._active.append(_Active(run, job, resources))
-
-    def _taken_over(self, run: Planned) -> Job | None:
-        """The job of a driver before this one, if it goes on by itself."""
-        job = living_job(run.folder)
-        return job if job is not None and job.outlives_driver else None
 
     def _submitted(self, run: Planned, resources: Resources) -> Job:
         if run.record is not None:

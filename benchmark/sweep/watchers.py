@@ -28,13 +28,7 @@ _REFRESH_S = 0.5
 
 
 class LiveWatcher:
-    """A table that is redrawn in place.
-
-    Args:
-        console: Where it is shown.
-        progress: What is known.
-        waiting: Names of the runs to come, where they are known.
-    """
+    """A table that is redrawn in place; ``waiting`` are the names of the runs to come, where they are known."""
 
     def __init__(
         self, console: Console, progress: SweepProgress, waiting: Sequence[str] = ()
@@ -88,23 +82,13 @@ class LiveWatcher:
 
 
 def _cells(progress: RunProgress) -> list[str]:
-    style = STYLES[progress.state]
+    state = f"[{STYLES[progress.state]}]{progress.state.value}[/]"
     iterations = f"{progress.iteration}/{progress.max_iters or '?'}"
-    return [
-        f"[{style}]{progress.state.value}[/]",
-        iterations,
-        show_eta(progress.eta_s),
-        show_value(progress.mAP50),
-    ]
+    return [state, iterations, show_eta(progress.eta_s), show_value(progress.mAP50)]
 
 
 class LineWatcher:
-    """A line for every start, validation and end: for logs and for terminals that cannot redraw.
-
-    Args:
-        console: Where it is shown.
-        progress: What is known.
-    """
+    """A line for every start, validation and end: for logs and for terminals that cannot redraw."""
 
     def __init__(self, console: Console, progress: SweepProgress) -> None:
         self.progress = progress
@@ -152,13 +136,6 @@ class LineWatcher:
 def make_watcher(
     console: Console, progress: SweepProgress, waiting: Sequence[str], shared: bool
 ) -> LiveWatcher | LineWatcher:
-    """A live table where the console is a terminal of its own, lines elsewhere.
-
-    Args:
-        console: Where it is shown.
-        progress: What is known.
-        waiting: Names of the runs to come, where they are known.
-        shared: Whether the jobs print to the console, too: a debugger could not be used under a live table.
-    """
+    """A live table where the console is a terminal of its own, lines where it is ``shared`` with the jobs."""
     live = console.is_terminal and not shared
     return LiveWatcher(console, progress, waiting) if live else LineWatcher(console, progress)
