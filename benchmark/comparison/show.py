@@ -22,13 +22,7 @@ _INTERVAL = f"{LEVEL * 100:g} % interval"
 
 
 def show(found: Comparison, images: int, as_json: bool = False) -> None:
-    """Prints the comparison.
-
-    Args:
-        found: The comparison.
-        images: How many of the images on which the sides differ most.
-        as_json: As one JSON document, for programs.
-    """
+    """Prints the comparison, with so many of the images on which the sides differ most; ``as_json`` for programs."""
     if as_json:
         print(json_text(found, images))
         return

@@ -32,12 +32,8 @@ _Found = tuple[Path, int] | bytes
 def config_roots(experiment_path: Path) -> list[Path]:
     """The folders to look for parts in, the first that has a part wins.
 
-    Args:
-        experiment_path: The experiment file; ``configs/`` beside its folder, then within it, come
-            first.
-
-    Returns:
-        Existing folders, then the ``configs/`` that is shipped with the package.
+    They are ``configs/`` beside the folder of the experiment file and within it, where these exist, then the
+    ``configs/`` that is shipped with the package.
     """
     folder = experiment_path.resolve().parent
     own = [path for path in (folder.parent / "configs", folder / "configs") if path.is_dir()]
@@ -45,12 +41,7 @@ def config_roots(experiment_path: Path) -> list[Path]:
 
 
 def surroundings_of(experiment: Experiment, profile: str) -> Surroundings:
-    """What the recipes of an experiment's rows may rest on.
-
-    Args:
-        experiment: The experiment.
-        profile: Name of the profile part, which may be another than the experiment's.
-    """
+    """What the recipes of an experiment's rows may rest on, under a profile that may be another than its own."""
     path, part = experiment.path, experiment.dataset.part
     return Surroundings(path.resolve().parent, tuple(config_roots(path)), part, profile)
 

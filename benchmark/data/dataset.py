@@ -90,10 +90,7 @@ def describe(root: Path, name: str | None = None, cache: Path | None = None) -> 
 def describe_source(source: DataSource, base: Path, cache: Path | None = None) -> Dataset:
     """Finds the dataset that an experiment's ``dataset`` block names.
 
-    Args:
-        source: The block.
-        base: The experiment file's folder, which its paths are relative to.
-        cache: As in `describe`.
+    Its paths are relative to ``base``, the experiment file's folder; ``cache`` is as in `describe`.
 
     Raises:
         UserError: As `describe` does, and when the block names no data, or ``classes`` that are
@@ -120,9 +117,7 @@ def describe_source(source: DataSource, base: Path, cache: Path | None = None) -
 def stated_dataset(source: DataSource, base: Path) -> Dataset | None:
     """The dataset of an experiment whose data is not on this machine, as its ``dataset`` block states it.
 
-    Args:
-        source: The block.
-        base: The experiment file's folder, which its paths are relative to.
+    Its paths are relative to ``base``, the experiment file's folder.
 
     Returns:
         Classes and paths of the block, ``images/`` below a ``root``; the hashes are empty. None where an annotation

@@ -17,9 +17,6 @@ def title_warnings(rows: Sequence[Row]) -> list[str]:
 
     Two titles that stand side by side in the labels of one row are meant.
 
-    Args:
-        rows: The rows of an experiment.
-
     Returns:
         A sentence for each, with the first row that has it and the title that it looks like: the one that more
         rows have.

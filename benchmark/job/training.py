@@ -95,11 +95,7 @@ class RunCheckpointHook(CheckpointHook):  # type: ignore[misc]
 class JournalHook(Hook):  # type: ignore[misc]
     """Writes points to the journal, polls ``stop``, and ends a training whose loss is not a number.
 
-    Args:
-        journal: Where the points go.
-        metric: The metric whose last evaluation a validation point shows.
-        stop_file: The file whose presence asks the job to end.
-        interval: Iterations between two training points, as the text log's.
+    There are ``interval`` iterations between two training points, as between two of the text log's.
     """
 
     # After the checkpoint of an epoch is saved (VERY_LOW), so that a stop loses nothing.

@@ -19,9 +19,7 @@ LAUNCHERS = {
 def make_launcher(name: str, slots: int | None = None) -> Launcher:
     """Makes the launcher called ``name``; its module is imported only now.
 
-    Args:
-        name: A key of `LAUNCHERS`.
-        slots: Number of runs side by side; None for as many as the launcher thinks right.
+    With no ``slots`` as many runs go side by side as the launcher thinks right.
 
     Raises:
         UserError: No launcher has that name.

@@ -86,12 +86,7 @@ class Runs:
                 self._records.pop(run.spec.run_id, None)
 
     def of(self, experiment: str, problems: list[str]) -> list[Started]:
-        """The runs of an experiment, sorted by id.
-
-        Args:
-            experiment: Name of the experiment.
-            problems: Takes a message for every folder that cannot be read.
-        """
+        """The runs of an experiment, sorted by id; ``problems`` takes a message for each folder that cannot be read."""
         read = [attempt(problems, self._started, name, experiment) for name in self._names()]
         return [run for run in read if run is not None]
 

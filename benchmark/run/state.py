@@ -39,12 +39,7 @@ def look(
 ) -> Planned:
     """Looks up on disk what became of a run.
 
-    Args:
-        spec: What was asked.
-        config: The whole mmdet config.
-        folder: The run's folder.
-        record: What is known to have happened; it is not read where it is given.
-        lives: Says whether an unfinished run's job lives.
+    A record that is known is not read; ``lives`` says whether an unfinished run's job lives.
     """
     if record is None and folder.finished:
         record = folder.read_record()

@@ -107,11 +107,7 @@ class Evaluation:
 
 
 class GroundTruth:
-    """A COCO annotation file, read once for any number of evaluations.
-
-    Args:
-        annotations: Path of the file, or what it holds.
-    """
+    """A COCO annotation file, given by its path or content, read once for any number of evaluations."""
 
     def __init__(self, annotations: str | PathLike[str] | Mapping[str, object]) -> None:
         import hotcoco

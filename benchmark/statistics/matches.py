@@ -78,14 +78,9 @@ class Matches:
 def match(
     truth: GroundTruth, detections: Detections, image_ids: Iterable[int], classes: Sequence[str]
 ) -> Matches:
-    """Matches detections to objects as pycocotools does, at IoU 0.5.
+    """Matches detections to objects as pycocotools does, at IoU 0.5, on some images.
 
-    Args:
-        truth: The annotations.
-        detections: The boxes that were found.
-        image_ids: The images to evaluate on.
-        classes: Names of the classes in label order. One that the annotations do not have counts
-            as a class without objects.
+    ``classes`` are in label order; one that the annotations do not have counts as a class without objects.
 
     Raises:
         ValueError: The annotations have none of the classes, or lack one of the images.

@@ -22,12 +22,6 @@ def error_shares(
     detected adds nothing to ``Miss``, and a model that detects nothing at all has 0 everywhere.
     The gains do not add up to 1 - mAP50.
 
-    Args:
-        truth: The annotations.
-        detections: The boxes that were found.
-        image_ids: The images to evaluate on.
-        classes: Names of the classes.
-
     Returns:
         Fractions by the names in `KINDS`.
 

@@ -26,10 +26,6 @@ class Guarded:
     Everything that the tracker does happens in a thread of its own, in the order of the calls; only `tracked`,
     `finish` and `abandon` wait for it, for a limited time. No method raises: the first failure is written to
     stderr, which is the job's log, and the run goes on.
-
-    Args:
-        subject: What is watched.
-        tracking: Which tracker, and how.
     """
 
     def __init__(self, subject: Subject, tracking: Tracking) -> None:
@@ -62,12 +58,7 @@ class Guarded:
     def finish(
         self, summary: Callable[[], Mapping[str, object]], state: State | None = None
     ) -> None:
-        """Ends it.
-
-        Args:
-            summary: Makes what came out, in values that JSON has.
-            state: How the run ended; None for a sum of runs.
-        """
+        """Ends it: ``summary`` makes what `Tracker.finish` takes."""
         self.do(lambda tracker: tracker.finish(summary(), state))
         gone = self._tracker is not None and self._quietly(self._tracker.gone)
         self._leave(CUT_OFF_PATIENCE_S if gone else FINISH_PATIENCE_S)

@@ -20,14 +20,7 @@ _NOT_PLOTTED = frozenset({"kind", "per_class", "elapsed_s", *_STEPS})
 
 
 class RunTracker:
-    """Tracks a run, or goes on with it; never raises, prompts or waits for the network longer than said.
-
-    Args:
-        spec: The run: its id, experiment, row, labels and seed.
-        config: The composed config.
-        folder: The run's folder; the tracker's files go into it.
-        tracking: Which tracker, how, and how many images.
-    """
+    """Tracks a run, or goes on with it; never raises, prompts or waits for the network longer than said."""
 
     def __init__(
         self, spec: RunSpec, config: Mapping[str, object], folder: Path, tracking: Tracking

@@ -33,11 +33,7 @@ class Findings:
 def measure(trained: Trained, cost: bool) -> Findings:
     """Measures a complete run; some measurements write files into its folder.
 
-    A measurement that fails costs its values, not the run.
-
-    Args:
-        trained: The run.
-        cost: Take also those measurements that cost time.
+    A measurement that fails costs its values, not the run. With ``cost`` those are taken, too, that cost time.
     """
     folder = trained.folder
     for file in (folder.matches_file, folder.bootstrap_file, folder.samples_file):

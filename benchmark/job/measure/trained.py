@@ -27,13 +27,7 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class Trained:
-    """A run after its last validation.
-
-    Attributes:
-        runner: mmengine's runner.
-        metric: Its metric, which holds that validation.
-        folder: The run's folder.
-    """
+    """A run after its last validation, which its metric holds."""
 
     runner: Runner
     metric: HotCocoMetric

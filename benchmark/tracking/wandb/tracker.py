@@ -28,13 +28,7 @@ Mode = Literal["online", "offline"]
 
 
 class WandbTracker(Tracker):
-    """One W&B run.
-
-    Args:
-        run: The W&B run.
-        mode: How it was started.
-        class_names: Class names in label order.
-    """
+    """One W&B run; ``class_names`` are in label order."""
 
     title = "W&B"
     # What wandb imports on first use, pandas to ask whether a logged list is a table: a forkserver that has these
