@@ -68,7 +68,11 @@ def test_a_plot_of_other_numbers_is_noticed(desk: Desk) -> None:
     plot.write_bytes(kept)
     status, output = desk.report("--check")
     assert status == 1
-    assert "tiny-intervals.png" in output
+    assert "tiny-intervals.png: shows other numbers than the records" in output
+    plot.write_bytes(b"junk")
+    assert "tiny-intervals.png: does not say which numbers it shows" in desk.report("--check")[1]
+    plot.unlink()
+    assert "tiny-intervals.png: is missing" in desk.report("--check")[1]
 
 
 def changed_row(content: dict[str, Any]) -> None:

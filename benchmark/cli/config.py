@@ -32,9 +32,8 @@ def config(
     made = make_plan(replace(request, needs_data=False))
     if len(made.runs) != 1:
         names = ", ".join(row.name for row in made.rows)
-        raise UserError(
-            f"one row and one seed, please: --rows NAME of {names}; --seeds of {made.seeds}"
-        )
+        known = ", ".join(map(str, made.seeds))
+        raise UserError(f"one row and one seed, please: --rows NAME of {names}; --seeds of {known}")
     if made.dataset.is_absent:
         place = made.dataset.train.annotations
         told = "the config has the classes and paths that the experiment states"

@@ -16,7 +16,9 @@ data_app = typer.Typer(
 
 @data_app.command("check")
 def data_check(
-    folder: Annotated[Path, typer.Argument(help="Folder with train.json and val.json.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder with train.json and val.json.")
+    ],
 ) -> None:
     """Count what is there, and list what would make a training fail or its numbers wrong."""
     from benchmark.data.check import check, report_text
@@ -31,7 +33,8 @@ def data_check(
 @data_app.command("synthesize")
 def data_synthesize(
     folder: Annotated[
-        Path, typer.Argument(help="Folder to draw the set in; reused if it is there.")
+        Path,
+        typer.Argument(metavar="FOLDER", help="Folder to draw the set in; reused if it is there."),
     ],
     train: Annotated[int | None, typer.Option(min=1, help="Number of training images.")] = None,
     val: Annotated[int | None, typer.Option(min=1, help="Number of validation images.")] = None,

@@ -101,6 +101,10 @@ class PlotFile:
 
     def difference(self) -> str:
         """That it differs: two pictures have no lines to compare."""
+        if not self.path.exists():
+            return f"{self.path.name}: is missing"
+        if digest_in(self.path) is None:
+            return f"{self.path.name}: does not say which numbers it shows"
         return f"{self.path.name}: shows other numbers than the records"
 
     def write(self) -> None:
