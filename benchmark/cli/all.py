@@ -42,9 +42,10 @@ def run_all(
 ) -> None:
     """Run the leaderboard of this checkout, and tune a small row: what run_all.sh does.
 
-    The data is synthetic unless --data-root is given, the profile is smoke unless
-    --profile is; with either of them, nothing is tuned. All options go to the sweep of
-    the leaderboard, and --results, --slots, --launcher and --wandb to the small row's.
+    Without --data-root the data is synthetic, without --profile it is smoke;
+    with either of them, nothing is tuned. All options go to the sweep of the
+    leaderboard, and --results, --slots, --launcher and --wandb to the small
+    row's, too.
     """
     leaderboard = _EXPERIMENTS / "leaderboard.yaml"
     if not leaderboard.is_file():
@@ -70,20 +71,24 @@ def run_all(
     )
     if small:
         typer.echo()
-        experiment, study = _copies(results)
-        slots = slots or _SMALL_SLOTS
-        sweep(
-            experiment, data_root=data, results=results, slots=slots, launcher=launcher, wandb=wandb
-        )
-        tune(
-            study,
-            data_root=data,
-            results=results,
-            slots=slots,
-            launcher=launcher,
-            wandb=wandb,
-            promote=True,
-        )
+        _sweep_and_tune_small(results, data, slots or _SMALL_SLOTS, launcher, wandb)
+
+
+def _sweep_and_tune_small(
+    results: Path, data: Path, slots: int, launcher: str, wandb: str | None
+) -> None:
+    """Runs the small experiment, tunes its row, and promotes the best trial, in a copy among the results."""
+    experiment, study = _copies(results)
+    sweep(experiment, data_root=data, results=results, slots=slots, launcher=launcher, wandb=wandb)
+    tune(
+        study,
+        data_root=data,
+        results=results,
+        slots=slots,
+        launcher=launcher,
+        wandb=wandb,
+        promote=True,
+    )
 
 
 def _synthetic_data() -> Path:
