@@ -75,6 +75,7 @@ class Boxes:
         xywh: Boxes in pixels, shape (N, 4), float64.
         area: Square pixels, float64.
         crowd: Whether the box holds a crowd, bool.
+        ignore: Whether mmdet is told to leave it out of a training, bool; COCO's evaluation takes no notice.
         faults: A line about each entry that is left out of the columns.
     """
 
@@ -84,6 +85,7 @@ class Boxes:
     xywh: NDArray[np.float64]
     area: NDArray[np.float64]
     crowd: NDArray[np.bool_]
+    ignore: NDArray[np.bool_]
     faults: list[str]
 
 
@@ -280,6 +282,7 @@ def _boxes(entries: Sequence[object]) -> Boxes:
         xywh=np.array([entry["bbox"] for entry in good], np.float64).reshape(-1, 4),
         area=np.array([entry["area"] for entry in good], np.float64),
         crowd=np.array([bool(entry.get("iscrowd", 0)) for entry in good], np.bool_),
+        ignore=np.array([bool(entry.get("ignore", False)) for entry in good], np.bool_),
         faults=faults,
     )
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.files import write_text
+from benchmark.statistics.counted import counted
 from benchmark.statistics.scores import SCORES
 
 if TYPE_CHECKING:
@@ -130,13 +131,12 @@ class GroundTruth:
 
     @cached_property
     def objects(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Image ids and category ids of the objects to find, crowds left out; both (N,)."""
-        things = [
-            (thing["image_id"], thing["category_id"])
-            for thing in self._coco.dataset["annotations"]
-            if not thing.get("iscrowd")
-        ]
-        images, categories = np.array(things, np.int64).reshape(-1, 2).T
+        """Image ids and category ids of the objects to find, see `counted`; both (N,)."""
+        things = self._coco.dataset["annotations"]
+        pairs = [(thing["image_id"], thing["category_id"]) for thing in things]
+        area = np.array([thing["area"] for thing in things], np.float64)
+        crowd = np.array([bool(thing.get("iscrowd")) for thing in things], np.bool_)
+        images, categories = np.array(pairs, np.int64).reshape(-1, 2)[counted(area, crowd)].T
         return images, categories
 
     def evaluate(
