@@ -22,11 +22,13 @@ def data_check(
 ) -> None:
     """Count what is there, and list what would make a training fail or its numbers wrong."""
     from benchmark.data.check import check, report_text
-    from benchmark.data.dataset import describe
+    from benchmark.data.dataset import describe, hashes_text
 
     dataset = describe(folder)
     found = check(dataset)
     typer.echo(report_text(dataset))
+    typer.echo("\nThe data of published values, as an experiment file names it:")
+    typer.echo(hashes_text(dataset))
     tell(found)
 
 

@@ -43,6 +43,7 @@ def plan(
     from benchmark.experiment.titles import title_warnings
     from benchmark.launchers import make_launcher
     from benchmark.launchers.living import lives
+    from benchmark.leaderboard.published import why_not_compared
     from benchmark.run.plan import make_plan
     from benchmark.run.runs import Runs
     from benchmark.sweep.missing import missing, obstacles
@@ -50,6 +51,7 @@ def plan(
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
     made = make_plan(request, Runs(results, lives))
     warn(title_warnings(made.experiment.rows))
+    warn([why] if (why := why_not_compared(made, request)) else [])
     tracking_of(made, None)  # a tracker that does not exist stands in the way
     Console().print(plan_table(made))
     runs = missing(made)

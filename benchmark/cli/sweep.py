@@ -62,6 +62,7 @@ def run_sweep(
     from benchmark.experiment.titles import title_warnings
     from benchmark.launchers import make_launcher
     from benchmark.launchers.living import lives
+    from benchmark.leaderboard.published import why_not_compared
     from benchmark.run.plan import make_plan, refreshed, with_all_rows
     from benchmark.run.runs import Runs
     from benchmark.sweep.closing import close
@@ -71,6 +72,7 @@ def run_sweep(
     on_disk = Runs(request.results, lives)
     made = make_plan(request, on_disk)
     warn(title_warnings(made.experiment.rows))
+    warn([why] if (why := why_not_compared(made, request)) else [])
     # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
     whole = with_all_rows(made, request, on_disk)
     tracking = tracking_of(made, wandb)

@@ -132,6 +132,38 @@ def stated_dataset(source: DataSource, base: Path) -> Dataset | None:
     return Dataset(_name(source, places[0]), tuple(source.classes), train, val)
 
 
+def is_of_source(
+    dataset: Dataset, source: DataSource, base: Path, cache: Path | None = None
+) -> bool | None:
+    """Whether a dataset is the one that an experiment's ``dataset`` block names.
+
+    It is by the hashes that the block records; without them if it lies where the block says, or has the same
+    annotations as what lies there. Paths of the block are relative to ``base``; ``cache`` is as in `describe`.
+
+    Returns:
+        None where the block names no data.
+    """
+    if source.sha256 is not None:
+        return dataset.hashes == (source.sha256.train, source.sha256.val)
+    places = _places(source, base)
+    if places is None:
+        return None
+    if [place.annotations for place in places] == [
+        s.annotations for s in (dataset.train, dataset.val)
+    ]:
+        return True
+    try:
+        return describe_source(source, base, cache).hashes == dataset.hashes
+    except UserError:  # it is not on this machine
+        return False
+
+
+def hashes_text(dataset: Dataset) -> str:
+    """The lines of an experiment file that say that published values are of this dataset."""
+    train, val = dataset.hashes
+    return f'dataset:\n  sha256: {{train: "{train}", val: "{val}"}}'
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where a split is said to be: its annotation file, and the folders its images may be in."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     Field,
     ModelWrapValidatorHandler,
@@ -104,6 +105,18 @@ class SplitPaths(Strict):
     images: Path
 
 
+_Sha256 = Annotated[
+    str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(lambda text: text.lower())
+]
+
+
+class Hashes(Strict):
+    """SHA-256 of the annotation files of both splits, as ``detboard data check`` prints them."""
+
+    train: _Sha256
+    val: _Sha256
+
+
 class DataSource(Strict):
     """Where the data is: a ``root`` folder as ``--data-root`` takes it, or the paths of both splits.
 
@@ -114,6 +127,8 @@ class DataSource(Strict):
         train: Paths of the training split.
         val: Paths of the validation split.
         classes: The class names that the data must have, in label order; None accepts whatever it has.
+        sha256: Which data the published values are of: measured values on any other are not held against them. None
+            for the data that lies at the place above.
     """
 
     part: Name = "coco"
@@ -122,6 +137,7 @@ class DataSource(Strict):
     train: SplitPaths | None = None
     val: SplitPaths | None = None
     classes: list[str] | None = None
+    sha256: Hashes | None = None
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> DataSource:

@@ -165,7 +165,7 @@ class Leaderboard(Strict):
         title: Heading, without the caveat.
         profile: The profile that every run was made under.
         comparable: Whether the measured values compare with the published ones.
-        caveat: What a reader must know before comparing; empty under the full schedule.
+        caveat: Why they do not, empty if they do.
         dataset: What the runs were made on.
         seeds: Every seed of any row.
         method: How intervals and ranks were computed.
@@ -189,6 +189,12 @@ class Leaderboard(Strict):
     def heading(self) -> str:
         """The title, with the caveat."""
         return f"{self.title} ({self.caveat})" if self.caveat else self.title
+
+    def not_compared(self, line: Line) -> str:
+        """Why a row is held against no published value; empty if it is, or has none."""
+        if line.values["leaderboard_map50"] is None:
+            return ""
+        return self.caveat or line.missing.get("difference", "")
 
     @property
     def progress(self) -> str:
@@ -299,8 +305,8 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
         experiment=table.name,
         title=table.title,
         profile=table.profile,
-        comparable=table.comparable,
-        caveat=_caveat(table),
+        comparable=not table.caveat,
+        caveat=table.caveat,
         dataset=Data(
             name=data.name,
             classes=data.classes,
@@ -311,21 +317,15 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
         seeds=table.seeds,
         method=Method(),
         columns=_headings(table, columns),
-        rows=tuple(_line(result, columns, table.comparable) for result in table.rows),
+        rows=tuple(_line(result, columns, not table.caveat) for result in table.rows),
     )
-
-
-def _caveat(table: Table) -> str:
-    if table.comparable:
-        return ""
-    return f"{table.profile} profile: shortened training, not comparable with the published values"
 
 
 def _headings(table: Table, columns: Sequence[Column]) -> tuple[Heading, ...]:
     return tuple(
         Heading(
             key=column.key,
-            title=column.heading(table.profile, table.comparable),
+            title=column.heading(table.profile),
             unit=column.unit,
             better=column.better,
             group=column.group,

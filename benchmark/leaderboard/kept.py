@@ -15,6 +15,7 @@ from benchmark.files import read_json
 from benchmark.leaderboard.columns import columns_of
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.document import VERSION, Data, Leaderboard, Line, Report
+from benchmark.leaderboard.published import kept_otherwise
 from benchmark.leaderboard.results import RowResult
 from benchmark.run.plan import Plan, Request, find_dataset, plan_for
 from benchmark.run.record import State
@@ -138,6 +139,8 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
     rows = {row.name: row for row in plan.rows}
     found = [f"row {name}: not in {path}" for name in rows if name not in lines]
     found += [f"row {name} of {path}: not in the experiment" for name in lines if name not in rows]
+    if why := kept_otherwise(plan.experiment, plan.dataset, kept.caveat):
+        found.append(f"{path}: {why}")
     if kept.title != plan.experiment.title:
         found.append(f"title: '{plan.experiment.title}', in {path}: '{kept.title}'")
     now = {c.key: c for c in columns_of(plan.rows) if c.label or c.key == "leaderboard_map50"}

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T", float, str)
 
-# Only this profile is the published schedule; numbers of any other compare with nothing published.
+# Only this profile is the published schedule; numbers of any other compare with nothing published. Those of this one
+# do on the published data only, see `benchmark.leaderboard.published`.
 COMPARABLE_PROFILE = "full"
 
 # A row without a complete run shows the first of these that one of its runs is in.
@@ -39,6 +40,7 @@ class RowResult:
         rank: The row's place among those with an interval.
         stale: Ids of finished runs of a seed that has no other: made with another config than the row has now.
         unpaired: Why the row has no interval although its runs are complete, empty if there is no such reason.
+        unlike: Why it is held against no published value although its table is, empty if there is no such reason.
 
     Raises:
         ValueError: If the first three are not of one length, or there is no seed.
@@ -52,6 +54,7 @@ class RowResult:
     rank: Rank | None = None
     stale: tuple[str, ...] = ()
     unpaired: str = ""
+    unlike: str = ""
 
     def __post_init__(self) -> None:
         if not len(self.seeds) == len(self.records) == len(self.states) > 0:
@@ -96,15 +99,15 @@ class RowResult:
 
     @property
     def difference(self) -> float | None:
-        """Measured minus published mAP50; it means something under the full schedule only."""
-        if self.map50 is None or self.row.published is None:
+        """Measured minus published mAP50; it means something where the table compares with published values only."""
+        if self.map50 is None or self.row.published is None or self.unlike:
             return None
         return self.map50 - self.row.published
 
     @property
     def published_inside(self) -> str | None:
         """``yes`` or ``no``: whether the published value lies inside the interval."""
-        if self.interval is None or self.row.published is None:
+        if self.interval is None or self.row.published is None or self.unlike:
             return None
         return "yes" if self.row.published in self.interval else "no"
 
@@ -177,6 +180,7 @@ class Table:
         profile: The profile that every record was made under.
         dataset: The dataset that every record was made on.
         rows: The lines, in order.
+        unlike: Why full runs are held against no published value, empty if they are.
 
     Raises:
         ValueError: If a record was made under another profile.
@@ -187,6 +191,7 @@ class Table:
     profile: str
     dataset: Dataset
     rows: tuple[RowResult, ...]
+    unlike: str = ""
 
     def __post_init__(self) -> None:
         records = [record for result in self.rows for record in result.recorded]
@@ -195,9 +200,13 @@ class Table:
             raise ValueError(f"not made under the {self.profile} profile: {', '.join(strange)}")
 
     @property
-    def comparable(self) -> bool:
-        """Whether the measured values compare with the published ones."""
-        return self.profile == COMPARABLE_PROFILE
+    def caveat(self) -> str:
+        """Why the measured values do not compare with the published ones; empty if they do."""
+        if self.profile == COMPARABLE_PROFILE:
+            return self.unlike
+        return (
+            f"{self.profile} profile: shortened training, not comparable with the published values"
+        )
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from benchmark.launchers.living import lives
 from benchmark.leaderboard.document import Report, leaderboard_of
 from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.kept import kept_report
+from benchmark.leaderboard.published import why_not_compared, why_row_not_compared
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.run.plan import Plan, Request, find_dataset, plan_for, refreshed, with_seeds
 from benchmark.run.runs import Runs, Started
@@ -85,10 +86,11 @@ def _report(plan: Plan, request: Request, history: History) -> Report:
         planned[run.spec.row].append(run)
     stale = _stale(plan, history)
     rows = [_row_result(row, planned[row.name], stale) for row in plan.rows]
+    unlike = why_not_compared(plan, request)
     rows_judged, images = judged(rows, request.results)
     changed = ", ".join(f"{key}={value}" for key, value in request.overrides.items())
     title = f"{plan.experiment.title} with {changed}" if changed else plan.experiment.title
-    table = Table(plan.experiment.name, title, plan.profile, plan.dataset, rows_judged)
+    table = Table(plan.experiment.name, title, plan.profile, plan.dataset, rows_judged, unlike)
     return Report(
         leaderboard_of(table, images),
         history.on_disk,
@@ -111,6 +113,7 @@ def _row_result(
         records=tuple(run.record for run in runs),
         states=tuple(run.state for run in runs),
         stale=tuple(stale[row.name, seed] for seed in seeds if (row.name, seed) in stale),
+        unlike=why_row_not_compared(row, runs[0].config),
     )
 
 

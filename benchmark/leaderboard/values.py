@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.leaderboard.columns import columns_with
 from benchmark.leaderboard.columns.column import Column
-from benchmark.leaderboard.results import RowResult
+from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.document import Leaderboard, Line
@@ -30,7 +30,12 @@ def reasons(
         {key.lower() for r in result.complete for key in r.metrics.scores},
     )
     absent = [column for column in columns if values[column.key] is None]
-    found = {c.key: known.get(c.missing or c.key) or _usual(c, scored) for c in absent}
+    found = {
+        c.key: (result.unlike if c.compares else "")
+        or known.get(c.missing or c.key)
+        or _usual(c, scored)
+        for c in absent
+    }
     return {key: why for key, why in found.items() if why}
 
 
@@ -61,8 +66,10 @@ def told_reasons(leaderboard: Leaderboard, line: Line) -> dict[str, str]:
 
 def _expected(leaderboard: Leaderboard, line: Line, column: Column) -> str:
     """Why a column has to be empty."""
-    if column.compares and not leaderboard.comparable:
+    if column.compares and leaderboard.profile != COMPARABLE_PROFILE:
         return f"Not compared with published values under the {leaderboard.profile} profile."
+    if column.compares and leaderboard.caveat:
+        return f"{leaderboard.caveat[0].upper()}{leaderboard.caveat[1:]}."
     state = line.values["state"]
     return f"No complete run yet ({state})." if column.numeric and state != "complete" else ""
 

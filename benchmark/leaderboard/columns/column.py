@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from benchmark.job.measure import Axis
-from benchmark.leaderboard.results import RowResult
+from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult
 from benchmark.writing.words import DASH
 
 Group = Literal["main", "quality", "cost", "errors", "trace"]
@@ -31,7 +31,7 @@ class Column:
         stored: Whether the CSV holds it.
         label: Whether it says what the row is, rather than how it did.
         measured: Whether its heading names the profile unless that is the full one.
-        compares: Whether it compares with published values, so that only the full profile fills it.
+        compares: Whether it compares with published values, so that only a table that does fills it.
         axis: How the page draws mAP50 against it, None where it does not.
         missing: Name of the measurement that a dash's reason is kept under; the key if empty.
     """
@@ -63,9 +63,9 @@ class Column:
         """Whether its cells stand to the right, as numbers and what belongs to them do."""
         return self.numeric or self.key in ("rank", "interval")
 
-    def heading(self, profile: str, comparable: bool) -> str:
+    def heading(self, profile: str) -> str:
         """The title; a measured value of another profile than the full one names that profile."""
-        if self.measured and not comparable:
+        if self.measured and profile != COMPARABLE_PROFILE:
             return f"{self.title.removeprefix('Measured ')} ({profile})"
         return self.title
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # importing pandas takes over a second: only who asks for a f
 # What stands before the columns of the table.
 KEYS = {
     "experiment": "Name of the experiment.",
-    "profile": "How much was done: only ``full`` compares with published values.",
+    "profile": "How much was done: only ``full`` compares with published values, and on their data only.",
 }
 PER_CLASS = {
     **KEYS,

@@ -1,0 +1,104 @@
+"""Whether measured values may be held against published ones, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from benchmark.config.retarget import dataset_leaves
+from benchmark.data.dataset import Dataset, is_of_source
+from benchmark.errors import UserError
+from benchmark.experiment.experiment import Experiment, Row
+from benchmark.leaderboard.results import COMPARABLE_PROFILE
+from benchmark.run.plan import Plan, Request, plan_for
+
+_PREFIX = "not compared with the published values: "
+_NO_DATA = "the experiment's 'dataset' does not say which data they are of; record its sha256 there"
+_NOT_RECORDED = "these are other annotations than the experiment's dataset.sha256 names"
+_ELSEWHERE = (
+    "not run on the experiment's own 'dataset'; where it is the same data, record its sha256 there"
+)
+
+
+def why_not_compared(plan: Plan, request: Request) -> str:
+    """Why the full runs of a plan are held against no published value, for the whole table; empty if they are.
+
+    Published values are of one data set and one training: the experiment's own, as its ``dataset`` block names it by
+    hash or place, and as its rows say without ``--set``. Under another profile the profile's name says it.
+
+    Args:
+        plan: The runs of the table.
+        request: Its ``--set``, and the results folder, which remembers large annotation files.
+    """
+    if plan.profile != COMPARABLE_PROFILE or all(row.published is None for row in plan.rows):
+        return ""
+    own = is_of_source(
+        plan.dataset,
+        plan.experiment.dataset,
+        plan.experiment.path.parent,
+        request.results / "datasets.json",
+    )
+    why = _of_data(plan.experiment, own) or _of_overrides(plan, request)
+    return _PREFIX + why if why else ""
+
+
+def kept_otherwise(experiment: Experiment, dataset: Dataset, caveat: str) -> str:
+    """What is wrong with the caveat of a board whose data and runs are not here: the recorded hashes tell.
+
+    Args:
+        experiment: As it is now.
+        dataset: The hashes of the board's data.
+        caveat: What the board says, empty where it shows differences.
+
+    Returns:
+        A sentence; empty if nothing is wrong, or the experiment names its data by place only.
+    """
+    source = experiment.dataset
+    place_only = (source.root or source.train) and not source.sha256
+    if place_only or all(row.published is None for row in experiment.rows):
+        return ""
+    why = _of_data(experiment, is_of_source(dataset, source, experiment.path.parent))
+    if why and not caveat:
+        return f"it shows differences to published values, and is now {_PREFIX}{why}"
+    if not why and caveat in {_PREFIX + reason for reason in (_NO_DATA, _NOT_RECORDED, _ELSEWHERE)}:
+        return "its data is now that of the published values, and it shows no difference to them"
+    return ""
+
+
+def why_row_not_compared(row: Row, config: Mapping[str, object]) -> str:
+    """Why one row is held against no published value although its table is; empty if it is.
+
+    Args:
+        row: The row.
+        config: Its composed config.
+    """
+    if row.published is None:
+        return ""
+    if row.study is not None:
+        return f"not trained as published: its values come from the study {row.study}"
+    for leaf in dataset_leaves(config.get("val_dataloader")):
+        if leaf.get("indices") is not None:
+            return f"evaluated on a part of the validation images (indices: {leaf['indices']})"
+    return ""
+
+
+def _of_data(experiment: Experiment, own: bool | None) -> str:
+    if own:
+        return ""
+    if own is None:
+        return _NO_DATA
+    return _NOT_RECORDED if experiment.dataset.sha256 else _ELSEWHERE
+
+
+def _of_overrides(plan: Plan, request: Request) -> str:
+    """``--set`` with a key that changes no run id changes no result either."""
+    if not request.overrides:
+        return ""
+    bare = replace(request, overrides={}, seeds=plan.seeds)
+    try:
+        as_rows_say = plan_for(plan.experiment, bare, plan.dataset, plan.profile, plan.rows)
+    except UserError:  # a row that is whole with --set only
+        return "--set changes what is run"
+    ids = {run.spec.run_id for run in as_rows_say.runs}
+    same = all(run.spec.run_id in ids for run in plan.runs)
+    return "" if same else "--set changes what is run"
