@@ -13,8 +13,9 @@ from PIL import Image
 
 from benchmark import ops
 from benchmark.data import dataset as dataset_module
-from benchmark.data.check import Findings, check, report_text
+from benchmark.data.check import check, report_text
 from benchmark.data.dataset import describe, describe_source
+from benchmark.data.findings import Findings
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import DataSource
 from benchmark.files import sha256_file

@@ -17,7 +17,7 @@ from benchmark.errors import UserError
 from benchmark.launchers import LAUNCHERS
 
 if TYPE_CHECKING:
-    from benchmark.data.check import Findings
+    from benchmark.data.findings import Findings
 
 app = typer.Typer(
     name="detboard",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from benchmark.data.check import Findings, check
+from benchmark.data.check import check
+from benchmark.data.findings import Findings
 from benchmark.launchers import Launcher
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
