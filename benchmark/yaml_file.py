@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -36,6 +36,61 @@ def exponents(value: object) -> object:
     return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MERGE, _TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
+
+
+def _node_problems(
+    node: yaml.Node, seen: set[int], above: frozenset[int] = frozenset()
+) -> Iterator[str]:
+    """What YAML would read without a word: keys that stand twice, keys that are no text, a node within itself.
+
+    Looked for before values are made, since ``<<`` puts the keys that it merges in beside a mapping's own.
+    """
+    if id(node) in above:
+        yield f"line {node.start_mark.line + 1}: this {_word(node)} is within itself, by an alias"
+    if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+        return
+    seen.add(id(node))
+    children = node.value
+    if isinstance(node, yaml.MappingNode):
+        yield from _key_problems(node)
+        children = [value for _, value in node.value]
+    for child in children:
+        yield from _node_problems(child, seen, above | {id(node)})
+
+
+def _key_problems(node: yaml.MappingNode) -> Iterator[str]:
+    lines: dict[str, list[int]] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if key.tag not in (_TEXT, _MERGE) and not _is_whole(key):
+            yield _no_text(key, line)
+        else:
+            lines.setdefault(key.value, []).append(line)
+    for name, found in lines.items():
+        if len(found) > 1:
+            yield (
+                f"lines {' and '.join(map(str, found))}: the key '{name}' is given {len(found)} times, "
+                "of which YAML keeps the last: join them, or remove all but one"
+            )
+
+
+def _word(node: yaml.Node) -> str:
+    return "mapping" if isinstance(node, yaml.MappingNode) else "list"
+
+
+def _is_whole(key: yaml.Node) -> bool:
+    return key.tag == "tag:yaml.org,2002:int" and str(key.value).isdecimal()
+
+
+def _no_text(key: yaml.Node, line: int) -> str:
+    if not isinstance(key, yaml.ScalarNode):
+        return f"line {line}: a key is a text; this is a {_word(key)}"
+    read = key.tag.rpartition(":")[2]
+    return f"line {line}: the key {key.value} is a {read} to YAML, not a text: write '{key.value}' in quotes"
+
+
 def read_yaml(path: Path, kind: str) -> dict[str, Any]:
     """Reads a mapping.
 
@@ -44,11 +99,10 @@ def read_yaml(path: Path, kind: str) -> dict[str, Any]:
         kind: What it should be, for the message: ``an experiment is a mapping with 'rows'``.
 
     Raises:
-        UserError: It cannot be read, is not YAML, or is not a mapping.
+        UserError: It cannot be read, is not YAML, is not a mapping, or a key of it is given twice or is no text.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+        content = _content(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except (
@@ -56,9 +110,25 @@ def read_yaml(path: Path, kind: str) -> dict[str, Any]:
         ValueError,
     ) as error:  # bytes that are no text, a path with a null in it
         raise UserError(f"{path}: not YAML: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: is nested too deeply") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: {kind}; this is {type(content).__name__}")
     return content
+
+
+def _content(path: Path) -> object:
+    loader = _Loader(path.read_text(encoding="utf-8"))
+    try:
+        node: yaml.Node | None = loader.get_single_node()
+        if node is None:
+            return None
+        if problems := list(_node_problems(node, set())):
+            raise UserError([f"{path}: {problem}" for problem in problems])
+        content: object = loader.construct_document(node)
+        return content
+    finally:
+        loader.dispose()
 
 
 def validated(model: type[_Model], content: Mapping[str, object], path: Path, whole: str) -> _Model:

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -338,7 +339,7 @@ def test_every_wrong_override_is_reported() -> None:
         "mean 'optim_wrapper.optimizer.lr'? ('+optim_wrapper.optimizer.learning_rate' adds a new "
         "key)",
         "row 'row': train_cfg: 3 is a number; the value there is a mapping "
-        "({'type': 'EpochBasedTrainLoop', 'max_epochs': 12, 'val_in...)",
+        "({'type': 'EpochBasedTrainLoop', 'max_epochs': 12, 'val_in...); 'train_cfg!' takes any type",
     ]
 
 
@@ -364,6 +365,91 @@ def test_every_wrong_override_is_reported() -> None:
 def test_wrong_override_says_why(key: str, value: Any, message: str) -> None:
     [problem] = problems({key: value})
     assert message in problem and problem.startswith(f"row 'row': {key}: ")
+
+
+_MILESTONES = "param_scheduler.1.milestones"
+_SCALES = "train_dataloader.dataset.dataset.pipeline.2.scale"
+_LISTED = (
+    f"--set '{_MILESTONES}=[9, 11]', or {_MILESTONES}: [9, 11] in YAML; '{_MILESTONES}!' takes"
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (_MILESTONES, "[8 11]", _LISTED),
+        (_MILESTONES, "8;11", _LISTED),
+        (_MILESTONES, "(0,1,2", _LISTED),
+        (_MILESTONES, 8, "8 is a number; the value there is a list"),
+        (_MILESTONES, ["8", "11"], "is a list of texts; the value there is a list of numbers"),
+        (_MILESTONES, [[8, 11]], "is a list of lists; the value there is a list of numbers"),
+        (_MILESTONES, [8.5, 11], "is not whole; the value there is a count"),
+        (_SCALES, [[1333, "640"]], "the value there is a list of lists"),
+        ("model.neck.in_channels.0", [256], "is a list; the value there is a number"),
+        ("model.backbone.out_indices", "(0,1,2", "'(0,1,2' is a text; the value there is a list"),
+        ("model.backbone.type", ["ResNet"], "is a list; the value there is a text"),
+        ("model.backbone.type", True, "is a switch; the value there is a text"),
+        ("auto_scale_lr.enable", "off", "write it as false"),
+        ("auto_scale_lr.enable", 1, "1 is a number; the value there is a switch"),
+        ("train_dataloader.batch_size", 2.5, "2.5 is not whole; the value there is a count"),
+        ("train_cfg.max_epochs", 1.5, "1.5 is not whole"),
+        ("optim_wrapper", {"optimizer": {"lr": "high"}}, "optim_wrapper.optimizer.lr: 'high'"),
+        ("optim_wrapper", {"optimizer": {"+lr": 1}}, "belong to a whole key path"),
+        ("param_scheduler.1", {"milestones": "[8 11]"}, _LISTED),
+        ("+param_scheduler.1.more", "[8 11]", "is a text and no list or mapping"),
+        ("model.backbone.type", {1, 2}, "{1, 2} is no value of a config (set)"),
+        ("+more", [{"a": date(2024, 1, 1)}], "no value of a config (date); in quotes it is a text"),
+    ],
+)
+def test_a_value_has_the_type_of_what_it_replaces(key: str, value: Any, message: str) -> None:
+    [problem] = problems({key: value})
+    assert message in problem
+
+
+def test_a_value_of_another_type_is_said_to_be_one() -> None:
+    config = composed(
+        overrides={
+            f"{_MILESTONES}!": "[8 11]",
+            "model.backbone.out_indices!": 3,
+            "+model.neck.more!": "[a b]",
+            "train_dataloader.batch_size!": 2.5,
+            "optim_wrapper.optimizer!": {"lr": "auto"},
+        }
+    )
+    assert config["param_scheduler"][1]["milestones"] == "[8 11]"
+    assert config["model"]["backbone"]["out_indices"] == 3
+    assert config["model"]["neck"]["more"] == "[a b]"
+    assert config["train_dataloader"]["batch_size"] == 2.5
+    assert config["optim_wrapper"]["optimizer"]["lr"] == "auto"
+    assert config["optim_wrapper"]["optimizer"]["momentum"] == 0.9
+
+
+def test_values_that_mmdet_varies_fit() -> None:
+    resize = "test_dataloader.dataset.pipeline.1.scale"
+    config = composed(
+        overrides={
+            resize: [[1333, 640], [1333, 800]],
+            _SCALES: [1333, 800],
+            "model.backbone.norm_cfg": None,
+            "model.backbone.out_indices": [1, 2, 3],
+            "model.bbox_head.loss_bbox.loss_weight": 2,
+            "model.neck.num_outs": 5.0,
+            "optim_wrapper": {"optimizer": {"weight_decay": 0}},
+            "+optim_wrapper.clip_grad": {"max_norm": 35, "norm_type": 2},
+        }
+    )
+    assert config["test_dataloader"]["dataset"]["pipeline"][1]["scale"][1] == [1333, 800]
+    pipeline = config["train_dataloader"]["dataset"]["dataset"]["pipeline"]
+    assert pipeline[2]["scale"] == [1333, 800]
+    assert config["model"]["backbone"]["norm_cfg"] is None
+    assert exactly(config["model"]["neck"]["num_outs"]) == ("int", 5)
+    assert config["optim_wrapper"]["optimizer"]["weight_decay"] == 0
+
+
+def test_a_row_sets_a_key_once() -> None:
+    lr = "optim_wrapper.optimizer.lr"
+    [problem] = problems({}, row_overrides={lr: 0.1, f"+{lr}!": 0.2})
+    assert f"row 'row': {lr}: given 2 times ({lr}, +{lr}!)" in problem
 
 
 def test_loaders_without_workers_are_left_valid() -> None:
@@ -427,9 +513,21 @@ def test_written_config_reads_back_the_same(profile: str, tmp_path: Path) -> Non
         assert identity(loaded, data, 7, profile) == identity(config, data, 7, profile)
 
 
-def test_written_config_holds_every_plain_value(tmp_path: Path) -> None:
+def test_written_config_holds_every_plain_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/replaced")
     config = {
         "numbers": [1, -1.5, 1e-05, float("inf"), True, None],
+        "fills": [
+            "{{ fileBasename }}",
+            "{{_base_.x}}",
+            "{{'$HOME:x'}}",
+            "{{{{",
+            "$HOME %s {x}",
+            "\\{{",
+        ],
+        "odd": ["\u2028", "\u0085", "\ud800", "\x00", "😀", {"{{ fileDirname }}": 1}],
         "texts": ['it\'s "quoted"', "line\nbreak", "back\\slash", "Glas für Straße", ""],
         "nested": {"a-b": {"lambda": 1}, 3: (1,), "plain": {"x": ()}, "empty": {}},
         "long": [list(range(60)), {"key" * 20: "value" * 20}],

@@ -7,7 +7,7 @@ is quick.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,9 +85,28 @@ def warn(sentences: Iterable[str]) -> None:
         typer.echo(f"warning: {sentence}", err=True)
 
 
+def refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuses options and arguments that are empty: those of a script whose variable is not set.
+
+    Raises:
+        UserError: With each of them.
+    """
+    problems = []
+    for before, text in zip(["", *arguments], arguments, strict=False):
+        option, _, value = text.partition("=")
+        named = option.startswith("--") and option != text
+        if value.strip() if named else text.strip():
+            continue
+        after = before if before.startswith("--") and "=" not in before else "an argument"
+        problems.append(f"{option if named else after}: is empty; give a value, or leave it out")
+    if problems:
+        raise UserError(problems)
+
+
 def main() -> None:
     """Entry point of ``detboard``: wrong input ends with status 2 and a message, never with a traceback."""
     try:
+        refuse_empty(sys.argv[1:])
         app()
     except UserError as error:
         for problem in error.problems:

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 from typing import get_args
 
+from benchmark.config.overrides import given_twice, key_path
 from benchmark.errors import UserError, allowed
 from benchmark.experiment.experiment import Tracking, TrackingMode
 from benchmark.run.plan import Plan, Request
@@ -33,7 +34,7 @@ def request_of(
         results=results,
         profile=profile,
         data_root=data_root,
-        rows=_names(rows),
+        rows=_names("--rows", rows, problems),
         seeds=_seeds(seeds, problems),
         overrides=_overrides(overrides or [], problems),
     )
@@ -45,26 +46,46 @@ def request_of(
     return request
 
 
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+def _names(option: str, text: str | None, problems: list[str]) -> tuple[str, ...] | None:
+    """The names of a list with commas; a script that has no name for a place has an unset variable."""
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        problems.append(
+            f"{option} {text}: a name is empty; give names with commas between, as in a,b"
+        )
+    return names
 
 
 def _seeds(text: str | None, problems: list[str]) -> tuple[int, ...] | None:
     if text is None:
         return None
-    names = _names(text) or ()
-    if not names or not all(name.isdecimal() and int(name) < 2**32 for name in names):
+    names = [name.strip() for name in text.split(",")]
+    if not all(name.isdecimal() and int(name) < 2**32 for name in names):
         problems.append(f"--seeds {text}: give whole numbers from 0 to 4294967295, as in 0,1,2")
         return None
     return tuple(dict.fromkeys(int(name) for name in names))
 
 
 def _overrides(texts: list[str], problems: list[str]) -> dict[str, object]:
-    problems += [
-        f"--set {text}: write KEY.PATH=VALUE" for text in texts if "=" not in text.lstrip("=")
-    ]
-    pairs = [text.split("=", 1) for text in texts if "=" in text]
-    return {key.strip(): _value(value.strip()) for key, value in pairs}
+    """Key paths with their marks, and values."""
+    found: dict[str, object] = {}
+    keys = []
+    for text in texts:
+        key, _, value = (part.strip() for part in text.partition("="))
+        if not key_path(key) or not value:
+            problems.append(f"--set {text}: write KEY.PATH=VALUE{_empty(key, value)}")
+            continue
+        keys.append(key)
+        found[key] = _value(value)
+    problems += [f"--set {problem}" for problem in given_twice(keys)]
+    return found
+
+
+def _empty(key: str, value: str) -> str:
+    """How an empty text is written, where the value is all that lacks."""
+    return f"; an empty text is '{key}=\"\"'" if key_path(key) and not value else ""
 
 
 def _value(text: str) -> object:
@@ -85,8 +106,13 @@ def states_of(retry: str | None) -> set[State]:
         UserError: With every name that is none.
     """
     choices = {state.value: state for state in (State.FAILED, State.PRUNED)}
-    names = _names(retry) or ()
-    wrong = [f"--retry {name}: {allowed(name, choices)}" for name in names if name not in choices]
+    wrong: list[str] = []
+    names = _names("--retry", retry, wrong) or ()
+    wrong += [
+        f"--retry {name}: {allowed(name, choices)}"
+        for name in names
+        if name and name not in choices
+    ]
     if wrong:
         raise UserError(wrong)
     return {choices[name] for name in names}

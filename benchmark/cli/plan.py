@@ -41,13 +41,14 @@ def plan(
 
     from benchmark.cli.options import request_of, tracking_of
     from benchmark.experiment.titles import title_warnings
-    from benchmark.launchers import make_launcher
+    from benchmark.launchers import check_launcher, make_launcher
     from benchmark.launchers.living import lives
     from benchmark.leaderboard.published import why_not_compared
     from benchmark.run.plan import make_plan
     from benchmark.run.runs import Runs
     from benchmark.sweep.missing import missing, obstacles
 
+    check_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
     made = make_plan(request, Runs(results, lives))
     warn(title_warnings(made.experiment.rows))

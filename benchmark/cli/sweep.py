@@ -60,7 +60,7 @@ def run_sweep(
     """Runs what is missing and writes the table; returns whether all that was asked for is done."""
     from benchmark.cli.options import tracking_of
     from benchmark.experiment.titles import title_warnings
-    from benchmark.launchers import make_launcher
+    from benchmark.launchers import check_launcher, make_launcher
     from benchmark.launchers.living import lives
     from benchmark.leaderboard.published import why_not_compared
     from benchmark.run.plan import make_plan, refreshed, with_all_rows
@@ -69,6 +69,7 @@ def run_sweep(
     from benchmark.sweep.holders import only_driver
     from benchmark.sweep.missing import missing
 
+    check_launcher(launcher)
     on_disk = Runs(request.results, lives)
     made = make_plan(request, on_disk)
     warn(title_warnings(made.experiment.rows))

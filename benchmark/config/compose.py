@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from benchmark.config.config_file import load_config, merged, plain
-from benchmark.config.overrides import apply_overrides
+from benchmark.config.overrides import apply_overrides, given_twice
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
 from benchmark.config.tree import Config
@@ -82,7 +82,9 @@ def compose(
     layers = _found(row.name, row.recipe.layers(around), around.roots)
     config: Config = pickle.loads(_base_config(layers, dataset))
     wanted = [*row.overrides.items(), *overrides.items()]
-    if problems := apply_overrides(config, wanted):
+    # A tuned row has those of its study behind those of the row that was tuned.
+    twice = [] if row.study else given_twice(row.overrides)
+    if problems := twice or apply_overrides(config, wanted):
         raise UserError([f"row '{row.name}': {problem}" for problem in problems])
     if any(isinstance(value, dict | list) for _, value in wanted):
         # What was put in whole has not seen the data set yet, and belongs to the caller.

@@ -178,7 +178,7 @@ def _pieces(value: object) -> tuple[str, list[tuple[str, object]] | None, str]:
     if isinstance(value, dict):
         if value and all(isinstance(key, str) and _is_name(key) for key in value):
             return "dict(", [(f"{key}=", item) for key, item in value.items()], ")"
-        return "{", [(f"{key!r}: ", item) for key, item in value.items()], "}"
+        return "{", [(f"{_quoted(key)}: ", item) for key, item in value.items()], "}"
     if isinstance(value, list):
         return "[", [("", item) for item in value], "]"
     if isinstance(value, tuple):
@@ -190,10 +190,15 @@ def _atom(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return f"float({str(value)!r})"
     if value is None or isinstance(value, str | int | float):
-        return repr(value)
+        return _quoted(value)
     raise UserError(
         f"a config cannot hold {value!r}: only text, numbers, lists, tuples and mappings"
     )
+
+
+def _quoted(value: object) -> str:
+    """Source of a value, in which mmengine finds nothing to fill in: it looks for ``{{ }}`` in the whole text."""
+    return repr(value).replace("{{", "{\\x7b")
 
 
 def _is_name(key: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from benchmark.config.config_file import merged
+from benchmark.config.kinds import fitted, forced
 from benchmark.config.tree import Config, is_list
-from benchmark.errors import shown
 
 # Filled in from the data set and the seeds, which a run's identity is made of: an override would go
 # unseen.
@@ -23,17 +23,14 @@ _NOT_YOURS = {
 
 _Key = TypeVar("_Key", str, int)
 
-# A list may replace one value that stands for all of its items, and a switch may be a word
-# ('on_input').
-_INTERCHANGEABLE = [{"text", "list"}, {"number", "list"}, {"text", "switch"}]
-
 
 def apply_overrides(config: Config, overrides: Iterable[tuple[str, object]]) -> list[str]:
     """Sets values by key path, in place.
 
     A part of a path that is a number is an index of a list. ``+a.b`` adds a key; without the plus
-    the key must exist. A mapping is merged into the mapping that it replaces, unless it has
-    ``_delete_: true``.
+    the key must exist. A value has the kind of the one that it replaces, see
+    `benchmark.config.kinds`; ``a.b!`` takes one of any kind. A mapping is merged into the mapping
+    that it replaces, unless it has ``_delete_: true``.
 
     Args:
         config: Plain config, changed in place.
@@ -42,29 +39,76 @@ def apply_overrides(config: Config, overrides: Iterable[tuple[str, object]]) -> 
     Returns:
         What is wrong, a message each that names the key; the other overrides are applied.
     """
-    return [problem for key, value in overrides if (problem := _apply(config, key, value))]
+    return [problem for key, value in overrides for problem in _apply(config, key, value)]
 
 
 class _KeyProblemError(Exception):
     """Says what is wrong with the key or the value of an override."""
 
 
-def _apply(config: Config, key: str, value: object) -> str | None:
-    path = key.removeprefix("+")
-    if reason := _reserved(path):
-        return f"{key}: {reason}"
+def key_path(key: str) -> str:
+    """The path of an override's key, without the marks: ``a.b`` of ``+a.b!``."""
+    return key.removeprefix("+").removesuffix("!")
+
+
+def given_twice(keys: Iterable[str]) -> list[str]:
+    """A message for each key path that stands there more than once, with and without marks."""
+    by_path: dict[str, list[str]] = {}
+    for key in keys:
+        by_path.setdefault(key_path(key), []).append(key)
+    return [
+        f"{path}: given {len(found)} times ({', '.join(found)}); once is enough"
+        for path, found in by_path.items()
+        if len(found) > 1
+    ]
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What an override asks for: its key path, its value, and what its marks allow."""
+
+    path: str
+    value: object
+    adds: bool
+    of_any_kind: bool
+
+    @classmethod
+    def of(cls, key: str, value: object) -> _Change:
+        return cls(key_path(key), value, key.startswith("+"), key.endswith("!"))
+
+    def in_place_of(self, old: object) -> object:
+        """The value as it is to stand where the old one stood."""
+        if self.of_any_kind:
+            return forced(old, self.value)
+        value, problems = fitted(self.path, old, self.value)
+        if problems:
+            raise _ValueProblemError(problems)
+        return value
+
+
+def _apply(config: Config, key: str, value: object) -> list[str]:
+    change = _Change.of(key, value)
+    if reason := _reserved(change.path):
+        return [f"{key}: {reason}"]
     try:
-        first, *others = path.split(".")
-        config[first] = _below(config, first, others, value, add=key.startswith("+"))
+        first, *others = change.path.split(".")
+        config[first] = _below(config, first, others, change)
     except _KeyProblemError as error:
-        return f"{key}: {error}{'' if key.startswith('+') else _nearest(config, path)}"
-    except (_ValueProblemError, TypeError) as error:
-        return f"{key}: {error}"
-    return None
+        return [f"{key}: {error}{'' if change.adds else _nearest(config, change.path)}"]
+    except _ValueProblemError as error:
+        marked = key.removesuffix(change.path)
+        return [f"{marked}{problem}" for problem in error.problems]
+    except TypeError as error:
+        return [f"{key}: {error}"]
+    return []
 
 
 class _ValueProblemError(Exception):
     """The new value cannot stand where the old one stood."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__()
 
 
 def _reserved(path: str) -> str | None:
@@ -74,27 +118,25 @@ def _reserved(path: str) -> str | None:
     return _NOT_YOURS[owned[0]] if owned else None
 
 
-def _with(node: object, keys: list[str], value: object, add: bool) -> object:
+def _with(node: object, keys: list[str], change: _Change) -> object:
     """A copy of ``node`` (its other children shared) with the value at ``keys`` replaced."""
     if isinstance(node, dict):
-        return {**node, keys[0]: _below(node, keys[0], keys[1:], value, add)}
+        return {**node, keys[0]: _below(node, keys[0], keys[1:], change)}
     if not is_list(node):
         raise _KeyProblemError(f"no such key: {type(node).__name__} has no '{keys[0]}'")
-    index = _index(node, keys[0], add)
+    index = _index(node, keys[0], change.adds)
     items = dict(enumerate(node))
-    items[index] = _below(items, index, keys[1:], value, add)
+    items[index] = _below(items, index, keys[1:], change)
     return tuple(items.values()) if isinstance(node, tuple) else list(items.values())
 
 
-def _below(
-    children: dict[_Key, Any], key: _Key, keys: list[str], value: object, add: bool
-) -> object:
+def _below(children: dict[_Key, Any], key: _Key, keys: list[str], change: _Change) -> object:
     """The new child at ``key``: what ``keys`` lead to in it is replaced."""
-    if key not in children and not add:
+    if key not in children and not change.adds:
         raise _KeyProblemError(f"no such key '{key}'")
     if keys:
-        return _with(children.get(key, {}), keys, value, add)
-    return _fitted(children.get(key), value)
+        return _with(children.get(key, {}), keys, change)
+    return change.in_place_of(children.get(key))
 
 
 def _index(node: Sequence[object], key: str, add: bool) -> int:
@@ -103,46 +145,6 @@ def _index(node: Sequence[object], key: str, add: bool) -> int:
     raise _KeyProblemError(
         f"'{key}' is not an index of this list of {len(node)} (0 to {len(node) - 1})"
     )
-
-
-def _fitted(old: object, new: object) -> object:
-    """``new`` in the shape that the old value had: tuples stay tuples, which YAML cannot say."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return merged({"": new}, {"": old})[""]
-    was, is_now = _kind(old), _kind(new)
-    if "none" not in (was, is_now) and was != is_now and {was, is_now} not in _INTERCHANGEABLE:
-        raise _ValueProblemError(
-            f"{new!r} is a {is_now}; the value there is a {was} ({shown(old)}){_hint(was, new)}"
-        )
-    return _like(old, new)
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "switch"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, dict):
-        return "mapping"
-    return "list" if is_list(value) else "text"
-
-
-def _hint(was: str, new: object) -> str:
-    if was != "number" or not isinstance(new, str):
-        return ""
-    try:
-        return f"; write it as {float(new)!r} (YAML reads an exponent only after a decimal point)"
-    except ValueError:
-        return ""
-
-
-def _like(old: object, new: object) -> object:
-    if not isinstance(new, list | tuple) or not isinstance(old, list | tuple):
-        return new
-    items = [_like(old[min(i, len(old) - 1)], item) for i, item in enumerate(new)] if old else new
-    return type(old)(items)
 
 
 def _nearest(config: Config, path: str) -> str:

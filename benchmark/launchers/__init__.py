@@ -8,12 +8,22 @@ from collections.abc import Callable
 from benchmark.errors import UserError, allowed
 from benchmark.launchers.base import Job, Launcher, Pool
 
-__all__ = ["LAUNCHERS", "Job", "Launcher", "Pool", "make_launcher"]
+__all__ = ["LAUNCHERS", "Job", "Launcher", "Pool", "check_launcher", "make_launcher"]
 
 LAUNCHERS = {
     "local": "benchmark.launchers.local:LocalLauncher",
     "inprocess": "benchmark.launchers.inprocess:InProcessLauncher",
 }
+
+
+def check_launcher(name: str) -> None:
+    """Nothing, if there is such a launcher.
+
+    Raises:
+        UserError: No launcher has that name.
+    """
+    if name not in LAUNCHERS:
+        raise UserError(f"--launcher {name}: no such launcher; {allowed(name, LAUNCHERS)}")
 
 
 def make_launcher(name: str, slots: int | None = None) -> Launcher:
@@ -24,8 +34,7 @@ def make_launcher(name: str, slots: int | None = None) -> Launcher:
     Raises:
         UserError: No launcher has that name.
     """
-    if name not in LAUNCHERS:
-        raise UserError(f"--launcher {name}: no such launcher; {allowed(name, LAUNCHERS)}")
+    check_launcher(name)
     module, _, attribute = LAUNCHERS[name].partition(":")
     made: Callable[[int | None], Launcher] = getattr(importlib.import_module(module), attribute)
     return made(slots)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmark.config.overrides import apply_overrides
+from benchmark.config.overrides import apply_overrides, key_path
 from benchmark.config.tree import Config, Overrides
 from benchmark.errors import UserError, shown
 from benchmark.files import JsonObject
@@ -29,6 +29,9 @@ _PLAIN = (bool, int, float, str)
 
 Held = None | bool | int | float | str
 """A value as Optuna holds it."""
+
+# Of a range, where it is not likely to be whole.
+_GOLDEN = 0.382
 
 # A grid of more points than this is a mistake.
 MOST_POINTS = 100_000
@@ -87,7 +90,7 @@ class Setting:
             return False
 
     def _present(self, path: str) -> Any:
-        return value_at(self.config, path.removeprefix("+"))
+        return value_at(self.config, key_path(path))
 
     def _settled(self, path: str, new: object) -> object:
         present = self._present(path)
@@ -180,6 +183,14 @@ class Dimension:
             return list(self.values)
         low, high = (self._number(value) for value in (self.parameter.low, self.parameter.high))
         return list(dict.fromkeys([low, high]))
+
+    @property
+    def tried(self) -> list[Held]:
+        """Values that show what fits the config: `ends`, and one with a fraction where a trial may draw such."""
+        low, high, step = self.parameter.low, self.parameter.high, self.parameter.step
+        if self.parameter.kind != "float" or step is not None or low is None or high is None:
+            return self.ends
+        return list(dict.fromkeys([*self.ends, low + _GOLDEN * (high - low)]))
 
     def suggest(self, trial: optuna.Trial) -> Held:
         """A value of a trial, as Optuna holds it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from benchmark.config.overrides import apply_overrides
+from benchmark.config.overrides import apply_overrides, key_path
 from benchmark.config.tree import Config, is_list
 from benchmark.errors import UserError, allowed, shown
 from benchmark.run.identity import essence
@@ -38,7 +38,7 @@ def own_setting(parameters: Parameters, problems: list[str]) -> dict[str, Held]:
 
 def _is_unknown(dimension: Dimension) -> bool:
     path = dimension.setting.path
-    present = value_at(dimension.setting.config, path.removeprefix("+"))
+    present = value_at(dimension.setting.config, key_path(path))
     return bool(path) and not path.startswith("+") and present is MISSING
 
 
@@ -75,7 +75,7 @@ class _Trial:
         beside = self._beside(needed)
         told: list[str] = []
         results = set()
-        for held in self._dimension.ends:
+        for held in self._dimension.tried:
             changed, problems = self._one({**beside, self._name: held})
             results.add(essence(changed))
             told += problems
@@ -133,7 +133,7 @@ def _paths(dimension: Dimension) -> set[str]:
             paths |= dimension.setting.overrides(dimension.decode(held)).keys()
         except Unfit:
             continue
-    return {path.removeprefix("+") for path in paths}
+    return {key_path(path) for path in paths}
 
 
 def _moved(parameters: Parameters, config: Config, own: dict[str, Held]) -> list[str]:

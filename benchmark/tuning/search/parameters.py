@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from benchmark.config.overrides import key_path
 from benchmark.config.tree import Overrides
 from benchmark.errors import UserError, allowed
 from benchmark.tuning.search.dimension import Dimension, Held, changes_nothing
@@ -141,4 +142,4 @@ class Parameters:
 
 
 def _is_within(path: str, other: str) -> bool:
-    return path.removeprefix("+").startswith(f"{other.removeprefix('+')}.")
+    return key_path(path).startswith(f"{key_path(other)}.")
