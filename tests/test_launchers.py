@@ -390,3 +390,21 @@ def test_a_job_that_outlives_its_driver_is_taken_over(synthetic_data: Path, tmp_
     assert [point["epoch"] for point in bench.points("plain", "val")] == list(range(1, 9))
     assert json.loads((folder / "job.json").read_text()) == address
     assert bench.record("momentum")["state"] == "complete"
+
+
+@pytest.mark.slow
+def test_the_forkserver_asks_for_gpus_without_opening_cuda() -> None:
+    """A process that has asked CUDA itself, as mmengine does when it is imported, forks none that may use a GPU."""
+    code = """
+import torch
+asked = []
+torch.cuda._is_compiled = lambda: True
+torch.cuda._device_count_nvml = lambda: 1
+torch._C._cuda_getDeviceCount = lambda: asked.append("CUDA") or 1
+torch.cuda._lazy_init = lambda: asked.append("initialised")
+import benchmark.launchers.preload
+from mmengine.device.utils import DEVICE
+assert DEVICE == "cuda" and not asked, (DEVICE, asked)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import importlib
 import io
+import os
 import warnings
 
 from benchmark import ops
@@ -28,6 +29,9 @@ MODULES = (
     "benchmark.cli",
 )
 
+# mmengine and mmcv ask for a GPU when they are imported. CUDA's own answer opens the driver, after which no fork may
+# use CUDA ("Cannot re-initialize CUDA in forked subprocess"); NVML's does not.
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 ops.install()  # before any module that imports mmcv.ops
 # What mmdet says of its optional parts would come out in the middle of the driver's display.
 with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
