@@ -25,6 +25,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from benchmark.data.annotations import read_annotations
 from benchmark.statistics.evaluation import Detections, GroundTruth
 
 CLASSES = 80
@@ -82,7 +83,7 @@ def by_pycocotools(path: Path, detections: list[dict[str, Any]]) -> list[float]:
 
 
 def by_detboard(path: Path, detections: Detections) -> list[float]:
-    result = GroundTruth(path).evaluate(detections)
+    result = GroundTruth(read_annotations(path).to_coco()).evaluate(detections)
     values = [result.scores[key] for key in ("mAP", "mAP50", "mAP75", "mAP_s", "mAP_m", "mAP_l")]
     return [-1.0 if value is None else value for value in values]
 

@@ -99,6 +99,17 @@ def dataset(tiny_config: Any) -> Any:
     return DATASETS.build(tiny_config.val_dataloader.dataset)
 
 
+@pytest.fixture(scope="session")
+def metric_type() -> type:
+    """Our metric, as mmdet's registry has it."""
+    from mmdet.registry import METRICS
+
+    from benchmark.job.metric import HotCocoMetric
+
+    assert METRICS.get("HotCocoMetric") is HotCocoMetric
+    return HotCocoMetric
+
+
 @pytest.fixture
 def clean_wandb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No login, no settings and no service process of the machine that the tests run on."""

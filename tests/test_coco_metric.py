@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def evaluate(
     annotations: Path | dict[str, Any], found: list[Any] | Detections, *chosen: Any, **named: Any
 ) -> Evaluation:
     boxes = found if isinstance(found, Detections) else Detections.from_coco(found)
-    return GroundTruth(annotations).evaluate(boxes, *chosen, **named)
+    content = json.loads(annotations.read_text()) if isinstance(annotations, Path) else annotations
+    return GroundTruth(content).evaluate(boxes, *chosen, **named)
 
 
 def ground_truth(seed: int = 0) -> dict[str, Any]:
@@ -218,26 +220,18 @@ def test_no_predictions_are_an_empty_list(tmp_path: Path) -> None:
 # Through mmdet: data samples in, metric names out.
 
 
-@pytest.fixture(scope="module")
-def metric_type() -> type:
-    from benchmark import ops
-
-    ops.install()
-    from mmdet.registry import METRICS
-
-    from benchmark.job.metric import HotCocoMetric
-
-    assert METRICS.get("HotCocoMetric") is HotCocoMetric
-    return HotCocoMetric
-
-
-def samples(results: list[dict[str, Any]], classes: list[str], images: list[int]) -> list[Any]:
+def samples(
+    results: list[dict[str, Any]],
+    classes: list[str],
+    images: list[int],
+    category_ids: Mapping[str, int] = CATEGORY_IDS,
+) -> list[Any]:
     """What a detector hands to the evaluator: boxes are float32 xyxy, labels index `classes`."""
     import torch
     from mmdet.structures import DetDataSample
     from mmengine.structures import InstanceData
 
-    labels = {CATEGORY_IDS[name]: label for label, name in enumerate(classes)}
+    labels = {category_ids[name]: label for label, name in enumerate(classes)}
     out = []
     for image in images:
         found = [result for result in results if result["image_id"] == image]

@@ -152,6 +152,7 @@ class TestDescribe:
             ({**good("train"), "images": [{"id": 1}]}, "no 'file_name'"),
             ({**good("train"), "categories": [{"id": "7", "name": "can"}]}, "integer 'id'"),
             ({**good("train"), "categories": [{"id": True, "name": "can"}]}, "integer 'id'"),
+            ({**good("train"), "categories": [{"id": 2**63, "name": "can"}]}, "integer 'id'"),
             ({**good("train"), "categories": [{"id": 1}]}, "number 1: {'id': 1}"),
             (
                 {**good("train"), "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]},
@@ -280,6 +281,8 @@ class TestCheck:
             ("annotations", {"bbox": None}, "'bbox' is None"),
             ("annotations", {"area": "7"}, "'area' is '7'"),
             ("annotations", {"id": "12"}, "'id' is '12'"),
+            ("annotations", {"id": 2**63}, "'id' is 9223372036854775808, not an integer from 0 to"),
+            ("images", {"id": 2**63}, "'id' is 9223372036854775808, not an integer from 0 to"),
             ("annotations", {"image_id": True}, "'image_id' is True"),
             ("annotations", {"iscrowd": None}, "'iscrowd' is None"),
             (

@@ -124,9 +124,7 @@ class Annotations:
         return Counter({name: count_of.get(key, 0) for key, name in self.categories})
 
     def to_coco(self) -> dict[str, list[dict[str, object]]]:
-        """The plain values of a COCO file that evaluating boxes needs, and no optional field.
-
-        hotcoco refuses files with optional fields that it takes for wrong, such as a year that is a text.
+        """The plain values of a COCO file that evaluating boxes needs, and no other field.
 
         Raises:
             UserError: The file has entries that are left out of the columns.
@@ -135,16 +133,14 @@ class Annotations:
         if faults:
             raise UserError(f"{self.path}: entries with a field missing or wrong: {few(faults)}")
         images, boxes = self.images, self.boxes
-        sizes = {"width": images.width.tolist(), "height": images.height.tolist()}
         return {
-            "images": _entries(id=images.ids.tolist(), file_name=images.files, **sizes),
+            "images": _entries(id=images.ids.tolist(), file_name=images.files),
             "annotations": _entries(
-                id=boxes.ids.tolist(),
                 image_id=boxes.image_ids.tolist(),
                 category_id=boxes.category_ids.tolist(),
                 bbox=boxes.xywh.tolist(),
                 area=boxes.area.tolist(),
-                iscrowd=boxes.crowd.astype(int).tolist(),
+                iscrowd=boxes.crowd.tolist(),
             ),
             "categories": [category._asdict() for category in self.categories],
         }
@@ -229,7 +225,7 @@ def _categories(path: Path, entries: Sequence[object]) -> tuple[Category, ...]:
         if category is None
     ]
     if bad:
-        told = f"{len(bad)} categories lack an integer 'id' or a 'name'"
+        told = f"{len(bad)} categories lack an integer 'id' (of 64 bits at most) or a 'name'"
         raise UserError(f"{path}: {told}: {few(bad)}")
     good = tuple(category for category in categories if category is not None)
     problems = [
@@ -246,7 +242,9 @@ def _category(entry: object) -> Category | None:
     if not isinstance(entry, dict):
         return None
     key, name = entry.get("id"), entry.get("name")
-    return Category(key, name) if type(key) is int and isinstance(name, str) and name else None
+    if type(key) is int and abs(key) <= _BIGGEST_ID and isinstance(name, str) and name:
+        return Category(key, name)
+    return None
 
 
 def _repeated(values: Sequence[int] | Sequence[str]) -> list[str]:
@@ -311,7 +309,7 @@ def _sorted_out(
 
 def _image_fault(entry: Entry) -> str | None:
     if not _is_id(entry.get("id")):
-        return _fault(entry, "id", "an integer from 0")
+        return _fault(entry, "id", "an integer from 0 to 2**63 - 1")
     if not (isinstance(entry.get("file_name"), str) and entry["file_name"]):
         return _fault(entry, "file_name", "a file name")
     for key in ("width", "height"):
@@ -323,7 +321,7 @@ def _image_fault(entry: Entry) -> str | None:
 def _box_fault(entry: Entry) -> str | None:
     for key in ("id", "image_id", "category_id"):
         if not _is_id(entry.get(key)):
-            return _fault(entry, key, "an integer from 0")
+            return _fault(entry, key, "an integer from 0 to 2**63 - 1")
     box = entry.get("bbox")
     if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
         return _fault(entry, "bbox", "[x, y, width, height] in finite pixels")

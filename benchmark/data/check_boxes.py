@@ -28,7 +28,9 @@ def check_boxes(reporter: Reporter, annotations: Annotations) -> None:
         reporter.error(_named(boxes, lost, "image", boxes.image_ids), what)
     zero = [str(value) for value in boxes.ids[boxes.ids == 0]]
     reporter.warning(
-        zero, "annotations with the id 0, which COCO's evaluation takes for 'not found'"
+        zero,
+        "annotations with the id 0: evaluated as any other; pycocotools and mmdet's CocoMetric take "
+        "that id for 'not found', and score this file a little lower",
     )
     trained = _check_geometry(reporter, images, boxes)
     _check_health(reporter, annotations, trained & ~strange & ~lost)

@@ -75,8 +75,9 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         """Evaluates what `process` kept; called in the first process only."""
         truth = self.ground_truth
         classes = list(self.dataset_meta["classes"])
-        ids = np.array([truth.category_ids.get(name, -1) for name in classes], np.int64)
-        parts = [_detections(i, boxes, scores, ids[labels]) for i, boxes, scores, labels in results]
+        known = np.array([name in truth.category_ids for name in classes], np.bool_)
+        ids = np.array([truth.category_ids.get(name, 0) for name in classes], np.int64)
+        parts = [_detections(result, known, ids) for result in results]
         image_ids = [result[0] for result in results]
         self.last = truth.evaluate(Detections.concatenate(parts), image_ids, classes)
         values = {SCORES[key].metric: value for key, value in self.last.scores.items()}
@@ -90,22 +91,32 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
 
     @cached_property
     def ground_truth(self) -> GroundTruth:
-        """The annotations as hotcoco holds them."""
+        """What there is to find, as the evaluator holds it."""
         return GroundTruth(self.annotations.to_coco())
 
 
 def _detections(
-    image_id: int,
-    boxes: NDArray[np.floating],
-    scores: NDArray[np.floating],
-    category_ids: NDArray[np.int64],
+    predicted: _Predicted, known: NDArray[np.bool_], category_ids: NDArray[np.int64]
 ) -> Detections:
-    """One image's detections, without those of classes that the annotation file does not have (-1).
+    """One image's detections, without those of classes that the annotation file does not have.
 
     A box that is not finite becomes an empty one: it stays a false detection.
+
+    Args:
+        predicted: What the model found.
+        known: Whether the file has the class of each label.
+        category_ids: The file's id of each label's class; anything where it has none.
+
+    Raises:
+        ValueError: A label is none of a class.
     """
-    known = category_ids >= 0
-    xyxy = np.nan_to_num(boxes[known].astype(np.float64), nan=0, posinf=0, neginf=0)
+    image_id, boxes, scores, labels = predicted
+    strange = (labels < 0) | (labels >= len(known))
+    if np.any(strange):
+        told = f"boxes of image {image_id} have the labels {np.unique(labels[strange]).tolist()}"
+        raise ValueError(f"{told}, but there are {len(known)} classes")
+    kept = known[labels]
+    xyxy = np.nan_to_num(boxes[kept].astype(np.float64), nan=0, posinf=0, neginf=0)
     xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
     ids = np.full(len(xywh), image_id, np.int64)
-    return Detections(ids, xywh, scores[known].astype(np.float64), category_ids[known])
+    return Detections(ids, xywh, scores[kept].astype(np.float64), category_ids[labels[kept]])

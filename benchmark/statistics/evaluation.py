@@ -8,16 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.files import write_text
+from benchmark.files import JsonObject, write_text
 from benchmark.statistics.counted import counted
+from benchmark.statistics.ids import Ids
 from benchmark.statistics.scores import SCORES
 
 if TYPE_CHECKING:
@@ -83,10 +82,6 @@ class Detections:
             for image, category, box, score in rows
         ]
 
-    def rows(self) -> NDArray[np.float64]:
-        """One array, shape (N, 7): image id, x, y, w, h, score, category id."""
-        return np.column_stack([self.image_ids, self.boxes, self.scores, self.category_ids])
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -107,37 +102,72 @@ class Evaluation:
     image_ids: NDArray[np.int64]
 
 
-class GroundTruth:
-    """A COCO annotation file, given by its path or content, read once for any number of evaluations."""
+@dataclass(frozen=True)
+class _Things:
+    """Annotations as columns: int64 ids, boxes (N, 4) as xywh in pixels, area in square pixels, and whether a crowd."""
 
-    def __init__(self, annotations: str | PathLike[str] | Mapping[str, object]) -> None:
+    image_ids: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    area: NDArray[np.float64]
+    crowd: NDArray[np.bool_]
+
+    @classmethod
+    def from_coco(cls, things: Sequence[JsonObject]) -> _Things:
+        return cls(
+            np.array([thing["image_id"] for thing in things], np.int64),
+            np.array([thing["category_id"] for thing in things], np.int64),
+            np.array([thing["bbox"] for thing in things], np.float64).reshape(-1, 4),
+            np.array([thing["area"] for thing in things], np.float64),
+            np.array([bool(thing.get("iscrowd")) for thing in things], np.bool_),
+        )
+
+
+class GroundTruth:
+    """COCO annotations, taken apart once for any number of evaluations.
+
+    hotcoco gets no id, but the number of an image or a class among the sorted ids, see `benchmark.statistics.ids`, and
+    of an annotation no more than what it evaluates: it refuses files with optional fields that it takes for wrong, such
+    as a year that is a text. An annotation whose id is 0 counts as any other; pycocotools takes that for "not found".
+
+    Args:
+        annotations: The content of a COCO file. ``images`` need ``id`` and ``file_name``, ``categories`` ``id`` and
+            ``name``, ``annotations`` ``image_id``, ``category_id``, ``bbox`` (xywh in pixels) and ``area``; they may
+            have ``iscrowd``. Ids are whole numbers of 64 bits.
+
+    Attributes:
+        category_ids: Category ids by name, in the order of the file.
+        files: ``file_name`` of each image, by image id.
+
+    Raises:
+        ValueError: An annotation is of an image or a category that is not listed.
+    """
+
+    def __init__(self, annotations: Mapping[str, Sequence[JsonObject]]) -> None:
         import hotcoco
 
-        given = dict(annotations) if isinstance(annotations, Mapping) else str(annotations)
-        self._coco = hotcoco.COCO(given)
+        images, categories = annotations["images"], annotations["categories"]
+        self.files: dict[int, str] = {image["id"]: image["file_name"] for image in images}
+        self.category_ids: dict[str, int] = {kind["name"]: kind["id"] for kind in categories}
+        self._images = Ids(np.array([*self.files], np.int64), "images")
+        self._categories = Ids(np.array([*self.category_ids.values()], np.int64), "categories")
+        self._things = things = _Things.from_coco(annotations["annotations"])
+        self._coco = hotcoco.COCO.from_arrays(
+            [{"id": number + 1} for number in range(len(self._images))],
+            [{"id": n + 1, "name": str(n + 1)} for n in range(len(self._categories))],
+            self._images.numbers(things.image_ids),
+            self._categories.numbers(things.category_ids),
+            things.boxes,
+            ids=np.arange(1, len(things.boxes) + 1),
+            area=things.area,
+            iscrowd=things.crowd,
+        )
 
-    @cached_property
-    def category_ids(self) -> dict[str, int]:
-        """Category ids by name, in the order of the file."""
-        return {
-            category["name"]: int(number)
-            for number, category in zip(self._coco.cats, self._coco.cats.values(), strict=True)
-        }
-
-    @cached_property
-    def files(self) -> dict[int, str]:
-        """``file_name`` of each image, by image id."""
-        return {int(number): image["file_name"] for number, image in self._coco.imgs.items()}
-
-    @cached_property
+    @property
     def objects(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Image ids and category ids of the objects to find, see `counted`; both (N,)."""
-        things = self._coco.dataset["annotations"]
-        pairs = [(thing["image_id"], thing["category_id"]) for thing in things]
-        area = np.array([thing["area"] for thing in things], np.float64)
-        crowd = np.array([bool(thing.get("iscrowd")) for thing in things], np.bool_)
-        images, categories = np.array(pairs, np.int64).reshape(-1, 2)[counted(area, crowd)].T
-        return images, categories
+        chosen = counted(self._things.area, self._things.crowd)
+        return self._things.image_ids[chosen], self._things.category_ids[chosen]
 
     def evaluate(
         self,
@@ -154,23 +184,23 @@ class GroundTruth:
                 that the file does not have counts as a class without objects.
 
         Raises:
-            ValueError: The file has none of the classes.
+            ValueError: The file has none of the classes, or lacks an image or the category of a detection.
         """
         names = list(self.category_ids if classes is None else classes)
-        ids = self._known(names)
-        result = self._prepared(detections, image_ids, ids)
+        images = _sorted(self.files if image_ids is None else image_ids)
+        numbers = self._known(names)
+        result = self._prepared(detections, images, [*numbers.values()])
         result.evaluate()
         result.accumulate()
         result.summary_lines()  # computes `stats` as summarize() does, and prints nothing
         precision = (result.eval or {})["precision"]
-        position = {number: k for k, number in enumerate(ids)}
-        slots = {name: position.get(self.category_ids.get(name, -1)) for name in names}
+        position = {name: k for k, name in enumerate(numbers)}
         return Evaluation(
             scores={key: _present(score.read(result)) for key, score in SCORES.items()},
-            per_class={name: _class_precision(precision, k) for name, k in slots.items()},
+            per_class={name: _class_precision(precision, position.get(name)) for name in names},
             no_predictions=len(detections) == 0,
             detections=detections,
-            image_ids=np.unique(np.asarray(result.params.imgIds, np.int64)),
+            image_ids=images,
         )
 
     def matching(
@@ -178,10 +208,13 @@ class GroundTruth:
     ) -> COCOeval:
         """Hotcoco's ``COCOeval`` after matching at IoU 0.5 only, objects of all sizes.
 
+        Its images and categories are numbers, its detections those given, numbered from 1.
+
         Raises:
-            ValueError: The file has none of the classes.
+            ValueError: The file has none of the classes, or lacks an image or the category of a detection.
         """
-        run = self._prepared(detections, image_ids, self._known(classes))
+        numbers = self._known(classes)
+        run = self._prepared(detections, _sorted(image_ids), [*numbers.values()])
         run.params.iouThrs = [0.5]
         run.params.areaRng = [[0, 1e10]]
         run.params.areaRngLbl = ["all"]
@@ -189,24 +222,35 @@ class GroundTruth:
         run.evaluate()
         return run
 
-    def _known(self, classes: Sequence[str]) -> list[int]:
-        """Category ids of those classes that the file has, sorted."""
-        ids = sorted(self.category_ids[name] for name in classes if name in self.category_ids)
-        if not ids:
+    def _known(self, classes: Sequence[str]) -> dict[str, int]:
+        """Numbers of those classes that the file has, rising."""
+        names = [name for name in dict.fromkeys(classes) if name in self.category_ids]
+        if not names:
             raise ValueError(f"no class of {list(classes)} is among {list(self.category_ids)}")
-        return ids
+        ids = np.array([self.category_ids[name] for name in names], np.int64)
+        numbers = zip(self._categories.numbers(ids).tolist(), names, strict=True)
+        return {name: number for number, name in sorted(numbers)}
 
     def _prepared(
-        self, detections: Detections, image_ids: Iterable[int] | None, category_ids: list[int]
+        self, detections: Detections, image_ids: NDArray[np.int64], category_numbers: list[int]
     ) -> COCOeval:
         import hotcoco
 
-        run = hotcoco.COCOeval(self._coco, self._coco.load_res(detections.rows()), "bbox")
+        run = hotcoco.COCOeval(self._coco, self._coco.load_res(self._rows(detections)), "bbox")
         # pycocotools sorts both lists; the order decides how a mean rounds.
-        run.params.catIds = category_ids
-        if image_ids is not None:
-            run.params.imgIds = sorted({int(number) for number in image_ids})
+        run.params.catIds = category_numbers
+        run.params.imgIds = self._images.numbers(image_ids).tolist()
         return run
+
+    def _rows(self, detections: Detections) -> NDArray[np.float64]:
+        """One array, shape (N, 7): number of the image, x, y, w, h, score, number of the category."""
+        images = self._images.numbers(detections.image_ids)
+        categories = self._categories.numbers(detections.category_ids)
+        return np.column_stack([images, detections.boxes, detections.scores, categories])
+
+
+def _sorted(image_ids: Iterable[int]) -> NDArray[np.int64]:
+    return np.array(sorted({int(number) for number in image_ids}), np.int64)
 
 
 def _class_precision(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.files import replacing
 from benchmark.statistics.evaluation import Detections, GroundTruth
+from benchmark.statistics.ids import places
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,8 @@ def match(
         ValueError: The annotations have none of the classes, or lack one of the images.
     """
     images = np.array(sorted({int(number) for number in image_ids}), np.int64)
-    unknown = [number for number in images.tolist() if number not in truth.files]
-    if unknown:
-        raise ValueError(f"images that the annotations do not have: {unknown[:5]}")
     position, hit = _hits(truth, detections, images, classes)
-    label = _places(detections.category_ids[position], _categories(truth, classes))
+    label = places(detections.category_ids[position], _categories(truth, classes))
     image = np.searchsorted(images, detections.image_ids[position])
     score = detections.scores[position]
     # pycocotools sorts an image's detections by score, then those of all images; both are stable.
@@ -116,15 +114,15 @@ def _hits(
     status = run.image_diagnostics(iou_thr=0.5)["dt_status"]
     numbers = np.fromiter(status.keys(), np.int64, len(status))
     hit = np.array([value == "tp" for value in status.values()], np.bool_)
-    return numbers - 1, hit  # load_res numbers the boxes from 1 in the order given
+    return numbers - 1, hit  # hotcoco numbers the boxes from 1 in the order given
 
 
 def _objects(
     truth: GroundTruth, images: NDArray[np.int64], classes: Sequence[str]
 ) -> NDArray[np.int32]:
     image_ids, category_ids = truth.objects
-    image = _places(image_ids, images)
-    label = _places(category_ids, _categories(truth, classes))
+    image = places(image_ids, images)
+    label = places(category_ids, _categories(truth, classes))
     counted = (image >= 0) & (label >= 0)
     objects = np.zeros((len(images), len(classes)), np.int32)
     np.add.at(objects, (image[counted], label[counted]), 1)
@@ -135,11 +133,3 @@ def _categories(truth: GroundTruth, classes: Sequence[str]) -> NDArray[np.int64]
     """Category id of each class; the lowest number there is for one that the file lacks."""
     absent = np.iinfo(np.int64).min
     return np.array([truth.category_ids.get(name, absent) for name in classes], np.int64)
-
-
-def _places(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Position of each value in ``among``; -1 for one that is not there."""
-    order = np.argsort(among, kind="stable")
-    found = np.searchsorted(among, values, sorter=order)
-    place = order[np.minimum(found, len(among) - 1)]
-    return np.where(among[place] == values, place, -1)
