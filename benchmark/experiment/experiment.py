@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -219,9 +221,22 @@ class Experiment(Strict):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"row names repeat: {', '.join(repeated)}")
+        if alike := differing_in_case(names):
+            raise ValueError(
+                f"row names differ in upper and lower case only: {', '.join(alike)}; rename one of them, since many "
+                "file systems take their run folders for the same"
+            )
         if not names:
             raise ValueError("no rows: give 'rows', 'grid' or both")
         return self
+
+
+def differing_in_case(names: Iterable[str]) -> list[str]:
+    """Those of different names that are the same in upper and lower case, sorted."""
+    alike = defaultdict(set)
+    for name in names:
+        alike[name.casefold()].add(name)
+    return sorted(name for found in alike.values() if len(found) > 1 for name in found)
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -271,6 +286,10 @@ def _with_tuned(experiment: Experiment, path: Path, own: int) -> Experiment:
         raise UserError(
             f"{file}: {name}: another row has this name; rename the one in {path}, or delete either"
             for name in clashes
+        )
+    if alike := differing_in_case(names):
+        raise UserError(
+            f"{file}: rows differ in upper and lower case only: {', '.join(alike)}; rename one"
         )
     rows = [*experiment.rows[:own], *tuned, *experiment.rows[own:]]
     return experiment.model_copy(update={"rows": rows})

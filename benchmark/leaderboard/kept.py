@@ -17,9 +17,12 @@ from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.document import VERSION, Data, Leaderboard, Line, Report
 from benchmark.leaderboard.published import kept_otherwise
 from benchmark.leaderboard.results import RowResult
+from benchmark.run.contents import missing_files
+from benchmark.run.identity import former_run_id
 from benchmark.run.plan import Plan, Request, find_dataset, plan_for
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
+from benchmark.run.spec import RunSpec
 
 
 def read_leaderboard(path: Path) -> Leaderboard:
@@ -106,7 +109,7 @@ def kept_report(experiment: Experiment, request: Request, on_disk: Runs) -> Repo
         )
     plan = plan_for(
         experiment,
-        replace(request, seeds=kept.seeds),
+        replace(request, seeds=kept.seeds, needs_data=False),
         _dataset(kept.dataset),
         kept.profile,
         experiment.rows,
@@ -147,14 +150,22 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
     own = tuple({**{c.key: c for c in kept.labels}, **now}.values())
     for name in (name for name in lines if name in rows):
         found += _label_differences(rows[name], own, lines[name], path)
-    ids = {run.spec.run_id for run in plan.runs}
+    ids = {possible for run in plan.runs for possible in _ids(run.spec)}
+    # Where the weights that a row starts from are gone, as in a fresh clone, its ids cannot be told.
+    untold = {run.spec.row for run in plan.runs if missing_files(run.config)}
     return found + [
         f"row {line.row}, seed {run.seed}: {run.run_id} in {path} was made with another config than the row has now"
         for line in kept.rows
-        if line.row in rows
+        if line.row in rows and line.row not in untold
         for run in line.runs
         if run.run_id is not None and run.run_id not in ids
     ]
+
+
+def _ids(spec: RunSpec) -> tuple[str, str]:
+    """The id of a run, and the one that it has had before."""
+    digest = spec.run_id.rpartition("-")[2]
+    return spec.run_id, former_run_id(spec.row, spec.seed, spec.profile, digest)
 
 
 def _label_differences(row: Row, own: Sequence[Column], line: Line, path: Path) -> list[str]:

@@ -60,7 +60,10 @@ def report_on_disk(request: Request) -> Report:
         if kept is not None:
             return kept
     setting = _newest(fitting, history, request) if fitting else _nothing_run(experiment, request)
-    return _report(plan_for(experiment, *setting, experiment.rows, on_disk), request, history)
+    wanted, dataset, profile = setting
+    wanted = replace(wanted, needs_data=False)  # nor weights: the records hold what they came to
+    plan = plan_for(experiment, wanted, dataset, profile, experiment.rows, on_disk)
+    return _report(plan, request, history)
 
 
 def report_of_sweep(plan: Plan, request: Request, on_disk: Runs) -> Report:

@@ -5,29 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
+from benchmark.config.tree import Config, is_list
 from benchmark.data.dataset import Dataset
+from benchmark.run.contents import Contents
 from benchmark.run.spec import SCHEMA_VERSION
 
-# Keys of a config that do not change what is measured: where things lie, who watches, how many hands work.
-NOT_IDENTITY = frozenset(
-    {
-        "ann_file",
-        "backend_args",
-        "data_prefix",
-        "data_root",
-        "launcher",
-        "log_level",
-        "num_workers",
-        "persistent_workers",
-        "resume",
-        "seed",
-        "vis_backends",
-        "visualizer",
-        "work_dir",
-    }
-)
+# What says nothing of the result, by its place: who watches, where output goes, how many hands work. The same key in
+# another place may mean anything, and counts.
+# Where the data lies: in its place the hash of the annotation file counts.
+_WHERE = frozenset({"ann_file", "backend_args", "data_prefix", "data_root"})
+# The places of the first are also names that mmdet's base files give to what they fill in further down.
+_AT_TOP = _WHERE | {"launcher", "log_level", "vis_backends", "visualizer", "work_dir"}
+_LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+_EVALUATORS = ("val_evaluator", "test_evaluator")
+_IN_LOADERS = frozenset({"num_workers", "persistent_workers"})
+# Without a value they ask for nothing, wherever they stand: mmdet writes ``backend_args=None`` in every transform.
+_SILENT = _AT_TOP | _IN_LOADERS | {"resume", "seed"}
 
 
 def identity(
@@ -52,24 +48,128 @@ def identity(
     around = json.dumps([SCHEMA_VERSION, dataset.hashes, seed, profile, gpus])
     if given:  # an id without them is what it was before there were any
         around += json.dumps(dict(given), sort_keys=True)
-    same = config if isinstance(config, str) else essence(config)
+    same = config if isinstance(config, str) else essence(config, dataset)
     return hashlib.sha256(f"{around}\n{same}".encode()).hexdigest()[:8]
 
 
-def essence(config: Mapping[str, object]) -> str:
-    """What of a config changes the result, as JSON: the same for all seeds of a row."""
-    return json.dumps(_essence(config), sort_keys=True, default=str)
+def essence(config: Mapping[str, object], dataset: Dataset | None = None) -> str:
+    """What of a config changes the result, as JSON: the same for all seeds of a row.
+
+    See `essence_and_files`, which also says which files count.
+    """
+    return essence_and_files(config, dataset, Contents())[0]
 
 
-def _essence(value: object) -> object:
-    if isinstance(value, dict):  # not Mapping: a check of an abstract class is ten times slower
-        return {str(k): _essence(v) for k, v in value.items() if k not in NOT_IDENTITY}
-    if isinstance(value, list | tuple):
-        return [_essence(item) for item in value]
-    return value
+def essence_and_files(
+    config: Mapping[str, object], dataset: Dataset | None, contents: Contents
+) -> tuple[str, dict[str, str]]:
+    """What of a config changes the result, and the files that it names beside the data set's annotations.
+
+    Args:
+        config: The composed config.
+        dataset: The data set that it was made for. Its annotation files do not count here; those that a part of the
+            config has of its own do. None: every annotation file is taken for the data set's.
+        contents: Reads the files.
+
+    Returns:
+        The essence as JSON, in which a file's hash stands for its path; and the hex SHA-256 of these files by the
+        text that names them. (Annotation files are named with their ``data_root``.)
+    """
+    reader = _Reader(contents)
+    plain = {
+        key: reader.plain(counting_below(key, value, dataset))
+        for key, value in config.items()
+        if counts_at_top(key, value)
+    }
+    return json.dumps(plain, sort_keys=True, default=str), reader.files
+
+
+class _Reader:
+    """Copies values with the hash of a file in place of its path."""
+
+    def __init__(self, contents: Contents) -> None:
+        self.files: dict[str, str] = {}
+        self._contents = contents
+
+    def plain(self, value: object) -> object:
+        if isinstance(value, dict):  # not Mapping: a check of an abstract class is ten times slower
+            return {str(k): self.plain(v) for k, v in value.items() if counts(k, v)}
+        if isinstance(value, list | tuple):
+            return [self.plain(item) for item in value]
+        return self._content(value) if isinstance(value, str) else value
+
+    def _content(self, text: str) -> str:
+        sha256 = self._contents.of(text)
+        if sha256 is None:
+            return text
+        self.files[text] = sha256
+        return f"sha256:{sha256}"
+
+
+def counts_at_top(key: str, value: object) -> bool:
+    """Whether a top-level entry of a config may change the result."""
+    return key not in _AT_TOP and (key != "resume" or bool(value))
+
+
+def counts(key: str, value: object) -> bool:
+    """Whether an entry further down asks for anything: a key of those that count by their place needs a value."""
+    return value is not None or key not in _SILENT
+
+
+def counting_below(key: str, value: object, dataset: Dataset | None = None) -> object:
+    """What of a top-level entry may change the result, left out of a copy where anything is."""
+    if key == "randomness" and isinstance(value, dict):
+        return _without(value, {"seed"})  # it counts apart
+    if key not in _LOADERS and key not in _EVALUATORS:
+        return value
+    if key in _LOADERS and isinstance(value, dict):
+        value = _without(value, _IN_LOADERS)
+    if dataset is None:
+        return _with_leaves(value, None)
+    split = dataset.train if key == "train_dataloader" else dataset.val
+    return _with_leaves(value, str(split.annotations))
+
+
+def _without(value: Config, keys: Collection[str]) -> Config:
+    return {k: v for k, v in value.items() if k not in keys}
+
+
+def _with_leaves(node: object, annotations: str | None) -> object:
+    """A copy in which what reads annotations does not say where they and the images lie, unless they are its own."""
+    if isinstance(node, dict):
+        if "ann_file" in node:
+            return {**_without(node, _WHERE), **_own_data(node, annotations)}
+        return {key: _with_leaves(value, annotations) for key, value in node.items()}
+    return [_with_leaves(item, annotations) for item in node] if is_list(node) else node
+
+
+def _own_data(leaf: Config, annotations: str | None) -> Config:
+    """Which annotations a leaf reads, where these are not the data set's, and what beside images."""
+    prefixes = leaf.get("data_prefix")
+    beside = _without(prefixes, {"img"}) if isinstance(prefixes, dict) else {}
+    own: Config = {"data_prefix": beside} if beside else {}
+    path = leaf["ann_file"]
+    if annotations is not None and path != annotations and isinstance(path, str) and path:
+        own["ann_file"] = str(Path(str(leaf.get("data_root") or "")) / path)
+    return own
 
 
 def run_id(row: str, seed: int, profile: str, digest: str) -> str:
-    """A readable id that is a safe name of a folder and of a tracked run: ``retinanet_r50-s0-smoke-1a2b3c4d``."""
-    prefix = re.sub(r"[^A-Za-z0-9_.]+", "_", row).strip("_.")[:60] or "row"
+    """A readable id that is a safe name of a folder and of a tracked run: ``retinanet_r50-s0-smoke-1a2b3c4d``.
+
+    Two names of rows never share one: a name that cannot stand there as it is has its own hash behind it,
+    ``r50_fpn-5d41402a-s0-smoke-1a2b3c4d``.
+    """
+    prefix = _squeezed(row)
+    if prefix != row:
+        prefix += f"-{hashlib.sha256(row.encode()).hexdigest()[:8]}"
     return f"{prefix}-s{seed}-{profile}-{digest}"
+
+
+def former_run_id(row: str, seed: int, profile: str, digest: str) -> str:
+    """The id that runs had as long as different names could share one; trials of studies, which cannot, have it."""
+    return f"{_squeezed(row)}-s{seed}-{profile}-{digest}"
+
+
+def _squeezed(row: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", row).strip("_.")[:60] or "row"

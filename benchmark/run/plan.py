@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.experiment.rows import recipe_key
 from benchmark.experiment.rows.base import Surroundings
-from benchmark.run.identity import essence, identity, run_id
+from benchmark.run.contents import Contents, missing_files
+from benchmark.run.identity import essence_and_files, former_run_id, identity, run_id
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
@@ -32,7 +34,8 @@ class Request:
         rows: Names of the rows to work on; None for all.
         seeds: Seeds in place of the experiment's.
         overrides: ``--set``: key paths and values, applied to every row after the row's own.
-        needs_data: Whether the data must be there; if not, an experiment that names classes and paths is believed.
+        needs_data: Whether the data must be there, and the files that a config names; if not, an experiment that
+            names classes and paths is believed.
     """
 
     path: Path
@@ -103,11 +106,14 @@ def plan_for(
     """The plan over a dataset that is already known; see `make_plan`.
 
     Raises:
-        UserError: With every override that does not fit its row.
+        UserError: With every override that does not fit its row, and every file that a row's config names and that
+            is not there.
     """
     seeds = request.seeds or tuple(experiment.seeds)
-    setting = _Setting(experiment, request, dataset, surroundings_of(experiment, profile))
     on_disk = on_disk or Runs(request.results)
+    around = surroundings_of(experiment, profile)
+    contents = Contents(request.results / "runs" / ".contents.json")
+    setting = _Setting(experiment, request, dataset, around, on_disk, contents)
     problems: list[str] = []
     runs: list[Planned] = []
     for row in rows:
@@ -123,8 +129,11 @@ def with_all_rows(plan: Plan, request: Request, on_disk: Runs) -> Plan:
     rows = plan.experiment.rows
     if len(plan.rows) == len(rows):
         return plan
+    asked = replace(
+        request, needs_data=False
+    )  # what a row lacks that is not to run now is told when it is
     try:
-        return plan_for(plan.experiment, request, plan.dataset, plan.profile, rows, on_disk)
+        return plan_for(plan.experiment, asked, plan.dataset, plan.profile, rows, on_disk)
     except UserError:
         return plan
 
@@ -134,7 +143,7 @@ def with_seeds(plan: Plan, request: Request, seeds: Iterable[int], on_disk: Runs
     more = tuple(sorted(set(seeds) - set(plan.seeds)))
     if not more:
         return plan
-    wider = replace(request, seeds=more)
+    wider = replace(request, seeds=more, needs_data=False)
     added = plan_for(plan.experiment, wider, plan.dataset, plan.profile, plan.rows, on_disk)
     return replace(plan, seeds=(*plan.seeds, *more), runs=(*plan.runs, *added.runs))
 
@@ -174,33 +183,48 @@ class _Setting:
     request: Request
     dataset: Dataset
     around: Surroundings
+    on_disk: Runs
+    contents: Contents
 
 
 def _runs(setting: _Setting, row: Row, seeds: Iterable[int]) -> Sequence[tuple[RunSpec, Config]]:
     overrides = setting.request.overrides
     base = compose(row, setting.dataset, setting.around, seed=0, overrides=overrides)
-    same, given = essence(base), row.recipe.given(setting.around)
+    if setting.request.needs_data and (gone := missing_files(base)):
+        raise UserError([f"row '{row.name}': {problem}" for problem in gone])
+    same, files = essence_and_files(base, setting.dataset, setting.contents)
+    named = _Named(same, files, row.recipe.given(setting.around))
     # Composed once a row: nothing else in a config depends on the seed.
     return [
         (
-            _spec(setting, row, seed, same, given),
+            _spec(setting, row, seed, named),
             {**base, "randomness": {**base["randomness"], "seed": seed}},
         )
         for seed in seeds
     ]
 
 
-def _spec(setting: _Setting, row: Row, seed: int, same: str, given: Mapping[str, str]) -> RunSpec:
-    profile = setting.around.profile
-    digest = identity(same, setting.dataset, seed, profile, row.gpus, given)
+@dataclass(frozen=True)
+class _Named:
+    """What a row's run ids are made from beside seed and setting."""
+
+    essence: str
+    files: Mapping[str, str]
+    given: Mapping[str, str]
+
+
+def _spec(setting: _Setting, row: Row, seed: int, named: _Named) -> RunSpec:
+    profile, given = setting.around.profile, named.given
+    digest = identity(named.essence, setting.dataset, seed, profile, row.gpus, given)
     return RunSpec(
-        run_id=run_id(row.name, seed, profile, digest),
+        run_id=_run_id(setting.on_disk, row.name, seed, profile, digest),
         experiment=setting.experiment.name,
         row=row.name,
         labels=row.labels,
         recipe=recipe_key(row.recipe),
         names=row.recipe.names,
         given=given,
+        files=named.files,
         seed=seed,
         dataset=setting.dataset,
         profile=profile,
@@ -208,3 +232,13 @@ def _spec(setting: _Setting, row: Row, seed: int, same: str, given: Mapping[str,
         command_line=setting.request.overrides,
         gpus=row.gpus,
     )
+
+
+def _run_id(on_disk: Runs, row: str, seed: int, profile: str, digest: str) -> str:
+    """The row's run id: the former one where a run of this very row has it."""
+    now = run_id(row, seed, profile, digest)
+    former = former_run_id(row, seed, profile, digest)
+    if former != now:
+        with suppress(FileNotFoundError, NotADirectoryError, UserError):
+            return former if on_disk.spec(former).row == row else now
+    return now

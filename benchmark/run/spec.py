@@ -37,6 +37,8 @@ class RunSpec:
         trial: Number of that trial.
         params: The trial's parameters by name; what they set is among ``overrides``.
         given: What counts into the run id beside the config, by name: hashes of files that the recipe was given.
+        files: Hex SHA-256 of the files that the config names beside the data set's annotations (weights, annotations
+            of its own), by the text that names them.
         schema_version: Version of ``spec.json``.
     """
 
@@ -56,6 +58,7 @@ class RunSpec:
     params: Mapping[str, object] = field(default_factory=dict)
     command_line: Mapping[str, object] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> JsonObject:

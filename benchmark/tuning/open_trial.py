@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.job.measure import objectives
 from benchmark.run.folder import RunFolder
-from benchmark.run.identity import run_id
+from benchmark.run.identity import former_run_id
 from benchmark.run.journal import Tail
 from benchmark.run.record import FailureKind, RunRecord, State
 from benchmark.run.state import Planned, look_again
@@ -162,7 +162,7 @@ def as_trial(
     same = spec.run_id.rpartition("-")[2]
     # With the study's own id: a study of this name elsewhere, or one that was deleted, has runs of its own.
     digest = hashlib.sha256(f"{same} {study_id}".encode()).hexdigest()[:8]
-    own_id = run_id(study, spec.seed, spec.profile, digest)
+    own_id = former_run_id(study, spec.seed, spec.profile, digest)
     made = replace(
         spec, run_id=own_id, experiment=study, study=study_id, trial=number, params=dict(params)
     )

@@ -136,7 +136,7 @@ def planned_validations(config: Mapping[str, Any]) -> int:
 def made_for(study: Study) -> dict[str, Any]:
     """What the trials of a study have in common; plain values, as they come back from the storage."""
     base = study.base
-    config = hashlib.sha256(essence(base.runs[0].config).encode()).hexdigest()[:8]
+    config = hashlib.sha256(essence(base.runs[0].config, base.dataset).encode()).hexdigest()[:8]
     made: dict[str, Any] = json.loads(
         json.dumps(
             {

@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from benchmark.run.identity import NOT_IDENTITY
+from benchmark.run.identity import counting_below, counts, counts_at_top
 
 # A top-level entry of a config: its key, and its value as JSON. Many rows share each, so that the work is done once
 # for an entry and not for a row: a thousand rows take a second less.
@@ -29,7 +29,7 @@ def configs(by_row: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
     """
     entries = {row: _entries(config) for row, config in by_row.items()}
     often = Counter(entry for mine in entries.values() for entry in mine)
-    flat = {entry: dict(_flattened(entry[0], json.loads(entry[1]))) for entry in often}
+    flat = {(key, text): dict(_flattened(key, _counting(key, text))) for key, text in often}
     common = _common(often, flat, len(entries))
     differences = {entry: _different(values, common[entry[0]]) for entry, values in flat.items()}
     return {
@@ -42,8 +42,12 @@ def _entries(config: Mapping[str, object]) -> list[_Entry]:
     return [
         (str(key), json.dumps(value, default=str))
         for key, value in config.items()
-        if key not in NOT_IDENTITY
+        if counts_at_top(key, value)
     ]
+
+
+def _counting(key: str, text: str) -> object:
+    return counting_below(key, json.loads(text))
 
 
 def _common(
@@ -83,7 +87,7 @@ def _flattened(path: str, value: object) -> Iterator[tuple[str, str]]:
     """The leaves below a path, as text."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            if key not in NOT_IDENTITY:
+            if counts(key, item):
                 yield from _flattened(f"{path}.{key}", item)
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         for position, item in enumerate(value):

@@ -1,0 +1,143 @@
+"""Files that a config names beside the data set's own: what is in them counts, not where they lie."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from benchmark.config.tree import is_list
+from benchmark.data.annotations import stamp
+from benchmark.files import sha256_file, write_json
+
+_CACHE_VERSION = 1
+# What mmengine's CheckpointLoader fetches, or has the path of, by a name of its own.
+_FETCHED = re.compile(r"(\S+:)?(https?|torchvision|modelzoo|open-mmlab|openmmlab|mmcls|pavi|s3)://")
+# Keys whose text is a file of weights or boxes, and never a model's name, wherever they stand.
+_OF_FILES = frozenset({"load_from", "teacher_ckpt", "proposal_file", "checkpoint"})
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The hash of a file, as long as its stamp is this one."""
+
+    stamp: tuple[int, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Cache:
+    """What the cache file holds: hashes by absolute path."""
+
+    version: int
+    files: dict[str, _Known]
+
+
+_CACHE = TypeAdapter(_Cache)
+
+
+class Contents:
+    """Hashes of the files that configs name, by the text that names them; each is read once, weights being large.
+
+    Args:
+        cache: File that remembers hashes by path, size and times of change, and what was in a file that is gone: a
+            report of its runs needs it no more. It is made when a first file is hashed. None remembers nothing.
+    """
+
+    def __init__(self, cache: Path | None = None) -> None:
+        self._cache = cache
+        self._known: dict[str, _Known] | None = None
+
+    def of(self, text: str) -> str | None:
+        """Hex SHA-256 of the file that a text names, or did when it was last there; None for any other text."""
+        if not _may_be_path(text):
+            return None
+        path = named_path(text)
+        if is_file(path):
+            return self._hash(path)
+        known = self._remembered().get(str(path))
+        return known.sha256 if known is not None else None
+
+    def _hash(self, path: Path) -> str:
+        now = stamp(path)
+        known = self._remembered().get(str(path))
+        if known is None or known.stamp != now:
+            known = self._remembered()[str(path)] = _Known(now, sha256_file(path))
+            self._remember()
+        return known.sha256
+
+    def _remembered(self) -> dict[str, _Known]:
+        if self._known is None:
+            self._known = {}
+            with suppress(
+                OSError, ValueError
+            ):  # it saves time only: the files hold all that it does
+                content = _CACHE.validate_json(self._cache.read_bytes()) if self._cache else None
+                if content is not None and content.version == _CACHE_VERSION:
+                    self._known = content.files
+        return self._known
+
+    def _remember(self) -> None:
+        if self._cache is not None:
+            whole = _Cache(_CACHE_VERSION, self._remembered())
+            with suppress(OSError):  # whoever needs the folder says that it cannot be written
+                write_json(self._cache, _CACHE.dump_python(whole, mode="json"))
+
+
+def named_path(text: str) -> Path:
+    """The absolute path that a text in a config names, as mmengine takes it."""
+    with suppress(RuntimeError):  # a user that this machine does not know
+        return Path(text).expanduser().absolute()
+    return Path(text).absolute()
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; not where the name is one that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+@lru_cache(maxsize=4096)  # a thousand rows name the same few
+def _may_be_path(text: str) -> bool:
+    """Whether a text may name a file: most of a config's are words, names of classes and addresses."""
+    short = len(text) < 4096 and "\0" not in text and "\n" not in text
+    return short and ("/" in text or "." in text) and not _FETCHED.match(text)
+
+
+def texts(node: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a config, with its key path."""
+    if isinstance(node, str):
+        yield path, node
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from texts(value, f"{path}.{key}" if path else str(key))
+    elif is_list(node):
+        for index, value in enumerate(node):
+            yield from texts(value, f"{path}.{index}")
+
+
+def missing_files(config: object) -> list[str]:
+    """A message for each file of weights or boxes that a config names and that is not there.
+
+    Texts like ``torchvision://resnet50`` and addresses are fetched when the model is built, and are not looked at.
+    """
+    return [
+        f"{path}: {text}: no such file; give a file that is there, or an address (https://, torchvision://)"
+        for path, text in texts(config)
+        if _names_file(path.rsplit(".", 1)[-1], text) and not is_file(named_path(text))
+    ]
+
+
+def _names_file(key: str, text: str) -> bool:
+    if not text or _FETCHED.match(text):
+        return False
+    # A model's name may stand there, too: mmpretrain and timm know theirs by it.
+    named = key == "pretrained" and text.endswith((".pth", ".pt", ".pkl", ".ckpt", ".safetensors"))
+    return named or key in _OF_FILES
