@@ -87,7 +87,7 @@ def full(value: float) -> dict[str, Any]:
     return {"epochs": 12.0, "planned_epochs": 12.0, "device_seconds": 1200.0, "best": value}
 
 
-def searched(values: int = 14) -> optuna.Study:
+def searched(values: int = 26) -> optuna.Study:
     """A search over four kinds of parameters, one of them conditional and one with a single choice."""
     study = one()
     for number in range(values):
@@ -295,15 +295,16 @@ def test_a_study_without_a_complete_trial_is_summarised(tmp_path: Path, begun: b
 def test_one_trial_or_equal_values_give_a_reason_instead_of_importances() -> None:
     study = one()
     trial(study, 0.4)
-    assert "they need two complete trials, and there is 1" in text(study)
-    trial(study, 0.4, params={"lr": (0.05, LR)})
-    assert "all 2 complete trials have the same mAP50" in text(study)
+    assert "they need 25 complete trials, and there is 1" in text(study)
+    for number in range(24):
+        trial(study, 0.4, params={"lr": (0.01 + number / 1000, LR)})
+    assert "all 25 complete trials have the same mAP50" in text(study)
 
 
 def test_a_parameter_that_cannot_differ_gives_a_reason() -> None:
     study = one()
-    for value in (0.1, 0.2, 0.3):
-        trial(study, value, params={"only": ("SGD", CategoricalDistribution(("SGD",)))})
+    for value in range(25):
+        trial(study, value / 100, params={"only": ("SGD", CategoricalDistribution(("SGD",)))})
     assert "no parameter told the best trials from the others" in text(study)
 
 
@@ -442,10 +443,11 @@ def test_markup_in_names_does_not_break_out(tmp_path: Path) -> None:
     evil = "</script><script>alert(1)</script>|<b>*x*$\\frac$"
     about = replace(ABOUT, row=evil, name=evil, dataset=evil, device=evil, paths={evil: evil})
     study = one()
-    for number, value in enumerate((0.1, 0.2, 0.3)):
+    for number in range(25):
+        value = number / 100
         choice = (f"{evil}{number % 2}", CategoricalDistribution((f"{evil}0", f"{evil}1")))
         trial(
-            study, value, params={evil: choice, "lr": (0.01 + number / 100, LR)}, reports=(value,)
+            study, value, params={evil: choice, "lr": (0.01 + number / 1000, LR)}, reports=(value,)
         )
     trial(study, state=TrialState.FAIL, cause=evil)
     write_study(read_findings(study, about), tmp_path)
@@ -477,12 +479,12 @@ def test_a_plot_that_fails_costs_nothing_else(
 @pytest.mark.slow
 def test_more_parameters_than_panels_are_cut_to_the_most_important(tmp_path: Path) -> None:
     study = one()
-    for number in range(4):
+    for number in range(25):
         params = {
             f"p{index:02}": ((number + index) % 4 / 3, FloatDistribution(0, 1))
             for index in range(15)
         }
-        trial(study, number / 10, params=params)
+        trial(study, number / 100, params=params)
     found = read_findings(study, ABOUT)
     shown = figures._most_important(found)
     assert shown == list(found.importances.shares)[:12]

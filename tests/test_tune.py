@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,7 +94,18 @@ def test_what_it_found_is_on_disk(
     assert list(table["param_lr"]) == [trial.params["lr"] for trial in trials(bench)]
     assert f"wrote {folder / 'summary.md'}" in done.stdout
     assert "5 of 5 trials" in done.stdout
-    assert str(bench.data) not in (folder / "summary.md").read_text()
+    said = (folder / "summary.md").read_text()
+    assert str(bench.data) not in said
+    # What the best trial's lead is worth is known: the trials left their draws.
+    best = max(trials(bench), key=lambda trial: (trial.state.name == "COMPLETE", trial.value))
+    if not best.user_attrs.get("published"):
+        assert re.search(
+            r"best trial is (better than|not separated from) the row's own setting: ", said
+        )
+        assert re.search(r"95 % interval,? [+-]0\.\d{4} to \+0\.\d{4} over", said)
+    assert "Importances are not shown: they need 25 complete trials" in said
+    weighed = "trial 1 against the row's own setting, on the validation images: (better|worse|not separated)"
+    assert re.search(weighed, done.stdout)
 
 
 def test_promoted_row_is_in_the_experiment_and_the_table(

@@ -21,6 +21,7 @@ from benchmark.files import read_json, write_json
 from benchmark.launchers import Launcher
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
+from benchmark.run.runs import Runs
 from benchmark.sweep.loop import Sweep
 from benchmark.sweep.watchers import make_watcher
 from benchmark.tuning.database import OUTAGES, storage_url, words_of
@@ -28,6 +29,7 @@ from benchmark.tuning.driver import Asked, Tuner
 from benchmark.tuning.findings.findings import About, Findings, Trial, read_findings
 from benchmark.tuning.findings.summary import write_study
 from benchmark.tuning.findings.verdict import counts, verdict
+from benchmark.tuning.findings.worth import with_worth, worth
 from benchmark.tuning.progress import StudyProgress
 from benchmark.tuning.promote import Promotion, promote
 from benchmark.tuning.storage import Store, StudyKey, open_study
@@ -124,7 +126,8 @@ def _target(study: optuna.Study, n_trials: int, more: int | None) -> int:
 def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> Findings:
     """Writes the study's files, tracks them if anything ran, and says the essence."""
     folder = study.request.results / "studies" / study.file.name
-    findings = read_findings(store.study, _about(study, store))
+    read = read_findings(store.study, _about(study, store))
+    findings = with_worth(read, Runs(study.request.results))
     written = write_study(findings, folder)
     made = verdict(findings)
     print(f"study '{study.file.name}': {counts(findings)}")
@@ -192,6 +195,10 @@ def promoted(study: Study, findings: Findings, number: int | None) -> Promotion 
     overrides = study.promoted(chosen.params)
     made = promote(file.experiment, file.row, file.name, chosen.number, overrides)
     print(_promotion_line(made, file.experiment))
+    found = worth(findings, chosen, Runs(study.request.results))
+    print(
+        f"trial {chosen.number} against the row's own setting, on the validation images: {found.word}"
+    )
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmark.tuning.findings.budget import Budget, Spent, budget
 from benchmark.tuning.findings.findings import Findings, Trial
+from benchmark.tuning.findings.importance import RESAMPLES
 from benchmark.tuning.findings.texts import (
     cause_text,
     name_of,
@@ -24,13 +25,10 @@ from benchmark.writing.words import DASH
 _LISTED_ALL = 50
 _LISTED_BEST = 20
 
-# Below this many complete trials the best tenth, by which importances are measured, is fewer than the 5 trials
-# that Optuna's documentation of PedAnovaImportanceEvaluator asks for.
-_ENOUGH_FOR_IMPORTANCES = 50
-
 _NOISE = (
-    "The best of a search is the highest of many noisy values, so it flatters itself: only training it again with "
-    "the experiment's seeds (detboard tune with --promote) measures it."
+    "The best of a search is the highest of many noisy values, so its own value flatters it, and an interval over "
+    "images says nothing of another training seed: only training it again with the experiment's seeds (detboard tune "
+    "with --promote) measures it."
 )
 
 _NOISE_OF_A_FRONT = (
@@ -126,20 +124,23 @@ def _setting(trial: Trial | None, name: str) -> str:
 
 
 def _importance(findings: Findings, name: str) -> str:
-    share = findings.importances.shares.get(name)
-    return DASH if share is None else f"{100 * share:.0f} %"
+    share, ends = findings.importances.shares.get(name), findings.importances.ranges.get(name)
+    if share is None:
+        return DASH
+    between = f" ({100 * ends[0]:.0f}–{100 * ends[1]:.0f} %)" if ends else ""
+    return f"{100 * share:.0f} %{between}"
 
 
 def _rests_on(findings: Findings) -> str:
     importances = findings.importances
     if importances.missing:
-        return f"Importances cannot be computed: {importances.missing}."
-    words = (
+        return f"Importances are not shown: {importances.missing}."
+    return (
         f"Importance is what told the best tenth of the {importances.n_trials} complete trials from all of them "
-        f"by {findings.about.objectives[0]} (PED-ANOVA), as a share."
+        f"by {findings.about.objectives[0]} (PED-ANOVA), as a share; in brackets where it lies in 80 % of "
+        f"{RESAMPLES} resamples of these trials. It is about the settings that were tried: where the sampler tried "
+        "only good values of a parameter, that parameter tells little apart."
     )
-    few = importances.n_trials < _ENOUGH_FOR_IMPORTANCES
-    return f"{words} From so few trials it is no more than a hint." if few else words
 
 
 def _budget(findings: Findings) -> list[str]:

@@ -164,20 +164,25 @@ def _importances(findings: Findings) -> Figure:
     axes = figure.subplots()
     style_axes(axes, grid="x")
     axes.barh(range(len(names)), values, color=BLUE, height=0.62)
-    for position, value in enumerate(values):
+    ends = [findings.importances.ranges.get(name, (share, share)) for name, share in shares.items()]
+    axes.hlines(range(len(ends)), *zip(*ends, strict=True), color="k", lw=1.2)
+    tips = [max(value, high) for value, (_, high) in zip(values, ends, strict=True)]
+    for position, (value, tip) in enumerate(zip(values, tips, strict=True)):
         axes.annotate(
             f"{100 * value:.0f} %",
-            (value, position),
+            (tip, position),
             (5, 0),
             textcoords="offset points",
             va="center",
         )
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlim(0, max(values) * 1.12)
+    axes.set_xlim(0, max(tips) * 1.12)
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     complete = findings.importances.n_trials
-    axes.set_xlabel(f"share of what told the best tenth of {complete} complete trials from all")
+    axes.set_xlabel(
+        f"share of what told the best tenth of {complete} complete trials from all; line: 80 % of resamples"
+    )
     finish(figure, [], f"{findings.about.row}: importance for {findings.about.objectives[0]}")
     return figure
 
@@ -306,7 +311,8 @@ def _no_complete(findings: Findings) -> str:
 
 
 def _no_importances(findings: Findings) -> str:
-    return findings.importances.missing
+    missing = findings.importances.missing
+    return f"importances: {missing}" if missing else ""
 
 
 PLOTS = (

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
+
+from benchmark.tuning.findings.importance import Importances, importances
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
+
+    from benchmark.statistics.intervals import Difference
 
 Group = Literal["complete", "pruned", "failed", "running", "waiting", "reused"]
 
@@ -120,18 +124,33 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Importances:
-    """How much each parameter told the best complete trials from all, by Optuna's PED-ANOVA.
+class Worth:
+    """What a difference in mAP50 between a trial and the row's own setting is worth.
 
     Attributes:
-        shares: By parameter name, largest first, adding up to 1; empty where they cannot be computed.
-        missing: Why they cannot be computed, else empty.
-        n_trials: Number of complete trials that they rest on.
+        difference: With its interval over the validation images; None if that is not known.
+        chosen_from: Number of trials that the trial is the best of: the level of the interval is raised for them.
+        why: Why it is not known, else empty.
     """
 
-    shares: Mapping[str, float]
-    missing: str
-    n_trials: int
+    difference: Difference | None = None
+    chosen_from: int = 1
+    why: str = ""
+
+    @property
+    def separated(self) -> bool:
+        """Whether the interval leaves out 0."""
+        found = self.difference
+        return found is not None and not found.low <= 0 <= found.high
+
+    @property
+    def word(self) -> str:
+        """``better``, ``worse``, ``not separated`` or ``unknown (why)``."""
+        if self.difference is None:
+            return f"unknown ({self.why})"
+        if not self.separated:
+            return "not separated"
+        return "better" if self.difference.value > 0 else "worse"
 
 
 @dataclass(frozen=True)
@@ -144,6 +163,7 @@ class Findings:
         higher_better: Of each objective, whether more is better.
         scales: How each parameter was searched, by name.
         importances: Of the parameters, for the first objective.
+        worth: What the lead of the best trial, or of each on the front, over the row's own setting is worth, by number.
     """
 
     about: About
@@ -151,6 +171,7 @@ class Findings:
     higher_better: tuple[bool, ...]
     scales: Mapping[str, Scale]
     importances: Importances
+    worth: Mapping[int, Worth] = field(default_factory=dict)
 
     @property
     def two(self) -> bool:
@@ -230,7 +251,9 @@ def read_findings(study: optuna.Study, about: About) -> Findings:
         frozen = copy.get_trials(deepcopy=False)
         trials = tuple(_trial(trial) for trial in frozen)
         higher = tuple(way == StudyDirection.MAXIMIZE for way in study.directions)
-        return Findings(about, trials, higher, _scales(frozen), _importances(copy, about))
+        return Findings(
+            about, trials, higher, _scales(frozen), importances(copy, about.objectives[0])
+        )
 
 
 @contextmanager
@@ -297,47 +320,3 @@ def _scales(trials: list[FrozenTrial]) -> dict[str, Scale]:
             choices = getattr(searched, "choices", None)
             scales.setdefault(name, Scale(bool(getattr(searched, "log", False)), choices))
     return scales
-
-
-def _goal(study: optuna.Study) -> Callable[[FrozenTrial], float] | None:
-    """What Optuna's importances must aim at: None, or with two objectives the first, signed.
-
-    PED-ANOVA takes less of a target as better, whatever the study's direction says; it heeds the direction only
-    without a target, which it allows for one objective.
-    """
-    from optuna.study import StudyDirection
-
-    if len(study.directions) == 1:
-        return None
-    sign = -1.0 if study.directions[0] == StudyDirection.MAXIMIZE else 1.0
-    return lambda trial: sign * trial.values[0]
-
-
-def _importances(study: optuna.Study, about: About) -> Importances:
-    from optuna.importance import get_param_importances
-    from optuna.trial import TrialState
-
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    values = [trial.values[0] for trial in complete if all(map(math.isfinite, trial.values))]
-    if reason := _too_few(values, about.objectives[0]):
-        return Importances({}, reason, len(values))
-    # Sorted: Optuna lists parameters of equal importance in the order of a set.
-    names = sorted({name for trial in complete for name in trial.params})
-    try:
-        raw = get_param_importances(study, params=names, target=_goal(study), normalize=False)
-    except Exception as error:  # a plot less, not a summary less
-        return Importances({}, f"Optuna: {type(error).__name__}: {error}", len(values))
-    total = sum(raw.values())
-    if not (math.isfinite(total) and total > 0):  # Optuna's normalising would call all equal
-        return Importances({}, "no parameter told the best trials from the others", len(values))
-    shares = sorted(((value / total, name) for name, value in raw.items()), reverse=True)
-    return Importances({name: share for share, name in shares}, "", len(values))
-
-
-def _too_few(values: list[float], objective: str) -> str:
-    if len(values) < 2:
-        verb = "is" if len(values) == 1 else "are"
-        return f"they need two complete trials, and there {verb} {len(values) or 'none'}"
-    if len(set(values)) < 2:
-        return f"all {len(values)} complete trials have the same {objective}"
-    return ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from benchmark.tuning.findings.findings import Findings, Trial
+from benchmark.tuning.findings.findings import Findings, Trial, Worth
 from benchmark.tuning.findings.texts import (
     cause_text,
     difference_text,
@@ -14,6 +14,7 @@ from benchmark.tuning.findings.texts import (
     value_text,
     values_text,
 )
+from benchmark.writing.words import signed
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,30 @@ def _of_best(findings: Findings, best: Trial) -> str:
     difference = difference_text(objective, best.values[0] - published.values[0])
     way = "higher" if findings.higher_better[0] else "lower"
     ours, own = (value_text(objective, trial.values[0]) for trial in (best, published))
+    lead = f"its {objective} is {way}, by {difference} ({ours} against {own})"
+    return _weighed(lead, worth_of(findings, best))
+
+
+def worth_of(findings: Findings, trial: Trial) -> Worth:
+    """What a trial's lead over the row's own setting is worth; unknown if nobody has asked."""
+    return findings.worth.get(trial.number, Worth(why="its run was not looked at"))
+
+
+def _weighed(lead: str, worth: Worth) -> str:
+    """Whether the best trial is better, in a sentence."""
+    found = worth.difference
+    if found is None:
+        return f"Whether the best trial is better than the row's own setting is not known ({worth.why}): {lead}."
+    count = worth.chosen_from
+    of_many = f", widened for the best of {count} trials" if count > 1 else ""
+    reach = f"{signed(found.low)} to {signed(found.high)} over the validation images{of_many}"
+    if worth.separated:
+        return (
+            f"The best trial is better than the row's own setting: {lead}; 95 % interval {reach}."
+        )
     return (
-        f"The best trial beat the row's own setting: its {objective} is {way}, by {difference} "
-        f"({ours} against {own})."
+        f"The best trial is not separated from the row's own setting: {lead}, but the 95 % interval, {reach}, "
+        "holds 0."
     )
 
 
@@ -88,13 +110,23 @@ def _of_front(findings: Findings) -> str:
         return _nothing_to_compare(published)
     values = zip(findings.about.objectives, values_text(findings, published), strict=True)
     own = f"trial {published.number}: {' and '.join(f'{name} {text}' for name, text in values)}"
-    better = sorted(t.number for t in findings.front if findings.dominates(t, published))
+    better = [t for t in findings.front if findings.dominates(t, published)]
     if not better:
         return f"The row's own setting is on the front ({own})."
+    numbers = numbers_text(sorted(trial.number for trial in better))
     return (
-        f"The row's own setting is not on the front ({own}); "
-        f"it is dominated by {numbers_text(better)}."
+        f"The row's own setting is not on the front ({own}); it is dominated by {numbers}."
+        f"{_of_dominating(findings, better)}"
     )
+
+
+def _of_dominating(findings: Findings, better: Sequence[Trial]) -> str:
+    """What the leads of the dominating trials in the first objective are worth; of the second none is known."""
+    by_word: dict[str, list[int]] = {}
+    for trial in better:
+        by_word.setdefault(worth_of(findings, trial).word, []).append(trial.number)
+    said = (f"{numbers_text(sorted(numbers))} {word}" for word, numbers in by_word.items())
+    return f" By {findings.about.objectives[0]} over the validation images: {'; '.join(said)}."
 
 
 def _nothing_to_compare(published: Trial | None) -> str:
