@@ -21,11 +21,14 @@ def data_check(
     ],
 ) -> None:
     """Count what is there, and list what would make a training fail or its numbers wrong."""
+    from benchmark.cli.decoding import decoding_shown
     from benchmark.data.check import check, report_text
     from benchmark.data.dataset import describe, hashes_text
+    from benchmark.data.pictures import Decoding
 
     dataset = describe(folder)
-    found = check(dataset)
+    with decoding_shown() as told:
+        found = check(dataset, decoding=Decoding(told=told))
     typer.echo(report_text(dataset))
     typer.echo("\nThe data of published values, as an experiment file names it:")
     typer.echo(hashes_text(dataset))

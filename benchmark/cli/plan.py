@@ -46,7 +46,7 @@ def plan(
     from benchmark.leaderboard.published import why_not_compared
     from benchmark.run.plan import make_plan
     from benchmark.run.runs import Runs
-    from benchmark.sweep.missing import missing, obstacles
+    from benchmark.sweep.missing import missing, obstacles, undecoded_images
 
     check_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
@@ -59,6 +59,10 @@ def plan(
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
     if runs:
         tell(obstacles(made, make_launcher(launcher)))
+        if left := undecoded_images(made):
+            typer.echo(
+                f"{left} images have not been decoded yet: the sweep does that before it trains."
+            )
 
 
 def plan_table(made: Plan) -> Table:

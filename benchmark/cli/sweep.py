@@ -92,6 +92,7 @@ def _run(made: Plan, runs: list[Planned], launcher: Launcher, tracking: Tracking
 
     from rich.console import Console
 
+    from benchmark.cli.decoding import decoding_shown
     from benchmark.run.options import JobOptions
     from benchmark.sweep.base import Listed
     from benchmark.sweep.holders import end_orphans
@@ -100,7 +101,9 @@ def _run(made: Plan, runs: list[Planned], launcher: Launcher, tracking: Tracking
     from benchmark.sweep.progress import SweepProgress, name_of
     from benchmark.sweep.watchers import make_watcher
 
-    tell(obstacles(made, launcher))
+    with decoding_shown() as told:
+        found = obstacles(made, launcher, told)
+    tell(found)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {launcher.pool.slots} at a time.")
     names, progress = [name_of(run) for run in runs], SweepProgress(len(runs))
     options = partial(JobOptions, tracking, cost=True)

@@ -88,6 +88,7 @@ def _tune(
     promote: tuple[bool, int | None],
 ) -> tuple[bool, str | None]:
     """Runs a study and writes what it found; returns whether a trial is complete, and the name of a promoted row."""
+    from benchmark.cli.decoding import decoding_shown
     from benchmark.cli.options import tracking_of
     from benchmark.launchers import make_launcher
     from benchmark.sweep.holders import only_driver
@@ -102,7 +103,9 @@ def _tune(
     )
 
     starter = make_launcher(launcher, slots)
-    tell(obstacles(made.base, starter))
+    with decoding_shown() as told:
+        found = obstacles(made.base, starter, told)
+    tell(found)
     tracking = tracking_of(made.base, wandb)
     if storage is not None and not starter.prunes:
         raise UserError(

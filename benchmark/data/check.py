@@ -8,18 +8,20 @@ from collections.abc import Sequence
 
 from benchmark.data.annotations import Images, read_annotations
 from benchmark.data.check_boxes import check_boxes, check_enough
+from benchmark.data.check_pictures import check_pictures
 from benchmark.data.dataset import Dataset, Split
 from benchmark.data.findings import Findings, Reporter, repeated_ids
-from benchmark.data.pictures import missing_files, size_faults
+from benchmark.data.pictures import Decoding
 from benchmark.errors import SHOWN
 
 
-def check(dataset: Dataset, limit: int = SHOWN) -> Findings:
-    """Checks both splits: their annotations, and that the image files are there.
+def check(dataset: Dataset, limit: int = SHOWN, decoding: Decoding | None = None) -> Findings:
+    """Checks both splits: their annotations, and that jobs can read the image files.
 
     Args:
         dataset: What `benchmark.data.dataset.describe` found.
         limit: How many offenders a message names.
+        decoding: Which images are decoded, and how; all of them, as mmdet does by default, if None.
 
     Raises:
         UserError: An annotation file cannot be read, or is not in COCO's form.
@@ -31,7 +33,7 @@ def check(dataset: Dataset, limit: int = SHOWN) -> Findings:
         reporter = Reporter(split.annotations, limit, findings)
         _check_images(reporter, annotations.images)
         check_boxes(reporter, annotations)
-        _check_files(reporter, annotations.images, split)
+        check_pictures(reporter, name, split, decoding or Decoding())
         check_enough(reporter, name, annotations)
         files[name] = _absolute(split, annotations.images.files)
     shared = sorted(files["train"] & files["val"])
@@ -67,18 +69,6 @@ def _check_images(reporter: Reporter, images: Images) -> None:
     names = Counter(images.files)
     repeated = [name for name, count in names.items() if count > 1]
     reporter.warning(repeated, "image files that are listed more than once")
-
-
-def _check_files(reporter: Reporter, images: Images, split: Split) -> None:
-    missing = missing_files(split.images, images.files)
-    reporter.error(missing, f"images that are not in {split.images}")
-    wrong, turned = size_faults(split.images, images)
-    reporter.error(wrong, "images (of a sample) that are not what the annotations say")
-    reporter.warning(
-        turned,
-        "images (of a sample) annotated with the size that they have before their EXIF "
-        "orientation turns them; mmdet turns them, so the boxes may not fit",
-    )
 
 
 def _absolute(split: Split, files: Sequence[str]) -> set[str]:

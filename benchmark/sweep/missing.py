@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from benchmark.config.readers import image_readers
+from benchmark.data.annotations import read_annotations
 from benchmark.data.check import check
 from benchmark.data.findings import Findings
+from benchmark.data.pictures import Decoding, Told, undecoded
 from benchmark.launchers import Launcher
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
@@ -19,8 +22,28 @@ def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
     return [run for run in plan.runs if run.record is None or run.state in again]
 
 
-def obstacles(plan: Plan, launcher: Launcher) -> Findings:
-    """What would make runs fail, found before any of them starts: the data, and what the launcher cannot run."""
-    found = check(plan.dataset)
+def obstacles(plan: Plan, launcher: Launcher, told: Told | None = None) -> Findings:
+    """What would make runs fail, found before any of them starts: the data, and what the launcher cannot run.
+
+    Args:
+        plan: What is to be run.
+        launcher: What is to run it.
+        told: Hears how many images are decoded, and how many are to be; if None, only a few images are.
+    """
+    found = check(plan.dataset, decoding=replace(decoding_of(plan), every=bool(told), told=told))
     unable = launcher.obstacles({row.name: row.gpus for row in plan.rows})
     return replace(found, errors=[*found.errors, *unable])
+
+
+def undecoded_images(plan: Plan) -> int:
+    """How many images of the data no check has decoded yet, as far as their names tell."""
+    splits = {"train": plan.dataset.train, "val": plan.dataset.val}
+    return sum(
+        undecoded(split.images, name, read_annotations(split.annotations).images, decoding_of(plan))
+        for name, split in splits.items()
+    )
+
+
+def decoding_of(plan: Plan) -> Decoding:
+    """Decodes every image as the plan's runs do."""
+    return Decoding(image_readers(run.config for run in plan.runs))

@@ -1,0 +1,225 @@
+"""Decodes an image file as a job does, and says what is wrong with one that a job would fail on or misread."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    Pixels: TypeAlias = NDArray[np.uint8 | np.uint16 | np.float32]
+
+MISSING = "images that are not in {folder}"
+DANGLING = "links to image files that lead nowhere: fetch what they point at, or make them anew"
+POINTERS = "git-lfs pointers in the place of images: 'git lfs pull' fetches the images"
+EMPTY = "image files without content"
+CLOSED = "image files that cannot be opened"
+DAMAGED = "image files that are damaged, or no images"
+FOREIGN = "images that {reader}, which jobs read with, does not decode: write them as PNG or JPEG"
+VAST = "images that {reader}, which jobs read with, takes for too large: cut or scale them"
+SIZE = "images that are not what the annotations say"
+
+_POINTER = b"version https://git-lfs.github.com/spec/"  # how each of them begins, by git-lfs' specification
+# Of 256 levels: 12 bits in a file of 16 leave 16, and what a thermal camera measures in a room leaves fewer.
+_FEW_LEVELS = 32
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How jobs read images: what a pipeline tells mmcv's ``LoadImageFromFile``.
+
+    Attributes:
+        backend: ``imdecode_backend``: cv2 or pillow; there is no check with others.
+        color_type: ``color_type``: what is made of colours, depth and EXIF orientation.
+    """
+
+    backend: str = "cv2"
+    color_type: str = "color"
+
+    @property
+    def title(self) -> str:
+        """The library's name."""
+        return {"cv2": "OpenCV", "pillow": "Pillow"}.get(self.backend, self.backend)
+
+
+class Fault(NamedTuple):
+    """What a job would fail on: one of the kinds above, and what is wrong, which begins with the file's name."""
+
+    kind: str
+    told: str
+
+
+class Look(NamedTuple):
+    """What is odd about an image that jobs can read.
+
+    Attributes:
+        turned: The annotations have the size that it has before its EXIF orientation turns it.
+        flat: It has over 8 bits a channel, and next to nothing is left of its contrast in 8.
+    """
+
+    turned: bool
+    flat: bool
+
+
+class _Unreadable(Exception):
+    """The reader says no: a kind of fault, and why."""
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(why)
+        self.kind = kind
+
+
+def look(path: str, name: str, said: tuple[int, int], reader: Reader) -> Look | Fault:
+    """Decodes a file as jobs do.
+
+    Args:
+        path: The file.
+        name: What messages call it.
+        said: Its width and height by the annotations.
+        reader: How jobs read it.
+    """
+    try:
+        data = _bytes_of(path)
+        pixels = _READERS[reader.backend](data, reader.color_type)
+    except _Unreadable as error:
+        return Fault(error.kind, f"{name}{error}")
+    except Exception as error:  # whatever a decoder raises
+        return _why(data, name, reader, error)
+    seen = _size(pixels)
+    turned = seen != said and said == _size_before_exif(data, reader)
+    if seen != said and not turned:
+        return Fault(SIZE, f"{name} is {wh(seen)}, annotated as {wh(said)}")
+    return Look(turned, _is_flat(pixels) and _is_deep(data))
+
+
+def wh(size: tuple[int, int]) -> str:
+    """Width and height for a message."""
+    return f"{size[0]}x{size[1]}"
+
+
+def absence(path: str, name: str) -> Fault:
+    """Why nothing that can be read is under this path."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError) as error:  # a name that no file can have
+        if Path(path).is_symlink():
+            return Fault(DANGLING, f"{name} -> {os.readlink(path)}")  # noqa: PTH115 - as it is written
+        if isinstance(error, PermissionError):
+            return Fault(CLOSED, f"{name}: {error.strerror}")
+        return Fault(MISSING, name)
+    told = f"{name}: a folder" if stat.S_ISDIR(mode) else f"{name}: no regular file"
+    return Fault(CLOSED, told)
+
+
+def _bytes_of(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - in a hot loop
+            data = file.read()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):  # went away since it was listed
+            fault = absence(path, "")
+            raise _Unreadable(fault.kind, fault.told) from None
+        raise _Unreadable(CLOSED, f": {error.strerror}") from None
+    if not data:
+        raise _Unreadable(EMPTY, "")
+    if data.startswith(_POINTER):
+        raise _Unreadable(POINTERS, "")
+    return data
+
+
+def _by_opencv(data: bytes, color_type: str) -> Pixels:
+    import cv2
+    import numpy as np
+
+    # The flags are those of mmcv.image.io.imread_flags.
+    kind = color_type.removesuffix("_ignore_orientation")
+    flags = {
+        "color": cv2.IMREAD_COLOR,
+        "grayscale": cv2.IMREAD_GRAYSCALE,
+        "unchanged": cv2.IMREAD_UNCHANGED,
+    }[kind]
+    if kind != color_type:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None:
+        raise ValueError("OpenCV returns nothing")
+    return pixels  # type: ignore[return-value] # cv2's own types are those of all its arrays
+
+
+def _by_pillow(data: bytes, color_type: str) -> Pixels:
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    with Image.open(io.BytesIO(data)) as opened:  # as mmcv.image.io._pillow2array does
+        if color_type == "unchanged":
+            return np.asarray(opened)
+        image: Image.Image = opened
+        if not color_type.endswith("_ignore_orientation"):
+            image = ImageOps.exif_transpose(opened)
+        return np.asarray(image.convert("L" if color_type.startswith("gray") else "RGB"))
+
+
+_READERS: dict[str, Callable[[bytes, str], Pixels]] = {"cv2": _by_opencv, "pillow": _by_pillow}
+KNOWN_BACKENDS = tuple(_READERS)
+"""The values of ``imdecode_backend`` whose images can be checked."""
+
+
+def _size(pixels: Pixels) -> tuple[int, int]:
+    return pixels.shape[1], pixels.shape[0]
+
+
+def _size_before_exif(data: bytes, reader: Reader) -> tuple[int, int] | None:
+    if reader.color_type not in ("color", "grayscale"):
+        return None  # no orientation is applied
+    return _size(_READERS[reader.backend](data, f"{reader.color_type}_ignore_orientation"))
+
+
+def _is_flat(pixels: Pixels) -> bool:
+    """Whether all but the darkest and brightest hundredths of a sample of the pixels lie within a few levels."""
+    import numpy as np
+
+    if pixels.dtype != np.uint8:
+        return False
+    rows, columns = (max(1, length // 64) for length in pixels.shape[:2])
+    sample = np.sort(pixels[::rows, ::columns].ravel())
+    cut = len(sample) // 100
+    return int(sample[-1 - cut]) - int(sample[cut]) < _FEW_LEVELS
+
+
+def _is_deep(data: bytes) -> bool:
+    """Whether the file has over 8 bits a channel."""
+    try:
+        return _by_opencv(data, "unchanged").dtype.itemsize > 1
+    except Exception:  # Pillow reads what OpenCV does not
+        return _by_pillow(data, "unchanged").dtype.itemsize > 1
+
+
+def _why(data: bytes, name: str, reader: Reader, error: Exception) -> Fault:
+    """Why the reader does not decode the data: Pillow knows more formats than OpenCV, and says more."""
+    from PIL import Image, UnidentifiedImageError
+
+    if "CV_IO_MAX_IMAGE" in str(error) or isinstance(error, Image.DecompressionBombError):
+        return Fault(VAST.format(reader=reader.title), name)
+    known = "cannot be opened"
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            known = f"{image.format}, {image.mode}"
+            image.load()
+    except Image.DecompressionBombError:
+        return Fault(DAMAGED, f"{name}: {reader.title} does not decode it")
+    except UnidentifiedImageError:
+        return Fault(DAMAGED, f"{name} cannot be read: it begins with {data[:16]!r}")
+    except Exception as problem:  # whatever a decoder of Pillow raises
+        return Fault(DAMAGED, f"{name} ({known}: {problem})")
+    if reader.backend == "pillow":
+        return Fault(DAMAGED, f"{name} ({known}: {error})")
+    return Fault(FOREIGN.format(reader=reader.title), f"{name} ({known})")

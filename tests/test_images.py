@@ -1,0 +1,334 @@
+"""What people have in the place of images is found before any training, as the job's own reader finds it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import Bench, run_detboard, variant
+from PIL import Image
+
+from benchmark import ops
+from benchmark.data import seen as seen_module
+from benchmark.data.check import check
+from benchmark.data.dataset import describe
+from benchmark.data.decode import Fault, Reader, look
+from benchmark.data.findings import Findings
+
+SIZE = (48, 40)
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+
+
+def picture() -> Image.Image:
+    """Noise, which compresses badly: a file that is cut short lacks pixels."""
+    pixels = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
+    return Image.fromarray(pixels)
+
+
+def encoded(kind: str, image: Image.Image | None = None, **options: Any) -> bytes:
+    file = io.BytesIO()
+    (image or picture()).save(file, kind, **options)
+    return file.getvalue()
+
+
+def gray(dtype: type, factor: float) -> Image.Image:
+    return Image.fromarray(np.asarray(picture().convert("L")).astype(dtype) * dtype(factor))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "detboard" / "images"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three images a split, each with a box."""
+    root = tmp_path / "zoo"
+    (root / "images").mkdir(parents=True)
+    for split in ("train", "val"):
+        names = [f"{split}_{number}.png" for number in range(3)]
+        write(root, split, names)
+        for name in names:
+            picture().save(root / "images" / name)
+    return root
+
+
+def write(root: Path, split: str, names: list[str], size: tuple[int, int] = SIZE) -> None:
+    content = {
+        "images": [
+            {"id": key, "file_name": name, "width": size[0], "height": size[1]}
+            for key, name in enumerate(names, start=1)
+        ],
+        "annotations": [
+            {"id": key, "image_id": key, "category_id": 1, "bbox": [4, 4, 20, 20], "area": 400}
+            for key in range(1, len(names) + 1)
+        ],
+        "categories": [{"id": 1, "name": "can"}],
+    }
+    (root / f"{split}.json").write_text(json.dumps(content))
+
+
+def checked(root: Path) -> Findings:
+    return check(describe(root))
+
+
+DAMAGED, FOREIGN = "damaged, or no images", "OpenCV, which jobs read with, does not decode"
+# By the file's name: what it holds, what the message says of its kind, and of itself.
+FAULTY: dict[str, tuple[Callable[[], bytes], str, str]] = {
+    "cut.jpg": (lambda: encoded("JPEG")[:-700], DAMAGED, "cut.jpg (JPEG, RGB"),
+    "cut.png": (lambda: encoded("PNG")[:-700], DAMAGED, "cut.png (PNG, RGB"),
+    "cut.webp": (lambda: encoded("WEBP")[:-700], DAMAGED, "cut.webp"),
+    "page.jpg": (lambda: b"<!DOCTYPE html><p>404", DAMAGED, "begins with b'<!DOCTYPE html><'"),
+    "empty.jpg": (lambda: b"", "without content", "empty.jpg"),
+    "pointer.png": (POINTER.encode, "'git lfs pull' fetches the images", "pointer.png"),
+    "a.tga": (lambda: encoded("TGA"), FOREIGN, "a.tga (TGA, RGB)"),
+    "a.ico": (lambda: encoded("ICO", sizes=[SIZE]), FOREIGN, "a.ico (ICO, RGB)"),
+    "a.pcx": (lambda: encoded("PCX"), FOREIGN, "a.pcx (PCX, RGB)"),
+    "a.dds": (lambda: encoded("DDS"), FOREIGN, "a.dds (DDS, RGB)"),
+    "float.tif": (lambda: encoded("TIFF", gray(np.float32, 1)), FOREIGN, "float.tif (TIFF, F)"),
+    "other.png": (
+        lambda: encoded("PNG", picture().resize((9, 5))),
+        "not what the annotations say",
+        "other.png is 9x5, annotated as 48x40",
+    ),
+}
+SOUND: dict[str, Callable[[], bytes]] = {
+    "cmyk.jpg": lambda: encoded("JPEG", picture().convert("CMYK")),
+    "palette.png": lambda: encoded("PNG", picture().convert("P")),
+    "alpha.png": lambda: encoded("PNG", picture().convert("RGBA")),
+    "gray_alpha.png": lambda: encoded("PNG", picture().convert("LA")),
+    "bilevel.png": lambda: encoded("PNG", picture().convert("1")),
+    "gray.png": lambda: encoded("PNG", picture().convert("L")),
+    "black.png": lambda: encoded("PNG", Image.new("RGB", SIZE)),
+    "deep.png": lambda: encoded("PNG", gray(np.uint16, 256)),
+    "deep.tif": lambda: encoded("TIFF", gray(np.uint16, 256)),
+    "moves.gif": lambda: encoded("GIF", save_all=True, append_images=[picture().rotate(180)]),
+    "a.webp": lambda: encoded("WEBP"),
+    "a.bmp": lambda: encoded("BMP"),
+    "a.jp2": lambda: encoded("JPEG2000"),
+    "a.ppm": lambda: encoded("PPM"),
+    "png_named.jpg": lambda: encoded("PNG"),
+}
+
+
+def test_data_check_decodes_every_image_and_tells_all_kinds_at_once(data: Path) -> None:
+    for name, (content, _, _) in FAULTY.items():
+        (data / "images" / name).write_bytes(content())
+    for name, sound in SOUND.items():
+        (data / "images" / name).write_bytes(sound())
+    (data / "images" / "dangling.png").symlink_to("/nowhere/else.png")
+    (data / "images" / "round.png").symlink_to("round.png")
+    (data / "images" / "folder.png").mkdir()
+    os.mkfifo(data / "images" / "pipe.png")
+    write(data, "val", [*FAULTY, *SOUND, "dangling.png", "round.png", "folder.png", "pipe.png"])
+    done = run_detboard("data", "check", str(data))
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == errors  # no library speaks between the lines
+    expected = {
+        **{name: (kind, told) for name, (_, kind, told) in FAULTY.items()},
+        "dangling.png": ("lead nowhere", "dangling.png -> /nowhere/else.png"),
+        "round.png": ("lead nowhere", "round.png -> round.png"),
+        "folder.png": ("cannot be opened", "folder.png: a folder"),
+        "pipe.png": ("cannot be opened", "pipe.png: no regular file"),
+    }
+    all_named = check(describe(data), limit=100).errors
+    for name, (kind, told) in expected.items():
+        assert any(kind in line and told in line for line in all_named), (name, all_named)
+    for name in SOUND:
+        assert not any(name in line for line in all_named), all_named
+    assert len(errors) == len(all_named) == len({kind for kind, _ in expected.values()})
+
+
+@pytest.mark.parametrize("backend", ["cv2", "pillow"])
+@pytest.mark.parametrize(
+    "color_type", ["color", "grayscale", "unchanged", "color_ignore_orientation"]
+)
+def test_check_says_what_the_reader_of_jobs_says(
+    tmp_path: Path, backend: str, color_type: str
+) -> None:
+    """Everything here, and each EXIF orientation, is read by mmcv's own transform, too."""
+    ops.install()
+    from mmcv.transforms import LoadImageFromFile
+
+    theirs = LoadImageFromFile(imdecode_backend=backend, color_type=color_type)
+    contents = {name: content() for name, content in SOUND.items()}
+    contents |= {name: content() for name, (content, _, _) in FAULTY.items()}
+    for orientation in (3, 6):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        for kind in ("JPEG", "PNG", "WEBP", "TIFF"):
+            contents[f"exif{orientation}.{kind}"] = encoded(kind, exif=exif)
+    for name, content in contents.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        try:
+            height, width = theirs({"img_path": str(path)})["img"].shape[:2]
+        except Exception:
+            found = look(str(path), name, SIZE, Reader(backend, color_type))
+            assert isinstance(found, Fault), name
+        else:
+            found = look(str(path), name, (width, height), Reader(backend, color_type))
+            assert not isinstance(found, Fault), (name, found)
+            assert not found.turned
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize(("factor", "warned"), [(1, True), (16, True), (256, False)])
+def test_images_that_come_out_nearly_black(
+    data: Path, kind: str, factor: int, warned: bool
+) -> None:
+    (data / "images" / "val_1.png").write_bytes(encoded(kind, gray(np.uint16, factor)))
+    found = checked(data)
+    assert found.errors == []
+    assert ["scaled to 0..255 (1): val_1.png" in told for told in found.warnings] == [True] * warned
+
+
+def test_row_that_reads_by_pillow_is_checked_by_pillow(tmp_path: Path, data: Path) -> None:
+    """A TGA stands in the way of one row, and not of the other."""
+    (data / "images" / "train_1.png").write_bytes(encoded("TGA"))
+
+    def by_pillow(content: dict[str, Any]) -> None:
+        key = "train_dataloader.dataset.pipeline.0.imdecode_backend"
+        content["rows"][1]["set"] = {f"+{key}": "pillow"}
+
+    bench = Bench(data, tmp_path / "results", variant(tmp_path, by_pillow))
+    done = bench.run("plan", "--rows", "plain")
+    assert done.returncode == 2
+    assert "OpenCV, which jobs read with, does not decode" in done.stderr
+    done = bench.run("plan", "--rows", "momentum")
+    assert done.returncode == 0, done.stderr
+    assert "train_1" not in done.stderr
+
+
+def test_sweep_decodes_what_no_check_has_seen(tmp_path: Path, data: Path) -> None:
+    """Of 45 images, plan looks at a few; the sweep finds the one that is cut, and trains nothing."""
+    names = [f"many_{number}.png" for number in range(45)]
+    for name in names:
+        (data / "images" / name).write_bytes(encoded("PNG"))
+    (data / "images" / names[13]).write_bytes(encoded("PNG")[:-700])
+    write(data, "train", names)
+    bench = Bench(data, tmp_path / "results")
+    plan = bench.run("plan", "--rows", "plain")
+    assert plan.returncode == 0, plan.stderr
+    assert "images have not been decoded yet: the sweep does that" in plan.stdout
+    done = bench.run("sweep", "--rows", "plain")
+    assert done.returncode == 2
+    assert "many_13.png (PNG, RGB" in done.stderr
+    assert not list(bench.results.glob("runs/*/log.txt"))
+
+
+class TestRemembered:
+    @pytest.fixture
+    def decoded(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The names of the images that are decoded from now on."""
+        names: list[str] = []
+
+        def counted(path: str, name: str, *given: Any) -> Any:
+            names.append(name)
+            return look(path, name, *given)
+
+        monkeypatch.setattr("benchmark.data.pictures.look", counted)
+        return names
+
+    def test_only_what_changed_is_decoded_again(self, data: Path, decoded: list[str]) -> None:
+        assert checked(data) == Findings([], [])
+        assert len(decoded) == 6
+        decoded.clear()
+        changed = data / "images" / "val_2.png"
+        time_of_change = changed.stat().st_mtime_ns
+        content = changed.read_bytes()
+        changed.write_bytes(content[:-700] + b"\0" * 700)  # of the same size, and of the same date
+        os.utime(changed, ns=(time_of_change, time_of_change))
+        assert "val_2.png (PNG, RGB" in checked(data).errors[0]
+        assert decoded == ["val_2.png"]
+
+    def test_what_is_odd_is_told_again(self, data: Path, decoded: list[str]) -> None:
+        (data / "images" / "val_1.png").write_bytes(encoded("PNG", gray(np.uint16, 16)))
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        (data / "images" / "val_2.png").write_bytes(encoded("PNG", exif=exif))
+        first = checked(data)
+        assert len(first.warnings) == 2
+        decoded.clear()
+        assert checked(data) == first
+        assert decoded == []
+
+    def test_other_size_in_the_annotations_is_noticed(self, data: Path) -> None:
+        checked(data)
+        write(data, "val", ["val_0.png"], size=(96, 80))
+        assert "val_0.png is 48x40, annotated as 96x80" in checked(data).errors[0]
+
+    @pytest.mark.parametrize("content", [b"", b"[]", b'{"version": 1, "images": {"val_1.png": 3}}'])
+    def test_broken_cache_costs_only_time(
+        self, data: Path, cache: Path, decoded: list[str], content: bytes
+    ) -> None:
+        checked(data)
+        (file,) = cache.iterdir()
+        file.write_bytes(content)
+        decoded.clear()
+        assert checked(data) == Findings([], [])
+        assert len(decoded) == 6
+
+    def test_does_without_a_place(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+        assert checked(data) == Findings([], [])
+
+    def test_ctrl_c_keeps_what_was_decoded(
+        self, data: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        dataset = describe(data)
+
+        def interrupted(path: str, name: str, *given: Any) -> Any:
+            if name == "val_1.png":
+                raise KeyboardInterrupt
+            return look(path, name, *given)
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr("benchmark.data.pictures.look", interrupted)
+            check(dataset)
+        decoded.clear()
+        check(dataset)
+        assert set(decoded) <= {"val_1.png", "val_2.png"}
+        assert "val_1.png" in decoded
+
+    def test_what_was_longest_unused_goes(
+        self, data: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(seen_module, "_MOST_FILES", 3)
+        cache.mkdir(parents=True)
+        for age in range(5):
+            (cache / f"old{age}.json").touch()
+            os.utime(cache / f"old{age}.json", (1000 - age, 1000 - age))
+        checked(data)
+        assert {"old0.json", "old1.json"} < {path.name for path in cache.iterdir()}
+        assert len(list(cache.iterdir())) == 3
+
+
+def test_scan_is_no_decompression_bomb(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow warns of 89 million pixels, and refuses twice as many; jobs read by OpenCV."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", SIZE[0] * SIZE[1] // 3)
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(data / "images" / "val_0.png")
+    assert checked(data) == Findings([], [])
+
+
+def test_image_that_opencv_takes_for_too_large(data: Path) -> None:
+    small = encoded("PNG", Image.new("1", (8, 8)))
+    header = small[12:16] + (40000).to_bytes(4, "big") * 2 + small[24:29]
+    vast = small[:12] + header + zlib.crc32(header).to_bytes(4, "big") + small[33:]
+    (data / "images" / "val_0.png").write_bytes(vast)
+    (error,) = checked(data).errors
+    assert "OpenCV, which jobs read with, takes for too large" in error
+    assert error.endswith("(1): val_0.png")
