@@ -306,6 +306,31 @@ def test_kind_of_error_is_told(kind: str) -> None:
     assert {name for name, share in shares.items() if share > 0.01} == expected
 
 
+def shares_of(*boxes: tuple[list[float], int, float]) -> dict[str, float]:
+    found = [
+        {"image_id": 1, "category_id": category, "bbox": box, "score": score}
+        for box, category, score in (*boxes, (CAN, 3, 0.3))
+    ]
+    truth = GroundTruth(two_bags_and_a_can())
+    return error_shares(truth, Detections.from_coco(found), [1], ["bag", "can"])
+
+
+def test_a_miss_that_is_put_right_no_longer_counts_and_is_not_found() -> None:
+    """One bag of two is hit, below a box on the background: half of the boxes are right up to a recall of 1."""
+    shares = shares_of(([400.0, 10.0, 40.0, 40.0], 7, 0.9), (BOX, 7, 0.5))
+    before, not_counted, found = 0.5 * 51 / 101, 0.5, 2 / 3
+    assert shares["Miss"] == pytest.approx((not_counted - before) / 2)
+    assert shares["Miss"] < (found - before) / 2 - 0.05
+
+
+def test_what_cls_and_loc_can_put_right_is_no_miss() -> None:
+    """Unless the object has a box already: then the wrong box is left out, and another object stays missed."""
+    near = [220.0, 200.0, 40.0, 40.0]  # IoU 1/3 with ELSEWHERE
+    assert shares_of((BOX, 7, 0.9), (near, 7, 0.5))["Miss"] == 0
+    assert shares_of((BOX, 7, 0.9), (ELSEWHERE, 3, 0.1))["Miss"] == 0
+    assert shares_of((BOX, 7, 0.9), (CAN, 7, 0.5))["Miss"] > 0.1
+
+
 def test_errors_are_those_of_the_images_asked_for() -> None:
     given = GroundTruth(two_bags_and_a_can())
     perfect = [

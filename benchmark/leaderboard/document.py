@@ -201,6 +201,16 @@ class Leaderboard(Strict):
         """``7 of 9``: the rows of which every seed is complete, of all."""
         return f"{sum(line.all_complete for line in self.rows)} of {len(self.rows)}"
 
+    @property
+    def resampled(self) -> str:
+        """What the intervals are over: ``images``, ``images and seeds``, or that rows differ in it."""
+        if len(self.seeds) < 2:
+            return "images"
+        single = (line.values["seeds_complete"] == 1 for line in self.rows)
+        return (
+            "images, and over seeds where a row has several" if any(single) else "images and seeds"
+        )
+
     @cached_property
     def declared(self) -> tuple[Column, ...]:
         """The columns as they are declared: how their values are worded."""

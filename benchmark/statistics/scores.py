@@ -61,14 +61,26 @@ _ALL = (
     Score("mAP50", "mAP50", "At IoU 0.50.", "bbox_mAP_50", at(1), axis=True),
     Score("mAP", "mAP", "Mean over IoU 0.50, 0.55 .. 0.95.", "bbox_mAP", at(0), axis=True),
     Score("mAP75", "mAP75", "At IoU 0.75.", "bbox_mAP_75", at(2)),
-    Score("mAP_s", "mAP small", "As mAP, objects under 32 x 32 pixels.", "bbox_mAP_s", at(3)),
+    Score(
+        "mAP_s",
+        "mAP small",
+        "As mAP, objects whose annotated area is up to 32 x 32 pixels.",
+        "bbox_mAP_s",
+        at(3),
+    ),
     Score(
         "mAP_m",
         "mAP medium",
-        "As mAP, objects from 32 x 32 to 96 x 96 pixels.",
+        "As mAP, objects whose annotated area is 32 x 32 to 96 x 96 pixels.",
         "bbox_mAP_m",
         at(4),
     ),
-    Score("mAP_l", "mAP large", "As mAP, objects over 96 x 96 pixels.", "bbox_mAP_l", at(5)),
+    Score(
+        "mAP_l",
+        "mAP large",
+        "As mAP, objects whose annotated area is from 96 x 96 pixels on.",
+        "bbox_mAP_l",
+        at(5),
+    ),
 )
 SCORES = {score.key: score for score in _ALL}

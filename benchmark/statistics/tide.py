@@ -16,11 +16,15 @@ def error_shares(
 ) -> dict[str, float]:
     """By how much mAP50 would rise if one kind of error were put right, all others kept (TIDE).
 
-    ``Cls`` wrong class, ``Loc`` box too far off (IoU 0.1 to 0.5), ``Both`` of these, ``Dupe`` an
-    object found twice, ``Bkg`` nothing there, ``Miss`` an object that nothing came near. Putting
-    a miss right means to TIDE that the object no longer counts; so a class of which nothing was
-    detected adds nothing to ``Miss``, and a model that detects nothing at all has 0 everywhere.
-    The gains do not add up to 1 - mAP50.
+    A box that is no hit is of one kind, the first that fits: ``Loc``, IoU 0.1 to 0.5 with an object
+    of its class; ``Cls``, from 0.5 with one of another class; ``Dupe``, from 0.5 with one of its
+    class that has a hit; ``Bkg``, up to 0.1 with every object; ``Both``, what is left. ``Loc`` and
+    ``Cls`` are put right as hits, where their object has none; all others by leaving the box out.
+
+    ``Miss`` is an object without a hit that neither ``Loc`` nor ``Cls`` would give one. Putting it
+    right means to TIDE that it no longer counts, not that it is found (`MissedError.fix` and
+    `fix_errors` of tidecv); so a class of which nothing was detected adds nothing to ``Miss``, and a
+    model that detects nothing at all has 0 everywhere. The gains do not add up to 1 - mAP50.
 
     Returns:
         Fractions by the names in `KINDS`.

@@ -142,12 +142,24 @@ _TIDE = Measurement(
     key="tide",
     function="benchmark.job.measure.tide:shares_of",
     readings=(
-        _share("Cls", "boxes of the wrong class had the right one"),
-        _share("Loc", "boxes that lie badly lay well"),
-        _share("Both", "boxes of the wrong class that lie badly were gone"),
-        _share("Dupe", "second boxes of an object were gone"),
-        _share("Bkg", "boxes on the background were gone"),
-        _share("Miss", "objects without a box were found"),
+        _share(
+            "Cls",
+            "boxes on an object of another class (IoU from 0.5) had its class, or were gone where it has one",
+        ),
+        _share(
+            "Loc",
+            "boxes that lie badly on an object of their class (IoU 0.1 to 0.5) lay well, or were gone where it has one",
+        ),
+        _share(
+            "Both",
+            "boxes that lie badly on objects of other classes only (IoU 0.1 to 0.5) were gone",
+        ),
+        _share("Dupe", "further boxes on an object that has one were gone"),
+        _share("Bkg", "boxes on no object (IoU up to 0.1) were gone"),
+        _share(
+            "Miss",
+            "objects without a box, to which the corrections of Cls and Loc give none either, no longer counted",
+        ),
     ),
 )
 
@@ -157,7 +169,7 @@ _PARAMS = Measurement(
         Reading[float](
             key="params",
             title="Parameters (M)",
-            about="Parameters of the model.",
+            about="Parameters of the model, frozen ones too.",
             read=lambda record: record.params,
             over=_first,
             unit="parameters",
@@ -177,7 +189,7 @@ _FLOPS = Measurement(
         Reading[float](
             key="flops",
             title="GFLOPs",
-            about="Multiply-adds of one image at the test size, as mmengine counts them.",
+            about="Multiply-adds, each counted as one, of the first validation image at the test size, by mmengine.",
             read=lambda record: record.flops.value if record.flops else None,
             over=_first,
             unit="multiply-adds",
@@ -197,7 +209,7 @@ _LATENCY = Measurement(
         Reading(
             key="latency_ms",
             title="Latency (ms)",
-            about="Median of the predict path at batch 1 on the device; mean over the seeds.",
+            about="Median of the predict path at batch 1 on the device, over 20 images; mean over the seeds.",
             read=lambda record: record.latency_ms.median if record.latency_ms else None,
             over=fmean,
             unit="ms",
@@ -208,7 +220,7 @@ _LATENCY = Measurement(
         Reading(
             key="latency_p95_ms",
             title="Latency, 95th percentile (ms)",
-            about="95th percentile of the same; mean over the seeds.",
+            about="95th percentile of the same, which is near the slowest image; mean over the seeds.",
             read=lambda record: record.latency_ms.p95 if record.latency_ms else None,
             over=fmean,
             unit="ms",

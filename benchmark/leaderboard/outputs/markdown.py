@@ -66,7 +66,7 @@ def _facts(leaderboard: Leaderboard) -> str:
 def method_text(leaderboard: Leaderboard) -> str:
     """How to read intervals and ranks, in a sentence."""
     method = leaderboard.method
-    over = "images and seeds" if len(leaderboard.seeds) > 1 else "images"
+    over = leaderboard.resampled
     return (
         f"Intervals: {method.level * 100:g} %, over {over} ({method.resamples:,} bootstrap resamples); rows whose "
         f"difference a paired test does not separate ({method.correction}) share ranks"

@@ -28,7 +28,7 @@ _LISTED_BEST = 20
 _NOISE = (
     "The best of a search is the highest of many noisy values, so its own value flatters it, and an interval over "
     "images says nothing of another training seed: only training it again with the experiment's seeds (detboard tune "
-    "with --promote) measures it."
+    "with --promote) measures it, though on the images that it was chosen by."
 )
 
 _NOISE_OF_A_FRONT = (
@@ -138,8 +138,8 @@ def _rests_on(findings: Findings) -> str:
     return (
         f"Importance is what told the best tenth of the {importances.n_trials} complete trials from all of them "
         f"by {findings.about.objectives[0]} (PED-ANOVA), as a share; in brackets where it lies in 80 % of "
-        f"{RESAMPLES} resamples of these trials. It is about the settings that were tried: where the sampler tried "
-        "only good values of a parameter, that parameter tells little apart."
+        f"{RESAMPLES} resamples of these trials. It is about the settings that were tried: of a sampler that tries "
+        "mostly good values, as TPE does, a parameter that matters may come last."
     )
 
 

@@ -20,6 +20,7 @@ def payload(material: Material) -> dict[str, Any]:
     Returns:
         ``leaderboard``: as in its JSON file.
         ``progress``: the rows of which every seed is complete, in words.
+        ``resampled``: what the intervals are over, in words.
         ``texts``, ``reasons``: of each row every cell as readers see it, and why cells are dashes, by column key.
         ``run_texts``: the mAP50 of each run by its id, as readers see it.
         ``scores``: key and title of those that curves are drawn of.
@@ -31,6 +32,7 @@ def payload(material: Material) -> dict[str, Any]:
     return {
         "leaderboard": leaderboard.plain,
         "progress": leaderboard.progress,
+        "resampled": leaderboard.resampled,
         "texts": leaderboard.texts,
         "reasons": [told_reasons(leaderboard, line) for line in leaderboard.rows],
         "run_texts": _run_texts(leaderboard),

@@ -178,7 +178,9 @@ def _intervals(leaderboard: Leaderboard, name: str) -> Plot:
         Bar(
             line.row,
             *_estimate(line),
-            published=_fraction(line, "leaderboard_map50") if leaderboard.comparable else None,
+            published=None
+            if leaderboard.not_compared(line)
+            else _fraction(line, "leaderboard_map50"),
             rank=str(line.values.get("rank") or ""),
         )
         for line in ranked[:MOST_ROWS]

@@ -22,27 +22,31 @@ const cells = (() => {
       el("span", {}, dom.opener(row.name), trouble(row)));
   }
 
+  /** The published value, where the row's mAP50 is held against it. */
+  function published(row) {
+    return state.board.comparable && !row.missing.difference ? state.value(row, "leaderboard_map50") : null;
+  }
+
   function barWords(row) {
     const low = state.value(row, "map50_low");
     const parts = [`mAP50 ${state.text(row, "map50")}`];
     if (low !== null) parts.push(`interval ${state.text(row, "map50_low")} to ${state.text(row, "map50_high")}`);
-    if (state.board.comparable && state.value(row, "leaderboard_map50") !== null)
-      parts.push(`published ${state.text(row, "leaderboard_map50")}`);
+    if (published(row) !== null) parts.push(`published ${state.text(row, "leaderboard_map50")}`);
     return parts.join(", ");
   }
 
   function bar(row) {
     const low = state.value(row, "map50_low");
     const high = state.value(row, "map50_high");
-    const published = state.board.comparable ? state.value(row, "leaderboard_map50") : null;
+    const stroke = published(row);
     const words = barWords(row);
     return svg("svg", { class: "bar", width: WIDTH, height: 16, viewBox: `0 0 ${WIDTH} 16`, role: "img", "aria-label": words },
       svg("title", {}, words),
       svg("line", { class: "bar-base", x1: x(0), x2: WIDTH - 4, y1: 8, y2: 8 }),
       low === null ? null
         : svg("rect", { class: "bar-range", x: x(low), width: Math.max(x(high) - x(low), 1), y: 5, height: 6, rx: 3 }),
-      published === null ? null
-        : svg("path", { class: "bar-published", d: `M${x(published)} 1v14` }),
+      stroke === null ? null
+        : svg("path", { class: "bar-published", d: `M${x(stroke)} 1v14` }),
       svg("circle", { class: "bar-point", cx: x(state.value(row, "map50")), cy: 8, r: 3.5 }));
   }
 
