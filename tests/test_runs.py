@@ -17,6 +17,7 @@ from benchmark.comparison.find import compare
 from benchmark.errors import UserError
 from benchmark.run.plan import Request
 from benchmark.run.runs import Runs
+from benchmark.run.spec import RunSpec
 from benchmark.run.state import look
 
 
@@ -94,6 +95,10 @@ def test_a_comparison_reads_each_file_once(tmp_path: Path, reads: Counter[str]) 
     assert set(reads.values()) == {1}
 
 
+def of_board(spec: RunSpec) -> bool:
+    return spec.experiment == "board"
+
+
 def test_the_runs_of_an_experiment_and_their_ids(tmp_path: Path) -> None:
     other, mine = (on_disk(tmp_path, make_record(name)) for name in ("b", "a"))
     (tmp_path / "runs" / "empty").mkdir()
@@ -101,8 +106,8 @@ def test_the_runs_of_an_experiment_and_their_ids(tmp_path: Path) -> None:
     runs = Runs(tmp_path)
     assert runs.ids() == [mine.run_id, other.run_id]
     problems: list[str] = []
-    assert [run.record for run in runs.of("board", problems)] == [mine, other]
-    assert (runs.of("another", problems), problems) == ([], [])
+    assert [run.record for run in runs.started(of_board, problems)] == [mine, other]
+    assert (runs.started(lambda spec: not of_board(spec), problems), problems) == ([], [])
     assert runs.record("gone") is None
     with pytest.raises(FileNotFoundError):
         runs.spec("gone")
@@ -114,7 +119,7 @@ def test_a_damaged_file_is_a_problem_of_its_run(tmp_path: Path) -> None:
     (tmp_path / "runs" / broken.run_id / "record.json").write_text("{")
     problems: list[str] = []
     runs = Runs(tmp_path)
-    assert [run.record for run in runs.of("board", problems)] == [whole]
+    assert [run.record for run in runs.started(of_board, problems)] == [whole]
     assert len(problems) == 1 and "record.json: damaged" in problems[0]
     with pytest.raises(UserError, match=r"record\.json: damaged"):
         runs.record(broken.run_id)

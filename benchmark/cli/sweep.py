@@ -65,6 +65,7 @@ def run_sweep(
     from benchmark.leaderboard.published import why_not_compared
     from benchmark.run.plan import make_plan, refreshed, with_all_rows
     from benchmark.run.runs import Runs
+    from benchmark.sweep.askers import note_askers
     from benchmark.sweep.closing import close
     from benchmark.sweep.holders import only_driver
     from benchmark.sweep.missing import missing
@@ -79,6 +80,7 @@ def run_sweep(
     tracking = tracking_of(made, wandb)
     with only_driver(request.results):
         runs = missing(made, again)
+        note_askers(made, runs, on_disk)
         if runs:
             on_disk.keep(_run(made, runs, make_launcher(launcher, slots), tracking))
         # What was read a moment ago still holds where nothing ran.

@@ -4,42 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.launchers.living import lives
 from benchmark.leaderboard.document import Report, leaderboard_of
+from benchmark.leaderboard.history import History, Setting, history_of, setting_of
 from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.kept import kept_report
 from benchmark.leaderboard.published import why_not_compared, why_row_not_compared
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.run.plan import Plan, Request, find_dataset, plan_for, refreshed, with_seeds
 from benchmark.run.runs import Runs, Started
-from benchmark.run.spec import RunSpec
 from benchmark.run.state import Planned
-
-Setting = tuple[
-    str, str, str
-]  # profile, and the hashes of the training and the validation annotations
-
-
-@dataclass(frozen=True)
-class History:
-    """The runs of an experiment's rows that were ever started, and what of the folder could not be read."""
-
-    on_disk: Runs
-    started: tuple[Started, ...]
-    skipped: tuple[str, ...]
-
-    def seeds(self, setting: Setting, overrides: Mapping[str, object]) -> set[int]:
-        """The seeds that were started in a setting with these overrides from the command line."""
-        return {
-            run.spec.seed
-            for run in self.started
-            if _setting(run.spec) == setting and run.spec.command_line == overrides
-        }
 
 
 def report_on_disk(request: Request) -> Report:
@@ -53,7 +32,7 @@ def report_on_disk(request: Request) -> Report:
         UserError: The experiment is wrong, or the results folder has nothing of it that fits the request.
     """
     experiment, on_disk = load_experiment(request.path), Runs(request.results, lives)
-    history = _history(experiment, on_disk)
+    history = history_of(experiment, request, on_disk)
     fitting = _fitting(history, experiment, request)
     if not history.started and not history.skipped:
         kept = kept_report(experiment, request, on_disk)
@@ -76,8 +55,8 @@ def report_of_sweep(plan: Plan, request: Request, on_disk: Runs) -> Report:
         request: The options of the sweep.
         on_disk: The runs of the results folder; those that are known already are not read again.
     """
-    history = _history(plan.experiment, on_disk)
-    seeds = history.seeds(_setting_of(plan), request.overrides)
+    history = history_of(plan.experiment, request, on_disk)
+    seeds = history.seeds(_setting_of(plan))
     now = with_seeds(refreshed(plan, on_disk), request, seeds, on_disk)
     return _report(now, request, history)
 
@@ -129,7 +108,7 @@ def _stale(plan: Plan, history: History) -> dict[tuple[str, int], str]:
         for run in history.started
         if run.record is not None
         and (run.spec.row, run.spec.seed) in empty
-        and _setting(run.spec) == setting
+        and setting_of(run.spec) == setting
         # A trial with --set says nothing of the row.
         and not run.spec.command_line
     ]
@@ -139,13 +118,13 @@ def _stale(plan: Plan, history: History) -> dict[tuple[str, int], str]:
 
 def _fitting(history: History, experiment: Experiment, request: Request) -> list[Started]:
     """The finished runs of the profile, the data and the overrides that the request names."""
-    found = [run for run in history.started if run.record is not None]
+    found = [run for run in history.fitting if run.record is not None]
     if request.profile is not None:
         found = [run for run in found if run.spec.profile == request.profile]
     if request.data_root is not None:
         wanted = find_dataset(experiment, request).hashes
         found = [run for run in found if run.spec.dataset.hashes == wanted]
-    return [run for run in found if run.spec.command_line == request.overrides]
+    return found
 
 
 def _newest(
@@ -153,7 +132,7 @@ def _newest(
 ) -> tuple[Request, Dataset, str]:
     """The setting of the newest record, with every seed that was started in it."""
     newest = max(fitting, key=_finished).spec
-    seeds = request.seeds or tuple(history.seeds(_setting(newest), request.overrides))
+    seeds = request.seeds or tuple(history.seeds(setting_of(newest)))
     return replace(request, seeds=seeds), newest.dataset, newest.profile
 
 
@@ -171,18 +150,6 @@ def _nothing_run(experiment: Experiment, request: Request) -> tuple[Request, Dat
             "run 'detboard sweep' first"
         ) from None
     return request, dataset, request.profile or experiment.profile
-
-
-def _history(experiment: Experiment, on_disk: Runs) -> History:
-    """What the results folder holds of an experiment's rows."""
-    rows = {row.name for row in experiment.rows}
-    problems: list[str] = []
-    started = (run for run in on_disk.of(experiment.name, problems) if run.spec.row in rows)
-    return History(on_disk, tuple(started), tuple(f"skipped {problem}" for problem in problems))
-
-
-def _setting(spec: RunSpec) -> Setting:
-    return (spec.profile, *spec.dataset.hashes)
 
 
 def _setting_of(plan: Plan) -> Setting:

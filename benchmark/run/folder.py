@@ -41,6 +41,7 @@ class RunFolder:
         checkpoints: Folder of the checkpoints.
         stop_file: Made by whoever wants the job to end early.
         lock_file: Held by the job while it lives.
+        asked_by: Holds an empty file for each experiment that asked for the run beside the one in its spec.
         job_file: Where the job is to be found, see `benchmark.run.address`.
     """
 
@@ -56,6 +57,7 @@ class RunFolder:
     checkpoints = _In("checkpoints")
     stop_file = _In("stop")
     lock_file = _In("job.lock")
+    asked_by = _In("asked_by")
     job_file = _In("job.json")
 
     def __init__(self, path: Path) -> None:
@@ -65,6 +67,11 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the run has a record."""
         return self.record_file.exists()
+
+    def note_asker(self, experiment: str) -> None:
+        """Remembers that an experiment asked for the run, whoever started it."""
+        self.asked_by.mkdir(exist_ok=True)
+        (self.asked_by / experiment).touch()
 
     def read_spec(self) -> RunSpec:
         """What was asked.

@@ -111,9 +111,7 @@ def plan_for(
     """
     seeds = request.seeds or tuple(experiment.seeds)
     on_disk = on_disk or Runs(request.results)
-    around = surroundings_of(experiment, profile)
-    contents = Contents(request.results / "runs" / ".contents.json")
-    setting = _Setting(experiment, request, dataset, around, on_disk, contents)
+    setting = _setting(experiment, request, dataset, profile, on_disk)
     problems: list[str] = []
     runs: list[Planned] = []
     for row in rows:
@@ -122,6 +120,25 @@ def plan_for(
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     return Plan(experiment, dataset, profile, tuple(rows), tuple(seeds), tuple(runs))
+
+
+def asked_ids(
+    experiment: Experiment,
+    request: Request,
+    dataset: Dataset,
+    profile: str,
+    rows: Sequence[Row],
+    on_disk: Runs,
+) -> set[str]:
+    """The run ids that an experiment asks for in a setting; a row that cannot be composed in it asks for none.
+
+    Of the dataset only hashes and classes count, of the request overrides and seeds.
+    """
+    wanted = replace(request, needs_data=False)
+    setting = _setting(experiment, wanted, dataset, profile, on_disk)
+    seeds = request.seeds or tuple(experiment.seeds)
+    asked = (attempt([], _runs, setting, row, seeds) for row in rows)
+    return {spec.run_id for runs in asked for spec, _ in runs or ()}
 
 
 def with_all_rows(plan: Plan, request: Request, on_disk: Runs) -> Plan:
@@ -185,6 +202,14 @@ class _Setting:
     around: Surroundings
     on_disk: Runs
     contents: Contents
+
+
+def _setting(
+    experiment: Experiment, request: Request, dataset: Dataset, profile: str, on_disk: Runs
+) -> _Setting:
+    around = surroundings_of(experiment, profile)
+    contents = Contents(request.results / "runs" / ".contents.json")
+    return _Setting(experiment, request, dataset, around, on_disk, contents)
 
 
 def _runs(setting: _Setting, row: Row, seeds: Iterable[int]) -> Sequence[tuple[RunSpec, Config]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class Started:
 
 
 class Runs:
-    """The runs of a results folder, asked for by id or by experiment; each file is read once.
+    """The runs of a results folder, asked for by id or by what was asked of them; each file is read once.
 
     A record is written once and never edited, so that what was read stays true. Of a run that was tried again,
     `keep` takes the new record.
@@ -85,9 +85,9 @@ class Runs:
             else:  # tried again, and lost: the record of before was set aside
                 self._records.pop(run.spec.run_id, None)
 
-    def of(self, experiment: str, problems: list[str]) -> list[Started]:
-        """The runs of an experiment, sorted by id; ``problems`` takes a message for each folder that cannot be read."""
-        read = [attempt(problems, self._started, name, experiment) for name in self._names()]
+    def started(self, wanted: Callable[[RunSpec], bool], problems: list[str]) -> list[Started]:
+        """The runs whose spec is wanted, sorted by id; ``problems`` takes a message for each unreadable folder."""
+        read = [attempt(problems, self._started, name, wanted) for name in self._names()]
         return [run for run in read if run is not None]
 
     def ids(self) -> list[str]:
@@ -97,10 +97,10 @@ class Runs:
     def _names(self) -> list[str]:
         return sorted(path.name for path in self._folder.glob("*"))
 
-    def _started(self, run_id: str, experiment: str) -> Started | None:
-        """A run of the experiment, None if the folder holds another's or none."""
+    def _started(self, run_id: str, wanted: Callable[[RunSpec], bool]) -> Started | None:
+        """A run that is wanted, None if the folder holds another or none."""
         try:
             spec = self.spec(run_id)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return Started(spec, self.record(run_id)) if spec.experiment == experiment else None
+        return Started(spec, self.record(run_id)) if wanted(spec) else None
