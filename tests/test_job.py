@@ -26,6 +26,7 @@ from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl, write_text
 from benchmark.job.job import _best, _Job, _kind, run_job
 from benchmark.job.measure import samples as sampling
+from benchmark.job.resuming import newest_own
 from benchmark.job.training import Diverged
 from benchmark.launchers.child import from_json, to_json
 from benchmark.run import checkpoints
@@ -416,19 +417,87 @@ def test_tail_gives_whole_lines_once(tmp_path: Path) -> None:
     assert tail.new_points() == []
 
 
-def test_newest_checkpoint_that_is_whole(tmp_path: Path) -> None:
+def test_newest_checkpoint_of_this_run_and_this_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = {"a": torch.arange(1000), "b": torch.zeros(3, 2)}
+    ours: dict[str, Any] = {"meta": {"run_id": "ours"}, "state_dict": weights}
     for number in (8, 9, 10, 11):
-        torch.save({"state_dict": torch.arange(1000)}, tmp_path / f"epoch_{number}.pth")
-    torch.save({}, tmp_path / "final.pth")
+        torch.save(ours, tmp_path / f"epoch_{number}.pth")
     (tmp_path / "epoch_11.pth").write_bytes((tmp_path / "epoch_11.pth").read_bytes()[:-300])
     damaged = bytearray((tmp_path / "epoch_10.pth").read_bytes())
     with zipfile.ZipFile(tmp_path / "epoch_10.pth") as archive:
         largest = max(archive.infolist(), key=lambda info: info.file_size)
     damaged[largest.header_offset + 2000] ^= 0xFF
     (tmp_path / "epoch_10.pth").write_bytes(damaged)
-    assert checkpoints.newest_good(tmp_path) == tmp_path / "epoch_9.pth"
+    other = {"a": weights["a"], "b": torch.zeros(2, 3), "c": torch.zeros(1)}
+    cfg = "model = 1\nwork_dir='/somewhere/runs/{}/mmengine'\n"  # all that 0.1 says of it
+    foreign: dict[int, tuple[Any, str]] = {
+        12: ({**ours, "meta": {"run_id": "theirs"}}, "it is of run theirs"),
+        13: ({**ours, "meta": {"cfg": cfg.format("theirs")}}, "it is of run theirs"),
+        14: ({**ours, "meta": {"epoch": 3}}, "it does not say which run it is of"),
+        15: (
+            {**ours, "state_dict": other},
+            "another model: it has beside c; it has in other shapes b",
+        ),
+        16: ({**ours, "state_dict": {"a": weights["a"]}}, "another model: it lacks b"),
+        17: ({**ours, "meta": {**ours["meta"], "finished": True}}, "without the optimizer's state"),
+        18: (weights, "it is no checkpoint of a training (KeyError: 'meta')"),
+    }
+    for number, (content, _) in foreign.items():
+        torch.save(content, tmp_path / f"epoch_{number}.pth")
+    (tmp_path / "epoch_19.pth").write_bytes(b"")
+    torch.save(ours, tmp_path / "final.pth")
+    assert newest_own(tmp_path, "ours", weights) == tmp_path / "epoch_9.pth"
+    told = capsys.readouterr().out.splitlines()
+    reasons = {10: "damaged", 11: "damaged", 19: "damaged"} | {
+        n: r for n, (_, r) in foreign.items()
+    }
+    assert len(told) == len(reasons)
+    for line, number in zip(told, sorted(reasons, reverse=True), strict=True):
+        assert f"epoch_{number}.pth is not taken: " in line
+        assert reasons[number] in line
+    torch.save({**ours, "meta": {"cfg": cfg.format("ours")}}, tmp_path / "epoch_20.pth")
+    assert newest_own(tmp_path, "ours", weights) == tmp_path / "epoch_20.pth"
     checkpoints.remove_all_but_final(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["final.pth"]
+
+
+@pytest.mark.trains
+def test_a_training_goes_on_from_its_own_checkpoints_only(
+    make: Callable[[dict[str, Any]], RunFolder],
+    after_validation: Callable[[Callable[[], object]], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ours, theirs = make({}), make({"optim_wrapper.optimizer.lr": 0.002})
+    saved, foreign = ours.checkpoints / "epoch_1.pth", theirs.checkpoints / "epoch_1.pth"
+    after_validation(lambda: write_text(ours.stop_file, ""))
+    run_job(ours.path, QUICK)
+    assert not ours.finished
+    foreign.parent.mkdir()
+    foreign.write_bytes(saved.read_bytes())
+    (theirs.checkpoints / "final.pth").write_bytes(saved.read_bytes())
+    after_validation(lambda: write_text(theirs.stop_file, ""))
+    run_job(theirs.path, QUICK)
+    assert [start["iter"] for start in _points(theirs, "start")] == [0]
+    assert f"epoch_1.pth is not taken: it is of run {ours.path.name}" in capsys.readouterr().out
+    assert not (theirs.checkpoints / "final.pth").exists()
+    ours.stop_file.unlink()
+    # As version 0.1 has left it: the run is known by the work folder in its config alone.
+    content = torch.load(saved, weights_only=False)
+    assert content["meta"].pop("run_id") == ours.path.name
+    torch.save(content, saved)
+    torch.save({**content, "state_dict": {}}, ours.checkpoints / "epoch_5.pth")
+    run_job(ours.path, QUICK)
+    assert [start["iter"] for start in _points(ours, "start")] == [0, 6]
+    assert "epoch_5.pth is not taken: it is of another model: it lacks " in capsys.readouterr().out
+    assert ours.read_record().state == "complete"
+    final = torch.load(ours.checkpoints / "final.pth", weights_only=False)
+    assert final["meta"]["run_id"] == ours.path.name
+
+
+def _points(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
+    return [point for point in read_jsonl(folder.metrics_file) if point["kind"] == kind]
 
 
 def test_lock_names_its_holder(tmp_path: Path) -> None:

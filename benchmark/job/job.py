@@ -107,8 +107,18 @@ class _Job:
             )
             self.journal.listen(self.tracker.log)
         self.runner = _build_runner(config, self.folder, self.options.resources)
+        self._go_on()
         self.params = sum(parameter.numel() for parameter in self.runner.model.parameters())
         self._fit(config)
+
+    def _go_on(self) -> None:
+        """Has the training go on from the run's newest checkpoint, if it has one."""
+        from benchmark.job.resuming import newest_own
+
+        if _rank() == 0:  # it is written at the end: what lies there now is of nobody
+            (self.folder.checkpoints / checkpoints.FINAL).unlink(missing_ok=True)
+        run, weights = self.spec.run_id, self.runner.bare_model.state_dict()
+        self.runner.belong_to(run, newest_own(self.folder.checkpoints, run, weights))
 
     def _fit(self, config: Config) -> None:
         from benchmark.job.metric import HotCocoMetric
@@ -140,6 +150,7 @@ class _Job:
         return lost[0]
 
     def _keep_results(self) -> None:
+        from benchmark.job.resuming import FINISHED
         from benchmark.statistics.evaluation import write_predictions
 
         last = self.metric.last
@@ -150,6 +161,7 @@ class _Job:
             checkpoints.FINAL,
             save_optimizer=False,
             save_param_scheduler=False,
+            meta={FINISHED: True},
         )
 
     def _measure(self) -> None:
@@ -238,9 +250,6 @@ def _build_runner(config: Config, folder: RunFolder, resources: Resources) -> Jo
     config.visualizer.vis_backends = None
     for key in ("val_evaluator", "test_evaluator"):
         _use_our_metric(config[key])
-    checkpoint = checkpoints.newest_good(folder.checkpoints)
-    if checkpoint is not None:
-        config.resume, config.load_from = True, str(checkpoint)
     if resources.processes > 1:
         _start_distributed(config)
     runner: JobRunner = JobRunner.from_cfg(config)

@@ -12,13 +12,14 @@ import torch
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.runner import runner as runner_module
 
 from benchmark.files import read_json, replacing
 from benchmark.job.metric import HotCocoMetric
+from benchmark.job.resuming import RUN_ID
 from benchmark.run.journal import Journal, Point
 from benchmark.statistics.evaluation import Evaluation
 
@@ -40,10 +41,39 @@ class Diverged(Exception):
 
 
 class JobRunner(Runner):  # type: ignore[misc]
-    """mmengine's Runner, but a checkpoint is whole or absent, and the log has one file."""
+    """mmengine's Runner, but a checkpoint is whole or absent and says whose it is, and the log has one file."""
+
+    _run_id = ""
+    _own: str | None = None
+    _resume: bool
+    _load_from: str | None
+
+    def belong_to(self, run_id: str, checkpoint: Path | None) -> None:
+        """Says which run is trained, and which checkpoint of it is gone on from; None begins it.
+
+        Without one mmengine would look for the newest file itself, where a config says ``resume=True``.
+        """
+        self._run_id = run_id
+        if checkpoint is not None:
+            self._own = self._load_from = str(checkpoint)
+        self._resume = self._load_from is not None and (self._resume or self._own is not None)
+
+    @property
+    def bare_model(self) -> torch.nn.Module:
+        """The model without what wraps it in a distributed training."""
+        model: torch.nn.Module = self.model.module if is_model_wrapper(self.model) else self.model
+        return model
+
+    def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> object:
+        """Loads weights; of the run's own checkpoint all of them. See `mmengine.runner.Runner`."""
+        if filename == self._own:
+            kwargs["strict"] = True
+        return super().load_checkpoint(filename, *args, **kwargs)
 
     def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:
         """Saves to a temporary file that then takes the name; see `mmengine.runner.Runner`."""
+        meta = kwargs.pop("meta", None)
+        kwargs["meta"] = {**(meta if isinstance(meta, dict) else {}), RUN_ID: self._run_id}
         with replacing(Path(out_dir) / filename) as temporary, _streamed_to_disk():
             super().save_checkpoint(str(temporary.parent), temporary.name, *args, **kwargs)
 

@@ -15,6 +15,11 @@ def saved(folder: Path) -> list[Path]:
     return sorted(folder.glob("*_*.pth"), key=_step, reverse=True)
 
 
+def of_steps(folder: Path) -> list[Path]:
+    """Those of them that were saved on the way, newest first."""
+    return [path for path in saved(folder) if _step(path) >= 0]
+
+
 def _step(path: Path) -> int:
     match = re.fullmatch(r"(?:epoch|iter)_(\d+)\.pth", path.name)
     return int(match[1]) if match else -1
@@ -27,11 +32,6 @@ def is_whole(path: Path) -> bool:
             return archive.testzip() is None
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError):
         return False
-
-
-def newest_good(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole; a damaged one is passed over for the one before."""
-    return next((path for path in saved(folder) if _step(path) >= 0 and is_whole(path)), None)
 
 
 def remove_all_but_final(folder: Path) -> None:

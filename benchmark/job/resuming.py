@@ -1,0 +1,74 @@
+"""Which checkpoint a training goes on from: the newest that is whole, of this very run and of this very model."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmark.errors import few
+from benchmark.run import checkpoints
+from benchmark.run.journal import now
+
+# In the meta of a checkpoint.
+RUN_ID, FINISHED = "run_id", "finished"
+_WORK_DIR = re.compile(r"^work_dir *= *(.+)$", re.MULTILINE)
+
+
+def newest_own(folder: Path, run_id: str, weights: Mapping[str, Tensor]) -> Path | None:
+    """The newest checkpoint that the run may go on from; what is passed over is printed, with the reason.
+
+    Args:
+        folder: Folder of the checkpoints.
+        run_id: The run.
+        weights: What its model holds, by name; of a checkpoint the same names and shapes are asked for.
+
+    Returns:
+        The file, None where there is none: the training starts anew.
+    """
+    for path in checkpoints.of_steps(folder):
+        reason = why_not(path, run_id, weights)
+        if reason is None:
+            return path
+        print(f"{now()} checkpoint {path.name} is not taken: {reason}", flush=True)
+    return None
+
+
+def why_not(path: Path, run_id: str, weights: Mapping[str, Tensor]) -> str | None:
+    """Why a run may not go on from a checkpoint, None if it may; see `newest_own`."""
+    if not checkpoints.is_whole(path):
+        return "it is damaged"
+    try:
+        # The full unpickler, as mmengine reads it afterwards; the weights themselves are not read.
+        content = torch.load(path, map_location="cpu", mmap=True, weights_only=False)
+        of, state = _run_of(content["meta"]), content["state_dict"]
+    except Exception as error:  # whatever a file may hold
+        return f"it is no checkpoint of a training ({type(error).__name__}: {error})"
+    if of != run_id:
+        return f"it is of run {of}" if of else "it does not say which run it is of"
+    if content["meta"].get(FINISHED):
+        return "it is what a training has ended with, without the optimizer's state"
+    return _difference(state, weights)
+
+
+def _run_of(meta: Mapping[str, object]) -> str | None:
+    """The run that a checkpoint is of: in its meta, or the name of the run folder that it was trained in.
+
+    Checkpoints of version 0.1 have the config alone, whose ``work_dir`` lies in that folder.
+    """
+    if RUN_ID in meta:
+        return str(meta[RUN_ID])
+    found = _WORK_DIR.search(str(meta.get("cfg", "")))
+    return Path(ast.literal_eval(found[1])).parent.name if found else None
+
+
+def _difference(state: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str | None:
+    lacking, unknown = weights.keys() - state.keys(), state.keys() - weights.keys()
+    shaped = [k for k in weights.keys() & state.keys() if state[k].shape != weights[k].shape]
+    found = {"lacks": lacking, "has beside": unknown, "has in other shapes": shaped}
+    told = [f"it {what} {few(sorted(names), 3)}" for what, names in found.items() if names]
+    return f"it is of another model: {'; '.join(told)}" if told else None
