@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,22 +69,50 @@ def read_json(path: Path) -> Any:
     return from_json(path.read_bytes())
 
 
+def json_line(value: Mapping[str, object]) -> str:
+    """A line of JSON lines, with its end.
+
+    Raises:
+        ValueError: A number is NaN or infinite, which JSON does not have.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def append_jsonl(path: Path, value: Mapping[str, object]) -> None:
     """Appends one line of JSON in a single write, so that a kill can cut only the last line."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(value, ensure_ascii=False) + "\n")
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(json_line(value))
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file of JSON lines, without their ends; none of a missing file."""
+    try:
+        return lines_of(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def lines_of(content: bytes) -> list[str]:
+    """The lines of JSON lines, without their ends and without empty ones.
+
+    They end in a line feed alone. `str.splitlines` also splits at U+2028, U+0085 and six others, which stand unescaped
+    in a JSON text: in the name of a class, say.
+    """
+    return [line for line in content.decode("utf-8", errors="replace").split("\n") if line]
 
 
 def read_jsonl(path: Path) -> list[JsonObject]:
     """Reads JSON lines; a missing file is empty, and a last line cut by a kill is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [value for line in lines if (value := parsed_line(line)) is not None]
+    return parsed(read_lines(path))
 
 
-def parsed_line(line: str) -> JsonObject | None:
-    """The object that a line of JSON lines holds; None for one that a kill has cut."""
+def parsed(lines: Iterable[str]) -> list[JsonObject]:
+    """The objects that lines of JSON lines hold; one that a kill has cut is left out."""
+    values = (_parsed_line(line) for line in lines)
+    return [value for value in values if value is not None]
+
+
+def _parsed_line(line: str) -> JsonObject | None:
     try:
         value = from_json(line)
     except ValueError:

@@ -13,6 +13,7 @@ from records import record as made_up
 from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Row
 from benchmark.experiment.rows.parts import PartsRecipe
+from benchmark.files import write_json
 from benchmark.leaderboard.document import Leaderboard, leaderboard_of
 from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.outputs.base import Configs, Material
@@ -88,7 +89,8 @@ def on_disk(results: Path, record: RunRecord, data: Dataset = DATA) -> RunRecord
         record.profile,
     )
     folder.write_spec(spec)
-    folder.write_record(record)
+    # Past `RunFolder.write_record`: earlier versions wrote records of complete runs without a score, too.
+    write_json(folder.record_file, record.to_json())
     return folder.read_record()
 
 

@@ -13,7 +13,7 @@ from records import record
 
 from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
-from benchmark.files import read_json
+from benchmark.files import read_json, write_json
 from benchmark.run import folder
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Tail
@@ -114,7 +114,8 @@ def gone(*_: Any, **__: Any) -> None:
 def finish(run: Planned, state: State = State.COMPLETE, **content: Any) -> Planned:
     run.folder.path.mkdir(parents=True, exist_ok=True)
     run.folder.write_spec(run.spec)
-    run.folder.write_record(record(state=state, **content))
+    # Past `RunFolder.write_record`: earlier versions wrote records of complete runs without a score, too.
+    write_json(run.folder.record_file, record(state=state, **content).to_json())
     return look(run.spec, run.config, run.folder)
 
 

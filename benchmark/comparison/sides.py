@@ -187,7 +187,7 @@ def _evaluated(name: str, runs: Runs) -> Evaluated:
         )
     map50 = record.score("mAP50")
     if map50 is None:
-        raise UserError(f"run {name} has no mAP50: its validation images hold no object")
+        raise UserError(f"run {name} has {record.scoreless}")
     matches = _matches(folder.matches_file)
     # The bootstrap that the job left, or the same again.
     drawn = read_draws(folder.bootstrap_file)

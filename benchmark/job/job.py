@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import locks
+from benchmark.errors import UserError
 from benchmark.files import read_jsonl
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
@@ -186,6 +187,7 @@ class _Job:
         if _rank() != 0:
             return
         record = self._record(state, failure)
+        record.require_scores()  # before anyone is told that the run is complete
         if self.tracker is not None:
             self.tracker.finish(record)
         self.folder.write_record(record)
@@ -289,6 +291,8 @@ def _kind(error: BaseException) -> FailureKind:
 
     if isinstance(error, Diverged):
         return FailureKind.DIVERGED
+    if isinstance(error, UserError):  # of all that a job reads, the data alone is the user's
+        return FailureKind.DATA
     text = f"{type(error).__name__} {error}".lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return FailureKind.OOM

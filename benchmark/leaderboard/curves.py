@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from benchmark.files import parsed_line
+from benchmark.files import parsed, read_lines
 from benchmark.leaderboard.document import Leaderboard, Line, Run
 from benchmark.run.folder import RunFolder
 from benchmark.statistics.scores import SCORES
@@ -77,13 +77,12 @@ def _points(path: Path) -> list[dict[str, Any]]:
     A long training logs thousands of steps: parsing them all takes several times longer than finding their lines.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_lines(path)
     except OSError:
         return []
     steps = [position for position, line in enumerate(lines) if line.startswith(_TRAIN)]
     left_out = set(steps).difference(_thinned(steps, MOST_TRAIN_POINTS))
-    kept = [line for position, line in enumerate(lines) if position not in left_out]
-    return [point for line in kept if (point := parsed_line(line)) is not None]
+    return parsed(line for position, line in enumerate(lines) if position not in left_out)
 
 
 def _by_iteration(points: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -67,6 +67,8 @@ def _known(result: RowResult, runs: Path, images: ValImages | None) -> _Known:
     records = result.complete
     if not records:
         return _Known()
+    if scoreless := next((r.scoreless for r in records if r.scoreless), ""):
+        return _Known(why=scoreless)
     if "bootstrap" in result.missing:
         return _Known(why=result.missing["bootstrap"])
     if images is None or any(not record.val_images for record in records):

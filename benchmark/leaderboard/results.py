@@ -121,6 +121,9 @@ class RowResult:
     def missing(self) -> dict[str, str]:
         """Why a measurement of a complete run is missing, by the measurement's name."""
         known = {"bootstrap": self.unpaired} if self.unpaired else {}
+        known |= (
+            {"map50": self.complete[0].scoreless} if self.complete and self.map50 is None else {}
+        )
         for record in self.complete:
             known.update(record.missing or {})
         return known
@@ -152,7 +155,7 @@ class RowResult:
     def status(self) -> str:
         """The state in words: ``complete (2 of 3 seeds), no predictions``, ``failed (oom)``."""
         if self.state is State.COMPLETE:
-            return f"complete{self._missing_seeds}{self._silent_seeds}"
+            return f"complete{self._missing_seeds}{self._silent_seeds}{self._scoreless_seeds}"
         if self.state is State.FAILED and self.failure_kinds:
             return f"failed ({', '.join(self.failure_kinds)})"
         return f"{self.state.value} (stale)" if self.stale else str(self.state.value)
@@ -164,10 +167,15 @@ class RowResult:
 
     @property
     def _silent_seeds(self) -> str:
-        silent, done = self.no_predictions, len(self.complete)
-        if not silent:
-            return ""
-        return ", no predictions" + ("" if silent == done else f" in {silent} of {done}")
+        return self._some_seeds("no predictions", self.no_predictions)
+
+    @property
+    def _scoreless_seeds(self) -> str:
+        return self._some_seeds("no mAP50", sum(bool(r.scoreless) for r in self.complete))
+
+    def _some_seeds(self, what: str, count: int) -> str:
+        done = len(self.complete)
+        return f", {what}" + ("" if count == done else f" in {count} of {done}") if count else ""
 
 
 @dataclass(frozen=True)

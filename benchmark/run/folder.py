@@ -94,7 +94,13 @@ class RunFolder:
         write_json(self.spec_file, spec.to_json())
 
     def write_record(self, record: RunRecord) -> None:
-        """Writes ``record.json`` atomically: the last thing that a job does."""
+        """Writes ``record.json`` atomically: the last thing that a job does.
+
+        Raises:
+            UserError: The run is complete, and has no mAP50.
+            ValueError: A number of the record is NaN or infinite.
+        """
+        record.require_scores()
         write_json(self.record_file, record.to_json())
 
 

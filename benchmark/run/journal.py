@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -10,7 +9,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmark.files import JsonObject, append_jsonl, read_jsonl, write_text
+from benchmark.files import (
+    JsonObject,
+    append_jsonl,
+    json_line,
+    lines_of,
+    parsed,
+    read_jsonl,
+    write_text,
+)
 
 Point = JsonObject
 """A line of the journal."""
@@ -46,7 +53,7 @@ class Journal:
         """
         kept = [point for point in read_jsonl(self.path) if point.get("iter", 0) <= iteration]
         if self.path.exists():
-            write_text(self.path, "".join(json.dumps(p, ensure_ascii=False) + "\n" for p in kept))
+            write_text(self.path, "".join(map(json_line, kept)))
         self._base_s = max((point.get("elapsed_s", 0.0) for point in kept), default=0.0)
         self._since = time.monotonic()
         self.write({"kind": "start", "iter": iteration, "max_iters": max_iters, "time": now()})
@@ -78,6 +85,8 @@ class Journal:
 def _finite(value: object) -> object:
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -101,4 +110,4 @@ class Tail:
         except OSError:
             return []
         self._offset += len(whole) + len(newline)
-        return [json.loads(line) for line in whole.splitlines() if line.strip()]
+        return parsed(lines_of(whole))

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 
+from benchmark.errors import UserError
 from benchmark.files import JsonObject
 from benchmark.run.fields import known_fields
 from benchmark.run.spec import SCHEMA_VERSION
+from benchmark.statistics.scores import MAIN
 
 Scores = Mapping[str, "float | None"]
 """Fractions in 0..1 by key of `benchmark.statistics.scores.SCORES`; None where the data has no such object."""
@@ -305,6 +307,30 @@ class RunRecord:
     def score(self, key: str) -> float | None:
         """A score of the last validation, None where there is none: a model that predicts nothing scores 0."""
         return self.metrics.scores.get(key, 0.0 if self.no_predictions else None)
+
+    @property
+    def scoreless(self) -> str:
+        """Why the record of a complete run says nothing of how good the model is; empty if it does.
+
+        Runs end as failed instead, by `require_scores`; records of earlier versions may lack mAP50.
+        """
+        if self.state is not State.COMPLETE or self.score(MAIN) is not None:
+            return ""
+        if MAIN not in self.metrics.scores:
+            return f"no {MAIN}: the record holds no validation"
+        images = f"{self.val_images.count} " if self.val_images else ""
+        return (
+            f"no {MAIN}: the {images}validation images that were evaluated hold no object to find"
+        )
+
+    def require_scores(self) -> None:
+        """Sees to it that a complete run has mAP50.
+
+        Raises:
+            UserError: It has none.
+        """
+        if self.scoreless:
+            raise UserError(self.scoreless)
 
     @property
     def failure_kind(self) -> FailureKind | None:

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from math import isfinite
 
 from benchmark.job.measure import MEASUREMENTS, Measurement
 from benchmark.job.measure.trained import Trained
 from benchmark.run.journal import now
-from benchmark.run.record import Measured, ValImages
+from benchmark.run.record import Flops, Latency, Measured, ValImages
 
 _LONGEST_REASON = 300
 
@@ -43,6 +44,7 @@ def measure(trained: Trained, cost: bool) -> Findings:
     for measurement in _wanted(cost):
         try:
             value = _function(measurement)(trained)
+            _require_numbers(value)
         except Exception as error:
             missing[measurement.key] = _reason(error)
             print(f"{now()} {measurement.key} not measured: {_reason(error)}", flush=True)
@@ -60,6 +62,16 @@ def _function(measurement: Measurement) -> Callable[[Trained], Measured | None]:
     module, _, name = measurement.function.partition(":")
     function: Callable[[Trained], Measured | None] = getattr(import_module(module), name)
     return function
+
+
+def _require_numbers(value: Measured | None) -> None:
+    """Raises a ValueError if one is NaN or infinite: the record, which is JSON, would take none of it."""
+    numbers = vars(value) if isinstance(value, Latency | Flops) else value or {}
+    strange = [
+        f"{key} {n}" for key, n in numbers.items() if isinstance(n, float) and not isfinite(n)
+    ]
+    if strange:
+        raise ValueError(f"no numbers: {', '.join(strange)}")
 
 
 def _reason(error: Exception) -> str:
