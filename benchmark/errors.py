@@ -42,6 +42,24 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def printable(text: str) -> str:
+    """A text on one line: what would break the line, hide, or steer a terminal is escaped as in Python's source."""
+    joiners = "\u200c\u200d"  # hold together emoji, and letters of some scripts
+    return "".join(
+        one if one.isprintable() or one in joiners else one.encode("unicode_escape").decode()
+        for one in text
+    )
+
+
+def lone_surrogate(text: str) -> int | None:
+    """The place, from 1, of the first half of a surrogate pair, which UTF-8 cannot hold; None if there is none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return error.start + 1
+    return None
+
+
 def allowed(value: str, choices: Iterable[str]) -> str:
     """Words a list of allowed values, nearest first: ``allowed: a, b; did you mean 'a'?``."""
     names = sorted(choices)

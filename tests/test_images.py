@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from command import Bench, run_detboard, variant
+from mmengine import Config
 from PIL import Image
+from wandb_file import offline_folders, read_run
 
 from benchmark import ops
 from benchmark.data import seen as seen_module
@@ -332,3 +334,136 @@ def test_image_that_opencv_takes_for_too_large(data: Path) -> None:
     (error,) = checked(data).errors
     assert "OpenCV, which jobs read with, takes for too large" in error
     assert error.endswith("(1): val_0.png")
+
+
+# What people call classes and files, and what the formats on the way make of it where nobody looks.
+ODD_NAMES = [
+    " red ",
+    "red\nbin",
+    "{{ fileBasename }}",
+    "{{_base_.x}}",
+    "a,b|c <b>x</b> </script> & \"q\" 'z' `t` *s* [l](u) \\",
+    "per%s $HOME ${x}",
+    "éè漢字🗑️\u202ertl",
+    "\x1b[31mred\0",
+    "a/b",
+    "x" * 500,
+]
+ODD_FILES = [
+    "per%20cent%s.png",
+    "q'uo\"te.png",
+    "co:lon {{x}}.png",
+    "new\nline.png",
+    "back\\slash.png",
+    "sub dir/é🗑️.png",
+    "./../images/dots.png",
+    "{absolute}/anywhere.png",
+]
+
+
+def odd_data(root: Path) -> Path:
+    """Each class in each image, each image under an odd name."""
+    folder = root / "odd" / "images"
+    folder.mkdir(parents=True)
+    for split in ("train", "val"):
+        images, annotations = [], []
+        for key, name in enumerate(ODD_FILES, start=1):
+            folded = name.replace("{absolute}", str(root / "elsewhere"))
+            path = folder / folded
+            path = path.with_name(f"{split} {path.name}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (160, 64), "gray").save(path)
+            file = folded.replace(Path(folded).name, path.name)
+            images.append({"id": key, "file_name": file, "width": 160, "height": 64})
+            for place, category in enumerate(range(1, len(ODD_NAMES) + 1)):
+                box = [place * 16, 8, 15, 40]
+                annotations.append({"bbox": box, "area": 600, "category_id": category})
+                annotations[-1] |= {"id": len(annotations), "image_id": key}
+        classes = [{"id": key, "name": name} for key, name in enumerate(ODD_NAMES, start=1)]
+        content = {"images": images, "annotations": annotations, "categories": classes}
+        (root / "odd" / f"{split}.json").write_text(json.dumps(content))
+    return root / "odd"
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+def test_odd_names_run_through(tmp_path: Path) -> None:
+    def once(content: dict[str, Any]) -> None:
+        content["rows"] = content["rows"][:1]
+        content["rows"][0]["set"] = {"train_cfg.max_epochs": 1, "train_cfg.val_interval": 1}
+
+    data = odd_data(tmp_path)
+    bench = Bench(data, tmp_path / "results", variant(tmp_path, once))
+    done = bench.run("sweep", "--wandb", "offline")
+    assert done.returncode == 0, done.stderr
+    run = bench.folder("plain")
+    config = Config.fromfile(run / "config.py")
+    assert list(config.train_dataloader.dataset.metainfo.classes) == ODD_NAMES
+    assert list(bench.points("plain", "val")[-1]["per_class"]) == ODD_NAMES
+    [folder] = offline_folders(run)
+    logged = {key for point in read_run(folder).points for key in point}
+    assert {f"val/AP50/{name}" for name in ODD_NAMES} <= logged
+    listed = {image["file_name"] for image in json.loads((data / "val.json").read_text())["images"]}
+    samples = json.loads((run / "samples.json").read_text())
+    assert {sample["file"] for sample in samples} <= listed
+    assert (bench.results / "tiny.html").exists()
+    assert "warning" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_names_that_no_file_can_hold_are_refused(tmp_path: Path, data: Path, command: str) -> None:
+    path = data / "val.json"
+    text = path.read_text().replace('"can"', '"ca\\ud83d"').replace("val_1", "val_\\udce91")
+    path.write_text(text)
+    bench = Bench(data, tmp_path / "results")
+    done = run_detboard("data", "check", str(data)) if command == "check" else bench.run("plan")
+    assert done.returncode == 2
+    assert "val.json: category names with half of a surrogate pair" in done.stderr
+    assert "(1): ca\\ud83d at character 3" in done.stderr
+    (data / "train.json").write_text((data / "train.json").read_text().replace("can", "ca"))
+    path.write_text(text.replace("ca\\ud83d", "ca"))
+    done = run_detboard("data", "check", str(data)) if command == "check" else bench.run("plan")
+    assert done.returncode == 2
+    assert "'val_\\udce91.png' has half of a surrogate pair at character 5" in done.stderr
+
+
+def test_names_that_look_the_same_are_told_apart(data: Path) -> None:
+    for split in ("train", "val"):
+        content = json.loads((data / f"{split}.json").read_text())
+        names = ["can", " can", "bin", "\t"]
+        content["categories"] = [{"id": key, "name": name} for key, name in enumerate(names, 1)]
+        (data / f"{split}.json").write_text(json.dumps(content))
+    first, second, *_ = checked(data).warnings
+    assert "names look the same, and are two classes nonetheless (1): 'can' and ' can'" in first
+    assert "white space alone (1): '\\t'" in second
+
+
+@pytest.mark.parametrize(
+    ("prefix", "told"),
+    [("https://example.org/1/", "fetch"), ("images\\", "write /"), ("images\\\\sub\\", "write /")],
+)
+def test_names_of_other_places_are_explained(data: Path, prefix: str, told: str) -> None:
+    write(data, "val", [f"{prefix}val_{number}.png" for number in range(3)])
+    done = run_detboard("data", "check", str(data))
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_single_names_of_other_places_are_explained(data: Path) -> None:
+    (data / "images" / "https:" / "a").mkdir(parents=True)
+    picture().save(data / "images" / "https:" / "a" / "b.png")
+    (data / "images" / "sub").mkdir()
+    picture().save(data / "images" / "sub" / "c.png")
+    write(data, "val", ["val_0.png", "https://a/b.png", "sub\\c.png", "no\nsuch.png"])
+    told = "\n".join(checked(data).errors)
+    assert "whose 'file_name' is a URL: fetch them, and write their paths (1): https://a/b" in told
+    assert "with / in the place of backslashes (1): sub\\c.png" in told
+    assert f"images that are not in {data / 'images'} (1): no\\nsuch.png" in told
+
+
+def test_report_fits_a_terminal(tmp_path: Path) -> None:
+    lines = run_detboard("data", "check", str(odd_data(tmp_path))).stdout.splitlines()
+    table = lines[: next(number for number, line in enumerate(lines) if "published" in line)]
+    assert max(len(line) for line in table if " in /" not in line) <= 80
+    assert any(line.startswith("  red\\nbin  ") for line in table)
+    assert not any("\x1b" in line for line in table)

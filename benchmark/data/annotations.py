@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.errors import UserError, few, shown
+from benchmark.errors import UserError, few, lone_surrogate, printable, shown
 
 if TYPE_CHECKING:  # who finds a file's outline in the cache parses nothing, and needs no numpy
     import numpy as np
@@ -229,13 +229,21 @@ def _categories(path: Path, entries: Sequence[object]) -> tuple[Category, ...]:
         raise UserError(f"{path}: {told}: {few(bad)}")
     good = tuple(category for category in categories if category is not None)
     problems = [
-        f"{path}: category {field}s repeat: {few(repeated)}"
+        f"{path}: category {field}s repeat: {printable(few(repeated))}"
         for field, values in (("id", [c.id for c in good]), ("name", [c.name for c in good]))
         if (repeated := _repeated(values))
     ]
+    problems += _unwritable(path, good)
     if problems:
         raise UserError(problems)
     return good
+
+
+def _unwritable(path: Path, categories: Sequence[Category]) -> list[str]:
+    places = [(name, lone_surrogate(name)) for _, name in categories]
+    lone = [f"{printable(name)} at character {place}" for name, place in places if place]
+    what = "category names with half of a surrogate pair, which no table can hold: write them anew"
+    return [f"{path}: {what} ({len(lone)}): {few(lone)}"] if lone else []
 
 
 def _category(entry: object) -> Category | None:
@@ -266,7 +274,7 @@ def _images(entries: Sequence[object]) -> Images:
 
 def _names(entries: Sequence[object]) -> list[str]:
     names = [entry.get("file_name") for entry in entries if isinstance(entry, dict)]
-    return [name for name in names if isinstance(name, str) and name]
+    return [name for name in names if isinstance(name, str) and name and not lone_surrogate(name)]
 
 
 def _boxes(entries: Sequence[object]) -> Boxes:
@@ -310,8 +318,11 @@ def _sorted_out(
 def _image_fault(entry: Entry) -> str | None:
     if not _is_id(entry.get("id")):
         return _fault(entry, "id", "an integer from 0 to 2**63 - 1")
-    if not (isinstance(entry.get("file_name"), str) and entry["file_name"]):
+    name = entry.get("file_name")
+    if not (isinstance(name, str) and name):
         return _fault(entry, "file_name", "a file name")
+    if place := lone_surrogate(name):
+        return f"'file_name' {name!r} has half of a surrogate pair at character {place}: rename it"
     for key in ("width", "height"):
         if not _is_size(entry.get(key)):
             return _fault(entry, key, "a whole number of pixels from 1")

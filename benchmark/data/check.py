@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,7 +13,9 @@ from benchmark.data.check_pictures import check_pictures
 from benchmark.data.dataset import Dataset, Split
 from benchmark.data.findings import Findings, Reporter, repeated_ids
 from benchmark.data.pictures import Decoding
-from benchmark.errors import SHOWN
+from benchmark.errors import SHOWN, printable
+
+_WIDEST = 56  # of a class name: with two counts, a line fits a terminal of 80 columns
 
 
 def check(dataset: Dataset, limit: int = SHOWN, decoding: Decoding | None = None) -> Findings:
@@ -27,6 +30,7 @@ def check(dataset: Dataset, limit: int = SHOWN, decoding: Decoding | None = None
         UserError: An annotation file cannot be read, or is not in COCO's form.
     """
     findings = Findings()
+    _check_classes(Reporter(dataset.train.annotations, limit, findings), dataset.classes)
     files = {}
     for name, split in (("train", dataset.train), ("val", dataset.val)):
         annotations = read_annotations(split.annotations)
@@ -48,19 +52,38 @@ def report_text(dataset: Dataset) -> str:
     Raises:
         UserError: An annotation file cannot be read, or is not in COCO's form.
     """
-    lines = [f"{dataset.name}: {len(dataset.classes)} classes"]
+    lines = [f"{printable(dataset.name)}: {len(dataset.classes)} classes"]
     counts = []
-    for name, split in (("train", dataset.train), ("val", dataset.val)):
+    splits = {"train": dataset.train, "val": dataset.val}
+    for name, split in splits.items():
         annotations = read_annotations(split.annotations)
         lines.append(
             f"  {name:<5}  {len(annotations.images):>7} images  {len(annotations.boxes.ids):>8} boxes"
-            f"  {annotations.images_without_box:>6} images without a box  {split.images}"
+            f"  {annotations.images_without_box:>6} images without a box"
         )
         counts.append(annotations.boxes_per_class)
-    width = max(len("class"), *map(len, dataset.classes))
+    lines += [f"  images of {name:<5} in {split.images}" for name, split in splits.items()]
+    named = [(name, _cut(printable(name))) for name in dataset.classes]
+    width = max(len("class"), *(len(shown) for _, shown in named))
     lines += ["", f"  {'class':<{width}}  {'train':>8}  {'val':>8}"]
-    lines += [f"  {c:<{width}}  {counts[0][c]:>8}  {counts[1][c]:>8}" for c in dataset.classes]
+    lines += [f"  {shown:<{width}}  {counts[0][c]:>8}  {counts[1][c]:>8}" for c, shown in named]
     return "\n".join(lines) + "\n"
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _WIDEST else f"{name[: _WIDEST - 1]}…"
+
+
+def _check_classes(reporter: Reporter, classes: Sequence[str]) -> None:
+    """Warns of names that no reader of a table can tell apart; their numbers are right nonetheless."""
+    looks: dict[str, list[str]] = {}
+    for name in classes:
+        looks.setdefault(" ".join(unicodedata.normalize("NFKC", name).split()), []).append(
+            repr(name)
+        )
+    alike = [" and ".join(names) for look, names in looks.items() if len(names) > 1 and look]
+    reporter.warning(alike, "classes whose names look the same, and are two classes nonetheless")
+    reporter.warning(looks.get("", []), "classes whose name is white space alone")
 
 
 def _check_images(reporter: Reporter, images: Images) -> None:

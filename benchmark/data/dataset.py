@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from benchmark.data.annotations import Annotations, Category, read_annotations, stamp
-from benchmark.errors import UserError, attempt, few
+from benchmark.errors import UserError, attempt, few, printable
 from benchmark.experiment.experiment import DataSource, SplitPaths
 from benchmark.files import write_json
 
@@ -292,9 +292,16 @@ def _images_folder(place: _Place, files: Sequence[str]) -> Path:
     if held[best]:
         return best
     tried = ", ".join(str(folder) for folder in place.folders)
-    raise UserError(
-        f"{place.annotations}: its images are not there: {few(files)}\n  looked in: {tried}"
-    )
+    told = f"its images are not there: {printable(few(files))}\n  looked in: {tried}"
+    raise UserError(f"{place.annotations}: {told}{_likely_cause(files)}")
+
+
+def _likely_cause(files: Sequence[str]) -> str:
+    if any("://" in name for name in files):
+        return "\n  'file_name' has URLs: fetch the images, and write their paths in one of these folders"
+    if any("\\" in name for name in files):
+        return "\n  'file_name' has backslashes, as Windows writes paths: write / in their place"
+    return ""
 
 
 def _is_file(path: Path) -> bool:
@@ -310,7 +317,8 @@ def _category_differences(
     if in_train.categories == in_val.categories:
         return []
     shown = [
-        f"  {place.annotations}: " + ", ".join(f"{key}={name}" for key, name in outline.categories)
+        f"  {place.annotations}: "
+        + printable(", ".join(f"{key}={name}" for key, name in outline.categories))
         for place, outline in ((train, in_train), (val, in_val))
     ]
     return [

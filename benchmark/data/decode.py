@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Pixels: TypeAlias = NDArray[np.uint8 | np.uint16 | np.float32]
 
 MISSING = "images that are not in {folder}"
+URLS = "images whose 'file_name' is a URL: fetch them, and write their paths"
+BACKSLASHES = "images that are not in {folder}, but would be with / in the place of backslashes"
 DANGLING = "links to image files that lead nowhere: fetch what they point at, or make them anew"
 POINTERS = "git-lfs pointers in the place of images: 'git lfs pull' fetches the images"
 EMPTY = "image files without content"
@@ -108,6 +110,8 @@ def wh(size: tuple[int, int]) -> str:
 
 def absence(path: str, name: str) -> Fault:
     """Why nothing that can be read is under this path."""
+    if "://" in name:
+        return Fault(URLS, name)
     try:
         mode = Path(path).stat().st_mode
     except (OSError, ValueError) as error:  # a name that no file can have
@@ -115,9 +119,17 @@ def absence(path: str, name: str) -> Fault:
             return Fault(DANGLING, f"{name} -> {os.readlink(path)}")  # noqa: PTH115 - as it is written
         if isinstance(error, PermissionError):
             return Fault(CLOSED, f"{name}: {error.strerror}")
-        return Fault(MISSING, name)
+        is_there = "\\" in name and _is_file(path.replace("\\", "/"))
+        return Fault(BACKSLASHES if is_there else MISSING, name)
     told = f"{name}: a folder" if stat.S_ISDIR(mode) else f"{name}: no regular file"
     return Fault(CLOSED, told)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _bytes_of(path: str) -> bytes:

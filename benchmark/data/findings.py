@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import few
+from benchmark.errors import few, printable
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Reporter:
 
     def _add(self, to: list[str], offenders: Sequence[str], what: str) -> None:
         if offenders:
-            to.append(f"{self.path}: {what} ({len(offenders)}): {few(offenders, self.limit)}")
+            named = printable(few(offenders, self.limit))
+            to.append(f"{self.path}: {what} ({len(offenders)}): {named}")
 
 
 def repeated_ids(ids: NDArray[np.int64]) -> list[str]:

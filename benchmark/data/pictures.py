@@ -109,7 +109,9 @@ def absent(folder: Path, files: Sequence[str]) -> list[str]:
         parent, base = os.path.split(os.path.join(folder, name))  # noqa: PTH118 - in a hot loop
         if parent not in listed:
             listed[parent] = set(_names_in(parent))
-        if base not in listed[parent]:
+        if (
+            base not in listed[parent] or "://" in name
+        ):  # mmengine would fetch, not open, the latter
             missing.append(name)
     return missing
 
