@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -47,6 +48,12 @@ def _umask() -> int:
 def remove_leftovers(folder: Path) -> None:
     """Removes the temporary files of `replacing` that a kill left in ``folder`` and below; nobody may be writing."""
     for path in folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def remove_leftovers_of(folder: Path, stem: str) -> None:
+    """Removes the temporary files that a kill left of the files in ``folder`` whose names begin with ``stem``."""
+    for path in folder.glob(f".{glob.escape(stem)}*.tmp"):
         path.unlink(missing_ok=True)
 
 

@@ -21,6 +21,7 @@ class Written:
 
     Attributes:
         changed: Files that were written or removed; with ``check``, those that would have been.
+        looked_at: Every file, whether it was right, was written or could not be.
         unchanged: Files that were right already, and were not touched; without plots.
         diffs: With ``check``, what differs in each changed file.
         skipped: What was not looked after, and why.
@@ -29,6 +30,7 @@ class Written:
     """
 
     changed: tuple[Path, ...] = ()
+    looked_at: tuple[Path, ...] = ()
     unchanged: tuple[Path, ...] = ()
     diffs: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ class Written:
 
     def put(self, file: File, check: bool, listed: bool) -> None:
         """Writes a file, or compares it, unless it is right already."""
+        self.looked_at += (file.path,)
         if file.is_right():
             self.unchanged += (file.path,) * listed
             return

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from benchmark.experiment.experiment import Tracking
-from benchmark.run.plan import Plan, Request
+from benchmark.files import remove_leftovers_of
+from benchmark.leaderboard.current import forget, is_current, made_of, note_current
+from benchmark.run.plan import Plan, Request, refreshed
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.state import Planned
@@ -29,14 +30,14 @@ def close(
         whole: All runs of the table, as they were planned.
         request: Of the command.
         tracking: Where the leaderboard goes beside the disk.
-        ran: Whether anything was run; if not, a table that is newer than the records is left alone.
+        ran: Whether anything was run; if not, a table that is the runs' own already is left alone.
         on_disk: The runs of the results folder, with those that have just ended; read anew if None.
 
     Returns:
         Whether every run that was asked for is done.
     """
     well = True
-    if ran or _outdated(request.results, whole):
+    if ran or not (request.overrides or is_current(whole, request.results)):
         known = on_disk or Runs(request.results)
         well = _write_report(whole, request, known, tracking if ran else None)
     counts = ", ".join(f"{number} {state.value}" for state, number in asked.counts().items())
@@ -47,22 +48,11 @@ def close(
     return well and not unwell
 
 
-def _outdated(results: Path, plan: Plan) -> bool:
-    """Whether a file of the leaderboard is missing or older than a record."""
-    from benchmark.leaderboard.outputs import OUTPUTS
-
-    endings = [ending for output in OUTPUTS.values() for ending in output.endings]
-    files = [results / f"{plan.experiment.name}{ending}" for ending in endings]
-    if not all(file.exists() for file in files):
-        return True
-    written = files[0].stat().st_mtime
-    return any(run.folder.record_file.stat().st_mtime > written for run in plan.runs if run.record)
-
-
 def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Tracking | None) -> bool:
     """Shows the leaderboard and writes its files; returns whether all of them could be written."""
     from rich.console import Console
 
+    from benchmark.leaderboard.outputs.readme import readme_beside
     from benchmark.leaderboard.outputs.terminal import rich_table
     from benchmark.leaderboard.select import report_of_sweep
     from benchmark.leaderboard.track_leaderboard import track_leaderboard
@@ -74,12 +64,21 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
         # A trial is not the experiment's leaderboard.
         print("with --set no file is written; detboard report writes them, given the same options")
         return True
+    remove_leftovers_of(request.results, plan.experiment.name)
+    of = made_of(refreshed(plan, on_disk), request.results)
     written = publish(report)
     if tracking is not None:
         track_leaderboard(report.leaderboard, request.results, tracking)
     for problem in written.wrong:
         print(f"error: {problem}", file=sys.stderr)
-    return not (written.problems or written.wrong)
+    name, well = plan.experiment.name, not (written.problems or written.wrong)
+    if well:
+        # The README may get its markers later.
+        files = {*written.looked_at, readme_beside(request.results)}
+        note_current(name, request.results, of, files)
+    else:
+        forget(name, request.results)
+    return well
 
 
 def _failure_line(run: Planned) -> str:

@@ -81,14 +81,11 @@ class Output:
 
     Attributes:
         files: Its files, made one after the other as they are asked for; raises `NothingToWriteError` for none.
-        endings: Those of ``<experiment><ending>`` that are there after every report: a sweep with nothing to do
-            writes them again where one is missing.
         needs_runs: Whether it needs the run folders; in a fresh clone, which has none, it is left out.
         many: Whether its files are too many to be listed where all is right.
     """
 
     files: Callable[[Material], Iterable[File]]
-    endings: tuple[str, ...] = ()
     needs_runs: bool = False
     many: bool = False
 
@@ -104,4 +101,4 @@ def text_output(ending: str, make: Callable[[Leaderboard], str]) -> Output:
     def files(material: Material) -> Iterable[File]:
         return [TextFile(material.path(ending), partial(make, material.leaderboard))]
 
-    return Output(files, (ending,))
+    return Output(files)

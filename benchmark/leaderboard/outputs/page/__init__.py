@@ -18,4 +18,4 @@ def _files(material: Material) -> Iterator[File]:
     yield PageFile(material.path(".html"), make)
 
 
-PAGE = Output(_files, (".html",), needs_runs=True)
+PAGE = Output(_files, needs_runs=True)

@@ -1,0 +1,88 @@
+"""Whether the leaderboard's files are those of the runs as they are now, found out without making them again.
+
+A sweep notes what it made the files of, and what they hold, once all of them are written. A kill in between leaves no
+note, or one of other runs, so that the next sweep looks at every file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from benchmark.data.annotations import stamp
+from benchmark.files import read_json, sha256_file, write_json
+from benchmark.run.plan import Plan
+
+# What turns records into files: other code makes other files of the same records.
+_CODE = tuple(Path(__file__).parents[1] / name for name in ("leaderboard", "statistics", "writing"))
+
+
+def made_of(plan: Plan, results: Path) -> str:
+    """Hex SHA-256 over what the files are made of: code, the experiment, its setting, every run of the results folder.
+
+    Of records it is the stamp that counts, size and times of change: a job writes a record once.
+
+    Args:
+        plan: The runs of the table as they are now.
+        results: The results folder.
+    """
+    data = plan.dataset
+    parts = [
+        [(str(path), *stamp(path)) for folder in _CODE for path in _sources(folder)],
+        plan.experiment.model_dump(exclude={"tracking"}),
+        [plan.profile, data.name, data.classes, data.hashes, str(data.train.annotations)],
+        [(run.spec.run_id, run.state.value) for run in plan.runs],
+        list(_records(results / "runs")),
+    ]
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+def _sources(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.*") if path.suffix != ".pyc")
+
+
+def _records(runs: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Each run folder, and the stamp of its record."""
+    folders = (
+        sorted(entry.path for entry in os.scandir(runs) if entry.is_dir()) if runs.is_dir() else []
+    )
+    for folder in folders:
+        record = Path(folder, "record.json")
+        yield Path(folder).name, stamp(record) if record.exists() else ()
+
+
+def is_current(plan: Plan, results: Path) -> bool:
+    """Whether the files that the last sweep wrote are there as it wrote them, and made of what there is now."""
+    try:
+        note = read_json(_note(results, plan.experiment.name))
+        files = {Path(path): sha256 for path, sha256 in note["files"].items()}
+        same = note["of"] == made_of(plan, results)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # no note, or none of this version
+    return same and all(_content(path) == sha256 for path, sha256 in files.items())
+
+
+def note_current(experiment: str, results: Path, of: str, files: Iterable[Path]) -> None:
+    """Notes what files were made of, as `made_of` says, and what they hold; a file that is not there is noted, too."""
+    held = {str(path.resolve()): _content(path) for path in files}
+    write_json(_note(results, experiment), {"of": of, "files": held})
+
+
+def forget(experiment: str, results: Path) -> None:
+    """Takes the note away: files could not be made."""
+    _note(results, experiment).unlink(missing_ok=True)
+
+
+def _note(results: Path, experiment: str) -> Path:
+    """Where the note lies: beside the runs, which are not under version control either."""
+    return results / "runs" / f".{experiment}.board.json"
+
+
+def _content(path: Path) -> str | None:
+    try:
+        return sha256_file(path)
+    except OSError:
+        return None
