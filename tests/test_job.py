@@ -278,6 +278,16 @@ def test_run_that_failed_before_its_first_validation_has_no_best(
     assert record.latency_ms is None
 
 
+def test_a_run_that_leaves_no_validation_fails_with_the_reason(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Job, "_train", lambda _: None)
+    run_job(folder.path, QUICK)
+    record = folder.read_record()
+    assert (record.state, record.failure_kind) == ("failed", "data")
+    assert record.cause == "UserError: no mAP50: the record holds no validation"
+
+
 def test_best_takes_each_score_from_its_own_validation() -> None:
     points = [
         {"kind": "start", "iter": 0},

@@ -12,12 +12,8 @@ from boards import draws, make_record, make_row, on_disk, result, write_draws
 from desk import Desk, make_desk
 
 from benchmark.errors import UserError
-from benchmark.experiment.experiment import Tracking
 from benchmark.files import write_json
-from benchmark.job.job import _Job
 from benchmark.run.folder import RunFolder
-from benchmark.run.journal import Journal
-from benchmark.run.options import JobOptions, Resources
 
 NO_OBJECT = {"mAP50": None, "mAP": None, "per_class": {"Paper": {"mAP50": None, "mAP": None}}}
 CASES = [
@@ -43,20 +39,6 @@ def test_no_record_of_a_complete_run_is_written_without_a_score(
 def _end(metrics: dict[str, Any]) -> dict[str, Any]:
     """A run that predicts nothing scores 0, and one that failed need not have a score."""
     return {"state": "failed"} if metrics else {}
-
-
-def test_a_job_that_leaves_no_validation_fails_with_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record = on_disk(tmp_path, make_record("plain"))
-    folder = RunFolder(tmp_path / "runs" / record.run_id)
-    folder.record_file.unlink()
-    Journal(folder.metrics_file).start(0, 4)
-    monkeypatch.setattr(_Job, "_train", lambda _: None)  # a training that validates nothing
-    _Job(folder, JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1))).run()
-    ended = folder.read_record()
-    assert ended.state == "failed"
-    assert ended.cause == "UserError: no mAP50: the record holds no validation"
 
 
 @pytest.fixture(scope="module", params=CASES, ids=["nothing", "no object"])
