@@ -68,8 +68,11 @@ def allowed(value: str, choices: Iterable[str]) -> str:
     return f"allowed: {', '.join(names) or '(none)'}{hint}"
 
 
-def few(items: Iterable[str], limit: int = SHOWN) -> str:
-    """The first few of what may be many, joined: ``a, b, c ... and 39 more``."""
+def few(items: Iterable[str], limit: int = SHOWN, count: int | None = None) -> str:
+    """The first few of what may be many, joined: ``a, b, c ... and 39 more``.
+
+    ``count`` says how many there are where ``items`` are the first of them alone.
+    """
     items = list(items)
-    rest = len(items) - limit
+    rest = (len(items) if count is None else count) - limit
     return ", ".join(items[:limit]) + (f" ... and {rest} more" if rest > 0 else "")

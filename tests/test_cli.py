@@ -192,7 +192,7 @@ def test_faults_in_the_data_are_told_before_any_training(
     data = shutil.copytree(synthetic_data, tmp_path / "data")
     train = json.loads((data / "train.json").read_text())
     train["annotations"][0]["category_id"] = 99
-    train["annotations"][1]["bbox"] = [0, 0, 5000, 5000]
+    train["annotations"][1]["area"] = "5000"
     (data / "train.json").write_text(json.dumps(train))
     (data / "images" / train["images"][-1]["file_name"]).unlink()
     bench = Bench(data, tmp_path / "results")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from benchmark import ops
-from benchmark.data import dataset as dataset_module
+from benchmark.data import memory as memory_module
 from benchmark.data.check import check, report_text
 from benchmark.data.dataset import describe, describe_source
 from benchmark.data.findings import Findings
@@ -218,7 +218,7 @@ class TestDescribeSource:
 class TestCache:
     @pytest.fixture(autouse=True)
     def _cache_small_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dataset_module, "_CACHED_FROM_BYTES", 0)
+        monkeypatch.setattr(memory_module, "_FROM_BYTES", 0)
 
     def test_saves_the_parsing(
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -229,7 +229,7 @@ class TestCache:
         def refuse(path: Path) -> Any:
             raise AssertionError(f"{path} was read again")
 
-        monkeypatch.setattr(dataset_module, "read_annotations", refuse)
+        monkeypatch.setattr(memory_module, "read_annotations", refuse)
         assert describe(data, cache=cache) == first
 
     def test_sees_a_change_that_keeps_size_and_time(self, data: Path, tmp_path: Path) -> None:
@@ -270,8 +270,6 @@ class TestCheck:
             ("annotations", {"category_id": 99}, "annotation 12 (category 99)"),
             ("annotations", {"image_id": 44}, "annotation 12 (image 44)"),
             ("annotations", {"id": 11}, "annotation ids that repeat (1): 11"),
-            ("annotations", {"bbox": [5, 5, 0, 3]}, "annotation 12 [5.0, 5.0, 0.0, 3.0]"),
-            ("annotations", {"bbox": [5, 5, 3, -1]}, "above 0"),
             ("annotations", {"bbox": [5, 5, float("nan"), 1]}, "[5, 5, nan, 1]"),
             ("annotations", {"bbox": [5, 5, float("inf"), 1]}, "[5, 5, inf, 1]"),
             ("annotations", {"bbox": [5, 5, 10**400, 1]}, "finite pixels"),
@@ -285,14 +283,6 @@ class TestCheck:
             ("images", {"id": 2**63}, "'id' is 9223372036854775808, not an integer from 0 to"),
             ("annotations", {"image_id": True}, "'image_id' is True"),
             ("annotations", {"iscrowd": None}, "'iscrowd' is None"),
-            (
-                "annotations",
-                {"bbox": [31, 0, 10, 5]},
-                "[31.0, 0.0, 10.0, 5.0] in train_1.png of 40",
-            ),
-            ("annotations", {"bbox": [-1, 0, 5, 5]}, "reach outside their image (1)"),
-            ("annotations", {"bbox": [0, 26, 5, 5]}, "reach outside their image (1)"),
-            ("annotations", {"bbox": [100, 100, 5, 5]}, "reach outside their image (1)"),
             ("images", {"width": None}, "id 2: 'width' is None"),
             ("images", {"height": 0}, "id 2: 'height' is 0"),
             ("images", {"width": True}, "'width' is True"),
@@ -330,14 +320,14 @@ class TestCheck:
 
     def test_counts_many_and_names_a_few(self, data: Path) -> None:
         def many(content: Content) -> None:
-            content["annotations"] += [box(100 + n, 1, [35, 0, 9, 9]) for n in range(30)]
+            content["annotations"] += [box(100 + n, 1, [35, n / 9, 9, 9]) for n in range(30)]
 
         edit(data, "train", many)
-        (error,) = check(describe(data), limit=2).errors
-        assert "reach outside their image (30): annotation 100" in error
-        assert "annotation 101" in error
-        assert "annotation 102" not in error
-        assert error.endswith("... and 28 more")
+        told = check(describe(data), limit=2).warnings[0]
+        assert "pass their image's edge, which training clips to it, 90.9% of all (30): " in told
+        assert "annotation 101" in told
+        assert "annotation 102" not in told
+        assert told.endswith("... and 28 more")
 
     def test_box_is_held_against_its_own_image(self, data: Path) -> None:
         def bigger(content: Content) -> None:
@@ -528,8 +518,9 @@ def test_report_counts_images_and_boxes(data: Path) -> None:
     assert lines[0] == ["waste:", "2", "classes"]
     assert lines[1][:5] == ["train", "2", "images", "3", "boxes"]
     assert lines[2][:8] == ["val", "2", "images", "2", "boxes", "1", "images", "without"]
-    assert ["can", "2", "1"] in lines
-    assert ["bag", "1", "1"] in lines
+    assert ["class", "train", "learnt", "val", "counted"] in lines
+    assert ["can", "2", "0", "1", "1"] in lines  # images of 40x30 are below mmdet's 32 pixels
+    assert ["bag", "1", "0", "1", "1"] in lines
 
 
 def test_report_counts_images_without_a_box(data: Path) -> None:
@@ -555,7 +546,7 @@ def test_file_that_is_missing_is_counted_once(data: Path) -> None:
 
 
 def test_check_agrees_with_hotcoco(data: Path) -> None:
-    """Every structural error that hotcoco's health check reports is an error here too."""
+    """Every error of hotcoco's health check is told here; a box of negative size is one that mmdet leaves out."""
     from hotcoco import COCO
 
     broken = copy.deepcopy(good("train"))
@@ -564,7 +555,8 @@ def test_check_agrees_with_hotcoco(data: Path) -> None:
     write(data / "train.json", broken)
     theirs = COCO(str(data / "train.json")).healthcheck()
     assert len(theirs["errors"]) == 3
-    told = "\n".join(check(describe(data)).errors)
+    found = check(describe(data))
+    told = "\n".join([*found.errors, *found.warnings])
     for expected in ("repeat (1): 11", "20 (image 99)", "20 (category 99)", "annotation 21"):
         assert expected in told
 
@@ -584,6 +576,6 @@ def test_large_files_are_checked_by_column(data: Path) -> None:
     annotations[700]["bbox"][2] += 1
     content = {**good("train"), "images": images, "annotations": annotations}
     write(data / "train.json", content)
-    outside = [e for e in check(describe(data)).errors if "outside" in e]
-    assert len(outside) == 1
-    assert f"image (1): annotation {annotations[700]['id']} " in outside[0]
+    passing = [told for told in check(describe(data)).warnings if "edge" in told]
+    assert len(passing) == 1
+    assert f"(1): annotation {annotations[700]['id']} " in passing[0]

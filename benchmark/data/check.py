@@ -5,26 +5,34 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmark.data.annotations import Images, read_annotations
-from benchmark.data.check_boxes import check_boxes, check_enough
+from benchmark.data.check_boxes import boxes_found
 from benchmark.data.check_pictures import check_pictures
 from benchmark.data.dataset import Dataset, Split
 from benchmark.data.findings import Findings, Reporter, repeated_ids
+from benchmark.data.memory import Memory
 from benchmark.data.pictures import Decoding
+from benchmark.data.selection import EVALUATED, LEARNT, left, nothing_left, told_of
 from benchmark.errors import SHOWN, printable
 
-_WIDEST = 56  # of a class name: with two counts, a line fits a terminal of 80 columns
+_WIDEST = 36  # of a class name: with four counts, a line fits a terminal of 80 columns
 
 
-def check(dataset: Dataset, limit: int = SHOWN, decoding: Decoding | None = None) -> Findings:
+def check(
+    dataset: Dataset,
+    limit: int = SHOWN,
+    decoding: Decoding | None = None,
+    memory: Memory | None = None,
+) -> Findings:
     """Checks both splits: their annotations, and that jobs can read the image files.
 
     Args:
         dataset: What `benchmark.data.dataset.describe` found.
         limit: How many offenders a message names.
         decoding: Which images are decoded, and how; all of them, as mmdet does by default, if None.
+        memory: Remembers what was found in the boxes of large files; None finds it anew.
 
     Raises:
         UserError: An annotation file cannot be read, or is not in COCO's form.
@@ -36,9 +44,8 @@ def check(dataset: Dataset, limit: int = SHOWN, decoding: Decoding | None = None
         annotations = read_annotations(split.annotations)
         reporter = Reporter(split.annotations, limit, findings)
         _check_images(reporter, annotations.images)
-        check_boxes(reporter, annotations)
+        findings.add(boxes_found(name, split, limit, memory or Memory()))
         check_pictures(reporter, name, split, decoding or Decoding())
-        check_enough(reporter, name, annotations)
         files[name] = _absolute(split, annotations.images.files)
     shared = sorted(files["train"] & files["val"])
     reporter = Reporter(dataset.val.annotations, limit, findings)
@@ -46,14 +53,22 @@ def check(dataset: Dataset, limit: int = SHOWN, decoding: Decoding | None = None
     return findings
 
 
+def usual_losses(dataset: Dataset) -> Findings:
+    """What the image filter of mmdet's own configs, and of the parts that are shipped, leaves out of training."""
+    path, memory = dataset.train.annotations, Memory()
+    return Findings(nothing_left(path, [LEARNT], "", memory), told_of(path, LEARNT, memory))
+
+
 def report_text(dataset: Dataset) -> str:
     """Counts images, boxes, and boxes of each class in both splits, as a text of several lines.
+
+    Beside all boxes of a class stand those that training learns from, and those that an evaluation counts.
 
     Raises:
         UserError: An annotation file cannot be read, or is not in COCO's form.
     """
     lines = [f"{printable(dataset.name)}: {len(dataset.classes)} classes"]
-    counts = []
+    counts: list[Mapping[str, int]] = []
     splits = {"train": dataset.train, "val": dataset.val}
     for name, split in splits.items():
         annotations = read_annotations(split.annotations)
@@ -61,13 +76,22 @@ def report_text(dataset: Dataset) -> str:
             f"  {name:<5}  {len(annotations.images):>7} images  {len(annotations.boxes.ids):>8} boxes"
             f"  {annotations.images_without_box:>6} images without a box"
         )
-        counts.append(annotations.boxes_per_class)
+        selection = LEARNT if name == "train" else EVALUATED
+        taken = left(split.annotations, selection, Memory()).per_class
+        counts += [annotations.boxes_per_class, taken]
     lines += [f"  images of {name:<5} in {split.images}" for name, split in splits.items()]
-    named = [(name, _cut(printable(name))) for name in dataset.classes]
+    return "\n".join([*lines, "", *_table(dataset.classes, counts)]) + "\n"
+
+
+def _table(classes: Sequence[str], counts: Sequence[Mapping[str, int]]) -> list[str]:
+    named = [(name, _cut(printable(name))) for name in classes]
     width = max(len("class"), *(len(shown) for _, shown in named))
-    lines += ["", f"  {'class':<{width}}  {'train':>8}  {'val':>8}"]
-    lines += [f"  {shown:<{width}}  {counts[0][c]:>8}  {counts[1][c]:>8}" for c, shown in named]
-    return "\n".join(lines) + "\n"
+    titles = "".join(f"  {title:>8}" for title in ("train", "learnt", "val", "counted"))
+    rows = [
+        f"  {shown:<{width}}" + "".join(f"  {count[name]:>8}" for count in counts)
+        for name, shown in named
+    ]
+    return [f"  {'class':<{width}}{titles}", *rows]
 
 
 def _cut(name: str) -> str:

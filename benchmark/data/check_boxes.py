@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.annotations import Annotations, Boxes, Images
-from benchmark.data.findings import Reporter, repeated_ids
+from benchmark.data.annotations import Annotations, Boxes
+from benchmark.data.check_geometry import check_geometry
+from benchmark.data.dataset import Split
+from benchmark.data.findings import Findings, Reporter, repeated_ids
 from benchmark.data.healthcheck import health
+from benchmark.data.keep import Mask, left_out
+from benchmark.data.memory import Memory
 
-# Tools that round corners to whole pixels, or that count pixels from 1, leave boxes that pass the
-# image's edge by less than this; mmdet clips them, and what is lost is below what they measured.
-_OVERHANG_PX = 1.0
+_RULES = "boxes/1"  # another number where the rules below find something else in the same file
 
 
-def check_boxes(reporter: Reporter, annotations: Annotations) -> None:
-    """Reports what is wrong with a split's annotations."""
+def boxes_found(name: str, split: Split, limit: int, memory: Memory) -> Findings:
+    """What is wrong with the annotations of a split, ``train`` or ``val``, and what becomes of its boxes.
+
+    ``limit`` is how many offenders a message names.
+
+    Raises:
+        UserError: The annotation file cannot be read, or is not in COCO's form.
+    """
+    question = f"{_RULES} {name} {limit}"
+    find = partial(_check_boxes, name, limit)
+    return memory.answer(split.annotations, question, Findings, find)
+
+
+def _check_boxes(name: str, limit: int, annotations: Annotations) -> Findings:
+    reporter = Reporter(annotations.path, limit, Findings())
+    _check_entries(reporter, annotations)
+    check_geometry(reporter, name, annotations)
+    out = left_out(annotations)
+    sound = ~np.logical_or.reduce([mask for reason, mask in out.items() if reason != "ignore"])
+    _check_health(reporter, annotations, sound & ~_check_doubles(reporter, annotations, sound))
+    none = [label for label, count in annotations.boxes_per_class.items() if not count]
+    if len(annotations.boxes.ids):
+        reporter.warning(none, f"classes without a box in {name}")
+    return reporter.findings
+
+
+def _check_entries(reporter: Reporter, annotations: Annotations) -> None:
     images, boxes = annotations.images, annotations.boxes
     reporter.error(boxes.faults, "annotations with a field missing or wrong")
     reporter.error(repeated_ids(boxes.ids), "annotation ids that repeat")
@@ -32,30 +61,27 @@ def check_boxes(reporter: Reporter, annotations: Annotations) -> None:
         "annotations with the id 0: evaluated as any other; pycocotools and mmdet's CocoMetric take "
         "that id for 'not found', and score this file a little lower",
     )
-    trained = _check_geometry(reporter, images, boxes)
-    _check_health(reporter, annotations, trained & ~strange & ~lost)
 
 
-def _check_geometry(reporter: Reporter, images: Images, boxes: Boxes) -> NDArray[np.bool_]:
-    """Returns which boxes are none of those that training cannot use or leaves out."""
-    width, height = boxes.xywh[:, 2], boxes.xywh[:, 3]
-    flat = (width <= 0) | (height <= 0)
-    reporter.error(
-        _boxed(boxes, flat),
-        "boxes whose width or height is not above 0 (a bbox is [x, y, width, height])",
-    )
-    outside = _outside(images, boxes) & ~flat
-    reporter.error(_boxed(boxes, outside, images), "boxes that reach outside their image")
-    tiny = ~flat & ~outside & ((width < 1) | (height < 1) | (boxes.area <= 0))
-    reporter.warning(
-        _boxed(boxes, tiny),
-        "boxes that training leaves out, as mmdet does: a side below 1 pixel, or no area",
-    )
-    return ~flat & ~tiny
+def _check_doubles(reporter: Reporter, annotations: Annotations, sound: Mask) -> Mask:
+    """Reports boxes that repeat another's image, class and numbers; returns those that are one too many."""
+    boxes = annotations.boxes
+    keys = (*boxes.xywh.T, boxes.category_ids, boxes.image_ids)
+    rows = np.flatnonzero(sound)
+    order = rows[np.lexsort([key[rows] for key in keys])]
+    same = np.logical_and.reduce([key[order][1:] == key[order][:-1] for key in keys])
+    again = np.concatenate([[False], same]) if len(order) else same
+    doubled = again | np.append(again[1:], False) if len(order) else again
+    many = f"{again.sum()} too many" if again.sum() > 1 else "1 too many"
+    what = f"boxes that repeat another of their image and class, {many}: objects marked twice?"
+    reporter.boxes(annotations, order[doubled], what)
+    surplus = np.zeros(len(sound), np.bool_)
+    surplus[order[again]] = True
+    return surplus
 
 
-def _check_health(reporter: Reporter, annotations: Annotations, sound: NDArray[np.bool_]) -> None:
-    images, boxes = annotations.images, annotations.boxes
+def _check_health(reporter: Reporter, annotations: Annotations, sound: Mask) -> None:
+    images = annotations.images
     try:
         found = health(annotations, sound)
     except Exception as error:  # whatever hotcoco raises
@@ -64,70 +90,16 @@ def _check_health(reporter: Reporter, annotations: Annotations, sound: NDArray[n
             f"{reporter.path}: objects marked twice were not looked for: hotcoco ended with {told}"
         )
         return
-    reporter.warning(
-        _boxed(boxes, found.doubled, images),
-        "boxes that all but cover another of their class (IoU above 0.95): objects marked twice?",
-    )
-    reporter.warning(
-        _boxed(boxes, found.slim, images), "boxes with one side over 20 times as long as the other"
-    )
+    what = "boxes that all but cover another of their class (IoU above 0.95): objects marked twice?"
+    reporter.boxes(annotations, found.doubled, what)
+    slim = "boxes with one side over 20 times as long as the other"
+    reporter.boxes(annotations, found.slim, slim)
     reporter.warning(
         [images.files[row] for row in found.unsearched],
         "images with over 100 boxes of a class, too many to look for objects marked twice",
     )
 
 
-def _outside(images: Images, boxes: Boxes) -> NDArray[np.bool_]:
-    """Which boxes pass their image's edge by a pixel or more; False where there is no image."""
-    if not len(images.ids):
-        return np.zeros(len(boxes.ids), np.bool_)
-    rows = images.rows(boxes.image_ids)
-    x, y, width, height = boxes.xywh.T
-    over_right = x + width - images.width[rows]
-    over_bottom = y + height - images.height[rows]
-    overhang = np.maximum.reduce([-x, -y, over_right, over_bottom])
-    outside: NDArray[np.bool_] = overhang >= _OVERHANG_PX
-    listed: NDArray[np.bool_] = images.ids[rows] == boxes.image_ids
-    return np.logical_and(outside, listed)
-
-
-def check_enough(reporter: Reporter, name: str, annotations: Annotations) -> None:
-    """Reports a split without boxes, and classes without one; ``name`` is the split's, ``train`` or ``val``."""
-    boxes = annotations.boxes
-    if not np.any(~boxes.crowd):
-        purpose = "learn from" if name == "train" else "measure"
-        told = "no box" if not boxes.faults else "no sound box"
-        reporter.findings.errors.append(f"{reporter.path}: {told}: there is nothing to {purpose}")
-        return
-    none = [name for name, count in annotations.boxes_per_class.items() if not count]
-    reporter.warning(none, f"classes without a box in {name}")
-
-
-def _named(
-    boxes: Boxes, chosen: NDArray[np.bool_], label: str, values: NDArray[np.int64]
-) -> list[str]:
+def _named(boxes: Boxes, chosen: Mask, label: str, values: NDArray[np.int64]) -> list[str]:
     pairs = zip(boxes.ids[chosen].tolist(), values[chosen].tolist(), strict=True)
     return [f"annotation {key} ({label} {value})" for key, value in pairs]
-
-
-def _boxed(
-    boxes: Boxes, chosen: NDArray[np.bool_] | NDArray[np.intp], images: Images | None = None
-) -> list[str]:
-    """Offending boxes by annotation id, with their numbers and, given images, the image and its size."""
-    image_ids = boxes.image_ids[chosen]
-    places = _places(images, image_ids) if images is not None else [""] * len(image_ids)
-    return [
-        f"annotation {key} {[float(f'{number:.6g}') for number in box]}{place}"
-        for key, box, place in zip(
-            boxes.ids[chosen].tolist(), boxes.xywh[chosen].tolist(), places, strict=True
-        )
-    ]
-
-
-def _places(images: Images, image_ids: NDArray[np.int64]) -> list[str]:
-    if not len(image_ids):
-        return []
-    return [
-        f" in {images.files[row]} of {images.width[row]}x{images.height[row]}"
-        for row in images.rows(image_ids)
-    ]

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from benchmark.data.annotations import Annotations, Category, read_annotations, stamp
+from benchmark.data.annotations import Annotations, Category
+from benchmark.data.memory import Memory
 from benchmark.errors import UserError, attempt, few, printable
 from benchmark.experiment.experiment import DataSource, SplitPaths
-from benchmark.files import write_json
 
 _SAMPLE = 20  # image files that are looked up to find the images' folder
-_CACHED_FROM_BYTES = 1 << 20  # reading a smaller file is as quick as looking it up
-_CACHE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -210,25 +205,6 @@ class _Outline:
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Known:
-    """The outline of a file, as long as its stamp is this one."""
-
-    stamp: tuple[int, ...]
-    outline: _Outline
-
-
-@dataclass(frozen=True)
-class _Cache:
-    """What ``datasets.json`` holds: outlines by the path of the annotation file."""
-
-    version: int
-    files: dict[str, _Known]
-
-
-_CACHE = TypeAdapter(_Cache)
-
-
 def _found(name: str, train: _Place, val: _Place, cache: Path | None) -> Dataset:
     problems: list[str] = []
     outlines = [attempt(problems, _outline, place.annotations, cache) for place in (train, val)]
@@ -252,14 +228,7 @@ def _found(name: str, train: _Place, val: _Place, cache: Path | None) -> Dataset
 
 
 def _outline(path: Path, cache: Path | None) -> _Outline:
-    now = stamp(path)
-    if cache is None or now[0] < _CACHED_FROM_BYTES:
-        return _outline_of(read_annotations(path))
-    known = _read_cache(cache)
-    if str(path) not in known or known[str(path)].stamp != now:
-        known[str(path)] = _Known(now, _outline_of(read_annotations(path)))
-        _write_cache(cache, known)
-    return known[str(path)].outline
+    return Memory(cache).answer(path, "outline/1", _Outline, _outline_of)
 
 
 def _outline_of(annotations: Annotations) -> _Outline:
@@ -271,19 +240,6 @@ def _outline_of(annotations: Annotations) -> _Outline:
     # Splits made of several folders show in a spread sample.
     sample = names[:: max(1, len(names) // _SAMPLE)][:_SAMPLE]
     return _Outline(annotations.sha256, annotations.categories, tuple(sample))
-
-
-def _read_cache(cache: Path) -> dict[str, _Known]:
-    try:
-        content = _CACHE.validate_json(cache.read_bytes())
-    except (OSError, ValueError):
-        return {}  # it only saves time: the annotation files hold all that it does
-    return content.files if content.version == _CACHE_VERSION else {}
-
-
-def _write_cache(cache: Path, files: dict[str, _Known]) -> None:
-    with suppress(OSError):  # whoever needs the folder says that it cannot be written
-        write_json(cache, _CACHE.dump_python(_Cache(_CACHE_VERSION, files), mode="json"))
 
 
 def _images_folder(place: _Place, files: Sequence[str]) -> Path:

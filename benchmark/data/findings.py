@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.data.annotations import Annotations
 from benchmark.errors import few, printable
 
 
@@ -23,6 +24,11 @@ class Findings:
 
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def add(self, more: Findings) -> None:
+        """Takes over what was found elsewhere."""
+        self.errors.extend(more.errors)
+        self.warnings.extend(more.warnings)
 
 
 @dataclass(frozen=True)
@@ -41,16 +47,41 @@ class Reporter:
 
     def error(self, offenders: Sequence[str], what: str) -> None:
         """Adds an error, unless there is no offender."""
-        self._add(self.findings.errors, offenders, what)
+        self._add(self.findings.errors, offenders, what, len(offenders))
 
     def warning(self, offenders: Sequence[str], what: str) -> None:
         """Adds a warning, unless there is no offender."""
-        self._add(self.findings.warnings, offenders, what)
+        self._add(self.findings.warnings, offenders, what, len(offenders))
 
-    def _add(self, to: list[str], offenders: Sequence[str], what: str) -> None:
-        if offenders:
-            named = printable(few(offenders, self.limit))
-            to.append(f"{self.path}: {what} ({len(offenders)}): {named}")
+    def boxes(
+        self, annotations: Annotations, rows: NDArray[np.intp], what: str, is_error: bool = False
+    ) -> None:
+        """Adds a warning, or an error, about rows of the boxes, unless there is none."""
+        to = self.findings.errors if is_error else self.findings.warnings
+        self._add(to, _boxed(annotations, rows[: self.limit]), what, len(rows))
+
+    def _add(self, to: list[str], offenders: Sequence[str], what: str, count: int) -> None:
+        if count:
+            named = printable(few(offenders, self.limit, count))
+            to.append(f"{self.path}: {what} ({count}): {named}")
+
+
+def _boxed(annotations: Annotations, rows: NDArray[np.intp]) -> list[str]:
+    """Boxes by annotation id, with their numbers, and the image and its size where it is listed."""
+    boxes = annotations.boxes
+    columns = (boxes.ids[rows], boxes.xywh[rows], boxes.image_ids[rows])
+    return [
+        f"annotation {key} {[float(f'{number:.6g}') for number in box]}{_place(annotations, image)}"
+        for key, box, image in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _place(annotations: Annotations, image_id: int) -> str:
+    images = annotations.images
+    return "".join(
+        f" in {images.files[row]} of {images.width[row]}x{images.height[row]}"
+        for row in np.flatnonzero(images.ids == image_id)[:1]
+    )
 
 
 def repeated_ids(ids: NDArray[np.int64]) -> list[str]:

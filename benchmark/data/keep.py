@@ -44,25 +44,32 @@ TRAINING = ImageFilter(filter_empty_gt=True, min_size=32)
 
 
 def left_out(annotations: Annotations) -> dict[str, Mask]:
-    """Which boxes mmdet leaves out of a training, by reason: each box under the first that holds.
+    """Which boxes mmdet leaves out of a training, by reason; a box may have several.
 
     Returns:
-        Masks of shape (N,), bool, that share no box. The keys are ``unlisted`` (its image or category is not listed),
-        ``ignore``, ``outside`` (of its image), ``area`` (not above 0) and ``side`` (below a pixel).
+        Masks of shape (N,), bool. The keys are ``unlisted`` (its image or category is not listed), ``ignore``, ``flat``
+        (no width or no height), ``outside`` (of its image), ``area`` (not above 0) and ``side`` (below a pixel).
     """
     boxes = annotations.boxes
-    reasons = {
+    flat = (boxes.xywh[:, 2] <= 0) | (boxes.xywh[:, 3] <= 0)
+    tiny = (boxes.xywh[:, 2] < 1) | (boxes.xywh[:, 3] < 1)
+    return {
         "unlisted": ~_listed(annotations),
         "ignore": boxes.ignore,
-        "outside": _outside(annotations.images, boxes),
+        "flat": flat,
+        "outside": _outside(annotations.images, boxes) & ~flat,
         "area": boxes.area <= 0,
-        "side": (boxes.xywh[:, 2:] < 1).any(axis=1),
+        "side": tiny & ~flat,
     }
-    rest = np.ones(len(boxes.ids), np.bool_)
+
+
+def firsts(masks: Mapping[str, Mask]) -> dict[str, Mask]:
+    """The same masks, each without what one before it holds."""
+    taken: Mask | None = None
     found = {}
-    for reason, mask in reasons.items():
-        found[reason] = mask & rest
-        rest &= ~mask
+    for name, mask in masks.items():
+        found[name] = mask if taken is None else mask & ~taken
+        taken = mask if taken is None else mask | taken
     return found
 
 
@@ -77,19 +84,36 @@ def trained(annotations: Annotations) -> Mask:
     return kept
 
 
+def per_class(annotations: Annotations, chosen: Mask) -> dict[str, int]:
+    """How many of the chosen boxes each class has, in the order of the file."""
+    ids, counts = np.unique(annotations.boxes.category_ids[chosen], return_counts=True)
+    count_of = dict(zip(ids.tolist(), counts.tolist(), strict=True))
+    return {category.name: count_of.get(category.id, 0) for category in annotations.categories}
+
+
 def evaluated(annotations: Annotations) -> Mask:
     """Which boxes an evaluation has to find, shape (N,), bool."""
     boxes = annotations.boxes
     return counted(boxes.area, boxes.crowd) & _listed(annotations)
 
 
-def past_edge(images: Images, boxes: Boxes) -> NDArray[np.float64]:
-    """By how many pixels each box passes its image's edge where it does so most; below 0 inside, shape (N,), float64.
+def past_edge(
+    annotations: Annotations, xywh: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """By how many pixels each box passes its image's edge where it does so most; below 0 inside.
 
     mmdet's ``Resize`` clips boxes to the image; an evaluation takes them as they are.
+
+    Args:
+        annotations: The split.
+        xywh: Other numbers in the place of its boxes', shape (N, 4), float64.
+
+    Returns:
+        Pixels, shape (N,), float64.
     """
-    width, height = _sizes(images, boxes)
-    x, y, w, h = boxes.xywh.T
+    boxes = annotations.boxes
+    width, height = _sizes(annotations.images, boxes)
+    x, y, w, h = (boxes.xywh if xywh is None else xywh).T
     overhang: NDArray[np.float64] = np.maximum.reduce([-x, -y, x + w - width, y + h - height])
     return overhang
 

@@ -57,6 +57,7 @@ class Plan:
         rows: The rows that were chosen, in order.
         seeds: The seeds of each row.
         runs: One for each row and seed, row by row.
+        cache: File that remembers what large annotation files hold.
     """
 
     experiment: Experiment
@@ -65,6 +66,7 @@ class Plan:
     rows: tuple[Row, ...]
     seeds: tuple[int, ...]
     runs: tuple[Planned, ...]
+    cache: Path | None = None
 
     def counts(self) -> dict[State, int]:
         """Number of runs in each state."""
@@ -119,7 +121,8 @@ def plan_for(
         runs += [on_disk.look(*run) for run in asked or ()]
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
-    return Plan(experiment, dataset, profile, tuple(rows), tuple(seeds), tuple(runs))
+    chosen = (tuple(rows), tuple(seeds), tuple(runs))
+    return Plan(experiment, dataset, profile, *chosen, cache=_cache(request))
 
 
 def asked_ids(
@@ -172,12 +175,16 @@ def refreshed(plan: Plan, on_disk: Runs) -> Plan:
 
 def find_dataset(experiment: Experiment, request: Request) -> Dataset:
     """The dataset of ``--data-root``, else the experiment's own."""
-    cache = request.results / "datasets.json"
+    cache = _cache(request)
     if request.data_root is not None:
         return describe(request.data_root, cache=cache)
     base = experiment.path.parent
     stated = None if request.needs_data else stated_dataset(experiment.dataset, base)
     return stated or describe_source(experiment.dataset, base, cache=cache)
+
+
+def _cache(request: Request) -> Path:
+    return request.results / "datasets.json"
 
 
 def choose_rows(experiment: Experiment, names: Iterable[str] | None) -> tuple[Row, ...]:

@@ -9,11 +9,13 @@ from benchmark.config.readers import image_readers
 from benchmark.data.annotations import read_annotations
 from benchmark.data.check import check
 from benchmark.data.findings import Findings
+from benchmark.data.memory import Memory
 from benchmark.data.pictures import Decoding, Told, undecoded
 from benchmark.launchers import Launcher
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
 from benchmark.run.state import Planned
+from benchmark.sweep.left import left_of
 
 
 def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
@@ -30,9 +32,12 @@ def obstacles(plan: Plan, launcher: Launcher, told: Told | None = None) -> Findi
         launcher: What is to run it.
         told: Hears how many images are decoded, and how many are to be; if None, only a few images are.
     """
-    found = check(plan.dataset, decoding=replace(decoding_of(plan), every=bool(told), told=told))
-    unable = launcher.obstacles({row.name: row.gpus for row in plan.rows})
-    return replace(found, errors=[*found.errors, *unable])
+    memory = Memory(plan.cache)
+    decoding = replace(decoding_of(plan), every=bool(told), told=told)
+    found = check(plan.dataset, decoding=decoding, memory=memory)
+    found.add(left_of(plan, memory))
+    found.errors.extend(launcher.obstacles({row.name: row.gpus for row in plan.rows}))
+    return found
 
 
 def undecoded_images(plan: Plan) -> int:

@@ -1,0 +1,97 @@
+"""Answers about annotation files that are remembered as long as the file stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import JsonValue, TypeAdapter
+
+from benchmark.data.annotations import Annotations, read_annotations, stamp
+from benchmark.files import write_json
+
+_FROM_BYTES = 1 << 20  # reading a smaller file is as quick as looking it up
+_VERSION = 2
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Answers by question, as long as the file's stamp is this one."""
+
+    stamp: tuple[int, ...]
+    answers: dict[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What is known of each annotation file, by its path."""
+
+    version: int
+    files: dict[str, _Known]
+
+
+_CONTENT = TypeAdapter(_Content)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Saves reading large annotation files again for what was asked of them before.
+
+    Attributes:
+        file: Where answers are kept; it is made where it is missing, and may be deleted. None keeps nothing.
+    """
+
+    file: Path | None = None
+
+    def answer(
+        self,
+        path: Path,
+        question: str,
+        kind: type[_Answer],
+        find: Callable[[Annotations], _Answer],
+    ) -> _Answer:
+        """What ``find`` says of an annotation file, or said when the file was as it is now.
+
+        Args:
+            path: The annotation file.
+            question: Names what is asked, with all that the answer depends on beside the file: the version of the
+                rule, too, so that another rule is asked anew.
+            kind: What the answer is; pydantic writes and reads it as JSON.
+            find: Finds the answer.
+
+        Raises:
+            UserError: The file cannot be read, or is not in COCO's form.
+        """
+        now = stamp(path)
+        if self.file is None or now[0] < _FROM_BYTES:
+            return find(read_annotations(path))
+        adapter: TypeAdapter[_Answer] = TypeAdapter(kind)
+        known = self._read().get(str(path))
+        if known is not None and known.stamp == now and question in known.answers:
+            with suppress(ValueError):
+                return adapter.validate_python(known.answers[question])
+        found = find(read_annotations(path))
+        self._keep(path, now, question, adapter.dump_python(found, mode="json"))
+        return found
+
+    def _keep(self, path: Path, now: tuple[int, ...], question: str, answer: JsonValue) -> None:
+        assert self.file is not None
+        files = self._read()
+        known = files.get(str(path))
+        answers = known.answers if known is not None and known.stamp == now else {}
+        files[str(path)] = _Known(now, {**answers, question: answer})
+        with suppress(OSError):  # whoever needs the folder says that it cannot be written
+            write_json(self.file, _CONTENT.dump_python(_Content(_VERSION, files), mode="json"))
+
+    def _read(self) -> dict[str, _Known]:
+        assert self.file is not None
+        try:
+            content = _CONTENT.validate_json(self.file.read_bytes())
+        except (OSError, ValueError):
+            return {}  # it only saves time: the annotation files hold all that it does
+        return content.files if content.version == _VERSION else {}

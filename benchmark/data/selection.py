@@ -1,0 +1,158 @@
+"""What is left of a split for a row: the images that its data set's config takes, and the boxes in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.annotations import Annotations
+from benchmark.data.keep import (
+    TRAINING,
+    ImageFilter,
+    Mask,
+    evaluated,
+    kept_images,
+    per_class,
+    trained,
+)
+from benchmark.data.memory import Memory
+from benchmark.errors import SHOWN, few, printable
+
+_RULES = "left/1"  # another number where the rules below find something else in the same file
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images of an annotation file a data set of mmdet takes.
+
+    Attributes:
+        learns: Whether it is learnt from; else it is evaluated on.
+        kept: Its ``filter_cfg``.
+        indices: mmengine's ``indices``, which count the images that the filter keeps: the first of them, or a list.
+    """
+
+    learns: bool
+    kept: ImageFilter
+    indices: int | tuple[int, ...] | None = None
+
+    @classmethod
+    def of(cls, leaf: Mapping[str, object], learns: bool) -> Selection:
+        """That of a data set's config."""
+        indices = leaf.get("indices")
+        chosen = tuple(indices) if isinstance(indices, Sequence) else indices
+        return cls(
+            learns, ImageFilter.of(leaf), chosen if isinstance(chosen, int | tuple) else None
+        )
+
+
+LEARNT = Selection(learns=True, kept=TRAINING)
+"""What mmdet's own configs learn from, and the data set parts that are shipped."""
+
+EVALUATED = Selection(learns=False, kept=ImageFilter())
+"""What they evaluate on: every image."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a selection takes of an annotation file.
+
+    Attributes:
+        images: How many images it takes.
+        of_images: How many images there are.
+        boxes: How many boxes in them are learnt from, or count in an evaluation; no crowds.
+        of_boxes: How many boxes there are, crowds left out.
+        small: How many images are left out for their size.
+        small_files: The first few of them.
+        per_class: As ``boxes``, by class.
+    """
+
+    images: int
+    of_images: int
+    boxes: int
+    of_boxes: int
+    small: int
+    small_files: tuple[str, ...]
+    per_class: dict[str, int]
+
+
+def left(path: Path, selection: Selection, memory: Memory) -> Left:
+    """What a selection takes of an annotation file.
+
+    Raises:
+        UserError: The file cannot be read, or is not in COCO's form.
+    """
+    question = f"{_RULES} {selection}"
+    return memory.answer(path, question, Left, lambda read: _left(read, selection))
+
+
+def _left(annotations: Annotations, selection: Selection) -> Left:
+    images, boxes = annotations.images, annotations.boxes
+    rows = _indexed(kept_images(annotations, selection.kept), selection.indices)
+    good = trained(annotations) if selection.learns else evaluated(annotations)
+    chosen: Mask = good & np.isin(boxes.image_ids, images.ids[rows])
+    small = np.flatnonzero(np.minimum(images.width, images.height) < selection.kept.min_size)
+    return Left(
+        images=len(rows),
+        of_images=len(images.ids),
+        boxes=int(chosen.sum()),
+        of_boxes=int((~boxes.crowd).sum()),
+        small=len(small),
+        small_files=tuple(images.files[row] for row in small[:SHOWN]),
+        per_class=per_class(annotations, chosen),
+    )
+
+
+def _indexed(rows: NDArray[np.intp], indices: int | tuple[int, ...] | None) -> NDArray[np.intp]:
+    """As ``mmengine.dataset.BaseDataset`` takes ``indices``: the first, the last if negative, or those of a list."""
+    if indices is None:
+        return rows
+    if isinstance(indices, int):
+        return rows[:indices] if indices >= 0 else rows[indices:]
+    return rows[[index for index in indices if -len(rows) <= index < len(rows)]]
+
+
+def told_of(path: Path, selection: Selection, memory: Memory) -> list[str]:
+    """Says what a training leaves out of an annotation file, a line a kind; nothing where it learns from all boxes."""
+    found, told = left(path, selection, memory), []
+    if found.small:
+        names = printable(few(found.small_files, SHOWN, found.small))
+        size = f"{selection.kept.min_size:g} pixels"
+        told.append(
+            f"{path}: images with a side below {size}, which training leaves out ({found.small}): {names}"
+        )
+    if found.boxes < found.of_boxes:
+        told.append(
+            f"{path}: mmdet's filters leave {found.boxes} of {found.of_boxes} boxes for training, "
+            f"in {found.images} of {found.of_images} images"
+        )
+    return told
+
+
+def nothing_left(
+    path: Path, selections: Sequence[Selection], who: str, memory: Memory
+) -> list[str]:
+    """An error where none of the selections takes an object of an annotation file that holds some.
+
+    Args:
+        path: The annotation file.
+        selections: Those of one loader.
+        who: What begins the sentence: which rows take them.
+        memory: Remembers what is in the file.
+    """
+    taken = [left(path, selection, memory) for selection in selections]
+    if not taken or any(some.boxes for some in taken):
+        return []
+    learns, kept = selections[0].learns, selections[0].kept
+    if not left(path, Selection(learns, ImageFilter()), memory).boxes:
+        return []  # told of the whole file by `benchmark.data.check`
+    told = f"{path}: {who}none of the {sum(some.images for some in taken)} images"
+    if not learns:
+        return [f"{told} to validate on holds an object that counts, so that mAP50 is not defined"]
+    small = (
+        f"; {taken[0].small} have a side below {kept.min_size:g} pixels (min_size of filter_cfg)"
+    )
+    return [f"{told} to learn from holds a box that mmdet keeps{small if taken[0].small else ''}"]
