@@ -26,6 +26,7 @@ def config(
     """
     from benchmark.cli.options import request_of
     from benchmark.config.config_file import render
+    from benchmark.config.written import as_written
     from benchmark.run.plan import make_plan
 
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
@@ -38,4 +39,5 @@ def config(
         place = made.dataset.train.annotations
         told = "the config has the classes and paths that the experiment states"
         typer.echo(f"warning: {place}: the data was not found; {told}", err=True)
-    typer.echo(render(dict(made.runs[0].config)), nl=False)
+    run = made.runs[0]
+    typer.echo(render(as_written(dict(run.config), run.spec.overrides)), nl=False)

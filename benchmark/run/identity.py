@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from benchmark.config.tree import Config, is_list
+from benchmark.config.written import as_counted
 from benchmark.data.dataset import Dataset
 from benchmark.run.contents import Contents
 from benchmark.run.spec import SCHEMA_VERSION
@@ -78,7 +79,7 @@ def essence_and_files(
     reader = _Reader(contents)
     plain = {
         key: reader.plain(counting_below(key, value, dataset))
-        for key, value in config.items()
+        for key, value in as_counted(dict(config)).items()
         if counts_at_top(key, value)
     }
     return json.dumps(plain, sort_keys=True, default=str), reader.files

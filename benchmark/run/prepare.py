@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmark.config.config_file import render
+from benchmark.config.written import as_written
 from benchmark.files import remove_leftovers, write_text
 from benchmark.run import checkpoints
 from benchmark.run.record import FailureKind
@@ -15,7 +16,8 @@ def prepare(run: Planned) -> None:
     run.folder.stop_file.unlink(missing_ok=True)
     remove_leftovers(run.folder.path)
     run.folder.write_spec(run.spec)
-    write_text(run.folder.config_file, render(dict(run.config)))
+    config = as_written(dict(run.config), run.spec.overrides)
+    write_text(run.folder.config_file, render(config))
 
 
 def set_aside(run: Planned) -> None:
