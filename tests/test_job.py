@@ -335,7 +335,7 @@ def test_records_of_version_0_1_are_written_again_as_they_were() -> None:
         old = json.loads(file.read_text())
         again = RunRecord.from_json(old).to_json()
         tracked = {"name": "wandb", **old.pop("wandb")}
-        assert again == {**old, "tracking": tracked, "measured": {}}
+        assert again == {**old, "tracking": tracked, "measured": {}, "validations": None}
 
 
 def test_fields_of_a_later_version_are_left_out() -> None:

@@ -24,8 +24,13 @@ pytestmark = pytest.mark.trains
 def swept(
     synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Bench, subprocess.CompletedProcess[str]]:
-    """A sweep of both rows, side by side, tracked offline."""
-    bench = Bench(synthetic_data, tmp_path_factory.mktemp("swept") / "results")
+    """A sweep of both rows, side by side, tracked offline; one of them saves its best checkpoint, too."""
+    folder = tmp_path_factory.mktemp("swept")
+
+    def saving(content: dict[str, Any]) -> None:
+        content["rows"][1]["set"]["+default_hooks.checkpoint.save_best"] = "coco/bbox_mAP_50"
+
+    bench = Bench(synthetic_data, folder / "results", variant(folder, saving))
     return bench, bench.run("sweep", "--slots", "2", "--wandb", "offline")
 
 
@@ -54,6 +59,18 @@ def test_run_folder_holds_what_the_docs_say(swept: tuple[Bench, object]) -> None
     assert [point["epoch"] for point in validations] == [1, 2, 3, 4]
     assert validations[-1]["mAP50"] == bench.record("plain")["metrics"]["mAP50"]
     assert {"loss", "lr", "memory_mib", "iter", "epoch"} <= set(bench.points("plain", "train")[0])
+
+
+def test_best_checkpoint_is_there_at_the_end(swept: tuple[Bench, object]) -> None:
+    bench, _ = swept
+    values = [point["mAP50"] for point in bench.points("momentum", "val")]
+    best = values.index(max(values)) + 1
+    checkpoints = bench.folder("momentum") / "checkpoints"
+    names = {path.name for path in checkpoints.iterdir()}
+    assert names == {"final.pth", f"best_coco_bbox_mAP_50_epoch_{best}.pth"}
+    said = bench.record("momentum")["validations"]
+    assert (said["select"], said["count"], said["epoch"]) == ("last", 4, 4)
+    assert (said["best_epoch"], said["best_mAP50"]) == (best, max(values))
 
 
 def test_predictions_give_the_recorded_number(swept: tuple[Bench, object]) -> None:
@@ -188,12 +205,15 @@ def test_inprocess_runs_here(synthetic_data: Path, tmp_path: Path) -> None:
 def test_several_processes_train_one_run(synthetic_data: Path, tmp_path: Path) -> None:
     def on_two_gpus(content: dict[str, Any]) -> None:
         content["rows"] = [{**content["rows"][0], "gpus": 2}]
+        content["select"] = "best"
 
     experiment = variant(tmp_path, on_two_gpus)
     bench = Bench(synthetic_data, tmp_path / "results", experiment)
     done = bench.run("sweep", "--wandb", "off")
     assert done.returncode == 0, done.stderr + (bench.folder("plain") / "log.txt").read_text()
     assert bench.record("plain")["state"] == "complete"
+    values = [point["mAP50"] for point in bench.points("plain", "val")]
+    assert bench.record("plain")["metrics"]["mAP50"] == max(values)
     # Two processes share the 24 images: half the iterations of one.
     assert bench.points("plain", "start")[0]["max_iters"] == 4 * 24 / 4 / 2
 

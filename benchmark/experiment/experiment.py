@@ -150,6 +150,9 @@ class DataSource(Strict):
         return self
 
 
+Select = Literal["last", "best"]
+"""Which validation of a run is recorded: the last, or the one with the best mAP50."""
+
 TrackingMode = Literal["auto", "online", "offline", "off"]
 
 
@@ -185,6 +188,7 @@ class Experiment(Strict):
         dataset: Where the data is.
         profile: Name of the profile part: how much is done.
         seeds: Every row runs once with each.
+        select: Which validation of a run is recorded.
         tracking: Where the runs are tracked; ``wandb`` in the file is the same.
         rows: The lines of the table, in order.
         path: The experiment file.
@@ -195,6 +199,7 @@ class Experiment(Strict):
     dataset: DataSource = DataSource()
     profile: Name = "full"
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[0], min_length=1)
+    select: Select = "last"
     tracking: Tracking = Field(
         default=Tracking(), validation_alias=AliasChoices("tracking", "wandb")
     )

@@ -9,20 +9,20 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmark import locks
 from benchmark.errors import UserError
-from benchmark.files import read_jsonl
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Point, now
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.record import Failure, FailureKind, Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
+from benchmark.run.validations import chosen, validations_of
 from benchmark.statistics.scores import SCORES
 from benchmark.tracking.runs import RunTracker
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from benchmark.job.training import JobRunner
 
 LOG_TAIL_CHARACTERS = 10_000
+_T = TypeVar("_T")
 
 
 def run_job(path: Path, options: JobOptions) -> None:
@@ -70,6 +71,7 @@ class _Job:
         self.metric: HotCocoMetric
         self.spent: tuple[float, float] | None = None
         self.findings: Findings | None = None
+        self.evaluated: Point | None = None
 
     def run(self) -> None:
         """Trains; whatever happens, the folder says what, unless the job is to be continued later."""
@@ -122,6 +124,7 @@ class _Job:
         self.runner.belong_to(run, newest_own(self.folder.checkpoints, run, weights))
 
     def _fit(self, config: Config) -> None:
+        from benchmark.job.best import SelectHook
         from benchmark.job.metric import HotCocoMetric
         from benchmark.job.training import JournalHook, validation_missing
 
@@ -130,40 +133,60 @@ class _Job:
         interval = config.default_hooks.logger.get("interval", 50)
         hook = JournalHook(self.journal, self.metric, self.folder.stop_file, interval)
         self.runner.register_hook(hook)
+        if self.spec.select == "best":
+            self.runner.register_hook(SelectHook(self.metric, self.folder.checkpoints))
         self.runner.train()
         # A kill after the last checkpoint and before the last validation leaves nothing to train.
         if validation_missing(self.runner, self.journal):
             self.runner.val_loop.run()
-        elif self._boxes_lost():
-            self.runner.hooks.remove(hook)  # the journal has this validation
-            self.runner.val_loop.run()
+        earlier = self._from_rank_0(self._earlier_weights)
+        if earlier is not None:
+            self.runner.take_weights(earlier)
+        if earlier is not None or self._from_rank_0(lambda: self.metric.last is None):
+            # Of earlier weights, or the last validation was made by a process that was killed before the record.
+            self.runner.validate_again()
         if _rank() == 0:
             self._keep_results()
             self._measure()
 
-    def _boxes_lost(self) -> bool:
-        """Whether the last validation was made by a process that was killed before the record was written."""
+    @staticmethod
+    def _from_rank_0(ask: Callable[[], _T]) -> _T:
+        """An answer that only the first process of a distributed training knows."""
         from mmengine import dist
 
-        lost = [self.metric.last is None]  # on rank 0; the others never have it
+        answer = [ask() if _rank() == 0 else None]
         if dist.is_distributed():
-            dist.broadcast_object_list(lost)
-        return lost[0]
+            dist.broadcast_object_list(answer)
+        return cast("_T", answer[0])
+
+    def _earlier_weights(self) -> Path | None:
+        """The checkpoint of the validation that is recorded; None if the model has its weights."""
+        from benchmark.job.best import selected_weights
+
+        point = chosen(self.journal.validations(), self.spec.select)
+        if point is None or point["iter"] == self.runner.iter:
+            return None
+        return selected_weights(self.runner, self.folder.checkpoints, point["iter"])
 
     def _keep_results(self) -> None:
         from benchmark.job.resuming import FINISHED
+        from benchmark.job.training import val_point
         from benchmark.statistics.evaluation import write_predictions
 
         last = self.metric.last
         assert last is not None
         write_predictions(self.folder.predictions_file, last.detections)
+        self.evaluated = val_point(last)
+        point = chosen(self.journal.validations(), self.spec.select) or {}
         self.runner.save_checkpoint(
             str(self.folder.checkpoints),
             checkpoints.FINAL,
             save_optimizer=False,
             save_param_scheduler=False,
-            meta={FINISHED: True},
+            meta={FINISHED: True, "epoch": int(point["epoch"]), "iter": point["iter"]},
         )
+        # What is measured is what was saved: the model still has the weights before averaging, where there is any.
+        self.runner.take_weights(self.folder.checkpoints / checkpoints.FINAL)
 
     def _measure(self) -> None:
         """What is known of a complete run beyond its metrics; neither its time nor its memory is the training's."""
@@ -201,16 +224,17 @@ class _Job:
         from benchmark.run.provenance import collect
 
         train_seconds, peak_memory_gib = self.spent or self._spent()
-        last = self.journal.last_validation() or {}
+        points = self.journal.validations()
+        shown = self.evaluated or chosen(points, self.spec.select) or {}
         record = RunRecord(
             run_id=self.spec.run_id,
             row=self.spec.row,
             seed=self.spec.seed,
             profile=self.spec.profile,
             state=state,
-            no_predictions=bool(last.get("no_predictions", False)),
+            no_predictions=bool(shown.get("no_predictions", False)),
             metrics=Metrics(
-                {key: last[key] for key in SCORES if key in last}, last.get("per_class", {})
+                {key: shown[key] for key in SCORES if key in shown}, shown.get("per_class", {})
             ),
             params=self.params,
             train_seconds=train_seconds,
@@ -220,7 +244,8 @@ class _Job:
             provenance=collect(self.spec, self.folder),
             failure=failure,
             tracking=self.tracker.tracked if self.tracker is not None else None,
-            best=_best(read_jsonl(self.folder.metrics_file)),
+            best=_best(points),
+            validations=validations_of(points, self.spec.select),
         )
         found = self.findings
         if found is None:

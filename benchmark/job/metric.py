@@ -81,7 +81,8 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         image_ids = [result[0] for result in results]
         self.last = truth.evaluate(Detections.concatenate(parts), image_ids, classes)
         values = {SCORES[key].metric: value for key, value in self.last.scores.items()}
-        return {name: float("nan") if v is None else v for name, v in values.items()}
+        # mmdet's order: what waits for the first of them (``save_best="auto"``) waits for mAP.
+        return {name: float("nan") if v is None else v for name, v in sorted(values.items())}
 
     @cached_property
     def annotations(self) -> Annotations:

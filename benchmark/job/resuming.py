@@ -30,7 +30,7 @@ def newest_own(folder: Path, run_id: str, weights: Mapping[str, Tensor]) -> Path
     Returns:
         The file, None where there is none: the training starts anew.
     """
-    for path in checkpoints.of_steps(folder):
+    for path in checkpoints.saved(folder):
         reason = why_not(path, run_id, weights)
         if reason is None:
             return path

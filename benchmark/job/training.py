@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from mmengine.runner import runner as runner_module
 
 from benchmark.files import read_json, replacing
+from benchmark.job.best import BestCheckpoint, SelectHook
 from benchmark.job.metric import HotCocoMetric
 from benchmark.job.resuming import RUN_ID
 from benchmark.run.journal import Journal, Point
@@ -59,6 +60,11 @@ class JobRunner(Runner):  # type: ignore[misc]
         self._resume = self._load_from is not None and (self._resume or self._own is not None)
 
     @property
+    def run_id(self) -> str:
+        """The run that is trained."""
+        return self._run_id
+
+    @property
     def bare_model(self) -> torch.nn.Module:
         """The model without what wraps it in a distributed training."""
         model: torch.nn.Module = self.model.module if is_model_wrapper(self.model) else self.model
@@ -70,12 +76,28 @@ class JobRunner(Runner):  # type: ignore[misc]
             kwargs["strict"] = True
         return super().load_checkpoint(filename, *args, **kwargs)
 
+    @dist.master_only  # type: ignore[untyped-decorator]
     def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:
         """Saves to a temporary file that then takes the name; see `mmengine.runner.Runner`."""
         meta = kwargs.pop("meta", None)
         kwargs["meta"] = {**(meta if isinstance(meta, dict) else {}), RUN_ID: self._run_id}
         with replacing(Path(out_dir) / filename) as temporary, _streamed_to_disk():
             super().save_checkpoint(str(temporary.parent), temporary.name, *args, **kwargs)
+
+    def take_weights(self, path: Path) -> None:
+        """Loads a checkpoint of this run as mmengine loads one that is to be tested.
+
+        Where weights were averaged in training, it is those that the checkpoint holds for this, and that the model
+        has from now on.
+        """
+        self._resume = False
+        self.load_checkpoint(str(path), strict=True)
+
+    def validate_again(self) -> None:
+        """Validates, once the training is over, without another entry in the journal or another checkpoint."""
+        writers = (JournalHook, CheckpointHook, SelectHook)
+        self._hooks = [hook for hook in self.hooks if not isinstance(hook, writers)]
+        self.val_loop.run()
 
     def build_logger(self, log_level: str = "INFO", *_args: object, **_kwargs: object) -> MMLogger:
         """A logger without a file of its own: the job's output already is ``log.txt``."""
@@ -109,17 +131,33 @@ def _streamed_to_disk() -> Iterator[None]:
 
 @HOOKS.register_module()
 class RunCheckpointHook(CheckpointHook):  # type: ignore[misc]
-    """mmengine's CheckpointHook, writing to the run's ``checkpoints/`` and keeping at least two."""
+    """mmengine's CheckpointHook, writing to the run's ``checkpoints/`` and keeping at least two.
+
+    The best checkpoint of ``save_best`` is kept as `BestCheckpoint` does: mmengine's removes the one before first.
+    """
 
     def __init__(self, folder: str, max_keep_ckpts: int = -1, **kwargs: object) -> None:
         keep = max_keep_ckpts if max_keep_ckpts < 0 else max(2, max_keep_ckpts)
         super().__init__(max_keep_ckpts=keep, **kwargs)
         self._folder = folder
+        self._bests: dict[str, BestCheckpoint] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Sets the folder; mmengine would append the last part of ``work_dir`` to it."""
         super().before_train(runner)
         self.out_dir = self._folder
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
+        if not self.save_best:
+            return
+        if "auto" in self.key_indicators:
+            self._init_rule(self.rules, [next(iter(metrics))])
+        for key in self.key_indicators:
+            if key not in self._bests:
+                name = f"best_{key}".replace("/", "_")
+                better = self.is_better_than[key]
+                self._bests[key] = BestCheckpoint(Path(self._folder), name, better)
+            self._bests[key].offer(runner, metrics[key])
 
 
 class JournalHook(Hook):  # type: ignore[misc]
@@ -165,7 +203,7 @@ class JournalHook(Hook):  # type: ignore[misc]
         """Logs the validation at full precision."""
         if dist.is_main_process() and self.metric.last is not None:
             where = {"kind": "val", "iter": runner.iter, "epoch": _epoch(runner, runner.iter)}
-            self.journal.write({**where, **_val_point(self.metric.last)})
+            self.journal.write({**where, **val_point(self.metric.last)})
 
     def _log(self, runner: Runner) -> None:
         point = _train_point(runner, self.interval)
@@ -183,7 +221,8 @@ class JournalHook(Hook):  # type: ignore[misc]
             raise Stopped(_stop_state(self.stop_file))
 
 
-def _val_point(evaluation: Evaluation) -> Point:
+def val_point(evaluation: Evaluation) -> Point:
+    """What a validation came to, as the journal has it: scores, those of each class, whether anything was predicted."""
     more = {"per_class": evaluation.per_class, "no_predictions": evaluation.no_predictions}
     return {**evaluation.scores, **more}
 

@@ -1,28 +1,46 @@
-"""Checkpoints that a resume may rely on: written whole, verified before use."""
+"""Checkpoints that a resume may rely on, and those that a run keeps: written whole, verified before use."""
 
 from __future__ import annotations
 
 import re
 import zipfile
 import zlib
+from itertools import groupby
 from pathlib import Path
 
 FINAL = "final.pth"
+SELECTED = "selected"
+"""Name of the checkpoints of a run's best validations, where that is what it records; `FINAL` takes their place."""
+
+_BEST = re.compile(r"(best_.+|selected)_(?:epoch|iter)_(\d+)\.pth")
 
 
 def saved(folder: Path) -> list[Path]:
     """The checkpoints of a training, newest first: ``epoch_N.pth`` or ``iter_N.pth``."""
-    return sorted(folder.glob("*_*.pth"), key=_step, reverse=True)
+    return sorted((p for p in folder.glob("*_*.pth") if step(p) >= 0), key=step, reverse=True)
 
 
-def of_steps(folder: Path) -> list[Path]:
-    """Those of them that were saved on the way, newest first."""
-    return [path for path in saved(folder) if _step(path) >= 0]
-
-
-def _step(path: Path) -> int:
+def step(path: Path) -> int:
+    """The epoch or iteration after which a resume goes on from a checkpoint; -1 of any other file."""
     match = re.fullmatch(r"(?:epoch|iter)_(\d+)\.pth", path.name)
     return int(match[1]) if match else -1
+
+
+def bests(folder: Path, name: str) -> list[Path]:
+    """The checkpoints of the best validations by one score, newest first: each was better than those behind it.
+
+    Args:
+        folder: The run's ``checkpoints/``.
+        name: ``best_coco_bbox_mAP``, say, or `SELECTED`.
+    """
+    found = [path for path in folder.glob(f"{name}_*.pth") if _best_of(path)[0] == name]
+    return sorted(found, key=_best_of, reverse=True)
+
+
+def _best_of(path: Path) -> tuple[str, int]:
+    """The name and the step of the checkpoint of a best validation; an empty name of any other file."""
+    match = _BEST.fullmatch(path.name)
+    return (match[1], int(match[2])) if match else ("", -1)
 
 
 def is_whole(path: Path) -> bool:
@@ -35,6 +53,12 @@ def is_whole(path: Path) -> bool:
 
 
 def remove_all_but_final(folder: Path) -> None:
-    """Removes the checkpoints that only a resume needs; a finished run keeps ``final.pth``."""
-    for path in saved(folder):
+    """Removes the checkpoints that only a resume needs.
+
+    A finished run keeps ``final.pth``, and by each score of ``save_best`` the checkpoint of its best validation.
+    """
+    found = sorted((p for p in folder.glob("*_*.pth") if _best_of(p)[0]), key=_best_of)
+    by_name = [(name, [*paths]) for name, paths in groupby(found, lambda p: _best_of(p)[0])]
+    beaten = [p for name, paths in by_name for p in (paths if name == SELECTED else paths[:-1])]
+    for path in [*saved(folder), *beaten]:
         path.unlink(missing_ok=True)

@@ -76,9 +76,13 @@ class Journal:
         starts = [point["time"] for point in read_jsonl(self.path) if point["kind"] == "start"]
         return str(starts[0]) if starts else now()
 
+    def validations(self) -> list[Point]:
+        """The validation points, oldest first."""
+        return [point for point in read_jsonl(self.path) if point["kind"] == "val"]
+
     def last_validation(self) -> Point | None:
         """The newest validation point."""
-        validations = [point for point in read_jsonl(self.path) if point["kind"] == "val"]
+        validations = self.validations()
         return validations[-1] if validations else None
 
 

@@ -225,7 +225,9 @@ def _runs(setting: _Setting, row: Row, seeds: Iterable[int]) -> Sequence[tuple[R
     if setting.request.needs_data and (gone := missing_files(base)):
         raise UserError([f"row '{row.name}': {problem}" for problem in gone])
     same, files = essence_and_files(base, setting.dataset, setting.contents)
-    named = _Named(same, files, row.recipe.given(setting.around))
+    select = setting.experiment.select
+    counted = {} if select == "last" else {"select": select}
+    named = _Named(same, files, {**row.recipe.given(setting.around), **counted})
     # Composed once a row: nothing else in a config depends on the seed.
     return [
         (

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 
 from benchmark.errors import UserError
+from benchmark.experiment.experiment import Select
 from benchmark.files import JsonObject
 from benchmark.run.fields import known_fields
 from benchmark.run.spec import SCHEMA_VERSION
@@ -57,7 +58,7 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Metrics:
-    """The last validation of a run, at full precision.
+    """The validation of a run that is recorded, the last or the best, at full precision.
 
     Attributes:
         scores: Over all classes; empty for a run that failed before its first validation.
@@ -135,7 +136,7 @@ class Flops:
 
 @dataclass(frozen=True)
 class ValImages:
-    """The images of the last validation, by which runs are told apart that were not evaluated on the same ones.
+    """The images of the validation that is recorded: runs that were not evaluated on the same ones are told apart.
 
     Attributes:
         count: How many.
@@ -144,6 +145,30 @@ class ValImages:
 
     count: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class Validations:
+    """The validations of a run, and which of them its scores are those of.
+
+    Attributes:
+        select: ``last``, or ``best``: by mAP50, on the very images that it is reported on.
+        count: How many there were, each iteration once.
+        iter: Training iterations done at the one whose scores are recorded.
+        epoch: Epochs done at that one.
+        best_iter: Training iterations done at the one with the best mAP50, the first of equals; None where no
+            validation has an mAP50.
+        best_epoch: Epochs done at that one.
+        best_mAP50: Its mAP50, a fraction in 0..1.
+    """
+
+    select: Select
+    count: int
+    iter: int
+    epoch: float
+    best_iter: int | None
+    best_epoch: float | None
+    best_mAP50: float | None  # noqa: N815  (the field's own term)
 
 
 @dataclass(frozen=True)
@@ -218,8 +243,8 @@ class RunRecord:
         seed: Random seed.
         profile: Name of the profile.
         state: ``complete``, ``failed`` or ``pruned``.
-        metrics: Scores of the last validation.
-        no_predictions: The model predicted nothing at all at its last evaluation.
+        metrics: Scores of the last validation, or of the best if `validations` says so.
+        no_predictions: The model predicted nothing at all at that validation.
         params: Number of parameters of the model, None if it was never built.
         train_seconds: Wall-clock seconds spent training and validating, over all attempts, less what a kill undid.
         peak_memory_gib: Peak memory: of the GPU where there is one, else resident memory of the process.
@@ -239,7 +264,9 @@ class RunRecord:
         measured: What the other entries of `benchmark.job.measure.MEASUREMENTS` found, by key.
         missing: Why what was asked for of a complete run could not be had, by key of ``MEASUREMENTS``: the error in
             one line. None if nothing is missing.
-        val_images: The images of the last validation. None without one.
+        val_images: The images of that validation. None without one.
+        validations: Which validation the scores are of, and which was the best. None without one, and of versions
+            that did not record it.
         schema_version: Version of ``record.json``.
     """
 
@@ -265,6 +292,7 @@ class RunRecord:
     measured: Mapping[str, Numbers] = field(default_factory=dict)
     missing: Mapping[str, str] | None = None
     val_images: ValImages | None = None
+    validations: Validations | None = None
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
@@ -305,7 +333,7 @@ class RunRecord:
         )
 
     def score(self, key: str) -> float | None:
-        """A score of the last validation, None where there is none: a model that predicts nothing scores 0."""
+        """A score of the validation that is recorded, None if it has none: a model that predicts nothing scores 0."""
         return self.metrics.scores.get(key, 0.0 if self.no_predictions else None)
 
     @property
@@ -352,4 +380,9 @@ def _tracked(value: JsonObject) -> Tracked | None:
     return None
 
 
-_PARTS = {"latency_ms": Latency, "flops": Flops, "val_images": ValImages}
+_PARTS = {
+    "latency_ms": Latency,
+    "flops": Flops,
+    "val_images": ValImages,
+    "validations": Validations,
+}

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from benchmark.data.dataset import Dataset, Split
+from benchmark.experiment.experiment import Select
 from benchmark.files import JsonObject
 from benchmark.run.fields import known_fields
 
@@ -36,7 +37,8 @@ class RunSpec:
         study: Id of the study that the run is a trial of, None outside of one.
         trial: Number of that trial.
         params: The trial's parameters by name; what they set is among ``overrides``.
-        given: What counts into the run id beside the config, by name: hashes of files that the recipe was given.
+        given: What counts into the run id beside the config, by name: hashes of files that the recipe was given, and
+            ``select`` where it is not the last validation that is recorded.
         files: Hex SHA-256 of the files that the config names beside the data set's annotations (weights, annotations
             of its own), by the text that names them.
         schema_version: Version of ``spec.json``.
@@ -60,6 +62,11 @@ class RunSpec:
     given: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def select(self) -> Select:
+        """Which of the run's validations is recorded."""
+        return "best" if self.given.get("select") == "best" else "last"
 
     def to_json(self) -> JsonObject:
         """The plain values that ``spec.json`` holds."""

@@ -137,9 +137,11 @@ def made_for(study: Study) -> dict[str, Any]:
     """What the trials of a study have in common; plain values, as they come back from the storage."""
     base = study.base
     config = hashlib.sha256(essence(base.runs[0].config, base.dataset).encode()).hexdigest()[:8]
+    select = base.experiment.select
     made: dict[str, Any] = json.loads(
         json.dumps(
             {
+                **({} if select == "last" else {"validation that counts (select)": select}),
                 "row": study.file.row,
                 "config of that row (its parts, overrides or --set)": config,
                 "profile": base.profile,
