@@ -21,7 +21,8 @@ from benchmark import ops
 from benchmark.data import seen as seen_module
 from benchmark.data.check import check
 from benchmark.data.dataset import describe
-from benchmark.data.decode import Fault, Reader, look
+from benchmark.data.decode import Reader, look
+from benchmark.data.faults import Fault
 from benchmark.data.findings import Findings
 
 SIZE = (48, 40)
@@ -440,10 +441,15 @@ def test_names_that_look_the_same_are_told_apart(data: Path) -> None:
 
 @pytest.mark.parametrize(
     ("prefix", "told"),
-    [("https://example.org/1/", "fetch"), ("images\\", "write /"), ("images\\\\sub\\", "write /")],
+    [
+        ("https://example.org/1/", "fetch"),
+        ("images\\", "write /"),
+        ("V", "in another case or Unicode form, 'Val_0.png' is there as 'val_0.png'"),
+    ],
 )
 def test_names_of_other_places_are_explained(data: Path, prefix: str, told: str) -> None:
-    write(data, "val", [f"{prefix}val_{number}.png" for number in range(3)])
+    rest = "al" if prefix == "V" else "val"
+    write(data, "val", [f"{prefix}{rest}_{number}.png" for number in range(3)])
     done = run_detboard("data", "check", str(data))
     assert done.returncode == 2
     assert told in done.stderr
@@ -454,11 +460,23 @@ def test_single_names_of_other_places_are_explained(data: Path) -> None:
     picture().save(data / "images" / "https:" / "a" / "b.png")
     (data / "images" / "sub").mkdir()
     picture().save(data / "images" / "sub" / "c.png")
-    write(data, "val", ["val_0.png", "https://a/b.png", "sub\\c.png", "no\nsuch.png"])
+    names = [
+        "val_0.png",
+        "https://a/b.png",
+        "sub\\c.png",
+        "no\nsuch.png",
+        "VAL_1.png",
+        "e\u0301.png",
+    ]
+    picture().save(data / "images" / "\u00e9.png")
+    write(data, "val", names)
     told = "\n".join(checked(data).errors)
     assert "whose 'file_name' is a URL: fetch them, and write their paths (1): https://a/b" in told
     assert "with / in the place of backslashes (1): sub\\c.png" in told
     assert f"images that are not in {data / 'images'} (1): no\\nsuch.png" in told
+    assert (
+        "another case or Unicode form (2): VAL_1.png (there is val_1.png), e\u0301.png (th" in told
+    )
 
 
 def test_report_fits_a_terminal(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from benchmark.leaderboard.curves import curves
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.outputs.base import Material
+from benchmark.leaderboard.outputs.page import gallery as gallery_module
 from benchmark.leaderboard.outputs.page.axes import axes
 from benchmark.leaderboard.outputs.page.configs import configs
 from benchmark.leaderboard.outputs.page.gallery import gallery
@@ -318,6 +319,23 @@ def test_a_picture_is_turned_as_its_exif_data_says(tmp_path: Path, images: Path)
     pixels = np.asarray(upright)
     above, below = pixels[60, 120], pixels[420, 120]
     assert (above[0] > 200, below[2] > 200) == (True, True)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK"])
+def test_a_scan_is_no_decompression_bomb(
+    tmp_path: Path, images: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (3000, 1500), "white").convert(mode).save(images / "scan.tif")
+    record = sampled(tmp_path, "r50", 0, sample("scan.tif"))
+    with monkeypatch.context() as limited:
+        limited.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+        limited.setattr(gallery_module, "_LARGE_PIXELS", 1000)
+        [image] = gallery(board_of(record), Runs(tmp_path))["images"]
+        assert Image.MAX_IMAGE_PIXELS == 1000
+    assert (image["width"], image["height"]) == (3000, 1500)
+    shown = decoded(image["src"])
+    assert shown.size == (480, 240)
+    assert np.asarray(shown).min() > 240
 
 
 def test_pictures_that_cannot_be_read_are_left_out(tmp_path: Path, images: Path) -> None:

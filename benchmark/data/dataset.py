@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.data.absent import spelt
 from benchmark.data.annotations import Annotations, Category
 from benchmark.data.memory import Memory
 from benchmark.errors import UserError, attempt, few, printable
@@ -249,14 +250,18 @@ def _images_folder(place: _Place, files: Sequence[str]) -> Path:
         return best
     tried = ", ".join(str(folder) for folder in place.folders)
     told = f"its images are not there: {printable(few(files))}\n  looked in: {tried}"
-    raise UserError(f"{place.annotations}: {told}{_likely_cause(files)}")
+    raise UserError(f"{place.annotations}: {told}{_likely_cause(files, place.folders)}")
 
 
-def _likely_cause(files: Sequence[str]) -> str:
+def _likely_cause(files: Sequence[str], folders: Sequence[Path]) -> str:
     if any("://" in name for name in files):
         return "\n  'file_name' has URLs: fetch the images, and write their paths in one of these folders"
     if any("\\" in name for name in files):
         return "\n  'file_name' has backslashes, as Windows writes paths: write / in their place"
+    near = ((name, spelt(str(folder / name))) for folder in folders for name in files)
+    if found := next(((name, other) for name, other in near if other), None):
+        told = printable(f"'{found[0]}' is there as '{found[1]}'")
+        return f"\n  in another case or Unicode form, {told}"
     return ""
 
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import errno
 import io
-import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from benchmark.data.absent import absence
+from benchmark.data.faults import (
+    CLOSED,
+    DAMAGED,
+    EMPTY,
+    FOREIGN,
+    POINTERS,
+    SIZE,
+    VAST,
+    Fault,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,18 +26,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     Pixels: TypeAlias = NDArray[np.uint8 | np.uint16 | np.float32]
-
-MISSING = "images that are not in {folder}"
-URLS = "images whose 'file_name' is a URL: fetch them, and write their paths"
-BACKSLASHES = "images that are not in {folder}, but would be with / in the place of backslashes"
-DANGLING = "links to image files that lead nowhere: fetch what they point at, or make them anew"
-POINTERS = "git-lfs pointers in the place of images: 'git lfs pull' fetches the images"
-EMPTY = "image files without content"
-CLOSED = "image files that cannot be opened"
-DAMAGED = "image files that are damaged, or no images"
-FOREIGN = "images that {reader}, which jobs read with, does not decode: write them as PNG or JPEG"
-VAST = "images that {reader}, which jobs read with, takes for too large: cut or scale them"
-SIZE = "images that are not what the annotations say"
 
 _POINTER = b"version https://git-lfs.github.com/spec/"  # how each of them begins, by git-lfs' specification
 # Of 256 levels: 12 bits in a file of 16 leave 16, and what a thermal camera measures in a room leaves fewer.
@@ -51,13 +48,6 @@ class Reader:
     def title(self) -> str:
         """The library's name."""
         return {"cv2": "OpenCV", "pillow": "Pillow"}.get(self.backend, self.backend)
-
-
-class Fault(NamedTuple):
-    """What a job would fail on: one of the kinds above, and what is wrong, which begins with the file's name."""
-
-    kind: str
-    told: str
 
 
 class Look(NamedTuple):
@@ -106,30 +96,6 @@ def look(path: str, name: str, said: tuple[int, int], reader: Reader) -> Look | 
 def wh(size: tuple[int, int]) -> str:
     """Width and height for a message."""
     return f"{size[0]}x{size[1]}"
-
-
-def absence(path: str, name: str) -> Fault:
-    """Why nothing that can be read is under this path."""
-    if "://" in name:
-        return Fault(URLS, name)
-    try:
-        mode = Path(path).stat().st_mode
-    except (OSError, ValueError) as error:  # a name that no file can have
-        if Path(path).is_symlink():
-            return Fault(DANGLING, f"{name} -> {os.readlink(path)}")  # noqa: PTH115 - as it is written
-        if isinstance(error, PermissionError):
-            return Fault(CLOSED, f"{name}: {error.strerror}")
-        is_there = "\\" in name and _is_file(path.replace("\\", "/"))
-        return Fault(BACKSLASHES if is_there else MISSING, name)
-    told = f"{name}: a folder" if stat.S_ISDIR(mode) else f"{name}: no regular file"
-    return Fault(CLOSED, told)
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def _bytes_of(path: str) -> bytes:
@@ -219,6 +185,8 @@ def _why(data: bytes, name: str, reader: Reader, error: Exception) -> Fault:
     """Why the reader does not decode the data: Pillow knows more formats than OpenCV, and says more."""
     from PIL import Image, UnidentifiedImageError
 
+    if isinstance(error, MemoryError) or "Insufficient memory" in str(error):
+        return Fault(CLOSED, f"{name}: too little memory to decode it")
     if "CV_IO_MAX_IMAGE" in str(error) or isinstance(error, Image.DecompressionBombError):
         return Fault(VAST.format(reader=reader.title), name)
     known = "cannot be opened"

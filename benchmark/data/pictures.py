@@ -12,8 +12,10 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, TypeAlias
 
+from benchmark.data.absent import absence, absent
 from benchmark.data.annotations import Images
-from benchmark.data.decode import KNOWN_BACKENDS, Fault, Look, Reader, absence, look, wh
+from benchmark.data.decode import KNOWN_BACKENDS, Look, Reader, look, wh
+from benchmark.data.faults import Fault
 from benchmark.data.seen import Seen, stamp
 
 # Images that are decoded where not all are: what a plan takes a moment for.
@@ -99,36 +101,6 @@ def undecoded(folder: Path, split: str, images: Images, decoding: Decoding) -> i
     readers = decoding.readers.get(split, (Reader(),))
     seen = [Seen.of(folder, reader) for reader in readers if reader.backend in KNOWN_BACKENDS]
     return sum(not all(name in one for one in seen) for name in dict.fromkeys(images.files))
-
-
-def absent(folder: Path, files: Sequence[str]) -> list[str]:
-    """The names under which ``folder`` holds no file, each once; reads each folder once, not every file."""
-    listed: dict[str, set[str]] = {}
-    missing = []
-    for name in dict.fromkeys(files):
-        parent, base = os.path.split(os.path.join(folder, name))  # noqa: PTH118 - in a hot loop
-        if parent not in listed:
-            listed[parent] = set(_names_in(parent))
-        if (
-            base not in listed[parent] or "://" in name
-        ):  # mmengine would fetch, not open, the latter
-            missing.append(name)
-    return missing
-
-
-def _names_in(folder: str) -> Iterator[str]:
-    try:
-        with os.scandir(folder) as entries:
-            yield from (entry.name for entry in entries if _is_file(entry))
-    except (OSError, ValueError):
-        return  # no such folder: nothing is in it
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:  # a link to itself
-        return False
 
 
 class _Listed(NamedTuple):

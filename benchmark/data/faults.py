@@ -1,0 +1,25 @@
+"""The kinds of things that people have in the place of images, as messages say them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MISSING = "images that are not in {folder}"
+URLS = "images whose 'file_name' is a URL: fetch them, and write their paths"
+SPELT = "images that are not in {folder}, but are in another case or Unicode form"
+BACKSLASHES = "images that are not in {folder}, but would be with / in the place of backslashes"
+DANGLING = "links to image files that lead nowhere: fetch what they point at, or make them anew"
+POINTERS = "git-lfs pointers in the place of images: 'git lfs pull' fetches the images"
+EMPTY = "image files without content"
+CLOSED = "image files that cannot be opened"
+DAMAGED = "image files that are damaged, or no images"
+FOREIGN = "images that {reader}, which jobs read with, does not decode: write them as PNG or JPEG"
+VAST = "images that {reader}, which jobs read with, takes for too large: cut or scale them"
+SIZE = "images that are not what the annotations say"
+
+
+class Fault(NamedTuple):
+    """What a job would fail on: one of the kinds above, and what is wrong, which begins with the file's name."""
+
+    kind: str
+    told: str
