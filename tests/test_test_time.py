@@ -39,12 +39,11 @@ def scales(config: dict[str, Any]) -> list[tuple[int, int]]:
 
 def test_rows_of_mmdets_size_have_mmdets_scales(tmp_path: Path, synthetic_data: Path) -> None:
     rows = written(LEADERBOARD, synthetic_data, tmp_path, profile="full")
-    own = {
-        name: config["test_dataloader"]["dataset"]["pipeline"][1] for name, config in rows.items()
-    }
-    for name, config in rows.items():
-        assert own[name]["scale"] == (1333, 800)
-        assert scales(config) == SCALES and "counted_as" not in config
+    own = {n: config["test_dataloader"]["dataset"]["pipeline"][1] for n, config in rows.items()}
+    of_mmdet = {name for name, resize in own.items() if resize["scale"] == (1333, 800)}
+    assert len(of_mmdet) == 8  # the ninth is published at 640 x 640
+    for name in of_mmdet:
+        assert scales(rows[name]) == SCALES and "counted_as" not in rows[name]
 
 
 @pytest.mark.parametrize(
