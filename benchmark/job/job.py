@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmark import locks
 from benchmark.errors import UserError
+from benchmark.job.inputs import Inputs, NotAsAsked
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Point, now
@@ -72,6 +73,7 @@ class _Job:
         self.spent: tuple[float, float] | None = None
         self.findings: Findings | None = None
         self.evaluated: Point | None = None
+        self.inputs = Inputs(self.spec, folder)
 
     def run(self) -> None:
         """Trains; whatever happens, the folder says what, unless the job is to be continued later."""
@@ -100,6 +102,7 @@ class _Job:
 
         torch.set_num_threads(self.options.resources.threads)
         print(f"{now()} run {self.spec.run_id}, process {os.getpid()}", flush=True)
+        self.inputs.check()
         path = str(self.folder.config_file)
         # mmengine writes the config into the log and every checkpoint, laid out with yapf: 0.3 s each time.
         content = Config.fromfile(path, lazy_import=False).to_dict()
@@ -109,10 +112,11 @@ class _Job:
                 self.spec, config.to_dict(), self.folder.path, self.options.tracking
             )
             self.journal.listen(self.tracker.log)
-        self.runner = _build_runner(config, self.folder, self.options.resources)
-        self._go_on()
-        self.params = sum(parameter.numel() for parameter in self.runner.model.parameters())
-        self._fit(config)
+        with self.inputs.noting_weights():
+            self.runner = _build_runner(config, self.folder, self.options.resources)
+            self._go_on()
+            self.params = sum(parameter.numel() for parameter in self.runner.model.parameters())
+            self._fit(config)
 
     def _go_on(self) -> None:
         """Has the training go on from the run's newest checkpoint, if it has one."""
@@ -126,7 +130,7 @@ class _Job:
     def _fit(self, config: Config) -> None:
         from benchmark.job.best import SelectHook
         from benchmark.job.metric import HotCocoMetric
-        from benchmark.job.training import JournalHook, validation_missing
+        from benchmark.job.training import JournalHook, ReadHook, validation_missing
 
         metrics = self.runner.val_loop.evaluator.metrics
         self.metric = next(metric for metric in metrics if isinstance(metric, HotCocoMetric))
@@ -135,6 +139,7 @@ class _Job:
         self.runner.register_hook(hook)
         if self.spec.select == "best":
             self.runner.register_hook(SelectHook(self.metric, self.folder.checkpoints))
+        self.runner.register_hook(ReadHook(self._check_inputs))
         self.runner.train()
         # A kill after the last checkpoint and before the last validation leaves nothing to train.
         if validation_missing(self.runner, self.journal):
@@ -148,6 +153,12 @@ class _Job:
         if _rank() == 0:
             self._keep_results()
             self._measure()
+
+    def _check_inputs(self) -> None:
+        """Once more, when all is open: what changed while it was opened is found, too."""
+        if _rank() == 0:
+            self.inputs.check_parsed(self.metric.annotations)
+        self.inputs.check()
 
     @staticmethod
     def _from_rank_0(ask: Callable[[], _T]) -> _T:
@@ -241,7 +252,7 @@ class _Job:
             peak_memory_gib=peak_memory_gib,
             started_at=self.journal.started_at(),
             finished_at=now(),
-            provenance=collect(self.spec, self.folder),
+            provenance=collect(self.spec, self.inputs.hashes()),
             failure=failure,
             tracking=self.tracker.tracked if self.tracker is not None else None,
             best=_best(points),
@@ -300,7 +311,8 @@ def _start_distributed(config: Config) -> None:
 
 def _failure(error: Exception, folder: RunFolder) -> Failure:
     message = f"{type(error).__name__}: {error}".strip()
-    return Failure(_kind(error), message[:2000], _log_tail(folder.log_file))
+    again = isinstance(error, NotAsAsked)
+    return Failure(_kind(error), message[:2000], _log_tail(folder.log_file), again)
 
 
 def _log_tail(path: Path) -> str:
@@ -321,7 +333,8 @@ def _kind(error: BaseException) -> FailureKind:
     text = f"{type(error).__name__} {error}".lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return FailureKind.OOM
-    return FailureKind.DATA if _from_data(error) else FailureKind.ERROR
+    from_data = isinstance(error, NotAsAsked) or _from_data(error)
+    return FailureKind.DATA if from_data else FailureKind.ERROR
 
 
 def _from_data(error: BaseException) -> bool:

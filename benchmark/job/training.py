@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -158,6 +158,19 @@ class RunCheckpointHook(CheckpointHook):  # type: ignore[misc]
                 better = self.is_better_than[key]
                 self._bests[key] = BestCheckpoint(Path(self._folder), name, better)
             self._bests[key].offer(runner, metrics[key])
+
+
+class ReadHook(Hook):  # type: ignore[misc]
+    """Checks what was read, when everything is open and nothing is trained yet."""
+
+    priority = "HIGHEST"
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+
+    def before_train(self, runner: Runner) -> None:
+        """Raises what the check raises."""
+        self._check()
 
 
 class JournalHook(Hook):  # type: ignore[misc]

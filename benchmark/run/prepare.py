@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+
 from benchmark.config.config_file import render
 from benchmark.config.written import as_written
 from benchmark.files import remove_leftovers, write_text
@@ -15,9 +18,10 @@ def prepare(run: Planned) -> None:
     run.folder.path.mkdir(parents=True, exist_ok=True)
     run.folder.stop_file.unlink(missing_ok=True)
     remove_leftovers(run.folder.path)
-    run.folder.write_spec(run.spec)
-    config = as_written(dict(run.config), run.spec.overrides)
-    write_text(run.folder.config_file, render(config))
+    config = render(as_written(dict(run.config), run.spec.overrides))
+    written = hashlib.sha256(config.encode()).hexdigest()
+    run.folder.write_spec(replace(run.spec, config_sha256=written))
+    write_text(run.folder.config_file, config)
 
 
 def set_aside(run: Planned) -> None:

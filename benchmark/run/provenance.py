@@ -9,8 +9,6 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmark.files import sha256_file
-from benchmark.run.folder import RunFolder
 from benchmark.run.record import GitState, Hashes, Provenance
 from benchmark.run.spec import RunSpec
 
@@ -28,19 +26,15 @@ PACKAGES = (
 )
 
 
-def collect(spec: RunSpec, folder: RunFolder) -> Provenance:
-    """Everything that a number depends on and that is not in the config."""
+def collect(spec: RunSpec, hashes: Hashes) -> Provenance:
+    """Everything that a number depends on and that is not in the config; ``hashes`` are of what was read."""
     return Provenance(
         git=git_state(Path(__file__).parent),
         versions=versions(),
         device=device_name(),
         host=socket.gethostname(),
         threads=int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1),
-        hashes=Hashes(
-            train=spec.dataset.train.sha256,
-            val=spec.dataset.val.sha256,
-            config=sha256_file(folder.config_file),
-        ),
+        hashes=hashes,
         seed=spec.seed,
     )
 

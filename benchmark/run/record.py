@@ -87,11 +87,13 @@ class Failure:
         kind: What kind of failure it is.
         message: Name of the exception's class and its message, the first 2,000 characters.
         log_tail: The end of ``log.txt``.
+        again: The next sweep runs it again without being asked: what failed lay outside of the run.
     """
 
     kind: FailureKind
     message: str
     log_tail: str = ""
+    again: bool = False
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Failure:
@@ -186,11 +188,20 @@ class GitState:
 
 @dataclass(frozen=True)
 class Hashes:
-    """SHA-256 of the training annotations, the validation annotations and ``config.py``."""
+    """SHA-256 of what the job read; None of what it did not come to.
+
+    Attributes:
+        train: The training annotations.
+        val: The validation annotations.
+        config: ``config.py``.
+        files: Every other file: weights by the path or the address in the config, annotations that a part has of its
+            own.
+    """
 
     train: str | None = None
     val: str | None = None
     config: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -203,7 +214,7 @@ class Provenance:
         device: Name of the GPU or CPU.
         host: Name of the machine.
         threads: Number of CPU threads that a process computes with.
-        hashes: Of the annotations and the config.
+        hashes: Of the annotations, the config and the weights.
         seed: Random seed.
     """
 
@@ -364,6 +375,11 @@ class RunRecord:
     def failure_kind(self) -> FailureKind | None:
         """Kind of the failure; None where there is none."""
         return self.failure.kind if self.failure else None
+
+    @property
+    def asks_for_another_try(self) -> bool:
+        """Whether it failed at something that lay outside of it; what is planned now has seen to that."""
+        return self.failure is not None and self.failure.again
 
     @property
     def cause(self) -> str:

@@ -41,6 +41,7 @@ class RunSpec:
             ``select`` where it is not the last validation that is recorded.
         files: Hex SHA-256 of the files that the config names beside the data set's annotations (weights, annotations
             of its own), by the text that names them.
+        config_sha256: Hex SHA-256 of ``config.py`` as it was written beside ``spec.json``; None until then.
         schema_version: Version of ``spec.json``.
     """
 
@@ -61,6 +62,7 @@ class RunSpec:
     command_line: Mapping[str, object] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    config_sha256: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property

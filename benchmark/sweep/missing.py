@@ -19,9 +19,13 @@ from benchmark.sweep.left import left_of
 
 
 def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
-    """The runs that have no record, and those whose state is to be tried again."""
+    """The runs that have no record, those whose state is to be tried again, and those that ask for it themselves."""
     again = set(retry)
-    return [run for run in plan.runs if run.record is None or run.state in again]
+    return [
+        run
+        for run in plan.runs
+        if run.record is None or run.state in again or run.record.asks_for_another_try
+    ]
 
 
 def obstacles(plan: Plan, launcher: Launcher, told: Told | None = None) -> Findings:

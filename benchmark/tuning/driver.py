@@ -167,10 +167,17 @@ class Tuner:
         return gone is not None or told or any(new)
 
     def ended(self, run: Planned, cause: str) -> None:
-        """Tells the storage, or puts a run that was killed back."""
+        """Tells the storage, or puts a run that was killed back.
+
+        Raises:
+            UserError: What the run read is not what the study was planned with, and no other trial would fare better.
+        """
         opened = self._work.active.pop(run.spec.run_id)
         opened.run = run
         run.folder.stop_file.unlink(missing_ok=True)
+        if run.record is not None and run.record.asks_for_another_try:
+            self.store.let_go(opened.number)  # the same command takes it up again
+            raise UserError(f"trial {opened.number}: {run.record.cause}")
         if run.record is not None:
             self._end(opened)
         elif opened.number in self.store.active:

@@ -101,7 +101,7 @@ def worth_another_try(opened: OpenTrial) -> bool:
         or record.failure_kind is FailureKind.DIVERGED
     ):
         return False
-    return opened.trained_for() != opened.number
+    return record.asks_for_another_try or opened.trained_for() != opened.number
 
 
 def outcome(record: RunRecord, objectives: Sequence[str]) -> Verdict:
