@@ -305,6 +305,19 @@ def test_run_that_ran_out_of_memory_is_tried_again_by_a_later_trial(
     assert "same_as" not in found[1].user_attrs
 
 
+def test_study_stops_where_the_data_is_not_what_it_was_planned_with(
+    store: Store, tmp_path: Path
+) -> None:
+    """Every other trial would fail in the same way: none is used up, and the same command takes this one up again."""
+    tuner = tuner_of(store, tmp_path, target=2)
+    failure = {"kind": "data", "message": "val.json is not what was planned", "again": True}
+    with pytest.raises(UserError, match=r"trial 0: val.json is not what was planned"):
+        tuner.ended(finish(taken(tuner), State.FAILED, failure=failure), "data")
+    (trial,) = store.study.get_trials()
+    assert trial.state is TrialState.RUNNING
+    assert 0 not in store.active
+
+
 def test_objective_that_is_missing_later_fails_its_trial_alone(
     store: Store, tmp_path: Path
 ) -> None:
