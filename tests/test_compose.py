@@ -264,7 +264,8 @@ def test_dataset_is_filled_in() -> None:
 
 def test_dataset_is_filled_into_what_an_override_puts_in() -> None:
     leaf = {"type": "CocoDataset", "ann_file": "", "pipeline": []}
-    joined = {"_delete_": True, "type": "ConcatDataset", "datasets": [leaf, dict(leaf)]}
+    view = {**leaf, "pipeline": [{"type": "RandomFlip", "prob": 1.0}]}
+    joined = {"_delete_": True, "type": "ConcatDataset", "datasets": [leaf, view]}
     config = composed(overrides={"train_dataloader.dataset": joined})
     for filled in config["train_dataloader"]["dataset"]["datasets"]:
         assert filled["ann_file"] == "/data/train.json"
@@ -409,18 +410,18 @@ def test_a_value_has_the_type_of_what_it_replaces(key: str, value: Any, message:
 def test_a_value_of_another_type_is_said_to_be_one() -> None:
     config = composed(
         overrides={
-            f"{_MILESTONES}!": "[8 11]",
+            "model.backbone.norm_cfg.type!": ["8 11"],
             "model.backbone.out_indices!": 3,
             "+model.neck.more!": "[a b]",
-            "train_dataloader.batch_size!": 2.5,
-            "optim_wrapper.optimizer!": {"lr": "auto"},
+            "model.neck.num_outs!": 2.5,
+            "optim_wrapper.optimizer!": {"dampening": "auto"},
         }
     )
-    assert config["param_scheduler"][1]["milestones"] == "[8 11]"
+    assert config["model"]["backbone"]["norm_cfg"]["type"] == ["8 11"]
     assert config["model"]["backbone"]["out_indices"] == 3
     assert config["model"]["neck"]["more"] == "[a b]"
-    assert config["train_dataloader"]["batch_size"] == 2.5
-    assert config["optim_wrapper"]["optimizer"]["lr"] == "auto"
+    assert config["model"]["neck"]["num_outs"] == 2.5
+    assert config["optim_wrapper"]["optimizer"]["dampening"] == "auto"
     assert config["optim_wrapper"]["optimizer"]["momentum"] == 0.9
 
 
@@ -438,9 +439,12 @@ def test_values_that_mmdet_varies_fit() -> None:
             "+optim_wrapper.clip_grad": {"max_norm": 35, "norm_type": 2},
         }
     )
-    assert config["test_dataloader"]["dataset"]["pipeline"][1]["scale"][1] == [1333, 800]
+    assert config["test_dataloader"]["dataset"]["pipeline"][1]["scale"] == [
+        (1333, 640),
+        (1333, 800),
+    ]
     pipeline = config["train_dataloader"]["dataset"]["dataset"]["pipeline"]
-    assert pipeline[2]["scale"] == [1333, 800]
+    assert pipeline[2]["scale"] == (1333, 800)
     assert config["model"]["backbone"]["norm_cfg"] is None
     assert exactly(config["model"]["neck"]["num_outs"]) == ("int", 5)
     assert config["optim_wrapper"]["optimizer"]["weight_decay"] == 0

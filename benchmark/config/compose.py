@@ -17,7 +17,9 @@ from benchmark.config.config_file import load_config, merged, plain
 from benchmark.config.overrides import apply_overrides, given_twice
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
+from benchmark.config.sizes import give_tuples
 from benchmark.config.tree import Config
+from benchmark.config.vocabulary import objections
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row
@@ -80,16 +82,21 @@ def compose(
         UserError: With every layer that is missing or broken, and every override that does not fit.
     """
     layers = _found(row.name, row.recipe.layers(around), around.roots)
-    config: Config = pickle.loads(_base_config(layers, dataset))
+    base, unfilled = _base_config(layers, dataset, around.folder)
+    config: Config = pickle.loads(base)
     wanted = [*row.overrides.items(), *overrides.items()]
     # A tuned row has those of its study behind those of the row that was tuned.
     twice = [] if row.study else given_twice(row.overrides)
-    if problems := twice or apply_overrides(config, wanted):
+    problems = twice or apply_overrides(config, wanted)
+    if not problems:
+        if unfilled or any(isinstance(value, dict | list) for _, value in wanted):
+            # What was put in whole has not seen the data set yet, and belongs to the caller.
+            config = plain(config)
+            give_tuples(config)
+            problems = fill_dataset(config, dataset, around.folder)
+        problems += objections(config)
+    if problems:
         raise UserError([f"row '{row.name}': {problem}" for problem in problems])
-    if any(isinstance(value, dict | list) for _, value in wanted):
-        # What was put in whole has not seen the data set yet, and belongs to the caller.
-        config = plain(config)
-        fill_dataset(config, dataset)
     _mend_workers(config)
     config["randomness"] = {**(config.get("randomness") or {}), "seed": seed}
     return config
@@ -114,8 +121,13 @@ def _find(name: str, roots: Sequence[Path]) -> tuple[Path, int] | None:
 
 # 10 KB each; rows come in any order, and a cache that is too small never hits.
 @lru_cache(maxsize=4096)
-def _base_config(layers: tuple[_Found, ...], dataset: Dataset) -> bytes:
-    """The config before overrides, pickled: reading that is ten times faster than ``deepcopy``."""
+def _base_config(
+    layers: tuple[_Found, ...], dataset: Dataset, folder: Path
+) -> tuple[bytes, tuple[str, ...]]:
+    """The config before overrides, and what could not be filled in.
+
+    It is pickled: reading that is ten times faster than ``deepcopy``.
+    """
     config: Config = {}
     for layer in layers:
         own, name = _read(layer)
@@ -128,8 +140,8 @@ def _base_config(layers: tuple[_Found, ...], dataset: Dataset) -> bytes:
     limits = config.pop("shrink", None)
     if limits is not None:
         shrink(config, limits)
-    fill_dataset(config, dataset)
-    return pickle.dumps(config)
+    unfilled = fill_dataset(config, dataset, folder)
+    return pickle.dumps(config), tuple(unfilled)
 
 
 def _read(layer: _Found) -> tuple[Config, str]:

@@ -17,11 +17,16 @@ def leaves(node: object, times: int) -> Iterator[tuple[Config, int]]:
     if isinstance(node, list | tuple):
         for item in node:
             yield from leaves(item, times)
-    elif isinstance(node, dict) and "ann_file" in node:
+    elif isinstance(node, dict) and is_leaf(node):
         yield node, times
     elif isinstance(node, dict):
         for value in node.values():
             yield from leaves(value, times * int(node.get("times", 1)))
+
+
+def is_leaf(node: Config) -> bool:
+    """Whether a mapping is a data set that reads an annotation file, be it one that is still to be filled in."""
+    return "ann_file" in node or node.get("type") in ("CocoDataset", "mmdet.CocoDataset")
 
 
 def dicts(node: object) -> Iterator[Config]:

@@ -110,6 +110,19 @@ def describe_source(source: DataSource, base: Path, cache: Path | None = None) -
     return dataset
 
 
+def check_fits(dataset: Dataset, cache: Path | None = None) -> None:
+    """Looks at a data set of which train is another annotation file than the one that it was described with.
+
+    Raises:
+        UserError: The file cannot be read, its categories are not those of val, or its images are not in their folder.
+    """
+    train, val = (
+        _Place(split.annotations, (split.images,), split.images)
+        for split in (dataset.train, dataset.val)
+    )
+    _found(dataset.name, train, val, cache)
+
+
 def stated_dataset(source: DataSource, base: Path) -> Dataset | None:
     """The dataset of an experiment whose data is not on this machine, as its ``dataset`` block states it.
 

@@ -9,12 +9,14 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmark import locks
+from benchmark.config.imports import importing_from
+from benchmark.config.vocabulary.evaluation import FULFILLED
 from benchmark.errors import UserError
 from benchmark.job.inputs import Inputs, NotAsAsked
 from benchmark.run import checkpoints
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 LOG_TAIL_CHARACTERS = 10_000
 _T = TypeVar("_T")
+
+# Those that it registers itself, and leaves out where a config says null.
+_HOOKS_OF_MMENGINE = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler")
 
 
 def run_job(path: Path, options: JobOptions) -> None:
@@ -105,7 +110,8 @@ class _Job:
         self.inputs.check()
         path = str(self.folder.config_file)
         # mmengine writes the config into the log and every checkpoint, laid out with yapf: 0.3 s each time.
-        content = Config.fromfile(path, lazy_import=False).to_dict()
+        with importing_from(self.spec.imports_from):
+            content = Config.fromfile(path, lazy_import=False).to_dict()
         config = Config(content, filename=path, format_python_code=False)
         if _rank() == 0:
             self.tracker = RunTracker(
@@ -134,7 +140,8 @@ class _Job:
 
         metrics = self.runner.val_loop.evaluator.metrics
         self.metric = next(metric for metric in metrics if isinstance(metric, HotCocoMetric))
-        interval = config.default_hooks.logger.get("interval", 50)
+        logger = (config.get("default_hooks") or {}).get("logger") or {}
+        interval = logger.get("interval", 50)
         hook = JournalHook(self.journal, self.metric, self.folder.stop_file, interval)
         self.runner.register_hook(hook)
         if self.spec.select == "best":
@@ -282,22 +289,31 @@ def _build_runner(config: Config, folder: RunFolder, resources: Resources) -> Jo
     from benchmark.job.training import JobRunner
 
     config.work_dir = str(folder.path / "mmengine")
-    config.default_hooks.checkpoint.update(
-        type="RunCheckpointHook", folder=str(folder.checkpoints), _scope_="mmengine"
-    )
-    config.visualizer.vis_backends = None
+    config.default_hooks = _our_hooks(config.get("default_hooks") or {}, folder)
+    if config.get("visualizer") is not None:
+        config.visualizer.vis_backends = None
     for key in ("val_evaluator", "test_evaluator"):
-        _use_our_metric(config[key])
+        _use_our_metric(config.get(key) or [])
     if resources.processes > 1:
         _start_distributed(config)
     runner: JobRunner = JobRunner.from_cfg(config)
     return runner
 
 
+def _our_hooks(hooks: Mapping[str, object], folder: RunFolder) -> dict[str, object]:
+    """The default hooks with our checkpoints; null leaves out one of mmengine's, and is refused for any other."""
+    ours = {"type": "RunCheckpointHook", "folder": str(folder.checkpoints), "_scope_": "mmengine"}
+    saving = hooks.get("checkpoint", {})
+    kept = {name: hook for name, hook in hooks.items() if hook or name in _HOOKS_OF_MMENGINE}
+    return {**kept, "checkpoint": {**saving, **ours} if isinstance(saving, dict) else None}
+
+
 def _use_our_metric(evaluators: ConfigDict | list[ConfigDict]) -> None:
     for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
         if evaluator["type"] in ("CocoMetric", "mmdet.CocoMetric"):
             evaluator["type"] = "HotCocoMetric"
+            for argument in FULFILLED & evaluator.keys():
+                del evaluator[argument]
 
 
 def _start_distributed(config: Config) -> None:

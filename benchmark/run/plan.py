@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark.config.compose import check_recipes, compose, surroundings_of
+from benchmark.config.imports import missing_modules, own_modules
+from benchmark.config.sources import own_data
 from benchmark.config.tree import Config
-from benchmark.data.dataset import Dataset, describe, describe_source, stated_dataset
+from benchmark.data.dataset import Dataset, check_fits, describe, describe_source, stated_dataset
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.experiment.rows import recipe_key
@@ -222,12 +224,21 @@ def _setting(
 def _runs(setting: _Setting, row: Row, seeds: Iterable[int]) -> Sequence[tuple[RunSpec, Config]]:
     overrides = setting.request.overrides
     base = compose(row, setting.dataset, setting.around, seed=0, overrides=overrides)
-    if setting.request.needs_data and (gone := missing_files(base)):
-        raise UserError([f"row '{row.name}': {problem}" for problem in gone])
+    problems: list[str] = []
+    if setting.request.needs_data:
+        problems += missing_files(base) + missing_modules(base, setting.around.folder)
+        problems += _unfit_data(base, setting)
+    modules = attempt(problems, own_modules, base, setting.around.folder)
+    if problems or modules is None:
+        raise UserError([f"row '{row.name}': {problem}" for problem in problems])
     same, files = essence_and_files(base, setting.dataset, setting.contents)
     select = setting.experiment.select
-    counted = {} if select == "last" else {"select": select}
-    named = _Named(same, files, {**row.recipe.given(setting.around), **counted})
+    given = {
+        **row.recipe.given(setting.around),
+        **({} if select == "last" else {"select": select}),
+        **{f"module {name}": sha256 for name, sha256 in modules.items()},
+    }
+    named = _Named(same, files, given, str(setting.around.folder) if modules else None)
     # Composed once a row: nothing else in a config depends on the seed.
     return [
         (
@@ -238,13 +249,25 @@ def _runs(setting: _Setting, row: Row, seeds: Iterable[int]) -> Sequence[tuple[R
     ]
 
 
+def _unfit_data(config: Config, setting: _Setting) -> list[str]:
+    """What is wrong with annotation files that a config has of its own."""
+    problems: list[str] = []
+    for key, data in own_data(config, setting.dataset).items():
+        cache = setting.request.results / "datasets.json"
+        wrong: list[str] = []
+        attempt(wrong, check_fits, data, cache)
+        problems += [f"{key}.ann_file: {problem}" for problem in wrong]
+    return problems
+
+
 @dataclass(frozen=True)
 class _Named:
-    """What a row's run ids are made from beside seed and setting."""
+    """What a row's run ids are made from beside seed and setting, and where its modules are imported from."""
 
     essence: str
     files: Mapping[str, str]
     given: Mapping[str, str]
+    imports_from: str | None
 
 
 def _spec(setting: _Setting, row: Row, seed: int, named: _Named) -> RunSpec:
@@ -259,6 +282,7 @@ def _spec(setting: _Setting, row: Row, seed: int, named: _Named) -> RunSpec:
         names=row.recipe.names,
         given=given,
         files=named.files,
+        imports_from=named.imports_from,
         seed=seed,
         dataset=setting.dataset,
         profile=profile,

@@ -37,11 +37,13 @@ class RunSpec:
         study: Id of the study that the run is a trial of, None outside of one.
         trial: Number of that trial.
         params: The trial's parameters by name; what they set is among ``overrides``.
-        given: What counts into the run id beside the config, by name: hashes of files that the recipe was given, and
-            ``select`` where it is not the last validation that is recorded.
+        given: What counts into the run id beside the config, by name: hashes of files that the recipe was given and of
+            modules beside the experiment file, and ``select`` where it is not the last validation that is recorded.
         files: Hex SHA-256 of the files that the config names beside the data set's annotations (weights, annotations
             of its own), by the text that names them.
         config_sha256: Hex SHA-256 of ``config.py`` as it was written beside ``spec.json``; None until then.
+        imports_from: Folder of the experiment file, where its job looks for modules of the config last; None where
+            the config imports none from there.
         schema_version: Version of ``spec.json``.
     """
 
@@ -63,6 +65,7 @@ class RunSpec:
     given: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     config_sha256: str | None = None
+    imports_from: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property

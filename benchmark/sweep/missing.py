@@ -6,12 +6,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from benchmark.config.readers import image_readers
+from benchmark.config.sources import own_data
+from benchmark.config.vocabulary.machine import needs_of
 from benchmark.data.annotations import read_annotations
 from benchmark.data.check import check
+from benchmark.data.dataset import Dataset
 from benchmark.data.findings import Findings
 from benchmark.data.memory import Memory
 from benchmark.data.pictures import Decoding, Told, undecoded
 from benchmark.launchers import Launcher
+from benchmark.launchers.machine import visible_gpus
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
 from benchmark.run.state import Planned
@@ -38,10 +42,31 @@ def obstacles(plan: Plan, launcher: Launcher, told: Told | None = None) -> Findi
     """
     memory = Memory(plan.cache)
     decoding = replace(decoding_of(plan), every=bool(told), told=told)
-    found = check(plan.dataset, decoding=decoding, memory=memory)
+    found = Findings()
+    for dataset in _datasets(plan):
+        found.add(check(dataset, decoding=decoding, memory=memory))
     found.add(left_of(plan, memory))
     found.errors.extend(launcher.obstacles({row.name: row.gpus for row in plan.rows}))
-    return found
+    found.errors.extend(_lacking(plan))
+    # The validation images are in each of the data sets.
+    return Findings([*dict.fromkeys(found.errors)], [*dict.fromkeys(found.warnings)])
+
+
+def _datasets(plan: Plan) -> list[Dataset]:
+    """The data, and once more for each other file that a row trains on."""
+    others = [own_data(dict(run.config), plan.dataset) for run in plan.runs]
+    return list(dict.fromkeys([plan.dataset, *(data for own in others for data in own.values())]))
+
+
+def _lacking(plan: Plan) -> list[str]:
+    """What a row needs of this machine that it does not have."""
+    first = {r.spec.row: r.config for r in plan.runs if r.state is not State.COMPLETE}
+    needs = {row: needs_of(dict(config)) for row, config in first.items()}
+    asks_for_gpu = any(need.gpu for need in needs.values())
+    has_gpu = asks_for_gpu and bool(visible_gpus())
+    return [
+        f"row '{row}': {problem}" for row, need in needs.items() for problem in need.unmet(has_gpu)
+    ]
 
 
 def undecoded_images(plan: Plan) -> int:

@@ -1,0 +1,157 @@
+"""Modules that a config imports: found where its job will look for them, and told by what is in them.
+
+A job looks on Python's path, and last in the folder of the experiment file; never in the folder that somebody stands
+in, unless PYTHONPATH names it: the same command would find another module elsewhere.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+from benchmark.config.tree import is_list
+from benchmark.errors import UserError, shown
+from benchmark.files import sha256_file
+
+
+@contextmanager
+def importing_from(folder: str | None) -> Iterator[None]:
+    """Imports as `missing_modules` looks for modules; afterwards the folder stays at the end of Python's path."""
+    if folder is None:
+        yield
+        return
+    before = list(sys.path)
+    sys.path[:] = _path(folder)
+    try:
+        yield
+    finally:
+        sys.path[:] = [*before, folder]
+
+
+def missing_modules(config: Mapping[str, object], folder: Path) -> list[str]:
+    """A message for each module of ``custom_imports`` that no job would find.
+
+    Args:
+        config: Composed config.
+        folder: Of the experiment file.
+    """
+    asked = config.get("custom_imports")
+    if not asked:
+        return []
+    key, known = "custom_imports", {"imports", "allow_failed_imports"}
+    if not isinstance(asked, dict) or "imports" not in asked or asked.keys() - known:
+        example = "{imports: [my_module], allow_failed_imports: false}"
+        return [f"{key}: {shown(asked)} is not understood; write {example}"]
+    names = [asked["imports"]] if isinstance(asked["imports"], str) else asked["imports"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return [f"{key}.imports: {shown(names)} is no list of names of modules"]
+    if asked.get("allow_failed_imports"):
+        return []
+    return [
+        f"{key}.imports: no module '{name}' on Python's path, nor in {folder}; put it beside the experiment file, or "
+        "install its package (the folder that you stand in counts only where PYTHONPATH names it)"
+        for name in names
+        if _find(name, folder) is None
+    ]
+
+
+def own_modules(config: Mapping[str, object], folder: Path) -> dict[str, str]:
+    """Hex SHA-256 of the modules beside the experiment file that a config imports, and that these import, by name.
+
+    Args:
+        config: Composed config without `missing_modules`.
+        folder: Of the experiment file.
+
+    Raises:
+        UserError: One of them is no Python.
+    """
+    asked = config.get("custom_imports") or {}
+    names = asked.get("imports") if isinstance(asked, dict) else None
+    listed = names if is_list(names) else [names]
+    waiting = [name.partition(".")[0] for name in listed if isinstance(name, str)]
+    found: dict[str, str] = {}
+    while waiting:
+        name = waiting.pop()
+        files = _own_files(name, folder) if name not in found else []
+        if files:
+            found[name] = _hash(files)
+            waiting += sorted({module for file in files for module in _imported(file)})
+    return dict(sorted(found.items()))
+
+
+def _path(folder: str | Path) -> list[str]:
+    asked = {_absolute(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p}
+    here = _absolute(".")
+    kept = [entry for entry in sys.path if _absolute(entry) != here or here in asked]
+    return [*kept, str(folder)]
+
+
+def _absolute(path: str) -> str:
+    with suppress(OSError):  # the current folder is gone
+        return os.path.realpath(path or ".")
+    return path
+
+
+def _find(name: str, folder: Path) -> ModuleSpec | None:
+    """A module as a job finds it, without importing the packages that it is in."""
+    places: list[str] | None = None
+    spec: ModuleSpec | None = None
+    parts = name.split(".")
+    for i in range(len(parts)):
+        whole = ".".join(parts[: i + 1])
+        spec = _top(whole, folder) if i == 0 else PathFinder.find_spec(whole, places)
+        if spec is None:
+            return None
+        places = list(spec.submodule_search_locations or [])
+    return spec
+
+
+def _top(name: str, folder: Path) -> ModuleSpec | None:
+    if not name:
+        return None
+    for (
+        finder
+    ) in sys.meta_path:  # built-in modules and packages that are installed to be edited have others
+        search = getattr(finder, "find_spec", None)
+        if finder is not PathFinder and search is not None and (spec := search(name, None)):
+            return spec if isinstance(spec, ModuleSpec) else None
+    return PathFinder.find_spec(name, _path(folder))
+
+
+def _own_files(name: str, folder: Path) -> list[Path]:
+    """The files of a module or package that is found beside the experiment file; empty for any other."""
+    spec = _top(name, folder)
+    if spec is None:
+        return []
+    package = folder / name
+    if any(Path(place).resolve() == package for place in spec.submodule_search_locations or []):
+        return sorted(package.rglob("*.py"))
+    alone = folder / f"{name}.py"
+    return [alone] if spec.origin and Path(spec.origin).resolve() == alone.resolve() else []
+
+
+def _hash(files: list[Path]) -> str:
+    if len(files) == 1:
+        return sha256_file(files[0])
+    root = os.path.commonpath([file.parent for file in files])
+    inside = [f"{file.relative_to(root)} {sha256_file(file)}" for file in files]
+    return hashlib.sha256("\n".join(inside).encode()).hexdigest()
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """Names of the modules that a file imports, without the packages' insides."""
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"custom_imports: {file} cannot be imported: {error}") from None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]

@@ -1,0 +1,48 @@
+"""What plan says of mmdet's own vocabulary: settings that would end in the job, or that a run does not honour.
+
+A rule is a function that takes a composed config and gives a message for each setting that it objects to, with the
+setting's key and what to write instead; `RULES` is the table of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from benchmark.config.tree import Config
+from benchmark.config.vocabulary import companions, data, evaluation, hooks, runtime, training
+
+Rule = Callable[[Config], Iterator[str]]
+
+RULES: tuple[Rule, ...] = (
+    runtime.sections,
+    runtime.not_ours,
+    runtime.words,
+    runtime.scaled_rate,
+    data.loaders,
+    data.batches,
+    data.evaluated_whole,
+    data.samplers,
+    data.datasets,
+    data.pipelines,
+    data.switched,
+    evaluation.metric,
+    hooks.default_hooks,
+    hooks.custom_hooks,
+    hooks.checkpoints,
+    hooks.logger,
+    hooks.drawing,
+    hooks.monitors,
+    hooks.values,
+    training.loops,
+    training.optimizer,
+    training.schedulers,
+    companions.samplers_of_joined,
+    companions.hooks_of_models,
+    companions.teacher_loop,
+    companions.layer_decay,
+)
+
+
+def objections(config: Config) -> list[str]:
+    """What stands in the way of a composed config: a message each; empty if nothing does."""
+    return [problem for rule in RULES for problem in rule(config)]

@@ -1,0 +1,56 @@
+"""Settings that work only together with others: what they want stands in another section of the config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmark.config.tree import Config
+from benchmark.config.vocabulary.words import class_of, imports_own, mapping_of, named_hooks
+
+_OF_JOINED = frozenset(
+    {
+        "CustomSampleSizeSampler",
+        "GroupMultiSourceSampler",
+        "MultiDataAspectRatioBatchSampler",
+        "MultiDataSampler",
+        "MultiSourceSampler",
+    }
+)
+_TEACHERS = frozenset({"SemiBaseDetector", "SoftTeacher"})
+
+
+def samplers_of_joined(config: Config) -> Iterator[str]:
+    """Samplers that draw from several sources need several."""
+    loader = mapping_of(config.get("train_dataloader"))
+    for name in ("sampler", "batch_sampler"):
+        sampler = class_of(loader.get(name))
+        if sampler in _OF_JOINED and class_of(loader.get("dataset")) != "ConcatDataset":
+            yield f"train_dataloader.{name}: {sampler} draws from the sources of a ConcatDataset; write DefaultSampler"
+
+
+def hooks_of_models(config: Config) -> Iterator[str]:
+    """Hooks that call what only some models or data sets have."""
+    own, model = imports_own(config), class_of(config.get("model"))
+    dataset = class_of(mapping_of(config.get("train_dataloader")).get("dataset"))
+    for key, hook in named_hooks(config):
+        name = class_of(hook)
+        if name == "SetEpochInfoHook" and not own:
+            yield f"{key}: no model of mmdet takes the epoch that SetEpochInfoHook hands it; leave it out"
+        if name == "YOLOXModeSwitchHook" and dataset != "MultiImageMixDataset" and not own:
+            yield f"{key}: YOLOXModeSwitchHook switches off the mixing of a MultiImageMixDataset; leave it out"
+        if name == "MeanTeacherHook" and model not in _TEACHERS and not own:
+            yield f"{key}: MeanTeacherHook wants a model with teacher and student; leave it out"
+
+
+def teacher_loop(config: Config) -> Iterator[str]:
+    """A validation of teacher and student has two sets of scores, of which a run has one."""
+    if class_of(config.get("val_cfg")) == "TeacherStudentValLoop":
+        yield "val_cfg.type: TeacherStudentValLoop gives two sets of scores; write ValLoop, which gives one"
+
+
+def layer_decay(config: Config) -> Iterator[str]:
+    """Mmdet decays the rate by layer for ConvNeXt alone."""
+    constructor = mapping_of(config.get("optim_wrapper")).get("constructor")
+    backbone = class_of(mapping_of(config.get("model")).get("backbone"))
+    if constructor == "LearningRateDecayOptimizerConstructor" and "ConvNeXt" not in backbone:
+        yield f"optim_wrapper.constructor: {constructor} knows ConvNeXt alone, not {backbone or 'this'}; leave it out"

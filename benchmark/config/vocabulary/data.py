@@ -1,0 +1,166 @@
+"""Data loaders: batches, samplers, data sets and their pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmark.config.tree import Config, dicts, is_list
+from benchmark.config.vocabulary.signatures import DATASETS, LOADER, SAMPLERS, TRANSFORMS
+from benchmark.config.vocabulary.words import (
+    Kind,
+    class_of,
+    each,
+    imports_own,
+    named_hooks,
+    not_a_number,
+    one_of,
+    unfit_arguments,
+)
+from benchmark.errors import shown
+
+_COLLATES = ("pseudo_collate", "default_collate")
+_USED = ("train_dataloader", "val_dataloader")  # by a run; the third is for mmdet's tools
+
+# Data sets of mmdet that read no COCO file of boxes.
+_OTHER_FORMATS = frozenset(
+    {
+        "ADE20KPanopticDataset",
+        "ADE20KSegDataset",
+        "BaseSegDataset",
+        "BaseVideoDataset",
+        "CocoCaptionDataset",
+        "CocoPanopticDataset",
+        "CocoSegDataset",
+        "CrowdHumanDataset",
+        "DODDataset",
+        "DSDLDetDataset",
+        "Flickr30kDataset",
+        "MDETRStyleRefCocoDataset",
+        "MOTChallengeDataset",
+        "ODVGDataset",
+        "OpenImagesChallengeDataset",
+        "OpenImagesDataset",
+        "ReIDDataset",
+        "RefCocoDataset",
+        "VOCDataset",
+        "WIDERFaceDataset",
+        "XMLDataset",
+        "YouTubeVISDataset",
+    }
+)
+
+
+def _loaders(config: Config) -> Iterator[tuple[str, Config]]:
+    for key in _USED:
+        if isinstance(config.get(key), dict):
+            yield key, config[key]
+
+
+def loaders(config: Config) -> Iterator[str]:
+    """Arguments that torch's data loader and mmengine's Runner know."""
+    for key, loader in _loaders(config):
+        yield from unfit_arguments(key, "a data loader", loader, LOADER)
+        if not isinstance(loader.get("dataset"), dict):
+            yield f"{key}.dataset: {shown(loader.get('dataset'))} is no data set; write a mapping"
+        yield from not_a_number(key, loader, "timeout", 0)
+        if not imports_own(config) and isinstance(loader.get("collate_fn"), dict):
+            yield from one_of(f"{key}.collate_fn", loader["collate_fn"], "type", _COLLATES)
+        if loader.get("shuffle"):
+            yield f"{key}.shuffle: the sampler shuffles; write sampler: {{type: DefaultSampler, shuffle: true}}"
+
+
+def batches(config: Config) -> Iterator[str]:
+    """Whole batches of one image at least."""
+    for key, loader in _loaders(config):
+        if loader.get("batch_size") is None:
+            yield f"{key}.batch_size: is missing"
+        yield from not_a_number(key, loader, "batch_size", 1, whole=True)
+        yield from not_a_number(key, loader, "num_workers", 0, whole=True)
+        if loader.get("drop_last") and loader.get("batch_sampler") is not None:
+            name = class_of(loader["batch_sampler"]) or "the batch sampler"
+            yield f"{key}.drop_last: {name} makes the batches; set {key}.batch_sampler.drop_last"
+
+
+def evaluated_whole(config: Config) -> Iterator[str]:
+    """Scores are those of every validation image."""
+    key, loader = "val_dataloader", config.get("val_dataloader")
+    if not isinstance(loader, dict):
+        return
+    batch_sampler = loader.get("batch_sampler")
+    dropped = isinstance(batch_sampler, dict) and batch_sampler.get("drop_last")
+    if loader.get("drop_last") or dropped:
+        yield f"{key}.drop_last: every image is evaluated; leave it out"
+    if loader.get("num_batch_per_epoch") is not None:
+        yield f"{key}.num_batch_per_epoch: every image is evaluated; leave it out"
+    sampler = class_of(loader.get("sampler"))
+    if sampler in SAMPLERS and sampler != "DefaultSampler":
+        yield f"{key}.sampler: {sampler} does not give each image once; write {{type: DefaultSampler, shuffle: false}}"
+
+
+def samplers(config: Config) -> Iterator[str]:
+    """Samplers that mmengine builds, and that an epoch comes to an end with."""
+    kind = Kind("sampler", SAMPLERS, own=imports_own(config))
+    for key, loader in _loaders(config):
+        yield from kind.misfits(f"{key}.sampler", loader.get("sampler"))
+        if loader.get("batch_sampler") is not None:
+            yield from kind.misfits(f"{key}.batch_sampler", loader["batch_sampler"])
+    train, loop = config.get("train_dataloader"), config.get("train_cfg")
+    if not isinstance(train, dict) or not isinstance(loop, dict) or "max_epochs" not in loop:
+        return
+    if class_of(train.get("sampler")) == "InfiniteSampler" and not train.get("num_batch_per_epoch"):
+        yield (
+            "train_dataloader.sampler: an epoch of InfiniteSampler never ends; write DefaultSampler, or a train_cfg "
+            "that counts iterations"
+        )
+
+
+def datasets(config: Config) -> Iterator[str]:
+    """COCO data sets of boxes, and what repeats, joins or mixes them."""
+    kind = Kind("data set", DATASETS, own=imports_own(config))
+    for key, loader in _loaders(config):
+        for where, node in _nested(loader.get("dataset"), f"{key}.dataset"):
+            yield from kind.misfits(where, node)
+            yield from not_a_number(where, node, "times", 1, whole=True)
+            yield from not_a_number(where, node, "oversample_thr", 0)
+            if class_of(node) in _OTHER_FORMATS:
+                yield f"{where}.type: {class_of(node)} reads no COCO file of boxes; write CocoDataset"
+            backend = node.get("backend_args")
+            if isinstance(backend, dict) and backend.get("backend", "local") != "local":
+                yield f"{where}.backend_args: {shown(backend)}: the data is local; leave it out"
+
+
+def _nested(node: object, key: str) -> Iterator[tuple[str, Config]]:
+    """A data set and those that it is made of."""
+    if isinstance(node, dict):
+        yield key, node
+        for name in ("dataset", "datasets"):
+            for where, inner in each(node.get(name), f"{key}.{name}"):
+                yield from _nested(inner, where)
+
+
+def pipelines(config: Config) -> Iterator[str]:
+    """The steps of every pipeline, with the arguments that they take."""
+    kind = Kind("transform", TRANSFORMS, own=imports_own(config))
+    for key, loader in _loaders(config):
+        for where, node in _nested(loader.get("dataset"), f"{key}.dataset"):
+            steps = node.get("pipeline")
+            if steps is not None and not is_list(steps):
+                yield f"{where}.pipeline: {shown(steps)} is no list of transforms"
+            for place, step in each(steps if is_list(steps) else None, f"{where}.pipeline"):
+                yield from kind.misfits(place, step)
+                yield from _backends(place, step)
+
+
+def switched(config: Config) -> Iterator[str]:
+    """The pipeline that a hook puts in later in the training."""
+    kind = Kind("transform", TRANSFORMS, own=imports_own(config))
+    for key, hook in named_hooks(config):
+        for place, step in each(hook.get("switch_pipeline"), f"{key}.switch_pipeline"):
+            yield from kind.misfits(place, step)
+
+
+def _backends(key: str, step: object) -> Iterator[str]:
+    for node in dicts(step):
+        backend = node.get("backend_args")
+        if isinstance(backend, dict) and backend.get("backend", "local") != "local":
+            yield f"{key}.backend_args: {shown(backend)}: the data is local; leave it out"

@@ -1,0 +1,183 @@
+"""Hooks: those that every run has, the ones that a config adds, and what they watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmark.config.tree import Config, is_list
+from benchmark.config.vocabulary.signatures import HOOKS
+from benchmark.config.vocabulary.words import (
+    Kind,
+    class_of,
+    each,
+    imports_own,
+    mapping_of,
+    named_hooks,
+    not_a_number,
+    one_of,
+)
+from benchmark.errors import allowed, few, shown
+from benchmark.statistics.scores import SCORES
+
+_UNNAMED = (None, "auto", ["auto"])
+_PRIORITIES = frozenset({"priority"})  # any hook may have one: mmengine takes it away
+_LEVELS = [
+    "HIGHEST",
+    "VERY_HIGH",
+    "HIGH",
+    "ABOVE_NORMAL",
+    "NORMAL",
+    "BELOW_NORMAL",
+    "LOW",
+    "VERY_LOW",
+    "LOWEST",
+]
+_AVERAGES = (
+    "ExpMomentumEMA",
+    "ExponentialMovingAverage",
+    "MomentumAnnealingEMA",
+    "StochasticWeightAverage",
+)
+_RULES = ("greater", "less")
+_DRAWING = (
+    "DetVisualizationHook",
+    "TrainAugmentDetVisualizationHook",
+    "GroundingVisualizationHook",
+)
+
+
+def _kind(config: Config) -> Kind:
+    return Kind("hook", HOOKS, _PRIORITIES, imports_own(config))
+
+
+def default_hooks(config: Config) -> Iterator[str]:
+    """Each is a hook, or null to be left out; without ``runtime_info`` no loss would be recorded."""
+    hooks, kind = mapping_of(config.get("default_hooks")), _kind(config)
+    for name, hook in hooks.items():
+        if hook is not None:
+            yield from kind.misfits(f"default_hooks.{name}", hook)
+    if "runtime_info" in hooks and hooks["runtime_info"] is None:
+        yield "default_hooks.runtime_info: null: losses are recorded from what it keeps; leave it out"
+
+
+def custom_hooks(config: Config) -> Iterator[str]:
+    """A list of hooks, none of which does the work of a default one."""
+    hooks, kind = config.get("custom_hooks"), _kind(config)
+    if hooks is None:
+        return
+    if not is_list(hooks):
+        yield f"custom_hooks: {shown(hooks)} is no list; write a list of hooks: [{{type: EMAHook}}]"
+        return
+    for key, hook in each(hooks, "custom_hooks"):
+        yield from kind.misfits(key, hook)
+        if class_of(hook) == "CheckpointHook":
+            yield f"{key}: checkpoints are made by default_hooks.checkpoint; set that one"
+
+
+_NOT_KEPT = {
+    "out_dir": "checkpoints are in the run's folder, where a resume finds them; leave it out",
+    "published_keys": "what is kept of a run is checkpoints/final.pth; leave it out",
+    "file_client_args": "checkpoints are in the run's folder; leave it out",
+    "backend_args": "checkpoints are in the run's folder; leave it out",
+}
+
+
+def checkpoints(config: Config) -> Iterator[str]:
+    """What a run that was killed is continued from: under the names, and with the state, that a resume needs."""
+    key = "default_hooks.checkpoint"
+    hook = mapping_of(mapping_of(config.get("default_hooks")).get("checkpoint"))
+    for name, reason in _NOT_KEPT.items():
+        if hook.get(name) is not None:
+            yield f"{key}.{name}: {reason}"
+    yield from _names(key, hook)
+    for name in ("save_optimizer", "save_param_scheduler"):
+        if not hook.get(name, True):
+            yield f"{key}.{name}: a resume needs it, and final.pth is saved without it; leave it out"
+    yield from not_a_number(key, hook, "save_begin", 0, whole=True)
+    yield from not_a_number(key, hook, "max_keep_ckpts", -1, whole=True)
+    if "max_epochs" in mapping_of(config.get("train_cfg")) and not hook.get("by_epoch", True):
+        yield f"{key}.by_epoch: a training counted in epochs is continued from the end of one; leave it out"
+
+
+def _names(key: str, hook: Config) -> Iterator[str]:
+    usual = "epoch_{}.pth" if hook.get("by_epoch", True) else "iter_{}.pth"
+    if hook.get("filename_tmpl") not in (None, usual):
+        yield f"{key}.filename_tmpl: a resume looks for {usual.format('N')}; leave it out"
+
+
+def logger(config: Config) -> Iterator[str]:
+    """What a run prints is in its log."""
+    hook = mapping_of(mapping_of(config.get("default_hooks")).get("logger"))
+    if hook.get("out_dir") is not None:
+        yield "default_hooks.logger.out_dir: the log is the run's log.txt; leave it out"
+
+
+def drawing(config: Config) -> Iterator[str]:
+    """A job has no screen, and its visualizer no folder."""
+    for key, hook in named_hooks(config):
+        if class_of(hook) in _DRAWING and (hook.get("draw") or hook.get("show")):
+            yield (
+                f"{key}: nothing is drawn while a run trains; leave out 'draw' and 'show' (samples.json and "
+                "the tracked images have the boxes, and mmdet's tools/test.py draws with a run's config.py)"
+            )
+
+
+def monitors(config: Config) -> Iterator[str]:
+    """What a hook or a scheduler waits for is one of the scores of a validation."""
+    known = _results(config)
+    for key, name, value in _watched(config):
+        wrong = [score for _, score in each(value, name) if score not in known]
+        if wrong:
+            yield f"{key}.{name}: no score {few(map(repr, wrong))}; {allowed(str(wrong[0]), known)}"
+
+
+def _results(config: Config) -> set[str]:
+    prefix = "coco"
+    for _, evaluator in each(config.get("val_evaluator"), ""):
+        prefix = mapping_of(evaluator).get("prefix") or prefix
+    return {f"{prefix}/{score.metric}" for score in SCORES.values()}
+
+
+def _watched(config: Config) -> Iterator[tuple[str, str, object]]:
+    """Key, name and value of what names a score; the default of a plateau's is a loss, which no validation gives."""
+    for key, hook in named_hooks(config):
+        if class_of(hook) == "CheckpointHook" and hook.get("save_best") not in _UNNAMED:
+            yield key, "save_best", hook["save_best"]
+        if class_of(hook) == "EarlyStoppingHook" and "monitor" in hook:
+            yield key, "monitor", hook["monitor"]
+    for key, scheduler in each(config.get("param_scheduler"), "param_scheduler"):
+        if class_of(scheduler).startswith("ReduceOnPlateau"):
+            yield key, "monitor", mapping_of(scheduler).get("monitor", "val/loss")
+
+
+def values(config: Config) -> Iterator[str]:
+    """Words and numbers that hooks take; a rule of several scores is a list."""
+    for key, hook in named_hooks(config):
+        yield from _priority(key, hook)
+        for _, rule in each(hook.get("rule"), ""):
+            yield from one_of(key, {"rule": rule}, "rule", _RULES)
+        yield from not_a_number(
+            key, hook, "interval", 1 if class_of(hook) != "CheckpointHook" else -1, whole=True
+        )
+        if class_of(hook) == "EMAHook":
+            yield from _average(key, hook, imports_own(config))
+
+
+def _priority(key: str, hook: Config) -> Iterator[str]:
+    value = hook.get("priority")
+    if isinstance(value, str):
+        yield from one_of(key, {"priority": value.upper()}, "priority", _LEVELS)
+    elif value is not None and not (isinstance(value, int) and 0 <= value <= 100):
+        yield f"{key}.priority: {shown(value)} is no number from 0 to 100, and no level: {', '.join(_LEVELS)}"
+
+
+def _average(key: str, hook: Config, own: bool) -> Iterator[str]:
+    if not own:
+        yield from one_of(key, hook, "ema_type", _AVERAGES)
+    for name in ("begin_iter", "begin_epoch"):
+        yield from not_a_number(key, hook, name, 0, whole=True)
+    if hook.get("begin_iter") and hook.get("begin_epoch"):
+        yield f"{key}: begins at an iteration or at an epoch; leave out begin_iter or begin_epoch"
+    momentum = hook.get("momentum", 0.5)
+    if not isinstance(momentum, float) or not 0 < momentum < 1:
+        yield f"{key}.momentum: {shown(momentum)} is not between 0 and 1"

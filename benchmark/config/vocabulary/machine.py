@@ -1,0 +1,70 @@
+"""What a config needs of the machine that it is trained on: a GPU, packages that mmdet does not require."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from benchmark.config.tree import Config, is_list
+from benchmark.config.vocabulary.words import class_of
+
+# Read from the source of each: it imports them when it is built, and mmdet does not require them.
+_PACKAGES = {
+    "MemoryProfilerHook": ("psutil", "memory_profiler"),
+    "NPUProfilerHook": ("torch_npu",),
+    "ApexOptimWrapper": ("apex",),
+    "Albu": ("albumentations",),
+    "InstaBoost": ("instaboostfast",),
+    "LVISDataset": ("lvis",),
+    "LVISV05Dataset": ("lvis",),
+    "LVISV1Dataset": ("lvis",),
+}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a config needs of a machine.
+
+    Attributes:
+        gpu: The key that asks for a GPU, and why; None if nothing does.
+        packages: Packages by the class that wants them, as ``(class, package)``.
+    """
+
+    gpu: str | None
+    packages: tuple[tuple[str, str], ...]
+
+    def unmet(self, has_gpu: bool) -> list[str]:
+        """What this machine does not have: a message each, with what to do."""
+        absent = [(name, package) for name, package in self.packages if find_spec(package) is None]
+        lines = [f"{name} needs {p}: pip install {p}, or leave it out" for name, p in absent]
+        return [*lines, *([self.gpu] if self.gpu and not has_gpu else [])]
+
+
+def needs_of(config: Config) -> Needs:
+    """What a composed config needs."""
+    named = [(name, p) for name in sorted(set(_classes(config))) for p in _PACKAGES.get(name, ())]
+    return Needs(next(_gpu(config), None), tuple(named))
+
+
+def _gpu(config: Config) -> Iterator[str]:
+    if class_of(config.get("optim_wrapper")) in ("AmpOptimWrapper", "ApexOptimWrapper"):
+        name = class_of(config["optim_wrapper"])
+        yield (
+            f"optim_wrapper.type: {name} needs a GPU, and this machine shows none; write OptimWrapper, or run the row "
+            "where there is one"
+        )
+    if (config.get("val_cfg") or {}).get("fp16"):
+        yield "val_cfg.fp16: needs a GPU, and this machine shows none; leave it out, or run the row where there is one"
+
+
+def _classes(node: object) -> Iterator[str]:
+    """The names of all classes that a config names."""
+    if isinstance(node, dict):
+        if name := class_of(node):
+            yield name
+        for value in node.values():
+            yield from _classes(value)
+    elif is_list(node):
+        for item in node:
+            yield from _classes(item)

@@ -1,0 +1,429 @@
+"""mmdet's own vocabulary: every setting is honoured, or refused by ``plan`` with the row and the key."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from command import TINY, Bench, run, run_detboard
+
+from benchmark.config.vocabulary import signatures
+from benchmark.config.vocabulary.signatures import Signature, Table
+
+SCORE = "coco/bbox_mAP_50"
+CHECKPOINT, LOGGER = "default_hooks.checkpoint", "default_hooks.logger"
+DATASET = "train_dataloader.dataset"
+STEPS = [
+    {"type": "LoadImageFromFile"},
+    {"type": "LoadAnnotations", "with_bbox": True},
+    {"type": "Resize", "scale": [64, 64], "keep_ratio": True},
+    {"type": "PackDetInputs"},
+]
+LEAF = {"type": "CocoDataset", "ann_file": "x", "data_prefix": {"img": "x"}, "pipeline": STEPS}
+MIXED = {
+    "type": "MultiImageMixDataset",
+    "dataset": {**LEAF, "ann_file": "", "pipeline": STEPS[:2]},
+    "pipeline": [
+        {"type": "Mosaic", "img_scale": [64, 64]},
+        {"type": "RandomAffine", "border": [-32, -32]},
+        {"type": "Pad", "size": [96, 96], "pad_val": {"img": [114, 114, 114]}},
+        {"type": "FilterAnnotations", "min_gt_bbox_wh": [1, 1], "keep_empty": False},
+        {"type": "PackDetInputs"},
+    ],
+}
+
+
+def hook(**given: Any) -> dict[str, Any]:
+    return {"+custom_hooks": [given]}
+
+
+# By the row: what it sets, and how each message begins, behind the row's name.
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "ious": ({"+val_evaluator.iou_thrs": [0.5]}, "val_evaluator.iou_thrs: [0.5]: the scores"),
+    "proposals": (
+        {"+val_evaluator.proposal_nums": [1, 5]},
+        "val_evaluator.proposal_nums: [1, 5]: ",
+    ),
+    "items": ({"+val_evaluator.metric_items": ["AR@100"]}, "val_evaluator.metric_items: "),
+    "outfile": ({"+val_evaluator.outfile_prefix": "out"}, "val_evaluator.outfile_prefix: 'out': "),
+    "format": ({"val_evaluator.format_only": True}, "val_evaluator.format_only: True: a run is"),
+    "masks": (
+        {"val_evaluator.metric!": ["bbox", "segm"]},
+        "val_evaluator.metric: ['bbox', 'segm']",
+    ),
+    "cloud": (
+        {"val_evaluator.backend_args": {"backend": "petrel"}},
+        "val_evaluator.backend_args: ",
+    ),
+    "unknown": ({"+val_evaluator.clswise": True}, "val_evaluator.clswise: CocoMetric takes no"),
+    "voc": (
+        {"val_evaluator": {"_delete_": True, "type": "VOCMetric"}},
+        "val_evaluator: VOCMetric is",
+    ),
+    "dump": (
+        {
+            "val_evaluator!": [
+                {"type": "CocoMetric"},
+                {"type": "DumpDetResults", "out_file_path": "a"},
+            ]
+        },
+        "val_evaluator.1: DumpDetResults is not used",
+    ),
+    "two": ({"val_evaluator!": [{"type": "CocoMetric"}] * 2}, "val_evaluator: has 2 metrics"),
+    "unjudged": ({"val_evaluator": None}, "val_evaluator: is missing"),
+    "untested": ({"test_cfg": None}, "test_cfg: mmengine wants"),
+    "template": ({f"+{CHECKPOINT}.filename_tmpl": "e_{}.pth"}, f"{CHECKPOINT}.filename_tmpl: "),
+    "elsewhere": ({f"+{CHECKPOINT}.out_dir": "/tmp"}, f"{CHECKPOINT}.out_dir: "),
+    "published": ({f"+{CHECKPOINT}.published_keys": ["meta"]}, f"{CHECKPOINT}.published_keys: "),
+    "stateless": (
+        {f"+{CHECKPOINT}.save_optimizer": False},
+        f"{CHECKPOINT}.save_optimizer: a resume",
+    ),
+    "midway": ({f"+{CHECKPOINT}.by_epoch": False}, f"{CHECKPOINT}.by_epoch: a training counted in"),
+    "best": (
+        {f"+{CHECKPOINT}.save_best": "bbox_mAP"},
+        f"{CHECKPOINT}.save_best: no score 'bbox_mAP'",
+    ),
+    "silent": ({f"{LOGGER}.interval": 0}, f"{LOGGER}.interval: 0 is no whole number from 1 on"),
+    "lossless": ({"+default_hooks.runtime_info": None}, "default_hooks.runtime_info: null: "),
+    "drawn": (
+        {"+default_hooks.visualization.draw": True},
+        "default_hooks.visualization: nothing is",
+    ),
+    "mapping": (
+        {"+custom_hooks": {"type": "EMAHook"}},
+        "custom_hooks: {'type': 'EMAHook'} is no list",
+    ),
+    "no-hook": (hook(type="EMAHok"), "custom_hooks.0.type: no hook 'EMAHok'"),
+    "waits": (
+        hook(type="EarlyStoppingHook", monitor="mAP"),
+        "custom_hooks.0.monitor: no score 'mAP'",
+    ),
+    "rule": (hook(type="EarlyStoppingHook", monitor=SCORE, rule="up"), "custom_hooks.0.rule: 'up'"),
+    "ema": (hook(type="EMAHook", momentum=2.0), "custom_hooks.0.momentum: 2.0 is not between"),
+    "urgent": (hook(type="EMAHook", priority="SOON"), "custom_hooks.0.priority: 'SOON'; allowed"),
+    "epochs": (hook(type="SetEpochInfoHook"), "custom_hooks.0: no model of mmdet"),
+    "yolox": (hook(type="YOLOXModeSwitchHook"), "custom_hooks.0: YOLOXModeSwitchHook switches off"),
+    "second": (hook(type="CheckpointHook"), "custom_hooks.0: checkpoints are made by"),
+    "plateau": (
+        {"param_scheduler": [{"type": "ReduceOnPlateauLR"}]},
+        "param_scheduler.0.monitor: no score 'val/loss'",
+    ),
+    "backwards": (
+        {"param_scheduler.0.begin": 9},
+        "param_scheduler.0.end: 4 is not after its begin, 9",
+    ),
+    "step": (
+        {"param_scheduler": [{"type": "StepLR"}]},
+        "param_scheduler.0: StepLR needs 'step_size'",
+    ),
+    "adam": (
+        {"optim_wrapper.optimizer.type": "Adam"},
+        "optim_wrapper.optimizer.momentum: Adam takes no",
+    ),
+    "uphill": (
+        {"optim_wrapper.optimizer.lr": -0.1},
+        "optim_wrapper.optimizer.lr: -0.1 is no number",
+    ),
+    "clip": (
+        {"optim_wrapper.clip_grad": {"_delete_": True, "max": 3}},
+        "optim_wrapper.clip_grad.max: ",
+    ),
+    "decay": (
+        {
+            "optim_wrapper.optimizer.weight_decay": None,
+            "+optim_wrapper.paramwise_cfg": {"norm_decay_mult": 0},
+        },
+        "optim_wrapper.paramwise_cfg: norm_decay_mult need",
+    ),
+    "no-epochs": (
+        {"train_cfg.max_epochs": 0},
+        "train_cfg.max_epochs: 0 is no whole number from 1 on",
+    ),
+    "never": (
+        {"train_cfg.val_interval": 0},
+        "train_cfg.val_interval: 0 is no whole number from 1 on",
+    ),
+    "counts": ({"+train_cfg.max_iters": 3}, "train_cfg.max_iters: EpochBasedTrainLoop takes no"),
+    "no-batch": ({"train_dataloader.batch_size": 0}, "train_dataloader.batch_size: 0 is no whole"),
+    "last": (
+        {"+train_dataloader.drop_last": True},
+        "train_dataloader.drop_last: AspectRatioBatchSampler",
+    ),
+    "judged": (
+        {"val_dataloader.drop_last": True},
+        "val_dataloader.drop_last: every image is evaluated",
+    ),
+    "endless": (
+        {"train_dataloader.sampler": {"_delete_": True, "type": "InfiniteSampler"}},
+        "train_dataloader.sampler: an epoch of InfiniteSampler never ends",
+    ),
+    "sources": (
+        {
+            "train_dataloader.sampler": {
+                "_delete_": True,
+                "type": "MultiDataSampler",
+                "dataset_ratio": [1],
+            }
+        },
+        "train_dataloader.sampler: MultiDataSampler draws from",
+    ),
+    "other-data": (
+        {f"{DATASET}.type": "VOCDataset"},
+        f"{DATASET}.type: VOCDataset reads no COCO file",
+    ),
+    "shuffled": (
+        {"+train_dataloader.shuffle": True},
+        "train_dataloader.shuffle: the sampler shuffles",
+    ),
+    "transform": (
+        {f"{DATASET}.pipeline.2.type": "Rescale"},
+        f"{DATASET}.pipeline.2.type: no transform",
+    ),
+    "argument": (
+        {f"+{DATASET}.pipeline.2.size": [1, 1]},
+        f"{DATASET}.pipeline.2.size: Resize takes no",
+    ),
+    "loader": ({"+train_dataloader.worker": 1}, "train_dataloader.worker: a data loader takes no"),
+    "resumes": ({"resume": True}, "resume: a run that was cut short is continued"),
+    "strategy": (
+        {"+strategy": {"type": "DDPStrategy"}},
+        "strategy: a run is trained by mmengine's",
+    ),
+    "scope": ({"default_scope": "mmseg"}, "default_scope: 'mmseg'"),
+    "random": ({"+randomness.deterministc": True}, "randomness.deterministc: no such setting"),
+    "scaled": (
+        {"auto_scale_lr": {"_delete_": True, "enable": True}},
+        "auto_scale_lr.base_batch_size: ",
+    ),
+    "imports": (
+        {"+custom_imports": {"imports": ["nowhere_at_all"]}},
+        "custom_imports.imports: no module",
+    ),
+}
+# Needs of the machine are looked at with the data, where all of the config is right.
+NOT_HERE: dict[str, tuple[dict[str, Any], str]] = {
+    "amp": (
+        {"optim_wrapper.type": "AmpOptimWrapper"},
+        "optim_wrapper.type: AmpOptimWrapper needs a GPU",
+    ),
+    "half": ({"+val_cfg.fp16": True}, "val_cfg.fp16: needs a GPU"),
+    "memory": (
+        hook(type="MemoryProfilerHook"),
+        "MemoryProfilerHook needs memory_profiler: pip install",
+    ),
+}
+TAKEN: dict[str, dict[str, Any]] = {
+    "classwise": {"+val_evaluator.classwise": True, "+val_evaluator.use_mp_eval": True},
+    "coco": {"+val_evaluator.proposal_nums": [1, 10, 100], "+val_evaluator.metric_items": ["mAP"]},
+    "mmdets": {"+val_evaluator.proposal_nums": [100, 300, 1000], "+val_evaluator.iou_thrs": None},
+    "listed": {"val_evaluator!": [{"type": "mmdet.CocoMetric", "metric": ["bbox"]}]},
+    "best": {f"+{CHECKPOINT}.save_best": ["auto"], f"{CHECKPOINT}.max_keep_ckpts": 0},
+    "renamed": {"+val_evaluator.prefix": "waste", f"+{CHECKPOINT}.save_best": "waste/bbox_mAP"},
+    "quiet": {LOGGER: None, "default_hooks.timer": None, "default_hooks.visualization": None},
+    "rarely": {"train_cfg.val_interval": 100, f"{CHECKPOINT}.interval": -1},
+    "tested": {"test_evaluator.format_only": True, "+test_evaluator.outfile_prefix": "a"},
+    "repeated": {DATASET: {"_delete_": True, "type": "RepeatDataset", "times": 2, "dataset": LEAF}},
+    "mixed": {DATASET: {"_delete_": True, **MIXED}},
+    "unscheduled": {"param_scheduler": None, "optim_wrapper.clip_grad": None},
+    "plateau": {"param_scheduler": [{"type": "ReduceOnPlateauLR", "monitor": SCORE}]},
+    "switched": hook(type="PipelineSwitchHook", switch_epoch=1, switch_pipeline=STEPS),
+    "averaged": hook(type="EMAHook", ema_type="ExpMomentumEMA", momentum=0.0002, priority=49),
+    "own": {"+custom_imports": {"imports": ["mine"]}, **hook(type="MyHook", anything=1)},
+}
+
+
+def experiment(folder: Path, rows: dict[str, dict[str, Any]]) -> Path:
+    """The tiny experiment with these rows, and a module of its own beside it."""
+    shutil.copytree(TINY.parent / "configs", folder / "configs")
+    (folder / "mine.py").write_text("")
+    content = yaml.safe_load(TINY.read_text())
+    parts = content["rows"][0]["parts"]
+    content["rows"] = [{"name": name, "parts": parts, "set": given} for name, given in rows.items()]
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def planned(folder: Path, data: Path, rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Runs ``plan`` over these rows; returns its lines, the output's or the errors'."""
+    path = experiment(folder, rows)
+    done = run_detboard(
+        "plan", str(path), "--data-root", str(data), "--results", str(folder / "results")
+    )
+    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == (2 if errors else 0), done.stderr
+    return errors or done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("cases", [REFUSED, NOT_HERE], ids=["anywhere", "on this machine"])
+def test_plan_refuses_with_row_and_key(
+    cases: dict[str, tuple[dict[str, Any], str]], synthetic_data: Path, tmp_path: Path
+) -> None:
+    lines = planned(tmp_path, synthetic_data, {name: given for name, (given, _) in cases.items()})
+    for name, (_, begins) in cases.items():
+        said = [line for line in lines if line.startswith(f"error: row '{name}': ")]
+        assert any(line.startswith(f"error: row '{name}': {begins}") for line in said), (name, said)
+
+
+def test_plan_takes_what_is_honoured(synthetic_data: Path, tmp_path: Path) -> None:
+    lines = planned(tmp_path, synthetic_data, TAKEN)
+    assert f"{len(TAKEN)} of {len(TAKEN)} runs are missing." in lines
+
+
+@pytest.fixture(scope="module")
+def trained(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """One training with much of what people put into a config, started in a folder with a rival of its module."""
+    folder = tmp_path_factory.mktemp("honoured")
+    (path, standing) = (folder / "experiment", folder / "standing")
+    path.mkdir()
+    standing.mkdir()
+    joined = [
+        {"type": "RepeatDataset", "times": 2, "dataset": LEAF},
+        {
+            "type": "ClassBalancedDataset",
+            "oversample_thr": 0.9,
+            "dataset": {**LEAF, "ann_file": "extra.json"},
+        },
+        MIXED,
+    ]
+    rows = {
+        "odd": {
+            "+val_evaluator.classwise": True,
+            "+val_evaluator.proposal_nums": [1, 10, 100],
+            "default_hooks.logger": None,
+            "default_hooks.checkpoint": None,
+            "default_hooks.visualization": None,
+            "visualizer": None,
+            DATASET: {"_delete_": True, "type": "ConcatDataset", "datasets": joined},
+            "train_cfg.max_epochs": 1,
+            "+custom_imports": {"imports": ["mine"], "allow_failed_imports": False},
+            "model.backbone.type": "MyResNet",
+        }
+    }
+    found = experiment(path, rows)
+    (path / "mine.py").write_text(
+        "from mmdet.registry import MODELS\nfrom mmdet.models import ResNet\nimport helper_of_mine\n\n\n"
+        "@MODELS.register_module()\nclass MyResNet(ResNet):\n    pass\n"
+    )
+    (path / "helper_of_mine.py").write_text("")
+    (standing / "mine.py").write_text("raise SystemExit('the wrong one')\n")
+    content = json.loads((synthetic_data / "train.json").read_text())
+    (path / "extra.json").write_text(json.dumps({**content, "info": {"description": "more"}}))
+    bench = Bench(synthetic_data, folder / "results", found)
+    done = run(
+        bench.arguments("sweep", "--wandb", "off"), standing, PYTHONPATH=os.environ["PYTHONPATH"]
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return bench
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+def test_what_is_honoured_trains(trained: Bench) -> None:
+    assert trained.record("odd")["state"] == "complete"
+    assert trained.points("odd", "val")[-1]["per_class"]
+    assert [p.name for p in (trained.folder("odd") / "checkpoints").iterdir()] == ["final.pth"]
+    spec = json.loads((trained.folder("odd") / "spec.json").read_text())
+    assert spec["given"].keys() == {"module helper_of_mine", "module mine"}
+    assert [Path(path).name for path in spec["files"]] == ["extra.json"]
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+def test_a_changed_module_is_another_run(trained: Bench) -> None:
+    assert "0 of 1 runs are missing" in trained.run("plan").stdout
+    module = trained.experiment.parent / "helper_of_mine.py"
+    module.write_text("changed = True\n")
+    assert "1 of 1 runs are missing" in trained.run("plan").stdout
+    module.write_text("")
+    (trained.experiment.parent / "mine.py").write_text("class {\n")
+    assert "mine.py cannot be imported: " in trained.run("plan").stderr
+
+
+def test_a_module_of_the_folder_that_one_stands_in_is_not_found(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    rows = {"far": {"+custom_imports": {"imports": ["far_away"], "allow_failed_imports": False}}}
+    (tmp_path / "far_away.py").write_text("")
+    (tmp_path / "experiment").mkdir()
+    bench = Bench(synthetic_data, tmp_path / "results", experiment(tmp_path / "experiment", rows))
+    path = os.environ["PYTHONPATH"]
+    assert "no module 'far_away'" in run(bench.arguments("plan"), tmp_path, PYTHONPATH=path).stderr
+    asked = run(bench.arguments("plan"), tmp_path, PYTHONPATH=f".:{path}")
+    assert "1 of 1 runs are missing" in asked.stdout
+
+
+# The tables
+
+
+REGISTRIES = {
+    "HOOKS": "HOOKS",
+    "LOOPS": "LOOPS",
+    "SAMPLERS": "DATA_SAMPLERS",
+    "WRAPPERS": "OPTIM_WRAPPERS",
+    "OPTIMIZERS": "OPTIMIZERS",
+    "SCHEDULERS": "PARAM_SCHEDULERS",
+    "DATASETS": "DATASETS",
+    "TRANSFORMS": "TRANSFORMS",
+}
+# What the runner, the data loader or the scheduler's base class hands over.
+HANDED = {
+    "LOOPS": {"runner", "dataloader", "evaluator"},
+    "SAMPLERS": {"dataset", "sampler"},
+    "WRAPPERS": {"optimizer"},
+    "OPTIMIZERS": {"params"},
+    "SCHEDULERS": {"optimizer"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REGISTRIES)
+def test_tables_are_what_is_installed(name: str) -> None:
+    import mmdet.engine
+    import mmdet.registry
+    import mmengine.registry
+    import mmpretrain  # noqa: F401 - as a job has it
+
+    table: Table = getattr(signatures, name)
+    registry = REGISTRIES[name]
+    both = (getattr(module, registry).module_dict for module in (mmengine.registry, mmdet.registry))
+    installed = {key: value for found in both for key, value in found.items()}
+    for key, takes in table.items():
+        if key in installed:
+            assert takes == signature_of(installed[key], key, HANDED.get(name, set())), key
+    missing = {
+        key for key, value in installed.items() if value.__module__.startswith(("mm", "torch"))
+    }
+    assert missing <= table.keys()
+    assert len(table.keys() & installed.keys()) > 0.9 * len(table)
+
+
+def signature_of(class_: type, name: str, handed: set[str]) -> Signature:
+    """The arguments of a class and of those that it hands the rest of them on to."""
+    found: dict[str, bool] = {}
+    is_open = False
+    for base in class_.__mro__:
+        if "__init__" not in vars(base) or base is object:
+            continue
+        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        for parameter in [p for p in parameters if p.kind in kinds]:
+            found.setdefault(parameter.name, parameter.default is parameter.empty)
+        is_open = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+        if not is_open:
+            break
+    if name.endswith(("LR", "Momentum")):
+        handed = handed | {"param_name"}
+    names = sorted(found.keys() - handed)
+    found = {key: needed and key != "batch_size" for key, needed in found.items()}  # the loader's
+    # Its other arguments would go to a function that takes none of them.
+    is_open = is_open and name != "CheckpointHook"
+    return Signature(tuple(names), tuple(n for n in names if found[n]), is_open)
