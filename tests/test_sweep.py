@@ -31,7 +31,7 @@ def swept(
         content["rows"][1]["set"]["+default_hooks.checkpoint.save_best"] = "coco/bbox_mAP_50"
 
     bench = Bench(synthetic_data, folder / "results", variant(folder, saving))
-    return bench, bench.run("sweep", "--slots", "2", "--wandb", "offline")
+    return bench, bench.run("sweep", "--slots", "2", "--wandb", "online", WANDB_MODE="")
 
 
 def test_every_row_is_complete(swept: tuple[Bench, subprocess.CompletedProcess[str]]) -> None:
@@ -132,6 +132,15 @@ def test_report_needs_neither_options_nor_data(swept: tuple[Bench, object], tmp_
     assert "-by hand" in differs.stdout
     assert run([*command, *results]).returncode == 0
     assert run([*command, *results, "--check"]).returncode == 0
+
+
+def test_what_hinders_tracking_is_said_before_and_after(swept: tuple[Bench, Any]) -> None:
+    bench, done = swept
+    lines = done.stderr.splitlines()
+    why = "WANDB_MODE: '' is none of online, offline, shared, disabled, dryrun, run"
+    assert f"warning: W&B: {why}; runs are tracked offline" in lines
+    assert lines[-1] == f"warning: W&B: 2 of 2 runs are tracked offline only: {why}"
+    assert bench.record("plain")["tracking"]["mode"] == "offline"
 
 
 def test_wandb_holds_the_points_the_config_and_the_record(swept: tuple[Bench, object]) -> None:

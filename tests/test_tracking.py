@@ -374,7 +374,7 @@ def test_invalid_key_is_not_the_end(spec, folder, monkeypatch, capfd):
     monkeypatch.setenv("WANDB_API_KEY", "tooshort")
     assert track(spec, folder).mode == "offline"
     error = capfd.readouterr().err
-    assert "cannot log to" in error and "tooshort" not in error
+    assert "WANDB_API_KEY: the key has 8 letters" in error and "tooshort" not in error
 
 
 def test_mode_follows_the_environment(monkeypatch):

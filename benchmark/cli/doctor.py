@@ -28,7 +28,7 @@ class Finding:
         what: What was looked at.
         found: What is there.
         remedy: What to do about it; empty where all is well.
-        problem: Whether runs would fail.
+        problem: Whether runs would fail, or not be tracked as they could be.
     """
 
     what: str
@@ -91,10 +91,14 @@ def _gpus() -> Iterator[Finding]:
 
 
 def _trackers() -> Iterator[Finding]:
+    from benchmark.experiment.experiment import Tracking
     from benchmark.tracking import TRACKERS, tracker_class
 
-    for tracker in map(tracker_class, TRACKERS):
+    for name, tracker in ((name, tracker_class(name)) for name in TRACKERS):
         yield Finding(tracker.title, tracker.reach())
+        for why in tracker.door(Tracking(name=name)).hindered:
+            remedy = "mend or unset it; runs are tracked offline until then"
+            yield Finding(tracker.title, why, remedy, problem=True)
 
 
 def _disk() -> Iterator[Finding]:

@@ -6,12 +6,13 @@ import ast
 from pathlib import Path
 from typing import get_args
 
+from benchmark.cli.app import warn
 from benchmark.config.overrides import given_twice, key_path
 from benchmark.errors import UserError, allowed
 from benchmark.experiment.experiment import Tracking, TrackingMode
 from benchmark.run.plan import Plan, Request
 from benchmark.run.record import State
-from benchmark.tracking import tracker_class
+from benchmark.tracking.door import door_of, warnings_of
 
 
 def request_of(
@@ -119,15 +120,16 @@ def states_of(retry: str | None) -> set[State]:
 
 
 def tracking_of(made: Plan, mode: str | None) -> Tracking:
-    """The experiment's tracking, in the mode of ``--wandb`` if that is given.
+    """The experiment's tracking, in the mode of ``--wandb`` if that is given; warns of what hinders it.
 
     Raises:
-        UserError: There is no such mode, or no such tracker.
+        UserError: There is no such mode, no such tracker, or it cannot take what the experiment says.
     """
     tracking = made.experiment.tracking
-    tracker_class(tracking.name)
-    if mode is None:
-        return tracking
-    if mode not in (modes := get_args(TrackingMode)):
+    if mode is not None and mode not in (modes := get_args(TrackingMode)):
         raise UserError(f"--wandb {mode}: {allowed(mode, modes)}")
-    return tracking.model_copy(update={"mode": mode})
+    tracking = tracking.model_copy(update={"mode": mode} if mode else {})
+    if problems := door_of(tracking).refused:
+        raise UserError([f"{made.experiment.path}: {problem}" for problem in problems])
+    warn(warnings_of(tracking))
+    return tracking

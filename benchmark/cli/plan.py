@@ -53,7 +53,7 @@ def plan(
     made = make_plan(request, Runs(results, lives))
     warn(title_warnings(made.experiment.rows))
     warn([why] if (why := why_not_compared(made, request)) else [])
-    tracking_of(made, None)  # a tracker that does not exist stands in the way
+    tracking_of(made, None)  # what it cannot take stands in the way
     Console().print(plan_table(made))
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")

@@ -59,33 +59,42 @@ def run_sweep(
 ) -> bool:
     """Runs what is missing and writes the table; returns whether all that was asked for is done."""
     from benchmark.cli.options import tracking_of
-    from benchmark.experiment.titles import title_warnings
     from benchmark.launchers import check_launcher, make_launcher
     from benchmark.launchers.living import lives
-    from benchmark.leaderboard.published import why_not_compared
     from benchmark.run.plan import make_plan, refreshed, with_all_rows
     from benchmark.run.runs import Runs
     from benchmark.sweep.askers import note_askers
     from benchmark.sweep.closing import close
     from benchmark.sweep.holders import only_driver
     from benchmark.sweep.missing import missing
+    from benchmark.tracking.door import told_after
 
     check_launcher(launcher)
     on_disk = Runs(request.results, lives)
     made = make_plan(request, on_disk)
-    warn(title_warnings(made.experiment.rows))
-    warn([why] if (why := why_not_compared(made, request)) else [])
+    _warn_of(made, request)
     # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
     whole = with_all_rows(made, request, on_disk)
     tracking = tracking_of(made, wandb)
     with only_driver(request.results):
         runs = missing(made, again)
         note_askers(made, runs, on_disk)
-        if runs:
-            on_disk.keep(_run(made, runs, make_launcher(launcher, slots), tracking))
+        ended = _run(made, runs, make_launcher(launcher, slots), tracking) if runs else []
+        on_disk.keep(ended)
         # What was read a moment ago still holds where nothing ran.
         asked = refreshed(made, on_disk) if runs else made
-        return close(asked, whole, request, tracking, ran=bool(runs), on_disk=on_disk)
+        well = close(asked, whole, request, tracking, ran=bool(runs), on_disk=on_disk)
+        warn(told_after(tracking, (run.record for run in ended)))
+        return well
+
+
+def _warn_of(made: Plan, request: Request) -> None:
+    """Shows what of the experiment a user may want to mend."""
+    from benchmark.experiment.titles import title_warnings
+    from benchmark.leaderboard.published import why_not_compared
+
+    warn(title_warnings(made.experiment.rows))
+    warn([why] if (why := why_not_compared(made, request)) else [])
 
 
 def _run(made: Plan, runs: list[Planned], launcher: Launcher, tracking: Tracking) -> list[Planned]:

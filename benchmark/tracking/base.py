@@ -1,8 +1,9 @@
 """The contract of a tracker, which shows elsewhere what a run, a study or a leaderboard has on disk.
 
-Five calls: open, log, images, finish, abandon. A tracker is plain code, which may fail or take its time:
-`benchmark.tracking.guarded` makes the calls, in their order and in a thread of its own, so that nothing that
-happens in a tracker can stop or delay a training. It must not prompt.
+Five calls: open, log, images, finish, abandon. Before any training `Tracker.door` says what stands in the way.
+
+A tracker is plain code, which may fail or take its time: `benchmark.tracking.guarded` makes the calls, in their order
+and in a thread of its own, so that nothing that happens in a tracker can stop or delay a training. It must not prompt.
 """
 
 from __future__ import annotations
@@ -64,6 +65,21 @@ Value = float | Table | Path
 """What is logged under a name: a number, a table, or a picture's file."""
 
 
+@dataclass(frozen=True)
+class Door:
+    """What stands in the way of tracking, found before any training.
+
+    Attributes:
+        refused: What of the experiment's own words the tracker cannot take, a message each; nothing is trained.
+        hindered: What of this machine's settings it cannot take, a sentence each; runs are tracked offline then.
+        off: Whether this machine's settings switch it off.
+    """
+
+    refused: tuple[str, ...] = ()
+    hindered: tuple[str, ...] = ()
+    off: bool = False
+
+
 class Tracker(ABC):
     """Shows one subject: opened once, then finished or abandoned.
 
@@ -93,6 +109,15 @@ class Tracker(ABC):
     @abstractmethod
     def reach(cls) -> str:
         """How it is reached from this machine under the mode ``auto``, in words; starts nothing."""
+
+    @classmethod
+    def door(cls, tracking: Tracking) -> Door:
+        """What stands in the way; asks no server, and imports nothing where it can do without.
+
+        Args:
+            tracking: Project, entity and mode, which is never ``off`` here.
+        """
+        return Door()
 
     @classmethod
     @abstractmethod

@@ -24,6 +24,7 @@ from benchmark.run.options import JobOptions
 from benchmark.run.runs import Runs
 from benchmark.sweep.loop import Sweep
 from benchmark.sweep.watchers import make_watcher
+from benchmark.tracking.door import warnings_of
 from benchmark.tuning.database import OUTAGES, storage_url, words_of
 from benchmark.tuning.driver import Asked, Tuner
 from benchmark.tuning.findings.findings import About, Findings, Trial, read_findings
@@ -137,6 +138,8 @@ def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> Fi
             print(f"trial {trial.number}: failed: {_cause(study, trial)}", file=sys.stderr)
     if ran:
         track_study(study, store, tracking, findings, written)
+        for sentence in warnings_of(tracking):
+            print(f"warning: {sentence}", file=sys.stderr)
     return findings
 
 

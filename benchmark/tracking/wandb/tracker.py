@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from benchmark.experiment.experiment import Tracking
 from benchmark.run.record import State
 from benchmark.run.samples import ImageSample
-from benchmark.tracking.base import Subject, Tracker, Value
+from benchmark.tracking.base import Door, Subject, Tracker, Value
 from benchmark.tracking.wandb.access import effective_mode, known_settings, unreachable, warn
+from benchmark.tracking.wandb.environment import faults, refused, usable_settings
 from benchmark.tracking.wandb.media import wandb_image, wandb_value
 
 if TYPE_CHECKING:
@@ -62,7 +63,19 @@ class WandbTracker(Tracker):
     @classmethod
     def reach(cls) -> str:
         """Whether runs are online or offline under ``auto``, and why."""
-        return ": ".join(effective_mode("auto"))
+        with usable_settings(Path(os.devnull, "none")) as set_aside:
+            mode, reason = effective_mode("auto")
+            if set_aside and mode != "off":
+                mode, reason = "offline", "; ".join(set_aside)
+            return f"{mode}: {reason}"
+
+    @classmethod
+    def door(cls, tracking: Tracking) -> Door:
+        """What W&B would refuse of the experiment's project and entity, and of the environment."""
+        off = tracking.mode == "auto" and os.environ.get("WANDB_MODE") == "disabled"
+        wrong = {} if off or tracking.mode == "offline" else faults()
+        hindered = tuple(f"{name}: {why}" for name, why in wrong.items())
+        return Door(tuple(refused(tracking)), hindered, off)
 
     @classmethod
     def open(cls, subject: Subject, tracking: Tracking) -> WandbTracker | None:
@@ -71,16 +84,20 @@ class WandbTracker(Tracker):
         Returns:
             None where ``WANDB_MODE`` is ``disabled`` and the mode ``auto``.
         """
-        mode, reason = effective_mode(tracking.mode)
-        if mode == "off":
-            return None
-        if tracking.mode == "online" and mode != "online":
-            warn(f"online was asked for, but: {reason}; going on offline")
-        try:
-            return cls(*_started(mode, subject, tracking), subject.class_names)
-        except BaseException:
-            _teardown()
-            raise
+        with usable_settings(subject.folder / "wandb" / "none") as set_aside:
+            for fault in set_aside:
+                warn(f"{fault}; going on offline")
+            mode, reason = effective_mode(tracking.mode)
+            if mode == "off":
+                return None
+            if tracking.mode == "online" and mode != "online":
+                warn(f"online was asked for, but: {reason}; going on offline")
+            mode = "offline" if set_aside else mode
+            try:
+                return cls(*_started(mode, subject, tracking), subject.class_names)
+            except BaseException:
+                _teardown()
+                raise
 
     def log(self, values: Mapping[str, Value], steps: Mapping[str, float]) -> None:
         """Logs values; they are plotted against ``iter``."""
