@@ -257,7 +257,7 @@ def test_images_that_are_all_too_small_are_refused_where_the_row_filters_them(
     tmp_path: Path,
 ) -> None:
     data = write(tmp_path / "data", content(side=28))
-    told = "none of the 0 images to learn from holds a box that mmdet keeps; 6 have a side below 32 pixels"
+    told = "there is nothing to learn from; no image is left: 6 of 6 have a side below 32 pixels"
     status, output = checked(data)
     assert (status, told in output) == (2, True), output
     status, output = planned(data)

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.data.annotations import Images, read_annotations
 from benchmark.data.check_boxes import boxes_found
-from benchmark.data.check_pictures import check_pictures
+from benchmark.data.check_pictures import tell_pictures
 from benchmark.data.dataset import Dataset, Split
 from benchmark.data.findings import Findings, Reporter, repeated_ids
 from benchmark.data.memory import Memory
-from benchmark.data.pictures import Decoding
+from benchmark.data.pictures import Decoding, look_at
 from benchmark.data.selection import EVALUATED, LEARNT, left, nothing_left, told_of
 from benchmark.errors import SHOWN, printable
 
@@ -32,21 +32,22 @@ def check(
         dataset: What `benchmark.data.dataset.describe` found.
         limit: How many offenders a message names.
         decoding: Which images are decoded, and how; all of them, as mmdet does by default, if None.
-        memory: Remembers what was found in the boxes of large files; None finds it anew.
+        memory: Remembers what large annotation files hold; None reads them.
 
     Raises:
         UserError: An annotation file cannot be read, or is not in COCO's form.
     """
-    findings = Findings()
+    findings, memory = Findings(), memory or Memory()
     _check_classes(Reporter(dataset.train.annotations, limit, findings), dataset.classes)
     files = {}
     for name, split in (("train", dataset.train), ("val", dataset.val)):
-        annotations = read_annotations(split.annotations)
+        images = memory.images(split.annotations)
         reporter = Reporter(split.annotations, limit, findings)
-        _check_images(reporter, annotations.images)
-        findings.add(boxes_found(name, split, limit, memory or Memory()))
-        check_pictures(reporter, name, split, decoding or Decoding())
-        files[name] = _absolute(split, annotations.images.files)
+        _check_images(reporter, images)
+        findings.add(boxes_found(name, split, limit, memory))
+        found = look_at(split.images, name, images, decoding or Decoding())
+        tell_pictures(reporter, split, found)
+        files[name] = _absolute(split, images.files)
     shared = sorted(files["train"] & files["val"])
     reporter = Reporter(dataset.val.annotations, limit, findings)
     reporter.warning(shared, "images that are in train too: what is measured was seen in training")
@@ -56,7 +57,7 @@ def check(
 def usual_losses(dataset: Dataset) -> Findings:
     """What the image filter of mmdet's own configs, and of the parts that are shipped, leaves out of training."""
     path, memory = dataset.train.annotations, Memory()
-    return Findings(nothing_left(path, [LEARNT], "", memory), told_of(path, LEARNT, memory))
+    return Findings(nothing_left([(path, LEARNT)], "", memory), told_of(path, LEARNT, memory))
 
 
 def report_text(dataset: Dataset) -> str:

@@ -20,6 +20,13 @@ _SLIPS = 10
 # image's edge by less than this; mmdet clips them, and what is lost is below what they measured.
 _OVERHANG_PX = 1.0
 
+# Of boxes that pass the edge, above which it is asked whether their numbers are corners.
+_CORNERS_SHARE = 0.1
+_CORNERS = (
+    "; read as [left, top, right, bottom] every box of the file lies within its image, and a bbox is "
+    "[x, y, width, height]: write them so, or clip them to the image where they are"
+)
+
 _FORM = " (a bbox is [x, y, width, height])"
 _AREA = " (it is width times height, or what a mask covers)"
 _LEFT_OUT = ", which training leaves out"
@@ -116,14 +123,10 @@ def _check_edges(reporter: Reporter, in_train: bool, annotations: Annotations) -
         if in_train
         else ", which an evaluation takes as they are, while detections end at the edge"
     )
-    as_corners = _no_slips(over) and _fit_as_corners(annotations)
-    evidence = (
-        "; read as [left, top, right, bottom] every box of the file lies within its image: are these no "
-        "[x, y, width, height]?"
-    )
-    what = f"boxes that pass their image's edge{done}{_share(over)}{evidence if as_corners else ''}"
-    # Large objects in the middle of each image fit as corners, too; half of them would not pass the edge.
-    is_error = as_corners and bool(over.mean() > 0.5)
+    as_corners = bool(over.sum() > _CORNERS_SHARE * len(over)) and _fit_as_corners(annotations)
+    what = f"boxes that pass their image's edge{done}{_share(over)}{_CORNERS if as_corners else ''}"
+    # Large objects in the middle of each image fit as corners, too; over half of them do not pass the edge.
+    is_error = as_corners and bool(over.mean() > 0.5) and len(over) >= _SLIPS
     reporter.boxes(annotations, np.flatnonzero(over), what, is_error)
 
 

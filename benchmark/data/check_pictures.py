@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from benchmark.data.annotations import read_annotations
 from benchmark.data.dataset import Split
 from benchmark.data.findings import Reporter
-from benchmark.data.pictures import Decoding, look_at
+from benchmark.data.pictures import Pictures
 
 
-def check_pictures(reporter: Reporter, name: str, split: Split, decoding: Decoding) -> None:
+def tell_pictures(reporter: Reporter, split: Split, found: Pictures) -> None:
     """Tells of the image files of a split that jobs cannot read, or would misread.
 
     Args:
         reporter: What is told.
-        name: The split's name, train or val.
         split: The split.
-        decoding: Which files are decoded, and how.
+        found: What is wrong with its files.
     """
-    images = read_annotations(split.annotations).images
-    found = look_at(split.images, name, images, decoding)
     for kind, told in found.faults.items():
         reporter.error(list(told), kind.replace("{folder}", str(split.images)))
     reporter.warning(

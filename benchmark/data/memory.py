@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue, TypeAdapter
 
-from benchmark.data.annotations import Annotations, read_annotations, stamp
+from benchmark.data.annotations import Annotations, Images, read_annotations, stamp
 from benchmark.files import write_json
 
 _FROM_BYTES = 1 << 20  # reading a smaller file is as quick as looking it up
@@ -36,6 +37,35 @@ class _Content:
 
 
 _CONTENT = TypeAdapter(_Content)
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The columns of `benchmark.data.annotations.Images` as plain values."""
+
+    ids: list[int]
+    files: list[str]
+    width: list[int]
+    height: list[int]
+    faults: list[str]
+    names: list[str]
+
+    @classmethod
+    def of(cls, annotations: Annotations) -> _Images:
+        images = annotations.images
+        numbers = (images.ids, images.width, images.height)
+        ids, width, height = (column.tolist() for column in numbers)
+        # Names are the files of the columns unless an entry is left out of these.
+        names = images.names if images.faults else []
+        return cls(ids, images.files, width, height, images.faults, names)
+
+    def columns(self) -> Images:
+        import numpy as np
+
+        numbers = (self.ids, self.width, self.height)
+        ids, width, height = (np.array(column, np.int64) for column in numbers)
+        names = self.names if self.faults else self.files
+        return Images(ids, self.files, width, height, self.faults, names)
 
 
 @dataclass(frozen=True)
@@ -76,22 +106,38 @@ class Memory:
             with suppress(ValueError):
                 return adapter.validate_python(known.answers[question])
         found = find(read_annotations(path))
-        self._keep(path, now, question, adapter.dump_python(found, mode="json"))
+        # A folder that cannot be written is told by whoever needs it; text that is not Unicode by the check.
+        with suppress(OSError, ValueError):
+            self._keep(path, now, question, adapter.dump_python(found, mode="json"))
         return found
+
+    def images(self, path: Path) -> Images:
+        """The images that an annotation file lists.
+
+        Raises:
+            UserError: The file cannot be read, or is not in COCO's form.
+        """
+        return self.answer(path, "images/1", _Images, _Images.of).columns()
 
     def _keep(self, path: Path, now: tuple[int, ...], question: str, answer: JsonValue) -> None:
         assert self.file is not None
         files = self._read()
         known = files.get(str(path))
         answers = known.answers if known is not None and known.stamp == now else {}
-        files[str(path)] = _Known(now, {**answers, question: answer})
-        with suppress(OSError):  # whoever needs the folder says that it cannot be written
-            write_json(self.file, _CONTENT.dump_python(_Content(_VERSION, files), mode="json"))
+        content = _Content(
+            _VERSION, {**files, str(path): _Known(now, {**answers, question: answer})}
+        )
+        write_json(self.file, _CONTENT.dump_python(content, mode="json"), indent=None)
 
-    def _read(self) -> dict[str, _Known]:
+    def _read(self) -> Mapping[str, _Known]:
         assert self.file is not None
-        try:
-            content = _CONTENT.validate_json(self.file.read_bytes())
-        except (OSError, ValueError):
-            return {}  # it only saves time: the annotation files hold all that it does
-        return content.files if content.version == _VERSION else {}
+        return _read(self.file, stamp(self.file))
+
+
+@lru_cache(maxsize=1)
+def _read(file: Path, _stamp: tuple[int, ...]) -> Mapping[str, _Known]:
+    try:
+        content = _CONTENT.validate_json(file.read_bytes())
+    except (OSError, ValueError):
+        return {}  # it only saves time: the annotation files hold all that it does
+    return content.files if content.version == _VERSION else {}

@@ -132,27 +132,25 @@ def told_of(path: Path, selection: Selection, memory: Memory) -> list[str]:
     return told
 
 
-def nothing_left(
-    path: Path, selections: Sequence[Selection], who: str, memory: Memory
-) -> list[str]:
-    """An error where none of the selections takes an object of an annotation file that holds some.
+def nothing_left(chosen: Sequence[tuple[Path, Selection]], who: str, memory: Memory) -> list[str]:
+    """An error where the data sets of a loader take no object between them, though their files hold some.
 
     Args:
-        path: The annotation file.
-        selections: Those of one loader.
+        chosen: The annotation file of each, and what it takes of it.
         who: What begins the sentence: which rows take them.
-        memory: Remembers what is in the file.
+        memory: Remembers what is in the files.
     """
-    taken = [left(path, selection, memory) for selection in selections]
+    taken = [left(path, selection, memory) for path, selection in chosen]
     if not taken or any(some.boxes for some in taken):
         return []
-    learns, kept = selections[0].learns, selections[0].kept
-    if not left(path, Selection(learns, ImageFilter()), memory).boxes:
-        return []  # told of the whole file by `benchmark.data.check`
-    told = f"{path}: {who}none of the {sum(some.images for some in taken)} images"
-    if not learns:
-        return [f"{told} to validate on holds an object that counts, so that mAP50 is not defined"]
-    small = (
-        f"; {taken[0].small} have a side below {kept.min_size:g} pixels (min_size of filter_cfg)"
-    )
-    return [f"{told} to learn from holds a box that mmdet keeps{small if taken[0].small else ''}"]
+    whole = [(path, Selection(selection.learns, ImageFilter())) for path, selection in chosen]
+    if not any(left(path, selection, memory).boxes for path, selection in whole):
+        return []  # told of the whole files by `benchmark.data.check`
+    (path, selection), images = chosen[0], sum(some.images for some in taken)
+    if not selection.learns:
+        told = f"none of the {images} images to validate on holds an object that counts"
+        return [f"{path}: {who}{told}, so that mAP50 is not defined"]
+    told = f"none of {images} images holds a box that mmdet keeps" if images else "no image is left"
+    size = f"a side below {selection.kept.min_size:g} pixels (min_size of filter_cfg)"
+    why = f": {taken[0].small} of {taken[0].of_images} have {size}" if taken[0].small else ""
+    return [f"{path}: {who}there is nothing to learn from; {told}{why}"]

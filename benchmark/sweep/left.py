@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from benchmark.config.retarget import dataset_leaves
-from benchmark.data.dataset import Split
 from benchmark.data.findings import Findings
 from benchmark.data.memory import Memory
 from benchmark.data.selection import Selection, nothing_left, told_of
 from benchmark.run.plan import Plan
 
-_Selections = tuple[Selection, ...]
+_Chosen = tuple[tuple[Path, Selection], ...]
 
 
 def left_of(plan: Plan, memory: Memory) -> Findings:
-    """Finds rows whose config takes no object from the plan's data, and tells what training leaves out."""
+    """Finds rows whose config takes no object from the data, and tells what training leaves out."""
     found = Findings()
     configs = {run.spec.row: run.config for run in plan.runs}
-    for loader, split in (("train", plan.dataset.train), ("val", plan.dataset.val)):
-        taken = {row: _selections(config, loader, split) for row, config in configs.items()}
-        for selections in dict.fromkeys(taken.values()):
-            rows = [row for row in taken if taken[row] == selections]
+    for loader in ("train", "val"):
+        chosen = {row: _chosen(config, loader) for row, config in configs.items()}
+        for same in dict.fromkeys(chosen.values()):
+            rows = [row for row in chosen if chosen[row] == same]
             who = f"{'rows' if len(rows) > 1 else 'row'} {', '.join(rows)}: "
-            found.errors.extend(nothing_left(split.annotations, selections, who, memory))
-        filters = {one.kept for some in taken.values() for one in some if one.learns}
-        for kept in sorted(filters, key=str):
-            found.warnings.extend(told_of(split.annotations, Selection(True, kept), memory))
+            found.errors.extend(nothing_left(same, who, memory))
+        filters = {(path, one.kept) for some in chosen.values() for path, one in some if one.learns}
+        for path, kept in sorted(filters, key=str):
+            found.warnings.extend(told_of(path, Selection(True, kept), memory))
     return found
 
 
-def _selections(config: Mapping[str, object], loader: str, split: Split) -> _Selections:
-    """Of the data sets of a loader that read the split's file; none if another reads something else."""
+def _chosen(config: Mapping[str, object], loader: str) -> _Chosen:
+    """The annotation file of each data set of a loader, and what it takes of it."""
     given = config.get(f"{loader}_dataloader")
     leaves = list(dataset_leaves(given.get("dataset"))) if isinstance(given, Mapping) else []
-    if any(leaf["ann_file"] != str(split.annotations) for leaf in leaves):
-        return ()
-    return tuple(Selection.of(leaf, learns=loader == "train") for leaf in leaves)
+    learns = loader == "train"
+    return tuple((Path(leaf["ann_file"]), Selection.of(leaf, learns)) for leaf in leaves)

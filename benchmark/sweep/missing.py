@@ -8,7 +8,6 @@ from dataclasses import replace
 from benchmark.config.readers import image_readers
 from benchmark.config.sources import own_data
 from benchmark.config.vocabulary.machine import needs_of
-from benchmark.data.annotations import read_annotations
 from benchmark.data.check import check
 from benchmark.data.dataset import Dataset
 from benchmark.data.findings import Findings
@@ -71,9 +70,10 @@ def _lacking(plan: Plan) -> list[str]:
 
 def undecoded_images(plan: Plan) -> int:
     """How many images of the data no check has decoded yet, as far as their names tell."""
+    memory = Memory(plan.cache)
     splits = {"train": plan.dataset.train, "val": plan.dataset.val}
     return sum(
-        undecoded(split.images, name, read_annotations(split.annotations).images, decoding_of(plan))
+        undecoded(split.images, name, memory.images(split.annotations), decoding_of(plan))
         for name, split in splits.items()
     )
 
