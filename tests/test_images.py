@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Bench, run_detboard, variant
+from command import Bench, run_detboard, variant, wait_until
 from mmengine import Config
 from PIL import Image
 from wandb_file import offline_folders, read_run
@@ -151,7 +154,7 @@ def test_data_check_decodes_every_image_and_tells_all_kinds_at_once(data: Path) 
     assert len(errors) == len(all_named) == len({kind for kind, _ in expected.values()})
 
 
-@pytest.mark.parametrize("backend", ["cv2", "pillow"])
+@pytest.mark.parametrize("backend", ["cv2", "pillow", "tifffile"])
 @pytest.mark.parametrize(
     "color_type", ["color", "grayscale", "unchanged", "color_ignore_orientation"]
 )
@@ -210,6 +213,21 @@ def test_row_that_reads_by_pillow_is_checked_by_pillow(tmp_path: Path, data: Pat
     done = bench.run("plan", "--rows", "momentum")
     assert done.returncode == 0, done.stderr
     assert "train_1" not in done.stderr
+
+
+def test_reader_that_jobs_do_not_have_is_refused_by_plan(tmp_path: Path, data: Path) -> None:
+    def unknown(content: dict[str, Any]) -> None:
+        key = "train_dataloader.dataset.pipeline.0"
+        content["rows"][0]["set"] = {f"+{key}.imdecode_backend": "turbojpeg"}
+        content["rows"][1]["set"] = {f"+{key}.color_type": "colour"}
+
+    done = Bench(data, tmp_path / "results", variant(tmp_path, unknown)).run("plan")
+    assert done.returncode == 2
+    assert (
+        "LoadImageFromFile.imdecode_backend: 'turbojpeg' reads nothing; allowed: cv2" in done.stderr
+    )
+    assert "LoadImageFromFile.color_type: 'colour' reads nothing; allowed: color" in done.stderr
+    assert "did you mean 'color'" in done.stderr
 
 
 def test_sweep_decodes_what_no_check_has_seen(tmp_path: Path, data: Path) -> None:
@@ -319,6 +337,27 @@ class TestRemembered:
         assert len(list(cache.iterdir())) == 3
 
 
+def test_ctrl_c_is_no_traceback(data: Path) -> None:
+    """While a hundred links to a picture of 16 million pixels are decoded, which takes many seconds."""
+    Image.new("1", (4000, 4000)).save(data / "images" / "0.png")
+    for number in range(1, 100):
+        os.link(data / "images" / "0.png", data / "images" / f"{number}.png")
+    write(data, "val", [f"{number}.png" for number in range(100)], size=(4000, 4000))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmark", "data", "check", str(data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    errors = Path(f"/proc/{process.pid}/fd/2")
+    # Decoders speak to standard error, which is closed meanwhile.
+    wait_until(lambda: os.readlink(errors) == os.devnull, "the images to be decoded")  # noqa: PTH115
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told == "interrupted: the same command continues where it was\n"
+
+
 def test_scan_is_no_decompression_bomb(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow warns of 89 million pixels, and refuses twice as many; jobs read by OpenCV."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", SIZE[0] * SIZE[1] // 3)
@@ -411,19 +450,17 @@ def test_odd_names_run_through(tmp_path: Path) -> None:
     assert "warning" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["check", "plan"])
-def test_names_that_no_file_can_hold_are_refused(tmp_path: Path, data: Path, command: str) -> None:
+def test_names_that_no_file_can_hold_are_refused(tmp_path: Path, data: Path) -> None:
     path = data / "val.json"
     text = path.read_text().replace('"can"', '"ca\\ud83d"').replace("val_1", "val_\\udce91")
     path.write_text(text)
-    bench = Bench(data, tmp_path / "results")
-    done = run_detboard("data", "check", str(data)) if command == "check" else bench.run("plan")
+    done = run_detboard("data", "check", str(data))
     assert done.returncode == 2
     assert "val.json: category names with half of a surrogate pair" in done.stderr
     assert "(1): ca\\ud83d at character 3" in done.stderr
     (data / "train.json").write_text((data / "train.json").read_text().replace("can", "ca"))
     path.write_text(text.replace("ca\\ud83d", "ca"))
-    done = run_detboard("data", "check", str(data)) if command == "check" else bench.run("plan")
+    done = Bench(data, tmp_path / "results").run("plan")
     assert done.returncode == 2
     assert "'val_\\udce91.png' has half of a surrogate pair at character 5" in done.stderr
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from benchmark.config.tree import Config, dicts
-from benchmark.data.decode import Reader
+from benchmark.data.decode import BACKENDS, COLOR_TYPES, Reader
+from benchmark.errors import allowed
 
 _SPLITS = {
     "train": ("train_dataloader", "custom_hooks"),  # a hook may switch the pipeline
@@ -24,6 +25,18 @@ def image_readers(configs: Iterable[Mapping[str, object]]) -> dict[str, set[Read
     return found
 
 
+def readers(config: Config) -> Iterator[str]:
+    """Values that mmcv would refuse in the job."""
+    found = sorted(set[Reader]().union(*image_readers([config]).values()), key=str)
+    chosen = {
+        **{("imdecode_backend", reader.backend): BACKENDS for reader in found},
+        **{("color_type", reader.color_type): COLOR_TYPES for reader in found},
+    }
+    for (key, value), choices in chosen.items():
+        if value not in choices:
+            yield f"LoadImageFromFile.{key}: '{value}' reads nothing; {allowed(value, choices)}"
+
+
 def _loads(node: Config) -> bool:
     return str(node.get("type")).rpartition(".")[2] == "LoadImageFromFile"
 
@@ -31,6 +44,6 @@ def _loads(node: Config) -> bool:
 def _reader(node: Config) -> Reader:
     default = Reader()
     return Reader(
-        str(node.get("imdecode_backend", default.backend)),
+        str(node.get("imdecode_backend") or default.backend),
         str(node.get("color_type", default.color_type)),
     )

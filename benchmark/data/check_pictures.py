@@ -28,4 +28,3 @@ def tell_pictures(reporter: Reporter, split: Split, found: Pictures) -> None:
         "images of over 8 bits a channel that are nearly black or flat in the upper 8, which are "
         "all that mmdet reads: write them with 8 bits, scaled to 0..255",
     )
-    reporter.warning(found.unchecked, "readers that there is no check with: no image was decoded")

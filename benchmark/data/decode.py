@@ -37,8 +37,8 @@ class Reader:
     """How jobs read images: what a pipeline tells mmcv's ``LoadImageFromFile``.
 
     Attributes:
-        backend: ``imdecode_backend``: cv2 or pillow; there is no check with others.
-        color_type: ``color_type``: what is made of colours, depth and EXIF orientation.
+        backend: ``imdecode_backend``, one of `BACKENDS`.
+        color_type: ``color_type``, one of `COLOR_TYPES`: what is made of colours, depth and EXIF orientation.
     """
 
     backend: str = "cv2"
@@ -48,6 +48,11 @@ class Reader:
     def title(self) -> str:
         """The library's name."""
         return {"cv2": "OpenCV", "pillow": "Pillow"}.get(self.backend, self.backend)
+
+    @property
+    def works(self) -> bool:
+        """Whether jobs can read anything with it: mmcv knows turbojpeg, but would have to be told before."""
+        return self.backend in BACKENDS and self.color_type in COLOR_TYPES
 
 
 class Look(NamedTuple):
@@ -146,9 +151,28 @@ def _by_pillow(data: bytes, color_type: str) -> Pixels:
         return np.asarray(image.convert("L" if color_type.startswith("gray") else "RGB"))
 
 
-_READERS: dict[str, Callable[[bytes, str], Pixels]] = {"cv2": _by_opencv, "pillow": _by_pillow}
-KNOWN_BACKENDS = tuple(_READERS)
-"""The values of ``imdecode_backend`` whose images can be checked."""
+def _by_tifffile(data: bytes, _color_type: str) -> Pixels:
+    import tifffile
+
+    pixels: Pixels = tifffile.imread(io.BytesIO(data))
+    return pixels
+
+
+_READERS: dict[str, Callable[[bytes, str], Pixels]] = {
+    "cv2": _by_opencv,
+    "pillow": _by_pillow,
+    "tifffile": _by_tifffile,
+}
+BACKENDS = tuple(_READERS)
+"""The values of ``imdecode_backend`` that jobs can read images with."""
+COLOR_TYPES = (
+    "color",
+    "grayscale",
+    "unchanged",
+    "color_ignore_orientation",
+    "grayscale_ignore_orientation",
+)
+"""The values of ``color_type``: mmcv's ``imread_flags``."""
 
 
 def _size(pixels: Pixels) -> tuple[int, int]:
@@ -156,7 +180,7 @@ def _size(pixels: Pixels) -> tuple[int, int]:
 
 
 def _size_before_exif(data: bytes, reader: Reader) -> tuple[int, int] | None:
-    if reader.color_type not in ("color", "grayscale"):
+    if reader.color_type not in ("color", "grayscale") or reader.backend == "tifffile":
         return None  # no orientation is applied
     return _size(_READERS[reader.backend](data, f"{reader.color_type}_ignore_orientation"))
 
@@ -202,4 +226,6 @@ def _why(data: bytes, name: str, reader: Reader, error: Exception) -> Fault:
         return Fault(DAMAGED, f"{name} ({known}: {problem})")
     if reader.backend == "pillow":
         return Fault(DAMAGED, f"{name} ({known}: {error})")
+    if isinstance(error, ImportError):
+        return Fault(CLOSED, f"{name}: {error}")
     return Fault(FOREIGN.format(reader=reader.title), f"{name} ({known})")

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from benchmark.data.absent import absence, absent
 from benchmark.data.annotations import Images
-from benchmark.data.decode import KNOWN_BACKENDS, Look, Reader, look, wh
+from benchmark.data.decode import Look, Reader, look, wh
 from benchmark.data.faults import Fault
 from benchmark.data.seen import Seen, stamp
 
@@ -52,13 +52,11 @@ class Pictures:
         faults: What jobs would fail on: by the kind, a line about each file.
         turned: Images annotated with the size that they have before their EXIF orientation turns them.
         flat: Images of over 8 bits a channel of which next to nothing is left in 8.
-        unchecked: Readers that there is no check with.
     """
 
     faults: dict[str, dict[str, None]] = field(default_factory=dict)
     turned: dict[str, None] = field(default_factory=dict)
     flat: dict[str, None] = field(default_factory=dict)
-    unchecked: list[str] = field(default_factory=list)
 
     def add_fault(self, fault: Fault) -> None:
         """Files a fault under its kind."""
@@ -89,17 +87,15 @@ def look_at(folder: Path, split: str, images: Images, decoding: Decoding) -> Pic
     chosen = _chosen(images, decoding.every)
     listed = [_Listed(*image) for image in chosen if image[0] in there]
     for reader in sorted(set(decoding.readers.get(split, (Reader(),))), key=str):
-        if reader.backend in KNOWN_BACKENDS:
+        if reader.works:
             _decode(folder, listed, reader, decoding.told, found)
-        else:
-            found.unchecked.append(reader.title)
     return found
 
 
 def undecoded(folder: Path, split: str, images: Images, decoding: Decoding) -> int:
     """How many of a split's images have not been decoded yet, by their names alone."""
     readers = decoding.readers.get(split, (Reader(),))
-    seen = [Seen.of(folder, reader) for reader in readers if reader.backend in KNOWN_BACKENDS]
+    seen = [Seen.of(folder, reader) for reader in readers if reader.works]
     return sum(not all(name in one for one in seen) for name in dict.fromkeys(images.files))
 
 

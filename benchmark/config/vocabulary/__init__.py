@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from benchmark.config.readers import readers
 from benchmark.config.tree import Config
 from benchmark.config.vocabulary import companions, data, evaluation, hooks, runtime, training
 
@@ -25,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     data.datasets,
     data.pipelines,
     data.switched,
+    readers,
     evaluation.metric,
     hooks.default_hooks,
     hooks.custom_hooks,
