@@ -363,3 +363,12 @@ class TestCommand:
         assert done.returncode == 2
         assert done.stderr.count("error: ") == 2
         assert "Traceback" not in done.stderr
+
+
+def test_best_validations_are_said_to_be_too_high(tmp_path: Path) -> None:
+    chosen, last = (write_run(tmp_path, row, make_matches(0.5)) for row in ("chosen", "last"))
+    folder = RunFolder(tmp_path / "runs" / chosen.run_id)
+    folder.write_spec(replace(folder.read_spec(), given={"select": "best"}))
+    words = "A run that records its best validation is too high"
+    assert words in text_of(compare(chosen.run_id, last.run_id, tmp_path), width=200)
+    assert words not in text_of(compare(last.run_id, last.run_id, tmp_path), width=200)

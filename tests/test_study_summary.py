@@ -500,3 +500,9 @@ def test_importing_the_summary_is_cheap() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "none"
+
+
+def test_trials_judged_by_their_best_validation_are_said_to_be() -> None:
+    chosen = "- Validation: each trial's best by mAP50, chosen on the very images"
+    assert chosen in text(one(), replace(ABOUT, select="best"))
+    assert "Validation:" not in text(one())

@@ -71,6 +71,8 @@ def test_best_checkpoint_is_there_at_the_end(swept: tuple[Bench, object]) -> Non
     said = bench.record("momentum")["validations"]
     assert (said["select"], said["count"], said["epoch"]) == ("last", 4, 4)
     assert (said["best_epoch"], said["best_mAP50"]) == (best, max(values))
+    told = "momentum, seed 0: best of 4 validations" in (bench.results / "tiny.md").read_text()
+    assert told == (max(values) > values[-1])
 
 
 def test_predictions_give_the_recorded_number(swept: tuple[Bench, object]) -> None:

@@ -49,6 +49,11 @@ def notes(found: Comparison) -> list[str]:
             "A side with one seed: the interval covers the choice of images, not how much that "
             "side's value changes with the seed."
         )
+    if any(run.spec.select == "best" for side in (found.a, found.b) for run in side.runs):
+        told.append(
+            "A run that records its best validation is too high: it was chosen on the very images that it is "
+            "compared on."
+        )
     a, b = ({run.spec.run_id for run in side.runs} for side in (found.a, found.b))
     shared = a & b
     if shared and a != b:

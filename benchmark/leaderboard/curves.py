@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from benchmark.files import parsed, read_lines
-from benchmark.leaderboard.document import Leaderboard, Line, Run
+from benchmark.leaderboard.document import Leaderboard, Line
+from benchmark.leaderboard.run_of_row import Run
 from benchmark.run.folder import RunFolder
 from benchmark.statistics.scores import SCORES
 from benchmark.writing.words import short

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
@@ -20,9 +20,12 @@ from benchmark.leaderboard.columns import (
 )
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_column
+from benchmark.leaderboard.columns.result import BEST_KEY
 from benchmark.leaderboard.results import RowResult, Table
+from benchmark.leaderboard.run_of_row import Run, run_of
+from benchmark.leaderboard.validations import Told, earlier_better, selection_of
 from benchmark.leaderboard.values import best, reasons
-from benchmark.run.record import RunRecord, State
+from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.statistics import LEVEL, RESAMPLES, SEED
 from benchmark.yaml_file import Strict
@@ -79,49 +82,6 @@ class Heading(Strict):
     about: str
 
 
-class Failure(Strict):
-    """Why a run failed: its kind, and the first line of the message."""
-
-    kind: str
-    message: str
-
-
-class Run(Strict):
-    """One run of a row.
-
-    Attributes:
-        run_id: The run's id, None for a seed that has no record.
-        folder: Its folder, relative to the results folder.
-        seed: Random seed.
-        state: ``complete``, ``failed``, ``pruned``, ``lost``, ``running`` or ``waiting``.
-        map50: Fraction in 0..1, of a complete run.
-        device: What it ran on.
-        commit: Git commit of the code.
-        dirty: Whether the code had changes that were not committed.
-        config_sha256: SHA-256 of ``config.py`` in its folder.
-        train_sha256: SHA-256 of the training annotations.
-        val_sha256: SHA-256 of the validation annotations.
-        url: Address of the tracked run, None offline; files of version 0.1 call it ``wandb``.
-        finished_at: ISO 8601 time in UTC.
-        failure: Why it failed.
-    """
-
-    run_id: str | None
-    folder: str | None
-    seed: int
-    state: str
-    map50: float | None = None
-    device: str | None = None
-    commit: str | None = None
-    dirty: bool | None = None
-    config_sha256: str | None = None
-    train_sha256: str | None = None
-    val_sha256: str | None = None
-    url: str | None = Field(default=None, validation_alias=AliasChoices("url", "wandb"))
-    finished_at: str | None = None
-    failure: Failure | None = None
-
-
 class ClassPrecision(Strict):
     """AP of one class, fractions in 0..1; None where it has no object."""
 
@@ -156,7 +116,7 @@ class Line(Strict):
         return all(run.state == State.COMPLETE.value for run in self.runs)
 
 
-class Leaderboard(Strict):
+class Leaderboard(Told):
     """A leaderboard as it stands.
 
     Attributes:
@@ -166,6 +126,7 @@ class Leaderboard(Strict):
         profile: The profile that every run was made under.
         comparable: Whether the measured values compare with the published ones.
         caveat: Why they do not, empty if they do.
+        selection: What the choice of validations does to the numbers; empty if the last ones are shown.
         dataset: What the runs were made on.
         seeds: Every seed of any row.
         method: How intervals and ranks were computed.
@@ -173,12 +134,15 @@ class Leaderboard(Strict):
         rows: The lines, in order.
     """
 
+    silent: ClassVar = ("selection",)
+
     schema_version: Literal[1] = 1
     experiment: str
     title: str
     profile: str
     comparable: bool
     caveat: str
+    selection: str = ""
     dataset: Data
     seeds: tuple[int, ...]
     method: Method
@@ -214,7 +178,7 @@ class Leaderboard(Strict):
     @cached_property
     def declared(self) -> tuple[Column, ...]:
         """The columns as they are declared: how their values are worded."""
-        return columns_with(self.labels)
+        return columns_with(self.labels, any(c.key == BEST_KEY for c in self.columns))
 
     @cached_property
     def labels(self) -> tuple[Column, ...]:
@@ -250,6 +214,11 @@ class Leaderboard(Strict):
     def values(self) -> list[dict[str, Any]]:
         """The values of every row by column key."""
         return [line.values for line in self.rows]
+
+    @property
+    def earlier_better(self) -> list[str]:
+        """A sentence for every run that was better at an earlier validation than at the last, which is shown."""
+        return earlier_better(self.rows)
 
     @property
     def ranked(self) -> list[Line]:
@@ -310,13 +279,16 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
         val_images: Number of images that its runs were evaluated on.
     """
     data = table.dataset
-    columns = columns_of(result.row for result in table.rows)
+    complete = [record for result in table.rows for record in result.complete]
+    told = any(record.validations for record in complete)
+    columns = columns_of((result.row for result in table.rows), told)
     return Leaderboard(
         experiment=table.name,
         title=table.title,
         profile=table.profile,
         comparable=not table.caveat,
         caveat=table.caveat,
+        selection=selection_of(complete),
         dataset=Data(
             name=data.name,
             classes=data.classes,
@@ -358,29 +330,6 @@ def _line(result: RowResult, columns: Sequence[Column], comparable: bool) -> Lin
         values=values,
         per_class={name: ClassPrecision(**found) for name, found in result.per_class.items()},
         missing=reasons(result, columns, values),
-        runs=tuple(_run(seed, record, state) for seed, record, state in ends),
+        runs=tuple(run_of(seed, record, state) for seed, record, state in ends),
         stale=result.stale,
-    )
-
-
-def _run(seed: int, record: RunRecord | None, state: State) -> Run:
-    if record is None:
-        return Run(run_id=None, folder=None, seed=seed, state=state.value)
-    made, failure = record.provenance, record.failure
-    complete = record.state is State.COMPLETE
-    return Run(
-        run_id=record.run_id,
-        folder=f"runs/{record.run_id}",
-        seed=seed,
-        state=record.state.value,
-        map50=record.score("mAP50") if complete else None,
-        device=made.device,
-        commit=made.git.commit if made.git else None,
-        dirty=made.git.dirty if made.git else None,
-        config_sha256=made.hashes.config,
-        train_sha256=made.hashes.train,
-        val_sha256=made.hashes.val,
-        url=record.tracking.url if record.tracking else None,
-        finished_at=record.finished_at,
-        failure=Failure(kind=failure.kind.value, message=failure.cause) if failure else None,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from benchmark.data.dataset import Dataset
 from benchmark.experiment.experiment import Row
 from benchmark.job.measure import Reading
-from benchmark.run.record import RunRecord, State
+from benchmark.run.record import RunRecord, State, Validations
 
 if TYPE_CHECKING:
     from benchmark.statistics.intervals import Interval
@@ -83,6 +83,17 @@ class RowResult:
     def mean(self, score: str) -> float | None:
         """Mean of a score over the complete runs that have it."""
         return _mean([record.score(score) for record in self.complete])
+
+    @property
+    def validations(self) -> tuple[Validations, ...]:
+        """What the records of the complete runs say of their validations."""
+        return tuple(r.validations for r in self.complete if r.validations is not None)
+
+    @property
+    def best_map50(self) -> float | None:
+        """Mean over the complete runs of the best mAP50 of any validation; None where one does not say."""
+        known = self.validations
+        return _mean([v.best_mAP50 for v in known]) if len(known) == len(self.complete) else None
 
     @property
     def per_class(self) -> dict[str, dict[str, float | None]]:

@@ -53,13 +53,15 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
     from rich.console import Console
 
     from benchmark.leaderboard.outputs.readme import readme_beside
-    from benchmark.leaderboard.outputs.terminal import rich_table
+    from benchmark.leaderboard.outputs.terminal import notes, rich_table
     from benchmark.leaderboard.select import report_of_sweep
     from benchmark.leaderboard.track_leaderboard import track_leaderboard
     from benchmark.leaderboard.write import publish
 
     report = report_of_sweep(plan, request, on_disk)
     Console().print(rich_table(report.leaderboard))
+    for note in notes(report.leaderboard):
+        print(note)
     if request.overrides:
         # A trial is not the experiment's leaderboard.
         print("with --set no file is written; detboard report writes them, given the same options")

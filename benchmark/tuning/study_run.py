@@ -157,6 +157,7 @@ def _about(study: Study, store: Store) -> About:
         pruner=study.strategies.pruner_words,
         paths=study.space.sets(),
         device=_device(study, store),
+        select=base.experiment.select,
     )
 
 

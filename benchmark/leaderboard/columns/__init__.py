@@ -16,6 +16,7 @@ from benchmark.leaderboard.columns.result import (
     RANK_COLUMNS,
     RESULT_COLUMNS,
     STATE_COLUMNS,
+    VALIDATION_COLUMNS,
 )
 from benchmark.leaderboard.columns.scores import score_columns
 from benchmark.leaderboard.results import RowResult
@@ -24,20 +25,28 @@ from benchmark.leaderboard.results import RowResult
 _AROUND = ("experiment", "profile")
 
 
-def columns_of(rows: Iterable[Row]) -> tuple[Column, ...]:
-    """The columns of a leaderboard: the labels that its rows have among those that every leaderboard has."""
-    taken = {*_AROUND, *(column.key for column in columns_with(()))}
-    return columns_with(label_columns(rows, taken))
+def columns_of(rows: Iterable[Row], validations: bool = False) -> tuple[Column, ...]:
+    """The columns of a leaderboard: the labels that its rows have among those that every leaderboard has.
+
+    Args:
+        rows: Its rows.
+        validations: Whether a record says which validations there were.
+    """
+    taken = {*_AROUND, *(column.key for column in columns_with((), True))}
+    return columns_with(label_columns(rows, taken), validations)
 
 
-def columns_with(labels: Iterable[Column]) -> tuple[Column, ...]:
+def columns_with(labels: Iterable[Column], validations: bool = False) -> tuple[Column, ...]:
     """All columns, in the order of the CSV file.
 
     Args:
         labels: The columns of labels, see `benchmark.leaderboard.columns.labels`.
+        validations: Whether those are among them that say which validations there were: records of earlier versions
+            do not, and tables of such records stay as they were.
     """
     before, after = (NAME_COLUMN, *RANK_COLUMNS), (*RESULT_COLUMNS, *score_columns())
-    return (*before, *labels, *after, *measured_columns(), *STATE_COLUMNS)
+    told = VALIDATION_COLUMNS if validations else ()
+    return (*before, *labels, *after, *measured_columns(), *STATE_COLUMNS, *told)
 
 
 def main_columns(columns: Iterable[Column]) -> tuple[Column, ...]:

@@ -120,6 +120,29 @@ RESULT_COLUMNS = (
     ),
 )
 
+BEST_KEY = "best_map50"
+_SELECTED = {"last": "last", "best": "best, chosen on the images reported on"}
+
+VALIDATION_COLUMNS = (
+    Column(
+        BEST_KEY,
+        "mAP50, best validation",
+        lambda r: r.best_map50,
+        "Of each run's validations the best mAP50; mean over the complete seeds. The highest of several is too high.",
+        dtype="float64",
+        text=fraction,
+        unit="fraction",
+        better="higher",
+        group="quality",
+    ),
+    _trace(
+        "validation",
+        "Validation",
+        lambda r: " / ".join(sorted({_SELECTED[v.select] for v in r.validations})) or None,
+        "Whose numbers are shown: each run's last validation, or its best, chosen on the images reported on.",
+    ),
+)
+
 STATE_COLUMNS = (
     Column("status", "State", lambda r: r.status, "The state in words.", stored=False),
     _trace("state", "State", lambda r: r.state.value, "``complete`` as soon as one seed is."),

@@ -13,7 +13,8 @@ from benchmark.writing.words import DASH, fraction, shortened
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.columns.column import Column, Group
-    from benchmark.leaderboard.document import Leaderboard, Line, Run
+    from benchmark.leaderboard.document import Leaderboard, Line
+    from benchmark.leaderboard.run_of_row import Run
 
 _MOST_CLASSES = 20  # a wider table is for the page and the JSON file
 
@@ -45,6 +46,8 @@ def page(leaderboard: Leaderboard) -> str:
     parts = [f"# {escape(leaderboard.heading)}\n", _facts(leaderboard), table_text(leaderboard)]
     if any(line.values["map50"] is not None for line in leaderboard.rows):
         parts += _sections(leaderboard)
+    earlier = (f"- {escape(sentence)}\n" for sentence in leaderboard.earlier_better)
+    parts += _listed("Better before the end", earlier)
     parts += _listed("Failed runs", _failures(leaderboard))
     parts += _listed("Dashes", _dashes(leaderboard))
     return "\n".join(parts)
@@ -60,7 +63,12 @@ def _facts(leaderboard: Leaderboard) -> str:
         f"- Seeds: {', '.join(map(str, leaderboard.seeds))}{several}\n"
         f"- Rows complete: {leaderboard.progress}\n"
         f"- {method_text(leaderboard)}\n"
+        f"{_selection(leaderboard)}"
     )
+
+
+def _selection(leaderboard: Leaderboard) -> str:
+    return f"- Note: {leaderboard.selection}\n" if leaderboard.selection else ""
 
 
 def method_text(leaderboard: Leaderboard) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.leaderboard.columns import columns_with, stored_columns
 from benchmark.leaderboard.columns.column import Column
+from benchmark.leaderboard.columns.result import BEST_KEY
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.kept import leaderboards
 
@@ -105,7 +106,8 @@ def _boards(folder: Path) -> list[Leaderboard]:
 def _columns(boards: Sequence[Leaderboard]) -> tuple[Column, ...]:
     """The columns of all leaderboards: the labels of each, in the order of the first that has them."""
     labels = {column.key: column for board in boards for column in board.labels}
-    return stored_columns(columns_with(labels.values()))
+    validations = any(column.key == BEST_KEY for board in boards for column in board.columns)
+    return stored_columns(columns_with(labels.values(), validations))
 
 
 def _dtypes(columns: Sequence[Column]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from benchmark.errors import UserError
 from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteError, Output
 from benchmark.leaderboard.outputs.markdown import dataset_text, method_text, table_text
 from benchmark.leaderboard.outputs.text_file import TextFile, read_text
+from benchmark.leaderboard.validations import counted
 from benchmark.writing.markdown import escape
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ def _files(material: Material) -> Iterator[File]:
 def _block(leaderboard: Leaderboard) -> str:
     # Blank lines: Markdown after an HTML comment starts only after one.
     caveat = f" **{escape(leaderboard.caveat)}**." if leaderboard.caveat else ""
-    summary = f"{leaderboard.progress} rows complete on {dataset_text(leaderboard)}.{caveat}"
+    words = counted(leaderboard.earlier_better)
+    earlier = f" {words}." if words else ""
+    chosen = f" **Note: {leaderboard.selection}.**" if leaderboard.selection else ""
+    told = f"{caveat}{chosen}{earlier}"
+    summary = f"{leaderboard.progress} rows complete on {dataset_text(leaderboard)}.{told}"
     return f"\n{summary}\n\n{table_text(leaderboard)}\n{method_text(leaderboard)}.\n\n"
 
 

@@ -8,7 +8,9 @@ from rich.text import Text
 
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.validations import counted
 
+_MOST_LISTED = 9
 _ALWAYS = ("row", "map50", "status")
 _STYLES = {"complete": "green", "failed": "red", "lost": "yellow", "running": "cyan"}
 
@@ -32,6 +34,18 @@ def rich_table(leaderboard: Leaderboard) -> Table:
         # Text, not str: square brackets in a title or a cell are no markup.
         drawn.add_row(*(Text(words[c.key], style=styles.get(c.key, "")) for c in columns))
     return drawn
+
+
+def notes(leaderboard: Leaderboard) -> list[str]:
+    """What a reader of the table must know of the validations that its numbers are of."""
+    earlier = leaderboard.earlier_better
+    words, listed = counted(earlier), earlier[:_MOST_LISTED]
+    chosen = [f"note: {leaderboard.selection}"] if leaderboard.selection else []
+    if not words:
+        return chosen
+    more = len(earlier) - len(listed)
+    rest = [f"  and {more} more, in the Markdown file"] if more else []
+    return [*chosen, f"note: {words}", *(f"  {sentence}" for sentence in listed), *rest]
 
 
 def _candidates(leaderboard: Leaderboard) -> list[Column]:

@@ -31,6 +31,8 @@ _NOISE = (
     "with --promote) measures it, though on the images that it was chosen by."
 )
 
+_CHOSEN = "each trial's best by mAP50, chosen on the very images that it is judged on: its values are too high"
+
 _NOISE_OF_A_FRONT = (
     "What lies on a front is there by noise, too: only training it again with the experiment's seeds "
     "(detboard tune with --promote and --trial NUMBER) measures it."
@@ -59,6 +61,7 @@ def _facts(findings: Findings) -> str:
         "Profile": about.profile,
         "Data set": about.dataset,
         "Objectives" if findings.two else "Objective": " and ".join(about.objectives),
+        "Validation": _CHOSEN if about.select == "best" else "",
         "Sampler": about.sampler,
         "Pruner": about.pruner,
         "Device": about.device,

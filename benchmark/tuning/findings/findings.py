@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from benchmark.experiment.experiment import Select
 from benchmark.tuning.findings.importance import Importances, importances
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class About:
         pruner: Which trials end early, in words.
         paths: What each parameter sets, by its name.
         device: What the trials ran on, empty if it is not known.
+        select: Which validation of a trial judges it: its last, or its best by mAP50.
     """
 
     name: str
@@ -60,6 +62,7 @@ class About:
     pruner: str
     paths: Mapping[str, str]
     device: str = ""
+    select: Select = "last"
 
 
 @dataclass(frozen=True)

@@ -230,7 +230,8 @@ def _curve(line: Line, curves: Mapping[str, RunCurve]) -> Curve | None:
 
 def _frame(leaderboard: Leaderboard, words: str, note: str) -> Frame:
     quality = leaderboard.titles["map50"]
-    return Frame(f"{leaderboard.title}: {words}", leaderboard.caveat, note, quality)
+    known = "; ".join(filter(None, (leaderboard.caveat, leaderboard.selection)))
+    return Frame(f"{leaderboard.title}: {words}", known, note, quality)
 
 
 def _best_only(rows: int, most: int = MOST_ROWS) -> str:

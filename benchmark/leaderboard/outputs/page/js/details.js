@@ -41,6 +41,7 @@ const details = (() => {
     return el("article", { class: "run" },
       el("h4", {}, el("span", { class: cells.stateClass(run.state) }, run.state), ` seed ${run.seed}`,
         run.map50 == null ? null : el("span", { class: "run-map" }, `mAP50 ${state.payload.run_texts[run.run_id]}`)),
+      run.validations?.words ? dom.note(`${run.validations.words}.`) : null,
       run.failure ? el("p", { class: "failure" }, el("strong", {}, `${run.failure.kind}: `), run.failure.message) : null,
       run.run_id == null ? null : el("dl", { class: "values" },
         fact("Run", code(run.run_id)), fact("Folder", code(run.folder)), fact("Commit", ...commit(run)),
