@@ -19,7 +19,7 @@ from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
 from benchmark.config.sizes import give_tuples
 from benchmark.config.tree import Config
-from benchmark.config.vocabulary import objections
+from benchmark.config.vocabulary.runtime import sections
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row
@@ -94,7 +94,7 @@ def compose(
             config = plain(config)
             give_tuples(config)
             problems = fill_dataset(config, dataset, around.folder)
-        problems += objections(config)
+        problems += sections(config)
     if problems:
         raise UserError([f"row '{row.name}': {problem}" for problem in problems])
     _mend_workers(config)

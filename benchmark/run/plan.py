@@ -11,6 +11,7 @@ from benchmark.config.compose import check_recipes, compose, surroundings_of
 from benchmark.config.imports import missing_modules, own_modules
 from benchmark.config.sources import own_data
 from benchmark.config.tree import Config
+from benchmark.config.vocabulary import objections
 from benchmark.data.dataset import Dataset, check_fits, describe, describe_source, stated_dataset
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
@@ -110,8 +111,8 @@ def plan_for(
     """The plan over a dataset that is already known; see `make_plan`.
 
     Raises:
-        UserError: With every override that does not fit its row, and every file that a row's config names and that
-            is not there.
+        UserError: With every override that does not fit its row, every file that a row's config names and that
+            is not there, and every setting that a run would not honour.
     """
     seeds = request.seeds or tuple(experiment.seeds)
     on_disk = on_disk or Runs(request.results)
@@ -120,11 +121,21 @@ def plan_for(
     runs: list[Planned] = []
     for row in rows:
         asked = attempt(problems, _runs, setting, row, seeds)
-        runs += [on_disk.look(*run) for run in asked or ()]
+        looked = [on_disk.look(*run) for run in asked or ()]
+        problems += _objections(request, row, looked)
+        runs += looked
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     chosen = (tuple(rows), tuple(seeds), tuple(runs))
     return Plan(experiment, dataset, profile, *chosen, cache=_cache(request))
+
+
+def _objections(request: Request, row: Row, runs: Sequence[Planned]) -> list[str]:
+    """What stands in the way of runs that are to be made; one that is complete has shown that nothing did."""
+    made = all(run.state is State.COMPLETE for run in runs)
+    if made or not request.needs_data:
+        return []
+    return [f"row '{row.name}': {problem}" for problem in objections(dict(runs[0].config))]
 
 
 def asked_ids(

@@ -15,7 +15,6 @@ from benchmark.config.vocabulary import companions, data, evaluation, hooks, run
 Rule = Callable[[Config], Iterator[str]]
 
 RULES: tuple[Rule, ...] = (
-    runtime.sections,
     runtime.not_ours,
     runtime.words,
     runtime.scaled_rate,
@@ -46,5 +45,5 @@ RULES: tuple[Rule, ...] = (
 
 
 def objections(config: Config) -> list[str]:
-    """What stands in the way of a composed config: a message each; empty if nothing does."""
+    """What stands in the way of a composed config, which has all `runtime.sections`; a message each."""
     return [problem for rule in RULES for problem in rule(config)]
