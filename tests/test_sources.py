@@ -186,7 +186,7 @@ def plan_ids(place: Path, rows: dict[str, Any]) -> list[str]:
 def test_smoke_limits_each_of_joined_data(place: Path) -> None:
     folder = place / "experiment" / "configs" / "datasets"
     folder.mkdir(exist_ok=True)
-    steps = repr(STEPS).replace("[64, 64]", "(64, 64)")
+    steps = repr(STEPS).replace("[64, 64]", "(512, 512)")
     (folder / "two.py").write_text(
         f"_base_ = {str(Path(__file__).parent.parent / 'configs' / 'datasets' / 'coco.py')!r}\n"
         f"_steps = {steps}\n"
@@ -194,6 +194,8 @@ def test_smoke_limits_each_of_joined_data(place: Path) -> None:
         "    type='ConcatDataset', datasets=[\n"
         "    dict(type='CocoDataset', ann_file='train.json', data_prefix=dict(img='images/'), pipeline=_steps),\n"
         "    dict(type='CocoDataset', ann_file='extra.json', data_prefix=dict(img='images/'), pipeline=_steps)])))\n"
+        "custom_hooks = [dict(type='PipelineSwitchHook', switch_epoch=1, switch_pipeline=[\n"
+        "    dict(type='Resize', scale=(512, 512), keep_ratio=True)])]\n"
     )
     schedule = "multistep_90k"  # it has no pipeline of its own
     parts = {"backbone": "tiny", "neck": "tiny", "head": "tiny", "schedule": schedule}
@@ -208,3 +210,4 @@ def test_smoke_limits_each_of_joined_data(place: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("extra.json") == 1
     assert done.stdout.split("val_dataloader")[0].count("indices=") == 2
+    assert done.stdout.count("scale=(128, 128)") == 3

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
+from boards import make_record
 from command import TINY, Bench, run, run_detboard
 
 from benchmark.config.vocabulary import signatures
 from benchmark.config.vocabulary.signatures import Signature, Table
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
 
 SCORE = "coco/bbox_mAP_50"
 CHECKPOINT, LOGGER = "default_hooks.checkpoint", "default_hooks.logger"
@@ -276,6 +279,34 @@ def test_plan_refuses_with_row_and_key(
 def test_plan_takes_what_is_honoured(synthetic_data: Path, tmp_path: Path) -> None:
     lines = planned(tmp_path, synthetic_data, TAKEN)
     assert f"{len(TAKEN)} of {len(TAKEN)} runs are missing." in lines
+
+
+def test_what_is_complete_is_reported(synthetic_data: Path, tmp_path: Path) -> None:
+    """Earlier versions drew nothing without a word: such a run stays what it is."""
+    path = experiment(tmp_path, {"drawn": {"+default_hooks.visualization.draw": True}})
+    bench = Bench(synthetic_data, tmp_path / "results", path)
+    request = Request(path, bench.results, data_root=synthetic_data, needs_data=False)
+    (found,) = make_plan(request).runs
+    prepare(found)
+    spec = found.spec
+    record = make_record("drawn", 0, 0.4, run_id=spec.run_id, profile=spec.profile)
+    found.folder.write_record(record)
+    assert "0 of 1 runs are missing" in bench.run("plan").stdout
+    assert "default_hooks.visualization: " in bench.run("plan", "--seeds", "0,1").stderr
+
+
+def test_a_batch_that_the_data_does_not_fill(synthetic_data: Path, tmp_path: Path) -> None:
+    """The rest of the images is left out, and there is nothing else."""
+    drops = "+train_dataloader.batch_sampler.drop_last"
+    rows = {
+        "over": {"train_dataloader.batch_size": 25, drops: True},
+        "plain": {"train_dataloader.batch_sampler": None, "+train_dataloader.drop_last": True}
+        | {"train_dataloader.batch_size": 25},
+        "fits": {"train_dataloader.batch_size": 24, drops: True},
+    }
+    lines = planned(tmp_path, synthetic_data, rows)
+    assert [line.split(": ")[1] for line in lines] == ["row 'over'", "row 'plain'"]
+    assert all("the 24 images that are left" in line for line in lines)
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,9 @@ def _checked(limits: Config) -> Limits:
 def _shrink_images(config: Config, longest_side: int) -> None:
     preprocessor = (config.get("model") or {}).get("data_preprocessor") or {}
     places = [config.get(name) for name in (*_LOADERS, "tta_pipeline")]
-    nodes = [node for place in (*places, preprocessor) for node in dicts(place)]
+    # The pipeline that a hook puts in later works on the same images.
+    later = [hook.get("switch_pipeline") for hook in dicts(config.get("custom_hooks"))]
+    nodes = [node for place in (*places, *later, preprocessor) for node in dicts(place)]
     sides = [side for node in dicts(config.get("train_dataloader")) for side in _sides(node)]
     if not sides:
         return

@@ -19,7 +19,7 @@ def left_of(plan: Plan, memory: Memory) -> Findings:
     found = Findings()
     configs = {run.spec.row: run.config for run in plan.runs}
     for loader in ("train", "val"):
-        chosen = {row: _chosen(config, loader) for row, config in configs.items()}
+        chosen = {row: chosen_of(config, loader) for row, config in configs.items()}
         for same in dict.fromkeys(chosen.values()):
             rows = [row for row in chosen if chosen[row] == same]
             who = f"{'rows' if len(rows) > 1 else 'row'} {', '.join(rows)}: "
@@ -30,7 +30,7 @@ def left_of(plan: Plan, memory: Memory) -> Findings:
     return found
 
 
-def _chosen(config: Mapping[str, object], loader: str) -> _Chosen:
+def chosen_of(config: Mapping[str, object], loader: str) -> _Chosen:
     """The annotation file of each data set of a loader, and what it takes of it."""
     given = config.get(f"{loader}_dataloader")
     leaves = list(dataset_leaves(given.get("dataset"))) if isinstance(given, Mapping) else []

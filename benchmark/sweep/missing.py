@@ -18,6 +18,7 @@ from benchmark.launchers.machine import visible_gpus
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
 from benchmark.run.state import Planned
+from benchmark.sweep.batches import without_batch
 from benchmark.sweep.left import left_of
 
 
@@ -46,7 +47,7 @@ def obstacles(plan: Plan, launcher: Launcher, told: Told | None = None) -> Findi
         found.add(check(dataset, decoding=decoding, memory=memory))
     found.add(left_of(plan, memory))
     found.errors.extend(launcher.obstacles({row.name: row.gpus for row in plan.rows}))
-    found.errors.extend(_lacking(plan))
+    found.errors.extend([*_lacking(plan), *without_batch(plan, memory)])
     # The validation images are in each of the data sets.
     return Findings([*dict.fromkeys(found.errors)], [*dict.fromkeys(found.warnings)])
 

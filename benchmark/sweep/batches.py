@@ -1,0 +1,42 @@
+"""Whether the images of a row make a batch where the rest of them is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmark.config.tree import Config, dicts, leaves
+from benchmark.config.vocabulary.words import class_of, mapping_of
+from benchmark.data.memory import Memory
+from benchmark.data.selection import left
+from benchmark.run.plan import Plan
+from benchmark.sweep.left import chosen_of
+
+
+def without_batch(plan: Plan, memory: Memory) -> list[str]:
+    """A message for each row of which ``drop_last`` leaves no batch."""
+    problems = []
+    for row, run in {run.spec.row: run for run in plan.runs}.items():
+        loader = mapping_of(run.config["train_dataloader"])
+        if not _drops_rest(loader):
+            continue
+        images, batch = _images(run.config, memory), loader["batch_size"] * run.spec.gpus
+        if images < batch:
+            problems.append(
+                f"row '{row}': train_dataloader.batch_size: the {images} images that are left make no whole batch of "
+                f"{batch}, and drop_last leaves out the rest; lower it, or leave out drop_last"
+            )
+    return problems
+
+
+def _images(config: Mapping[str, object], memory: Memory) -> int:
+    """Training images in an epoch, after mmdet's filters and repetitions."""
+    times = (times for _, times in leaves(config["train_dataloader"], 1))
+    taken = (left(path, some, memory).images for path, some in chosen_of(config, "train"))
+    return sum(number * repeats for number, repeats in zip(taken, times, strict=True))
+
+
+def _drops_rest(loader: Config) -> bool:
+    drops = loader.get("drop_last") or mapping_of(loader.get("batch_sampler")).get("drop_last")
+    repeated = any(class_of(node) == "ClassBalancedDataset" for node in dicts(loader))
+    endless = class_of(loader.get("sampler")) == "InfiniteSampler"
+    return bool(drops) and not repeated and not endless
