@@ -196,6 +196,14 @@ class TestText:
         assert max(map(len, text.splitlines())) <= width
         assert "…" not in text
 
+    def test_names_neither_steer_the_terminal_nor_break_a_line(self, results: Path) -> None:
+        found = compare("good", "poor", results)
+        classes = tuple(replace(line, name="a\x1b[31m\n[bold]b") for line in found.classes)
+        images = tuple(replace(line, file="c\x1b[31m\n[bold]d") for line in found.images)
+        text = text_of(replace(found, classes=classes, images=images))
+        assert "a\\x1b[31m\\n[bold]b" in text
+        assert "c\\x1b[31m\\n[bold]d" in text
+
     def test_tie_in_words(self, results: Path) -> None:
         text = text_of(compare("single", "single", results))
         assert "Not separated on these 40 images." in text

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from benchmark.comparison.find import ClassDifference, Comparison, ImageDifference
 from benchmark.comparison.sides import Side
+from benchmark.errors import printable
 from benchmark.leaderboard.results import COMPARABLE_PROFILE
 from benchmark.statistics import LEVEL
 from benchmark.statistics.intervals import Difference, Interval
@@ -154,7 +155,7 @@ def _classes(found: Comparison) -> RichTable:
     )
     for line in found.classes:
         values = (_known(fraction, line.a), _known(fraction, line.b), _known(signed, line.gap))
-        cells = (line.name, str(line.objects), *values, _signed_range(line.difference))
+        cells = (printable(line.name), str(line.objects), *values, _signed_range(line.difference))
         drawn.add_row(*map(Text, cells))
     return drawn
 
@@ -170,7 +171,7 @@ def _images(found: Comparison, images: int) -> Iterator[RenderableType]:
     drawn = _table(title, "<image", "objects", "A", "B", "A - B")
     for line in shown:
         values = (fraction(line.a), fraction(line.b), signed(line.gap))
-        drawn.add_row(*map(Text, (line.file, str(line.objects), *values)))
+        drawn.add_row(*map(Text, (printable(line.file), str(line.objects), *values)))
     yield Text("")
     yield drawn
 

@@ -71,11 +71,15 @@ def _lacking(plan: Plan) -> list[str]:
 
 def undecoded_images(plan: Plan) -> int:
     """How many images of the data no check has decoded yet, as far as their names tell."""
-    memory = Memory(plan.cache)
-    splits = {"train": plan.dataset.train, "val": plan.dataset.val}
+    memory, decoding = Memory(plan.cache), decoding_of(plan)
+    splits = {
+        (name, split)
+        for dataset in _datasets(plan)
+        for name, split in (("train", dataset.train), ("val", dataset.val))
+    }
     return sum(
-        undecoded(split.images, name, memory.images(split.annotations), decoding_of(plan))
-        for name, split in splits.items()
+        undecoded(split.images, name, memory.images(split.annotations), decoding)
+        for name, split in splits
     )
 
 
