@@ -10,9 +10,10 @@ from boards import write_report
 from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.document import Leaderboard, leaderboard_of
-from benchmark.leaderboard.outputs.readme import markers, replaced
+from benchmark.leaderboard.outputs.readme import replaced
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.run.record import State
+from benchmark.writing.markers import markers
 
 BEGIN, END = markers("board")
 BEFORE = f"# Mine\n\nText.\n\n{BEGIN}\nold table\n{END}\n\nMore text, no newline at its end"

@@ -104,6 +104,7 @@ def _run(made: Plan, runs: list[Planned], launcher: Launcher, tracking: Tracking
     from rich.console import Console
 
     from benchmark.cli.decoding import decoding_shown
+    from benchmark.run.checkout import checkout_of
     from benchmark.run.options import JobOptions
     from benchmark.sweep.base import Listed
     from benchmark.sweep.holders import end_orphans
@@ -117,7 +118,7 @@ def _run(made: Plan, runs: list[Planned], launcher: Launcher, tracking: Tracking
     tell(found)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {launcher.pool.slots} at a time.")
     names, progress = [name_of(run) for run in runs], SweepProgress(len(runs))
-    options = partial(JobOptions, tracking, cost=True)
+    options = partial(JobOptions, tracking, cost=True, checkout=checkout_of(runs))
     try:
         end_orphans(runs)
         with make_watcher(Console(), progress, names, launcher.shares_terminal) as watcher:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from benchmark.config.config_file import load_config, merged, plain
+from benchmark.config.config_file import load_config, merged, plain, with_bases
 from benchmark.config.overrides import apply_overrides, given_twice
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
@@ -100,6 +100,17 @@ def compose(
     _mend_workers(config)
     config["randomness"] = {**(config.get("randomness") or {}), "seed": seed}
     return config
+
+
+def source_files(row: Row, around: Surroundings) -> tuple[str, ...]:
+    """Absolute paths of the config files that a row is composed from, and of the files that these rest on.
+
+    Raises:
+        UserError: A layer is missing.
+    """
+    found = _found(row.name, row.recipe.layers(around), around.roots)
+    paths = [path for layer in found if isinstance(layer, tuple) for path in with_bases(layer[0])]
+    return tuple(dict.fromkeys(map(str, paths)))
 
 
 def _found(row: str, layers: Sequence[Layer], roots: Sequence[Path]) -> tuple[_Found, ...]:

@@ -134,6 +134,34 @@ def _bases(names: list[str], path: Path) -> Config:
     return together
 
 
+def with_bases(path: Path) -> tuple[Path, ...]:
+    """A config file and the files that it rests on, absolute; those of mmdet itself (``mmdet::``) have its version."""
+    return _with_bases(path.resolve(), path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _with_bases(path: Path, changed_ns: int) -> tuple[Path, ...]:
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    bases = [base for node in tree.body for base in _named_bases(node, path)]
+    return (path, *(file for base in bases if base.is_file() for file in with_bases(base)))
+
+
+def _named_bases(node: ast.AST, path: Path) -> list[Path]:
+    """The files that a statement names as bases: ``_base_ = [...]``, or imports in ``with read_base():``."""
+    if isinstance(node, ast.With):
+        return [base for inner in node.body for base in _named_bases(inner, path)]
+    if isinstance(node, ast.ImportFrom) and node.level and node.module:
+        return [path.parents[node.level - 1].joinpath(*node.module.split(".")).with_suffix(".py")]
+    if not isinstance(node, ast.Assign) or "_base_" not in map(_name_of, node.targets):
+        return []
+    texts = (n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant))
+    return [path.parent / text for text in texts if isinstance(text, str) and "::" not in text]
+
+
+def _name_of(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 def _load_with_mmengine(path: Path) -> Config:
     import mmengine
 

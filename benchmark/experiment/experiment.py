@@ -206,6 +206,13 @@ class Experiment(Strict):
     rows: list[Row] = Field(default_factory=list)
     path: Path
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that it was read from: absolute paths of its own and, where there is one, that of tuned rows."""
+        tuned = tuned_file(self.path)
+        own = (str(self.path),)
+        return (*own, str(tuned)) if any(isinstance(row, TunedRow) for row in self.rows) else own
+
     @field_validator("name")
     @classmethod
     def _name_is_free(cls, name: str) -> str:

@@ -259,7 +259,7 @@ class _Job:
             peak_memory_gib=peak_memory_gib,
             started_at=self.journal.started_at(),
             finished_at=now(),
-            provenance=collect(self.spec, self.inputs.hashes()),
+            provenance=collect(self.spec, self.inputs.hashes(), self.options.checkout),
             failure=failure,
             tracking=self.tracker.tracked if self.tracker is not None else None,
             best=_best(points),

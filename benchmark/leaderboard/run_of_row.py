@@ -29,7 +29,7 @@ class Run(Told):
         map50: Fraction in 0..1, of a complete run.
         device: What it ran on.
         commit: Git commit of the code.
-        dirty: Whether the code had changes that were not committed.
+        dirty: Whether the commit does not hold all that ran.
         config_sha256: SHA-256 of ``config.py`` in its folder.
         train_sha256: SHA-256 of the training annotations.
         val_sha256: SHA-256 of the validation annotations.

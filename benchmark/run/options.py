@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmark.experiment.experiment import Tracking
+from benchmark.run.checkout import Checkout
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,13 @@ class JobOptions:
         resources: GPUs and threads.
         cost: Measure what the model costs to use, its latency and its FLOPs, once the run is complete. Trials of
             a study do without, unless they are judged by it.
+        checkout: What the driver's code and the config are from; None outside of a checkout.
     """
 
     tracking: Tracking
     resources: Resources
     cost: bool = False
+    checkout: Checkout | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmark.config.compose import check_recipes, compose, surroundings_of
+from benchmark.config.compose import check_recipes, compose, source_files, surroundings_of
 from benchmark.config.imports import missing_modules, own_modules
 from benchmark.config.sources import own_data
 from benchmark.config.tree import Config
@@ -249,7 +249,9 @@ def _runs(setting: _Setting, row: Row, seeds: Iterable[int]) -> Sequence[tuple[R
         **({} if select == "last" else {"select": select}),
         **{f"module {name}": sha256 for name, sha256 in modules.items()},
     }
-    named = _Named(same, files, given, str(setting.around.folder) if modules else None)
+    sources = (*setting.experiment.files, *source_files(row, setting.around))
+    imports_from = str(setting.around.folder) if modules else None
+    named = _Named(same, files, given, sources, imports_from)
     # Composed once a row: nothing else in a config depends on the seed.
     return [
         (
@@ -278,6 +280,7 @@ class _Named:
     essence: str
     files: Mapping[str, str]
     given: Mapping[str, str]
+    sources: tuple[str, ...]
     imports_from: str | None
 
 
@@ -294,6 +297,7 @@ def _spec(setting: _Setting, row: Row, seed: int, named: _Named) -> RunSpec:
         given=given,
         files=named.files,
         imports_from=named.imports_from,
+        sources=named.sources,
         seed=seed,
         dataset=setting.dataset,
         profile=profile,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import socket
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmark.run.record import GitState, Hashes, Provenance
+from benchmark.run.checkout import Checkout
+from benchmark.run.record import Hashes, Provenance
 from benchmark.run.spec import RunSpec
 
 PACKAGES = (
@@ -26,10 +26,16 @@ PACKAGES = (
 )
 
 
-def collect(spec: RunSpec, hashes: Hashes) -> Provenance:
-    """Everything that a number depends on and that is not in the config; ``hashes`` are of what was read."""
+def collect(spec: RunSpec, hashes: Hashes, checkout: Checkout | None) -> Provenance:
+    """Everything that a number depends on and that is not in the config.
+
+    Args:
+        spec: What was asked.
+        hashes: Of what was read.
+        checkout: What the code and the config are from; None outside of one.
+    """
     return Provenance(
-        git=git_state(Path(__file__).parent),
+        git=checkout.state(spec.sources) if checkout else None,
         versions=versions(),
         device=device_name(),
         host=socket.gethostname(),
@@ -49,26 +55,6 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def git_state(folder: Path) -> GitState | None:
-    """Commit and dirty flag of the checkout that holds ``folder``; None outside one or without git."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
-        return None
-    # Only files that git tracks: results and data that lie about do not change what ran.
-    changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ":!/results")
-    return GitState(commit, dirty=bool(changed))
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=30, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def device_name() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 
@@ -179,11 +179,16 @@ class GitState:
 
     Attributes:
         commit: Hash of the commit.
-        dirty: Whether tracked files had changes that were not committed.
+        dirty: Whether the commit does not hold what ran: tracked files had changes that were not committed, or the
+            run was composed from files that are in no commit.
+        changed: These files, the first 20: relative to the checkout, absolute where they are outside of it.
+        others: Commits of other checkouts that hold files that the run was composed from, by their folder.
     """
 
     commit: str
     dirty: bool
+    changed: Sequence[str] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

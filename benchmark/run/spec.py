@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +41,7 @@ class RunSpec:
             modules beside the experiment file, and ``select`` where it is not the last validation that is recorded.
         files: Hex SHA-256 of the files that the config names beside the data set's annotations (weights, annotations
             of its own), by the text that names them.
+        sources: Absolute paths of the files that the run was composed from: experiment, study, parts and their bases.
         config_sha256: Hex SHA-256 of ``config.py`` as it was written beside ``spec.json``; None until then.
         imports_from: Folder of the experiment file, where its job looks for modules of the config last; None where
             the config imports none from there.
@@ -64,6 +65,7 @@ class RunSpec:
     command_line: Mapping[str, object] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    sources: Sequence[str] = ()
     config_sha256: str | None = None
     imports_from: str | None = None
     schema_version: int = SCHEMA_VERSION

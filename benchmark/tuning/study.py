@@ -51,7 +51,12 @@ class Study:
         base = self.base
         request = replace(self.request, overrides=overrides)
         planned = plan_for(base.experiment, request, base.dataset, base.profile, base.rows)
-        return as_trial(planned.runs[0], self.file.name, study_id, number, params)
+        return as_trial(self.composed(planned.runs[0]), self.file.name, study_id, number, params)
+
+    def composed(self, run: Planned) -> Planned:
+        """A run of the row with the study file among those that it is composed from."""
+        sources = (*run.spec.sources, str(self.file.path))
+        return replace(run, spec=replace(run.spec, sources=sources))
 
     def promoted(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The overrides of the row that a trial with these parameters becomes."""

@@ -19,6 +19,7 @@ from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking, TunedRow
 from benchmark.files import read_json, write_json
 from benchmark.launchers import Launcher
+from benchmark.run.checkout import checkout_of
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.run.runs import Runs
@@ -103,7 +104,8 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
     progress = StudyProgress(
         target, study=store.study, objective=file.objectives[0], slots=launcher.pool.slots
     )
-    options = partial(JobOptions, running.tracking, cost=file.costs_time)
+    checkout = checkout_of([study.composed(run) for run in study.base.runs])
+    options = partial(JobOptions, running.tracking, cost=file.costs_time, checkout=checkout)
     with make_watcher(Console(), progress, (), launcher.shares_terminal) as watcher:
         asked = Asked(
             study.space.suggest,

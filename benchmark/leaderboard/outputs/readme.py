@@ -12,6 +12,7 @@ from benchmark.leaderboard.outputs.markdown import dataset_text, method_text, ta
 from benchmark.leaderboard.outputs.text_file import TextFile, read_text
 from benchmark.leaderboard.validations import counted
 from benchmark.writing.markdown import escape
+from benchmark.writing.markers import markers
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.document import Leaderboard
@@ -51,11 +52,6 @@ def _block(leaderboard: Leaderboard) -> str:
     told = f"{caveat}{chosen}{earlier}"
     summary = f"{leaderboard.progress} rows complete on {dataset_text(leaderboard)}.{told}"
     return f"\n{summary}\n\n{table_text(leaderboard)}\n{method_text(leaderboard)}.\n\n"
-
-
-def markers(name: str) -> tuple[str, str]:
-    """The comments between which the table of the experiment ``name`` stands."""
-    return f"<!-- detboard:{name}:begin -->", f"<!-- detboard:{name}:end -->"
 
 
 def replaced(text: str, name: str, block: str, path: Path) -> str | None:

@@ -1,0 +1,17 @@
+"""The comments in a README between which a table of DetBoard's stands."""
+
+from __future__ import annotations
+
+import re
+
+_BLOCK = re.compile(r"(<!-- detboard:(\S+):begin -->).*?(<!-- detboard:\2:end -->)", re.DOTALL)
+
+
+def markers(name: str) -> tuple[str, str]:
+    """The comments between which the table of the experiment ``name`` stands."""
+    return f"<!-- detboard:{name}:begin -->", f"<!-- detboard:{name}:end -->"
+
+
+def without_tables(text: str) -> str:
+    """A text with nothing between the markers, whichever experiments they are of."""
+    return _BLOCK.sub(r"\1\3", text)
