@@ -27,10 +27,11 @@ from benchmark.config.compose import config_roots
 from benchmark.data.synthesize import synthesize
 from benchmark.experiment.rows.base import part_names
 from benchmark.experiment.rows.parts import PART_KINDS
+from benchmark.run.checkout import read_checkout
 from benchmark.run.journal import now
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
-from benchmark.run.provenance import git_state, versions
+from benchmark.run.provenance import versions
 from benchmark.run.record import Hashes, Metrics, Provenance, RunRecord, State, Tracked
 from benchmark.run.state import Planned
 
@@ -65,8 +66,9 @@ def write_runs(request: Request) -> int:
 
 def _provenance() -> Provenance:
     """As long as a real one, without the import of torch that naming the device takes."""
+    checkout = read_checkout([], Path("results"))
     return Provenance(
-        git=git_state(Path(__file__).parent),
+        git=checkout.state([]) if checkout else None,
         versions=versions(),
         device=machine(),
         host="none",

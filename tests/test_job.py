@@ -9,6 +9,7 @@ import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from benchmark.job.resuming import newest_own
 from benchmark.job.training import Diverged
 from benchmark.launchers.child import from_json, to_json
 from benchmark.run import checkpoints
+from benchmark.run.checkout import Checkout
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Tail
 from benchmark.run.options import JobOptions, Resources
@@ -335,6 +337,10 @@ def test_records_of_version_0_1_are_written_again_as_they_were() -> None:
         old = json.loads(file.read_text())
         again = RunRecord.from_json(old).to_json()
         tracked = {"name": "wandb", **old.pop("wandb")}
+        old["provenance"]["git"] |= {"changed": (), "others": {}}
+        old["provenance"]["hashes"] |= {"files": {}}
+        if old["failure"]:
+            old["failure"] |= {"again": False}
         assert again == {**old, "tracking": tracked, "measured": {}, "validations": None}
 
 
@@ -349,7 +355,15 @@ def test_fields_of_a_later_version_are_left_out() -> None:
     assert RunRecord.from_json(later) == known
 
 
-@pytest.mark.parametrize("options", [QUICK, MEASURED], ids=["quick", "measured"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        QUICK,
+        MEASURED,
+        replace(QUICK, checkout=Checkout("c0ffee", ("a.py",), {"/b": "b"}, {"/c": "d"})),
+    ],
+    ids=["quick", "measured", "from a checkout"],
+)
 def test_options_survive_a_command_line(options: JobOptions) -> None:
     assert from_json(to_json(options)) == options
 

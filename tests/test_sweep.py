@@ -45,6 +45,7 @@ def test_every_row_is_complete(swept: tuple[Bench, subprocess.CompletedProcess[s
         assert record["peak_memory_gib"] > 0
         assert record["provenance"]["hashes"]["train"]
         assert record["provenance"]["device"]
+        assert str(bench.experiment) in record["provenance"]["git"]["changed"]  # in no commit
     assert "2 complete" in done.stdout
 
 
