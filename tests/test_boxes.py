@@ -279,6 +279,11 @@ def test_validation_images_without_an_object_are_refused(tmp_path: Path) -> None
     told = "row plain: none of the 2 images to validate on holds an object that counts"
     assert told in output
     assert planned(data, few, "--set", "+val_dataloader.dataset.indices=3")[0] == 0
+    status, output = planned(data, few, "--set", "+val_dataloader.dataset.indices=[3, 4]")
+    assert (status, "'indices' counts past the images that the data set has (1)" in output) == (
+        2,
+        True,
+    )
 
 
 def test_what_the_check_found_is_remembered(

@@ -27,6 +27,7 @@ def data_check(
     from benchmark.cli.decoding import decoding_shown
     from benchmark.data.check import check, report_text, usual_losses
     from benchmark.data.dataset import describe, hashes_text
+    from benchmark.data.findings import Findings
     from benchmark.data.pictures import Decoding
 
     dataset = describe(folder)
@@ -40,6 +41,8 @@ def data_check(
         for warning in found.warnings:
             typer.echo(f"error: {warning}", err=True)
         raise typer.Exit(FAILED)
+    if strict:
+        found = Findings([*found.errors, *found.warnings])
     tell(found)
 
 

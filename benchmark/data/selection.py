@@ -22,7 +22,7 @@ from benchmark.data.keep import (
 from benchmark.data.memory import Memory
 from benchmark.errors import SHOWN, few, printable
 
-_RULES = "left/1"  # another number where the rules below find something else in the same file
+_RULES = "left/2"  # another number where the rules below find something else in the same file
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Left:
         of_boxes: How many boxes there are, crowds left out.
         small: How many images are left out for their size.
         small_files: The first few of them.
+        beyond: How many of a list of ``indices`` name no image.
         per_class: As ``boxes``, by class.
     """
 
@@ -76,6 +77,7 @@ class Left:
     of_boxes: int
     small: int
     small_files: tuple[str, ...]
+    beyond: int
     per_class: dict[str, int]
 
 
@@ -91,7 +93,8 @@ def left(path: Path, selection: Selection, memory: Memory) -> Left:
 
 def _left(annotations: Annotations, selection: Selection) -> Left:
     images, boxes = annotations.images, annotations.boxes
-    rows = _indexed(kept_images(annotations, selection.kept), selection.indices)
+    kept = kept_images(annotations, selection.kept)
+    rows, beyond = _indexed(kept, selection.indices)
     good = trained(annotations) if selection.learns else evaluated(annotations)
     chosen: Mask = good & np.isin(boxes.image_ids, images.ids[rows])
     small = np.flatnonzero(np.minimum(images.width, images.height) < selection.kept.min_size)
@@ -102,17 +105,25 @@ def _left(annotations: Annotations, selection: Selection) -> Left:
         of_boxes=int((~boxes.crowd).sum()),
         small=len(small),
         small_files=tuple(images.files[row] for row in small[:SHOWN]),
+        beyond=beyond,
         per_class=per_class(annotations, chosen),
     )
 
 
-def _indexed(rows: NDArray[np.intp], indices: int | tuple[int, ...] | None) -> NDArray[np.intp]:
-    """As ``mmengine.dataset.BaseDataset`` takes ``indices``: the first, the last if negative, or those of a list."""
+def _indexed(
+    rows: NDArray[np.intp], indices: int | tuple[int, ...] | None
+) -> tuple[NDArray[np.intp], int]:
+    """As ``mmengine.dataset.BaseDataset`` takes ``indices``: the first, the last if negative, or those of a list.
+
+    Returns:
+        The rows, and how many of a list name none: mmengine ends a job at the first.
+    """
     if indices is None:
-        return rows
+        return rows, 0
     if isinstance(indices, int):
-        return rows[:indices] if indices >= 0 else rows[indices:]
-    return rows[[index for index in indices if -len(rows) <= index < len(rows)]]
+        return (rows[:indices] if indices >= 0 else rows[indices:]), 0
+    good = [index for index in indices if -len(rows) <= index < len(rows)]
+    return rows[good], len(indices) - len(good)
 
 
 def told_of(path: Path, selection: Selection, memory: Memory) -> list[str]:
@@ -135,12 +146,18 @@ def told_of(path: Path, selection: Selection, memory: Memory) -> list[str]:
 def nothing_left(chosen: Sequence[tuple[Path, Selection]], who: str, memory: Memory) -> list[str]:
     """An error where the data sets of a loader take no object between them, though their files hold some.
 
+    So is one of their ``indices`` that names no image.
+
     Args:
         chosen: The annotation file of each, and what it takes of it.
         who: What begins the sentence: which rows take them.
         memory: Remembers what is in the files.
     """
     taken = [left(path, selection, memory) for path, selection in chosen]
+    if beyond := sum(some.beyond for some in taken):
+        return [
+            f"{chosen[0][0]}: {who}'indices' counts past the images that the data set has ({beyond})"
+        ]
     if not taken or any(some.boxes for some in taken):
         return []
     whole = [(path, Selection(selection.learns, ImageFilter())) for path, selection in chosen]
