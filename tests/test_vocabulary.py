@@ -194,6 +194,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         f"{DATASET}.pipeline.2.size: Resize takes no",
     ),
     "loader": ({"+train_dataloader.worker": 1}, "train_dataloader.worker: a data loader takes no"),
+    "frozen": ({"+model.backbone.frozen_stages": 9}, "model.backbone.frozen_stages: 9 is not from"),
     "resumes": ({"resume": True}, "resume: a run that was cut short is continued"),
     "strategy": (
         {"+strategy": {"type": "DDPStrategy"}},

@@ -60,12 +60,13 @@ def _datasets(plan: Plan) -> list[Dataset]:
 
 def _lacking(plan: Plan) -> list[str]:
     """What a row needs of this machine that it does not have."""
-    first = {r.spec.row: r.config for r in plan.runs if r.state is not State.COMPLETE}
-    needs = {row: needs_of(dict(config)) for row, config in first.items()}
-    asks_for_gpu = any(need.gpu for need in needs.values())
-    has_gpu = asks_for_gpu and bool(visible_gpus())
+    rows = {run.spec.row: run for run in plan.runs if run.state is not State.COMPLETE}
+    needs = {row: needs_of(dict(run.config)) for row, run in rows.items()}
+    has_gpu = any(need.gpu for need in needs.values()) and bool(visible_gpus())
     return [
-        f"row '{row}': {problem}" for row, need in needs.items() for problem in need.unmet(has_gpu)
+        f"row '{row}': {problem}"
+        for row, need in needs.items()
+        for problem in need.unmet(has_gpu, rows[row].spec.gpus)
     ]
 
 

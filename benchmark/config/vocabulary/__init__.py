@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     companions.hooks_of_models,
     companions.teacher_loop,
     companions.layer_decay,
+    companions.frozen_stages,
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from benchmark.config.tree import Config
 from benchmark.config.vocabulary.words import class_of, imports_own, mapping_of, named_hooks
+from benchmark.errors import shown
 
 _OF_JOINED = frozenset(
     {
@@ -54,3 +55,13 @@ def layer_decay(config: Config) -> Iterator[str]:
     backbone = class_of(mapping_of(config.get("model")).get("backbone"))
     if constructor == "LearningRateDecayOptimizerConstructor" and "ConvNeXt" not in backbone:
         yield f"optim_wrapper.constructor: {constructor} knows ConvNeXt alone, not {backbone or 'this'}; leave it out"
+
+
+def frozen_stages(config: Config) -> Iterator[str]:
+    """A ResNet, or one of its kin, freezes no more stages than it has."""
+    backbone = mapping_of(mapping_of(config.get("model")).get("backbone"))
+    frozen, stages = backbone.get("frozen_stages", -1), backbone.get("num_stages", 4)
+    if not class_of(backbone).startswith(("ResN", "Res2N", "RegNet")):
+        return
+    if not isinstance(frozen, int) or not isinstance(stages, int) or not -1 <= frozen <= stages:
+        yield f"model.backbone.frozen_stages: {shown(frozen)} is not from -1 (none) to {shown(stages)}, its stages"

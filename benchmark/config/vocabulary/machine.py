@@ -28,23 +28,29 @@ class Needs:
 
     Attributes:
         gpu: The key that asks for a GPU, and why; None if nothing does.
+        group: What only processes that train together can have; None if nothing is.
         packages: Packages by the class that wants them, as ``(class, package)``.
     """
 
     gpu: str | None
+    group: str | None
     packages: tuple[tuple[str, str], ...]
 
-    def unmet(self, has_gpu: bool) -> list[str]:
-        """What this machine does not have: a message each, with what to do."""
+    def unmet(self, has_gpu: bool, processes: int) -> list[str]:
+        """What a run of so many processes does not have on this machine: a message each, with what to do."""
         absent = [(name, package) for name, package in self.packages if find_spec(package) is None]
         lines = [f"{name} needs {p}: pip install {p}, or leave it out" for name, p in absent]
+        if self.group is not None and processes == 1:
+            lines.append(self.group)
         return [*lines, *([self.gpu] if self.gpu and not has_gpu else [])]
 
 
 def needs_of(config: Config) -> Needs:
     """What a composed config needs."""
-    named = [(name, p) for name in sorted(set(_classes(config))) for p in _PACKAGES.get(name, ())]
-    return Needs(next(_gpu(config), None), tuple(named))
+    classes = set(_classes(config))
+    named = [(name, p) for name in sorted(classes) for p in _PACKAGES.get(name, ())]
+    group = "MMSyncBN: needs several processes (the row's 'gpus'); write SyncBN or BN"
+    return Needs(next(_gpu(config), None), group if "MMSyncBN" in classes else None, tuple(named))
 
 
 def _gpu(config: Config) -> Iterator[str]:
