@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 
 from benchmark.config.retarget import dataset_leaves
 from benchmark.config.tree import Config, dicts, is_list, leaves
+from benchmark.config.written import SHRUNK
 from benchmark.errors import UserError, allowed
 
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -35,8 +36,8 @@ class Limits:
         longest_side: Longest side of a training image in pixels; every image size shrinks by the
             same factor.
         epochs: Passes over the images below.
-        images: Training images in an epoch, repetitions included; the first of the data set.
-        val_images: Images validated on; the first of the data set.
+        images: Training images in an epoch, repetitions included; which ones, `benchmark.data.spread` says.
+        val_images: Images validated on; likewise.
         pretrained: Whether to load pretrained weights. Without them nothing is frozen: frozen
             random weights never learn.
     """
@@ -61,6 +62,7 @@ def shrink(config: Config, limits: Config) -> None:
     bounds = _checked(limits)
     _shrink_images(config, bounds.longest_side)
     _shrink_data(config, bounds)
+    config[SHRUNK] = True
     _shrink_schedule(config, bounds)
     if not bounds.pretrained:
         _start_from_random_weights(config.get("model"))

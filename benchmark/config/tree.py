@@ -37,6 +37,22 @@ def dicts(node: object) -> Iterator[Config]:
         yield from dicts(child)
 
 
+def replaced(node: Any, path: Sequence[str | int], value: object) -> Any:
+    """A copy of a node, its other children shared, with the value at a path of keys and positions.
+
+    Raises:
+        KeyError, IndexError: What lies before the path's end is not there.
+    """
+    if not path:
+        return value
+    key, rest = path[0], path[1:]
+    if isinstance(node, dict):
+        return {**node, key: replaced(node[key], rest, value) if rest else value}
+    items = list(node)
+    items[int(key)] = replaced(items[int(key)], rest, value)
+    return type(node)(items)
+
+
 def is_list(value: object) -> TypeGuard[Sequence[object]]:
     """Whether a value is a list or a tuple: mmengine writes either."""
     return isinstance(value, list | tuple)

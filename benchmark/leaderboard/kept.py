@@ -19,7 +19,7 @@ from benchmark.leaderboard.published import kept_otherwise
 from benchmark.leaderboard.results import RowResult
 from benchmark.run.contents import missing_files
 from benchmark.run.identity import former_run_id
-from benchmark.run.plan import Plan, Request, find_dataset, plan_for
+from benchmark.run.plan import Plan, Request, asked_ids, find_dataset, plan_for
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
@@ -151,6 +151,7 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
     for name in (name for name in lines if name in rows):
         found += _label_differences(rows[name], own, lines[name], path)
     ids = {possible for run in plan.runs for possible in _ids(run.spec)}
+    ids |= _either_way(plan, path.parent)
     # Where the weights that a row starts from are gone, as in a fresh clone, its ids cannot be told.
     untold = {run.spec.row for run in plan.runs if missing_files(run.config)}
     return found + [
@@ -160,6 +161,13 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
         for run in line.runs
         if run.run_id is not None and run.run_id not in ids
     ]
+
+
+def _either_way(plan: Plan, results: Path) -> set[str]:
+    """The ids of a plan's runs whichever images a shortened run has taken, which only the data tells."""
+    of_plan = Request(plan.experiment.path, results, seeds=plan.seeds)
+    where = (plan.dataset, plan.profile, plan.rows, Runs(results))
+    return asked_ids(plan.experiment, of_plan, *where)
 
 
 def _ids(spec: RunSpec) -> tuple[str, str]:

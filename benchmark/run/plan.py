@@ -9,10 +9,12 @@ from pathlib import Path
 
 from benchmark.config.compose import check_recipes, compose, source_files, surroundings_of
 from benchmark.config.imports import missing_modules, own_modules
+from benchmark.config.sampled import sampled, with_rule
 from benchmark.config.sources import own_data
 from benchmark.config.tree import Config
 from benchmark.config.vocabulary import objections
 from benchmark.data.dataset import Dataset, check_fits, describe, describe_source, stated_dataset
+from benchmark.data.memory import Memory
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.experiment.rows import recipe_key
@@ -148,13 +150,19 @@ def asked_ids(
 ) -> set[str]:
     """The run ids that an experiment asks for in a setting; a row that cannot be composed in it asks for none.
 
-    Of the dataset only hashes and classes count, of the request overrides and seeds.
+    Of the dataset only hashes and classes count, of the request overrides and seeds. Where the data is not there, ids
+    count that depend on which images a shortened run takes, either way.
     """
     wanted = replace(request, needs_data=False)
     setting = _setting(experiment, wanted, dataset, profile, on_disk)
     seeds = request.seeds or tuple(experiment.seeds)
-    asked = (attempt([], _runs, setting, row, seeds) for row in rows)
-    return {spec.run_id for runs in asked for spec, _ in runs or ()}
+    asked = (attempt([], _ways, setting, row) or () for row in rows)
+    return {
+        _spec(setting, row, seed, way).run_id
+        for row, ways in zip(rows, asked, strict=True)
+        for way in ways
+        for seed in seeds
+    }
 
 
 def with_all_rows(plan: Plan, request: Request, on_disk: Runs) -> Plan:
@@ -232,36 +240,6 @@ def _setting(
     return _Setting(experiment, request, dataset, around, on_disk, contents)
 
 
-def _runs(setting: _Setting, row: Row, seeds: Iterable[int]) -> Sequence[tuple[RunSpec, Config]]:
-    overrides = setting.request.overrides
-    base = compose(row, setting.dataset, setting.around, seed=0, overrides=overrides)
-    problems: list[str] = []
-    if setting.request.needs_data:
-        problems += missing_files(base) + missing_modules(base, setting.around.folder)
-        problems += _unfit_data(base, setting)
-    modules = attempt(problems, own_modules, base, setting.around.folder)
-    if problems or modules is None:
-        raise UserError([f"row '{row.name}': {problem}" for problem in problems])
-    same, files = essence_and_files(base, setting.dataset, setting.contents)
-    select = setting.experiment.select
-    given = {
-        **row.recipe.given(setting.around),
-        **({} if select == "last" else {"select": select}),
-        **{f"module {name}": sha256 for name, sha256 in modules.items()},
-    }
-    sources = (*setting.experiment.files, *source_files(row, setting.around))
-    imports_from = str(setting.around.folder) if modules else None
-    named = _Named(same, files, given, sources, imports_from)
-    # Composed once a row: nothing else in a config depends on the seed.
-    return [
-        (
-            _spec(setting, row, seed, named),
-            {**base, "randomness": {**base["randomness"], "seed": seed}},
-        )
-        for seed in seeds
-    ]
-
-
 def _unfit_data(config: Config, setting: _Setting) -> list[str]:
     """What is wrong with annotation files that a config has of its own."""
     problems: list[str] = []
@@ -274,9 +252,10 @@ def _unfit_data(config: Config, setting: _Setting) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Named:
-    """What a row's run ids are made from beside seed and setting, and where its modules are imported from."""
+class _Way:
+    """What a row's runs are, what their ids are made from beside seed and setting, and where modules are imported."""
 
+    config: Config
     essence: str
     files: Mapping[str, str]
     given: Mapping[str, str]
@@ -284,9 +263,64 @@ class _Named:
     imports_from: str | None
 
 
-def _spec(setting: _Setting, row: Row, seed: int, named: _Named) -> RunSpec:
-    profile, given = setting.around.profile, named.given
-    digest = identity(named.essence, setting.dataset, seed, profile, row.gpus, given)
+def _ways(setting: _Setting, row: Row) -> Sequence[_Way]:
+    """How a row's runs are made; two ways where only data that is not there tells which images they take."""
+    overrides = setting.request.overrides
+    base = compose(row, setting.dataset, setting.around, seed=0, overrides=overrides)
+    modules = _modules(setting, row, base)
+    memory = Memory(_cache(setting.request))
+    known = sampled(base, setting.dataset, {**row.overrides, **overrides}, memory)
+    configs = [base, with_rule(base)] if known is None else [known]
+    select = setting.experiment.select
+    given = {
+        **row.recipe.given(setting.around),
+        **({} if select == "last" else {"select": select}),
+        **{f"module {name}": sha256 for name, sha256 in modules.items()},
+    }
+    sources = (*setting.experiment.files, *source_files(row, setting.around))
+    rest = (given, sources, str(setting.around.folder) if modules else None)
+    return [
+        _Way(config, *essence_and_files(config, setting.dataset, setting.contents), *rest)
+        for config in configs
+    ]
+
+
+def _modules(setting: _Setting, row: Row, base: Config) -> Mapping[str, str]:
+    """Hashes of the modules that a row's config imports from the experiment's folder, by name.
+
+    Raises:
+        UserError: With everything that the config names and that is not there, or does not fit.
+    """
+    problems: list[str] = []
+    if setting.request.needs_data:
+        problems += missing_files(base) + missing_modules(base, setting.around.folder)
+        problems += _unfit_data(base, setting)
+    modules = attempt(problems, own_modules, base, setting.around.folder)
+    if problems or modules is None:
+        raise UserError([f"row '{row.name}': {problem}" for problem in problems])
+    return modules
+
+
+def _runs(setting: _Setting, row: Row, seeds: Iterable[int]) -> Sequence[tuple[RunSpec, Config]]:
+    # Composed once a row: nothing else in a config depends on the seed.
+    ways = _ways(setting, row)
+    return [_run(setting, row, seed, ways) for seed in seeds]
+
+
+def _run(setting: _Setting, row: Row, seed: int, ways: Sequence[_Way]) -> tuple[RunSpec, Config]:
+    """The run of a seed: of two ways it may have been made the one that has a folder, else the first."""
+    specs = [_spec(setting, row, seed, way) for way in ways]
+    made = (
+        i for i, spec in enumerate(specs) if setting.on_disk.folder(spec.run_id).spec_file.exists()
+    )
+    chosen = 0 if len(ways) == 1 else next(made, 0)
+    config = ways[chosen].config
+    return specs[chosen], {**config, "randomness": {**config["randomness"], "seed": seed}}
+
+
+def _spec(setting: _Setting, row: Row, seed: int, way: _Way) -> RunSpec:
+    profile, given = setting.around.profile, way.given
+    digest = identity(way.essence, setting.dataset, seed, profile, row.gpus, given)
     return RunSpec(
         run_id=_run_id(setting.on_disk, row.name, seed, profile, digest),
         experiment=setting.experiment.name,
@@ -295,9 +329,9 @@ def _spec(setting: _Setting, row: Row, seed: int, named: _Named) -> RunSpec:
         recipe=recipe_key(row.recipe),
         names=row.recipe.names,
         given=given,
-        files=named.files,
-        imports_from=named.imports_from,
-        sources=named.sources,
+        files=way.files,
+        imports_from=way.imports_from,
+        sources=way.sources,
         seed=seed,
         dataset=setting.dataset,
         profile=profile,
