@@ -278,9 +278,15 @@ def _ways(setting: _Setting, row: Row) -> Sequence[_Way]:
         **{f"module {name}": sha256 for name, sha256 in modules.items()},
     }
     sources = (*setting.experiment.files, *source_files(row, setting.around))
-    rest = (given, sources, str(setting.around.folder) if modules else None)
+    imports_from = str(setting.around.folder) if modules else None
     return [
-        _Way(config, *essence_and_files(config, setting.dataset, setting.contents), *rest)
+        _Way(
+            config,
+            *essence_and_files(config, setting.dataset, setting.contents),
+            given=given,
+            sources=sources,
+            imports_from=imports_from,
+        )
         for config in configs
     ]
 
