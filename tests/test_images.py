@@ -27,6 +27,7 @@ from benchmark.data.dataset import describe
 from benchmark.data.decode import Reader, look
 from benchmark.data.faults import Fault
 from benchmark.data.findings import Findings
+from benchmark.errors import UserError
 
 SIZE = (48, 40)
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
@@ -358,6 +359,12 @@ def test_ctrl_c_is_no_traceback(data: Path) -> None:
     assert told == "interrupted: the same command continues where it was\n"
 
 
+def test_annotation_file_that_is_a_pointer_is_told(data: Path) -> None:
+    (data / "train.json").write_text(POINTER)
+    with pytest.raises(UserError, match="not JSON: a git-lfs pointer; 'git lfs pull'"):
+        describe(data)
+
+
 def test_scan_is_no_decompression_bomb(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow warns of 89 million pixels, and refuses twice as many; jobs read by OpenCV."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", SIZE[0] * SIZE[1] // 3)
@@ -448,6 +455,9 @@ def test_odd_names_run_through(tmp_path: Path) -> None:
     assert {sample["file"] for sample in samples} <= listed
     assert (bench.results / "tiny.html").exists()
     assert "warning" not in done.stderr
+    next((data / "images").glob("val*")).unlink()
+    done = bench.run("sweep", "--wandb", "offline")  # with nothing to do, no image is looked at
+    assert done.returncode == 0, done.stderr
 
 
 def test_names_that_no_file_can_hold_are_refused(tmp_path: Path, data: Path) -> None:

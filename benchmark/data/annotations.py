@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmark.data.faults import POINTER_START
 from benchmark.errors import UserError, few, lone_surrogate, printable, shown
 
 if TYPE_CHECKING:  # who finds a file's outline in the cache parses nothing, and needs no numpy
@@ -200,7 +201,10 @@ def _parsed(path: Path, data: bytes) -> dict[str, list[object]]:
         # Decoded by hand: json accepts UTF-16 and byte order marks, which mmdet's reader does not.
         content = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON: {error}") from None
+        why = str(error)
+        if data.startswith(POINTER_START):
+            why = "a git-lfs pointer; 'git lfs pull' fetches the file"
+        raise UserError(f"{path}: not JSON: {why}") from None
     if not isinstance(content, dict):
         kind = type(content).__name__
         raise UserError(f"{path}: not COCO annotations: a {kind}, not an object with 'images'")

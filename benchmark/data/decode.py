@@ -14,6 +14,7 @@ from benchmark.data.faults import (
     DAMAGED,
     EMPTY,
     FOREIGN,
+    POINTER_START,
     POINTERS,
     SIZE,
     VAST,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     Pixels: TypeAlias = NDArray[np.uint8 | np.uint16 | np.float32]
 
-_POINTER = b"version https://git-lfs.github.com/spec/"  # how each of them begins, by git-lfs' specification
 # Of 256 levels: 12 bits in a file of 16 leave 16, and what a thermal camera measures in a room leaves fewer.
 _FEW_LEVELS = 32
 
@@ -114,7 +114,7 @@ def _bytes_of(path: str) -> bytes:
         raise _Unreadable(CLOSED, f": {error.strerror}") from None
     if not data:
         raise _Unreadable(EMPTY, "")
-    if data.startswith(_POINTER):
+    if data.startswith(POINTER_START):
         raise _Unreadable(POINTERS, "")
     return data
 

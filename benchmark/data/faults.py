@@ -10,6 +10,8 @@ SPELT = "images that are not in {folder}, but are in another case or Unicode for
 BACKSLASHES = "images that are not in {folder}, but would be with / in the place of backslashes"
 DANGLING = "links to image files that lead nowhere: fetch what they point at, or make them anew"
 POINTERS = "git-lfs pointers in the place of images: 'git lfs pull' fetches the images"
+POINTER_START = b"version https://git-lfs.github.com/spec/"
+"""How each git-lfs pointer begins, by git-lfs' specification."""
 EMPTY = "image files without content"
 CLOSED = "image files that cannot be opened"
 DAMAGED = "image files that are damaged, or no images"
