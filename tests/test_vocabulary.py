@@ -239,7 +239,10 @@ TAKEN: dict[str, dict[str, Any]] = {
     "plateau": {"param_scheduler": [{"type": "ReduceOnPlateauLR", "monitor": SCORE}]},
     "switched": hook(type="PipelineSwitchHook", switch_epoch=1, switch_pipeline=STEPS),
     "averaged": hook(type="EMAHook", ema_type="ExpMomentumEMA", momentum=0.0002, priority=49),
-    "own": {"+custom_imports": {"imports": ["mine"]}, **hook(type="MyHook", anything=1)},
+    "own": {
+        "+custom_imports": {"imports": ["mine", "deep.inner.net", "os.path"]},
+        **hook(type="MyHook", anything=1),
+    },
 }
 
 
@@ -247,6 +250,8 @@ def experiment(folder: Path, rows: dict[str, dict[str, Any]]) -> Path:
     """The tiny experiment with these rows, and a module of its own beside it."""
     shutil.copytree(TINY.parent / "configs", folder / "configs")
     (folder / "mine.py").write_text("")
+    (folder / "deep" / "inner").mkdir(parents=True)
+    (folder / "deep" / "inner" / "net.py").write_text("")
     content = yaml.safe_load(TINY.read_text())
     parts = content["rows"][0]["parts"]
     content["rows"] = [{"name": name, "parts": parts, "set": given} for name, given in rows.items()]

@@ -57,7 +57,7 @@ def missing_modules(config: Mapping[str, object], folder: Path) -> list[str]:
         f"{key}.imports: no module '{name}' on Python's path, nor in {folder}; put it beside the experiment file, or "
         "install its package (the folder that you stand in counts only where PYTHONPATH names it)"
         for name in names
-        if _find(name, folder) is None
+        if name.partition(".")[0] not in sys.stdlib_module_names and _find(name, folder) is None
     ]
 
 
@@ -100,15 +100,12 @@ def _absolute(path: str) -> str:
 
 def _find(name: str, folder: Path) -> ModuleSpec | None:
     """A module as a job finds it, without importing the packages that it is in."""
-    places: list[str] | None = None
-    spec: ModuleSpec | None = None
-    parts = name.split(".")
-    for i in range(len(parts)):
-        whole = ".".join(parts[: i + 1])
-        spec = _top(whole, folder) if i == 0 else PathFinder.find_spec(whole, places)
-        if spec is None:
-            return None
-        places = list(spec.submodule_search_locations or [])
+    top, *inner = name.split(".")
+    spec = _top(top, folder)
+    for part in inner:
+        # By its last name: for the whole one, Python would ask for the package, which is not imported.
+        places = list(spec.submodule_search_locations or []) if spec is not None else []
+        spec = PathFinder.find_spec(part, places) if places else None
     return spec
 
 

@@ -42,6 +42,7 @@ _OTHER_FORMATS = frozenset(
         "OpenImagesDataset",
         "ReIDDataset",
         "RefCocoDataset",
+        "V3DetDataset",
         "VOCDataset",
         "WIDERFaceDataset",
         "XMLDataset",
