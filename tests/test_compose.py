@@ -394,6 +394,7 @@ _LISTED = (
         ("auto_scale_lr.enable", 1, "1 is a number; the value there is a switch"),
         ("train_dataloader.batch_size", 2.5, "2.5 is not whole; the value there is a count"),
         ("train_cfg.max_epochs", 1.5, "1.5 is not whole"),
+        ("train_cfg.max_epochs", "3", "write it as 3; 'train_cfg.max_epochs!' takes any type"),
         ("optim_wrapper", {"optimizer": {"lr": "high"}}, "optim_wrapper.optimizer.lr: 'high'"),
         ("optim_wrapper", {"optimizer": {"+lr": 1}}, "belong to a whole key path"),
         ("param_scheduler.1", {"milestones": "[8 11]"}, _LISTED),

@@ -85,6 +85,7 @@ def test_every_file_of_a_command_is_refused(tmp_path: Path, synthetic_data: Path
         (["--set=load_from="], "an empty text is 'load_from=\"\"'"),
         (["--set=a.b=1", "--set=+a.b=2"], "--set a.b: given 2 times (a.b, +a.b)"),
         (["--set=a.b=1", "--set=a.b=2"], "--set a.b: given 2 times (a.b, a.b)"),
+        (["--set=a={'x': 1, 'x': 2}"], "the key 'x' is given twice"),
         (["--launcher="], "--launcher: is empty"),
         (["--launcher= "], "--launcher: is empty"),
         (["--launcher=slurn"], "no such launcher"),

@@ -80,6 +80,7 @@ def _overrides(texts: list[str], problems: list[str]) -> dict[str, object]:
             continue
         keys.append(key)
         found[key] = _value(value)
+        problems += [f"--set {text}: the key {twice} is given twice" for twice in _twice(value)]
     problems += [f"--set {problem}" for problem in given_twice(keys)]
     return found
 
@@ -96,8 +97,25 @@ def _value(text: str) -> object:
         return words[text.lower()]
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (
+        ValueError,
+        SyntaxError,
+        TypeError,
+        RecursionError,
+        MemoryError,
+    ):  # {[1]: 2} is a TypeError
         return text
+
+
+def _twice(text: str) -> list[str]:
+    """The keys that stand more than once in a mapping of a literal, of which Python keeps the last."""
+    try:
+        nodes = ast.walk(ast.parse(text, mode="eval"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    mappings = [node.keys for node in nodes if isinstance(node, ast.Dict)]
+    known = [[ast.unparse(key) for key in keys if key is not None] for keys in mappings]
+    return [key for keys in known for key in dict.fromkeys(keys) if keys.count(key) > 1]
 
 
 def states_of(retry: str | None) -> set[State]:

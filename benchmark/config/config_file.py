@@ -125,9 +125,11 @@ def _run(tree: ast.Module, path: Path) -> Config:
 
 
 def _bases(names: list[str], path: Path) -> Config:
+    if any("::" in name for name in names):  # of an installed package, which mmengine finds
+        return _load_with_mmengine(path)
     together: Config = {}
     for name in names:
-        base = _load_with_mmengine(path) if "::" in name else load_config(path.parent / name)
+        base = load_config(path.parent / name)
         if repeated := sorted(together.keys() & base.keys()):
             raise UserError(f"{path}: bases that both define {', '.join(repeated)}")
         together.update(base)

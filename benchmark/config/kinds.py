@@ -10,6 +10,7 @@ import ast
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from benchmark.config.config_file import merged
 from benchmark.config.tree import Config, is_list
@@ -175,7 +176,7 @@ def _broken_list(path: str, new: object) -> str | None:
         return None
     try:
         ast.literal_eval(new)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         example = f"as in --set '{path}=[8, 11]', or {path}: [8, 11] in YAML"
         return f"{new!r} is a text and no list or mapping: write those {example}{_anyhow(path)}"
     return None
@@ -184,10 +185,10 @@ def _broken_list(path: str, new: object) -> str | None:
 def _how(path: str, old: object, new: object) -> str:
     """How a value of the kind that belongs there is written."""
     if kind(old) == "number" and isinstance(new, str) and (number := _number(new)) is not None:
-        return (
-            f"; write it as {number!r} (YAML reads an exponent only after a decimal point)"
-            f"{_anyhow(path)}"
+        exponent = (
+            " (YAML reads an exponent only after a decimal point)" if "e" in new.lower() else ""
         )
+        return f"; write it as {number!r}{exponent}{_anyhow(path)}"
     if kind(old) == "switch" and str(new).lower() in _SWITCHES:
         return f"; write it as {_SWITCHES[str(new).lower()]}{_anyhow(path)}"
     if isinstance(old, dict):
@@ -201,16 +202,16 @@ def _anyhow(path: str) -> str:
 
 
 def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    for read in (int, float):
+        with suppress(ValueError):
+            return read(text)
+    return None
 
 
 def _example(old: object) -> object:
-    """The old value, of a list the first two items."""
+    """The old value, of a list the first two items; two numbers for an empty one."""
     if isinstance(old, list | tuple):
-        return [_example(item) for item in old[:2]]
+        return [_example(item) for item in old[:2]] or [1, 2]
     return {} if isinstance(old, dict) else old
 
 

@@ -70,7 +70,9 @@ def _report(plan: Plan, request: Request, history: History) -> Report:
     rows = [_row_result(row, planned[row.name], stale) for row in plan.rows]
     unlike = why_not_compared(plan, request)
     rows_judged, images = judged(rows, request.results)
-    changed = ", ".join(f"{key}={value}" for key, value in request.overrides.items())
+    changed = ", ".join(
+        f"{key.removesuffix('!')}={value}" for key, value in request.overrides.items()
+    )
     title = f"{plan.experiment.title} with {changed}" if changed else plan.experiment.title
     table = Table(plan.experiment.name, title, plan.profile, plan.dataset, rows_judged, unlike)
     return Report(
