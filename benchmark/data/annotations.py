@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -340,7 +341,7 @@ def _box_fault(entry: Entry) -> str | None:
     box = entry.get("bbox")
     if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
         return _fault(entry, "bbox", "[x, y, width, height] in finite pixels")
-    if not _is_number(entry.get("area")):  # mmdet reads it of every annotation
+    if not _is_area(entry.get("area")):  # mmdet reads it of every annotation
         return _fault(entry, "area", "a finite number of square pixels")
     if entry.get("iscrowd", 0) not in (0, 1):
         return _fault(entry, "iscrowd", "0 or 1")
@@ -362,6 +363,13 @@ def _is_size(value: object) -> bool:
     if type(value) is int:
         return 1 <= value <= _BIGGEST
     return type(value) is float and 1 <= value <= _BIGGEST and value.is_integer()
+
+
+def _is_area(value: object) -> bool:
+    """Whether it is finite: one outside COCO's range, up to 1e10, is for the rules of evaluation to leave out."""
+    if type(value) is float:
+        return math.isfinite(value)
+    return type(value) is int and abs(value) <= sys.float_info.max
 
 
 def _is_number(value: object) -> bool:
