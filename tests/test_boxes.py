@@ -108,6 +108,14 @@ def ignored(whole: Content) -> None:
         box["ignore"] = 1
 
 
+def centres(whole: Content) -> None:
+    """Of boxes on the left side of their image, and of some in its lower right corner."""
+    for number, box in enumerate(boxes(whole)):
+        x, y, w, h = box["bbox"]
+        x, y = (SIDE - w, SIDE - h) if number % 4 == 1 else (x, y)
+        box["bbox"] = [x + w / 2, y + h / 2, w, h]
+
+
 def no_area_of_a_class(whole: Content) -> None:
     for box in boxes(whole, "train")[::2]:
         box["area"] = 0
@@ -145,6 +153,10 @@ def twice(whole: Content) -> None:
         (
             past_the_edge,
             ["val.json: boxes that pass their image's edge, which an evaluation", "(4)"],
+        ),
+        (
+            centres,
+            ["train.json", "read as [centre x, centre y, width, height] 100.0% of the file's"],
         ),
         (negative_areas, ["train.json: boxes whose 'area' is not above 0", "leaves out", "(4):"]),
         (negative_areas, ["val.json: boxes whose 'area' is below 0", "takes no notice of", "(2):"]),
@@ -225,14 +237,14 @@ def nothing_to_find(whole: Content) -> None:
         ),
         (all_areas(-5), ["boxes whose 'area' is not above 0", "it is width times height", "(12)"]),
         (all_ignored, ["no box is left of 12 (12 marked to 'ignore'): there is nothing to learn"]),
-        (fractions, ["train.json", "side below 1 pixel", "lies in 0..1", "a bbox is in pixels"]),
+        (fractions, ["train.json", "side below 1 pixel", "lie in 0..1", "a bbox is in pixels"]),
         (
             lambda whole: fractions(whole, "val"),
-            ["val.json", "lies in 0..1, as fractions of an image"],
+            ["val.json", "lie in 0..1, as fractions of an image"],
         ),
         (
             corners,
-            ["read as [left, top, right, bottom] every box of the file lies within its image"],
+            ["read as [left, top, right, bottom] 100.0% of the file's boxes lie within"],
         ),
         (many_outside, ["train.json: boxes wholly outside their image", "91.7% of all (11)"]),
         (nothing_to_find, ["val.json: no box is left of 8", "mAP50 is not defined"]),

@@ -20,12 +20,10 @@ _SLIPS = 10
 # image's edge by less than this; mmdet clips them, and what is lost is below what they measured.
 _OVERHANG_PX = 1.0
 
-# Of boxes that pass the edge, above which it is asked whether their numbers are corners.
-_CORNERS_SHARE = 0.1
-_CORNERS = (
-    "; read as [left, top, right, bottom] every box of the file lies within its image, and a bbox is "
-    "[x, y, width, height]: write them so, or clip them to the image where they are"
-)
+# Of boxes that pass the edge, above which it is asked whether their numbers are in another form; that they are is said
+# where nearly all boxes would lie within their images so: a slip or two does not change what a tool writes.
+_ASKED_SHARE = 0.1
+_NEARLY_ALL = 0.99
 
 _FORM = " (a bbox is [x, y, width, height])"
 _AREA = " (it is width times height, or what a mask covers)"
@@ -107,11 +105,12 @@ def _in_val(annotations: Annotations) -> list[_Kind]:
 
 
 def _fractions(annotations: Annotations) -> str:
-    """Says so where every box looks as if it was written in fractions of its image."""
+    """Says so where the boxes look as if they were written in fractions of their images."""
     xywh = annotations.boxes.xywh
-    if not len(xywh) or np.abs(xywh).max() > 1:
+    share = np.mean(np.abs(xywh).max(axis=1) <= 1) if len(xywh) else 0
+    if share < _NEARLY_ALL:
         return ""
-    return ": every bbox of the file lies in 0..1, as fractions of an image do, and a bbox is in pixels"
+    return f": {share:.1%} of the file's boxes lie in 0..1, as fractions of an image do (YOLO's); a bbox is in pixels"
 
 
 def _check_edges(reporter: Reporter, in_train: bool, annotations: Annotations) -> None:
@@ -123,20 +122,30 @@ def _check_edges(reporter: Reporter, in_train: bool, annotations: Annotations) -
         if in_train
         else ", which an evaluation takes as they are, while detections end at the edge"
     )
-    as_corners = bool(over.sum() > _CORNERS_SHARE * len(over)) and _fit_as_corners(annotations)
-    what = f"boxes that pass their image's edge{done}{_share(over)}{_CORNERS if as_corners else ''}"
+    asked = len(over) and over.mean() > _ASKED_SHARE
+    form = _other_form(annotations) if asked else ""
+    what = f"boxes that pass their image's edge{done}{_share(over)}{form}"
     # Large objects in the middle of each image fit as corners, too; over half of them do not pass the edge.
-    is_error = as_corners and bool(over.mean() > 0.5) and len(over) >= _SLIPS
+    is_error = bool(form) and bool(over.mean() > 0.5) and len(over) >= _SLIPS
     reporter.boxes(annotations, np.flatnonzero(over), what, is_error)
 
 
-def _fit_as_corners(annotations: Annotations) -> bool:
-    """Whether every box would lie within its image if its four numbers were left, top, right and bottom."""
-    boxes = annotations.boxes
-    x, y, right, bottom = boxes.xywh.T
-    corners = np.column_stack([x, y, right - x, bottom - y])
-    inside = past_edge(annotations, corners) < _OVERHANG_PX
-    return bool(np.all((corners[:, 2:] > 0).all(axis=1) & inside))
+def _other_form(annotations: Annotations) -> str:
+    """Says so where the boxes look as if their four numbers were others than left, top, width and height."""
+    a, b, c, d = annotations.boxes.xywh.T
+    forms = {
+        "[left, top, right, bottom]": [a, b, c - a, d - b],
+        "[centre x, centre y, width, height]": [a - c / 2, b - d / 2, c, d],
+    }
+    for form, columns in forms.items():
+        xywh = np.column_stack(columns)
+        fits = (past_edge(annotations, xywh) < _OVERHANG_PX) & (xywh[:, 2:] > 0).all(axis=1)
+        if fits.mean() >= _NEARLY_ALL:
+            return (
+                f"; read as {form} {fits.mean():.1%} of the file's boxes lie within their image: write them as "
+                "[x, y, width, height], or clip them to the image if they are"
+            )
+    return ""
 
 
 _REASONS = {
