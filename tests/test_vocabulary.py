@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import shutil
@@ -14,8 +13,6 @@ import yaml
 from boards import make_record
 from command import TINY, Bench, run, run_detboard
 
-from benchmark.config.vocabulary import signatures
-from benchmark.config.vocabulary.signatures import Signature, Table
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 
@@ -396,71 +393,3 @@ def test_a_module_of_the_folder_that_one_stands_in_is_not_found(
     assert "no module 'far_away'" in run(bench.arguments("plan"), tmp_path, PYTHONPATH=path).stderr
     asked = run(bench.arguments("plan"), tmp_path, PYTHONPATH=f".:{path}")
     assert "1 of 1 runs are missing" in asked.stdout
-
-
-# The tables
-
-
-REGISTRIES = {
-    "HOOKS": "HOOKS",
-    "LOOPS": "LOOPS",
-    "SAMPLERS": "DATA_SAMPLERS",
-    "WRAPPERS": "OPTIM_WRAPPERS",
-    "OPTIMIZERS": "OPTIMIZERS",
-    "SCHEDULERS": "PARAM_SCHEDULERS",
-    "DATASETS": "DATASETS",
-    "TRANSFORMS": "TRANSFORMS",
-}
-# What the runner, the data loader or the scheduler's base class hands over.
-HANDED = {
-    "LOOPS": {"runner", "dataloader", "evaluator"},
-    "SAMPLERS": {"dataset", "sampler"},
-    "WRAPPERS": {"optimizer"},
-    "OPTIMIZERS": {"params"},
-    "SCHEDULERS": {"optimizer"},
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", REGISTRIES)
-def test_tables_are_what_is_installed(name: str) -> None:
-    import mmdet.engine
-    import mmdet.registry
-    import mmengine.registry
-    import mmpretrain  # noqa: F401 - as a job has it
-
-    table: Table = getattr(signatures, name)
-    registry = REGISTRIES[name]
-    both = (getattr(module, registry).module_dict for module in (mmengine.registry, mmdet.registry))
-    installed = {key: value for found in both for key, value in found.items()}
-    for key, takes in table.items():
-        if key in installed:
-            assert takes == signature_of(installed[key], key, HANDED.get(name, set())), key
-    missing = {
-        key for key, value in installed.items() if value.__module__.startswith(("mm", "torch"))
-    }
-    assert missing <= table.keys()
-    assert len(table.keys() & installed.keys()) > 0.9 * len(table)
-
-
-def signature_of(class_: type, name: str, handed: set[str]) -> Signature:
-    """The arguments of a class and of those that it hands the rest of them on to."""
-    found: dict[str, bool] = {}
-    is_open = False
-    for base in class_.__mro__:
-        if "__init__" not in vars(base) or base is object:
-            continue
-        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
-        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        for parameter in [p for p in parameters if p.kind in kinds]:
-            found.setdefault(parameter.name, parameter.default is parameter.empty)
-        is_open = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-        if not is_open:
-            break
-    if name.endswith(("LR", "Momentum")):
-        handed = handed | {"param_name"}
-    names = sorted(found.keys() - handed)
-    found = {key: needed and key != "batch_size" for key, needed in found.items()}  # the loader's
-    # Its other arguments would go to a function that takes none of them.
-    is_open = is_open and name != "CheckpointHook"
-    return Signature(tuple(names), tuple(n for n in names if found[n]), is_open)

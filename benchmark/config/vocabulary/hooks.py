@@ -153,13 +153,15 @@ def _watched(config: Config) -> Iterator[tuple[str, str, object]]:
 def values(config: Config) -> Iterator[str]:
     """Words and numbers that hooks take; a rule of several scores is a list."""
     for key, hook in named_hooks(config):
+        name = class_of(hook)
         yield from _priority(key, hook)
+        if name not in HOOKS:
+            continue  # its own arguments may mean anything
         for _, rule in each(hook.get("rule"), ""):
             yield from one_of(key, {"rule": rule}, "rule", _RULES)
-        yield from not_a_number(
-            key, hook, "interval", 1 if class_of(hook) != "CheckpointHook" else -1, whole=True
-        )
-        if class_of(hook) == "EMAHook":
+        least = -1 if name == "CheckpointHook" else 1
+        yield from not_a_number(key, hook, "interval", least, whole=True)
+        if name == "EMAHook":
             yield from _average(key, hook, imports_own(config))
 
 
