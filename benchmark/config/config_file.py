@@ -138,11 +138,12 @@ def _bases(names: list[str], path: Path) -> Config:
 
 def with_bases(path: Path) -> tuple[Path, ...]:
     """A config file and the files that it rests on, absolute; those of mmdet itself (``mmdet::``) have its version."""
-    return _with_bases(path.resolve(), path.stat().st_mtime_ns)
+    return _with_bases(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=1024)
 def _with_bases(path: Path, changed_ns: int) -> tuple[Path, ...]:
+    path = path.resolve()
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     bases = [base for node in tree.body for base in _named_bases(node, path)]
     return (path, *(file for base in bases if base.is_file() for file in with_bases(base)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +16,12 @@ from benchmark.data.annotations import stamp
 from benchmark.files import sha256_file, write_json
 
 _CACHE_VERSION = 1
+_WITHIN = (dict, list, tuple)  # no union, whose check is slow
 # What mmengine's CheckpointLoader fetches, or has the path of, by a name of its own.
 _FETCHED = re.compile(r"(\S+:)?(https?|torchvision|modelzoo|open-mmlab|openmmlab|mmcls|pavi|s3)://")
 # Keys whose text is a file of weights or boxes, and never a model's name, wherever they stand.
 _OF_FILES = frozenset({"load_from", "teacher_ckpt", "proposal_file", "checkpoint"})
+_OF_WEIGHTS = _OF_FILES | {"pretrained"}
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,19 @@ class Contents:
     Args:
         cache: File that remembers hashes by path, size and times of change, and what was in a file that is gone: a
             report of its runs needs it no more. It is made when a first file is hashed. None remembers nothing.
+
+    Attributes:
+        words: Texts that are known to name no file, for whoever reads many configs.
     """
 
     def __init__(self, cache: Path | None = None) -> None:
         self._cache = cache
+        self.words: set[object] = set()
         self._known: dict[str, _Known] | None = None
 
     def of(self, text: str) -> str | None:
         """Hex SHA-256 of the file that a text names, or did when it was last there; None for any other text."""
-        if not _may_be_path(text):
+        if not may_be_path(text):
             return None
         path = named_path(text)
         if is_file(path):
@@ -105,34 +111,38 @@ def is_file(path: Path) -> bool:
 
 
 @lru_cache(maxsize=4096)  # a thousand rows name the same few
-def _may_be_path(text: str) -> bool:
+def may_be_path(text: str) -> bool:
     """Whether a text may name a file: most of a config's are words, names of classes and addresses."""
     short = len(text) < 4096 and "\0" not in text and "\n" not in text
     return short and ("/" in text or "." in text) and not _FETCHED.match(text)
 
 
-def texts(node: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in a config, with its key path."""
-    if isinstance(node, str):
-        yield path, node
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            yield from texts(value, f"{path}.{key}" if path else str(key))
-    elif is_list(node):
-        for index, value in enumerate(node):
-            yield from texts(value, f"{path}.{index}")
-
-
-def missing_files(config: object) -> list[str]:
+def missing_files(config: Mapping[str, object]) -> list[str]:
     """A message for each file of weights or boxes that a config names and that is not there.
 
     Texts like ``torchvision://resnet50`` and addresses are fetched when the model is built, and are not looked at.
     """
     return [
         f"{path}: {text}: no such file; give a file that is there, or an address (https://, torchvision://)"
-        for path, text in texts(config)
-        if _names_file(path.rsplit(".", 1)[-1], text) and not is_file(named_path(text))
+        for path, text in sorted(_files_named(config))
+        if not is_file(named_path(text))
     ]
+
+
+def _files_named(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """The texts that can only name files, with their key paths; without recursion, for there are many rows."""
+    waiting: list[tuple[str, object]] = [("", config)]
+    while waiting:
+        path, node = waiting.pop()
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if isinstance(value, str):
+                    if key in _OF_WEIGHTS and _names_file(key, value):
+                        yield f"{path}{key}", value
+                elif isinstance(value, _WITHIN):
+                    waiting.append((f"{path}{key}.", value))
+        elif is_list(node):
+            waiting += [(f"{path}{i}.", v) for i, v in enumerate(node) if isinstance(v, _WITHIN)]
 
 
 def _names_file(key: str, text: str) -> bool:

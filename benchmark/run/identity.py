@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmark.config.tree import Config, is_list
 from benchmark.config.written import as_counted
 from benchmark.data.dataset import Dataset
-from benchmark.run.contents import Contents
+from benchmark.run.contents import Contents, may_be_path
 from benchmark.run.spec import SCHEMA_VERSION
 
 # What says nothing of the result, by its place: who watches, where output goes, how many hands work. The same key in
@@ -24,6 +24,8 @@ _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _EVALUATORS = ("val_evaluator", "test_evaluator")
 _IN_LOADERS = frozenset({"num_workers", "persistent_workers"})
 # Without a value they ask for nothing, wherever they stand: mmdet writes ``backend_args=None`` in every transform.
+_LISTS = (list, tuple)
+_LOOKED_INTO = (str, dict, *_LISTS)
 _SILENT = _AT_TOP | _IN_LOADERS | {"resume", "seed"}
 
 
@@ -91,15 +93,25 @@ class _Reader:
     def __init__(self, contents: Contents) -> None:
         self.files: dict[str, str] = {}
         self._contents = contents
+        self._words: set[object] = contents.words
 
     def plain(self, value: object) -> object:
-        if isinstance(value, dict):  # not Mapping: a check of an abstract class is ten times slower
-            return {str(k): self.plain(v) for k, v in value.items() if counts(k, v)}
-        if isinstance(value, list | tuple):
-            return [self.plain(item) for item in value]
-        return self._content(value) if isinstance(value, str) else value
+        # Half a million values are in a thousand configs: what needs no call gets none. Not Mapping, and no union: such
+        # checks are ten times slower.
+        if isinstance(value, dict):
+            return {
+                str(k): self.plain(v) if isinstance(v, _LOOKED_INTO) else v
+                for k, v in value.items()
+                if v is not None or k not in _SILENT  # as in `counts`
+            }
+        if isinstance(value, _LISTS):
+            return [self.plain(v) if isinstance(v, _LOOKED_INTO) else v for v in value]
+        return value if value in self._words or not isinstance(value, str) else self._content(value)
 
     def _content(self, text: str) -> str:
+        if not may_be_path(text):
+            self._words.add(text)
+            return text
         sha256 = self._contents.of(text)
         if sha256 is None:
             return text

@@ -230,6 +230,7 @@ class _Setting:
     around: Surroundings
     on_disk: Runs
     contents: Contents
+    files: tuple[str, ...]
 
 
 def _setting(
@@ -237,7 +238,7 @@ def _setting(
 ) -> _Setting:
     around = surroundings_of(experiment, profile)
     contents = Contents(request.results / "runs" / ".contents.json")
-    return _Setting(experiment, request, dataset, around, on_disk, contents)
+    return _Setting(experiment, request, dataset, around, on_disk, contents, experiment.files)
 
 
 def _unfit_data(config: Config, setting: _Setting) -> list[str]:
@@ -277,7 +278,7 @@ def _ways(setting: _Setting, row: Row) -> Sequence[_Way]:
         **({} if select == "last" else {"select": select}),
         **{f"module {name}": sha256 for name, sha256 in modules.items()},
     }
-    sources = (*setting.experiment.files, *source_files(row, setting.around))
+    sources = (*setting.files, *source_files(row, setting.around))
     imports_from = str(setting.around.folder) if modules else None
     return [
         _Way(
