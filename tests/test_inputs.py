@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from command import TINY
+from command import TINY, variant
 from test_job import QUICK
 
 from benchmark.data.annotations import read_annotations
@@ -32,11 +32,16 @@ class Desk:
         self.data = folder / "data"
         shutil.copytree(synthetic, self.data)
         self.results = folder / "results"
+        self.experiment = TINY
         self.overrides: dict[str, Any] = {"train_cfg.max_epochs": 1}
 
     def plan(self) -> list[Planned]:
         request = Request(
-            TINY, self.results, data_root=self.data, rows=("plain",), overrides=self.overrides
+            self.experiment,
+            self.results,
+            data_root=self.data,
+            rows=("plain",),
+            overrides=self.overrides,
         )
         return missing(make_plan(request))
 
@@ -88,6 +93,23 @@ def test_a_file_that_changes_after_the_plan_fails_the_run(desk: Desk, name: str)
         path.write_bytes(before)
     (again,) = desk.plan()
     assert (again.spec.run_id, again.state) == (run.spec.run_id, State.FAILED)
+
+
+def test_a_module_that_changes_after_the_plan_fails_the_run(desk: Desk, tmp_path: Path) -> None:
+    desk.experiment = variant(tmp_path / "mine", lambda _: None)
+    module = desk.experiment.parent / "module_of_mine.py"
+    module.write_text("VALUE = 1\n")
+    desk.overrides["+custom_imports"] = {"imports": [module.stem], "allow_failed_imports": False}
+    (run,) = desk.plan()
+    prepare(run)
+    asked, _ = _sha256(module), _changed(module)
+    run_job(run.folder.path, QUICK)
+    record = run.folder.read_record()
+    assert record.failure_kind is FailureKind.DATA
+    for told in (str(module.with_suffix("")), asked, _sha256(module)):
+        assert told in record.cause
+    (other,) = desk.plan()
+    assert other.spec.run_id != run.spec.run_id
 
 
 def test_what_was_parsed_is_held_against_the_plan(desk: Desk) -> None:

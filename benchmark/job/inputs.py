@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.config.imports import own_modules
 from benchmark.data.annotations import Annotations, stamp
 from benchmark.files import sha256_file
 from benchmark.run.contents import is_file, named_path
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import Hashes
-from benchmark.run.spec import RunSpec
+from benchmark.run.spec import MODULE, RunSpec
 
 
 class NotAsAsked(Exception):
@@ -36,6 +37,7 @@ class Inputs:
     """
 
     def __init__(self, spec: RunSpec, folder: RunFolder) -> None:
+        self._spec = spec
         train, val = spec.dataset.train, spec.dataset.val
         self._own = {
             "train": _Asked(train.annotations, train.sha256 or None),
@@ -65,6 +67,25 @@ class Inputs:
         """
         if told := self._fault(self._own["val"], annotations.sha256):
             raise NotAsAsked(told)
+
+    def check_modules(self, config: Mapping[str, object]) -> None:
+        """Holds the modules that a config has imported from the experiment's folder against what was asked.
+
+        Raises:
+            NotAsAsked: With every one that is another, or is gone.
+        """
+        if self._spec.imports_from is None:
+            return
+        found = own_modules(config, Path(self._spec.imports_from))
+        given = self._spec.given.items()
+        asked = {key.removeprefix(MODULE): sha for key, sha in given if key.startswith(MODULE)}
+        paths = {name: Path(self._spec.imports_from) / name for name in asked.keys() | found.keys()}
+        told = [
+            self._fault(_Asked(paths[name], asked.get(name)), found.get(name))
+            for name in sorted(paths)
+        ]
+        if faults := [fault for fault in told if fault]:
+            raise NotAsAsked("\n".join(faults))
 
     def _hash(self, path: Path) -> str | None:
         if not is_file(path):

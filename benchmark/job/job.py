@@ -112,6 +112,7 @@ class _Job:
         # mmengine writes the config into the log and every checkpoint, laid out with yapf: 0.3 s each time.
         with importing_from(self.spec.imports_from):
             content = Config.fromfile(path, lazy_import=False).to_dict()
+        self.inputs.check_modules(content)
         config = Config(content, filename=path, format_python_code=False)
         if _rank() == 0:
             self.tracker = RunTracker(

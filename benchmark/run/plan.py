@@ -23,7 +23,7 @@ from benchmark.run.contents import Contents, missing_files
 from benchmark.run.identity import essence_and_files, former_run_id, identity, run_id
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
-from benchmark.run.spec import RunSpec
+from benchmark.run.spec import MODULE, RunSpec
 from benchmark.run.state import Planned
 
 
@@ -276,7 +276,7 @@ def _ways(setting: _Setting, row: Row) -> Sequence[_Way]:
     given = {
         **row.recipe.given(setting.around),
         **({} if select == "last" else {"select": select}),
-        **{f"module {name}": sha256 for name, sha256 in modules.items()},
+        **{f"{MODULE}{name}": sha256 for name, sha256 in modules.items()},
     }
     sources = (*setting.files, *source_files(row, setting.around))
     imports_from = str(setting.around.folder) if modules else None

@@ -14,6 +14,7 @@ from benchmark.files import JsonObject
 from benchmark.run.fields import known_fields
 
 SCHEMA_VERSION = 1
+MODULE = "module "  # before the name of a module, in `RunSpec.given`
 _SPLIT_KEYS = ("annotations", "images", "sha256")
 
 
