@@ -201,7 +201,10 @@ def config(depth: int = 50, **more: Any) -> dict[str, Any]:
     return {
         "model": {"backbone": backbone, "name": ""},
         "param_scheduler": [{"type": "LinearLR"}, {"type": "MultiStepLR", "milestones": [8, 11]}],
-        "train_dataloader": {"num_workers": 2, "dataset": {"data_root": "/home/me", "ann": None}},
+        "train_dataloader": {
+            "num_workers": 2,
+            "dataset": {"data_root": "/home/me", "ann_file": None, "ann": None},
+        },
         "work_dir": "/home/me/runs",
         "randomness": {"seed": 1},
         **more,

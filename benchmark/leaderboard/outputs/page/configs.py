@@ -42,8 +42,13 @@ def _entries(config: Mapping[str, object]) -> list[_Entry]:
     return [
         (str(key), json.dumps(value, default=str))
         for key, value in config.items()
-        if counts_at_top(key, value)
+        if counts_at_top(key, value) and not _is_seed_alone(key, value)
     ]
+
+
+def _is_seed_alone(key: str, value: object) -> bool:
+    """Whether nothing of a mapping is left once the seed, which is not the row's, is taken out."""
+    return isinstance(value, dict) and len(value) == 1 and counting_below(key, value) == {}
 
 
 def _counting(key: str, text: str) -> object:
