@@ -16,7 +16,8 @@ from benchmark import locks
 pytestmark = pytest.mark.trains
 
 # Long enough to be caught in the middle, with a checkpoint after every epoch.
-LONG = ("--set", "train_cfg.max_epochs=8", "--wandb", "off")
+EPOCHS = 6
+LONG = ("--set", f"train_cfg.max_epochs={EPOCHS}", "--wandb", "off")
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def _start_and_wait(bench: Bench, row: str, times: int) -> subprocess.Popen[str]
 def _assert_whole(bench: Bench, row: str) -> None:
     """Every epoch was validated once, and every iteration stands in the journal once."""
     assert bench.record(row)["state"] == "complete"
-    assert [point["epoch"] for point in bench.points(row, "val")] == list(range(1, 9))
+    assert [point["epoch"] for point in bench.points(row, "val")] == list(range(1, EPOCHS + 1))
     steps = [point["iter"] for point in bench.points(row, "train")]
     assert steps == sorted(set(steps))
 
@@ -120,14 +121,6 @@ def test_ctrl_c_ends_the_jobs_and_keeps_the_run(bench: Bench) -> None:
     _assert_whole(bench, "plain")
 
 
-def test_second_driver_is_told_and_stops(bench: Bench) -> None:
-    driver = _start_and_wait(bench, "plain", 1)
-    second = bench.run("sweep", *LONG)
-    assert second.returncode == 2
-    assert f"process {driver.pid}" in second.stderr
-    kill_group(driver)
-
-
 @pytest.mark.slow
 def test_live_job_of_a_dead_driver_is_ended(bench: Bench) -> None:
     driver = _start_and_wait(bench, "plain", 1)
@@ -141,14 +134,20 @@ def test_live_job_of_a_dead_driver_is_ended(bench: Bench) -> None:
     _assert_whole(bench, "plain")
 
 
-def test_stop_file_prunes_a_run(bench: Bench) -> None:
-    driver = _start_and_wait(bench, "plain", 2)
+def test_second_driver_is_told_and_a_stop_file_prunes_the_run_of_the_first(bench: Bench) -> None:
+    driver = bench.start("sweep", *LONG)
+    wait_until((bench.results / "runs" / ".driver.lock.holder").exists, "the first driver")
+    second = bench.run("sweep", *LONG)
+    assert second.returncode == 2
+    assert f"process {driver.pid}" in second.stderr
+
+    wait_until(_validated(bench, "plain", 2), "2 validations of plain")
     (bench.folder("plain") / "stop").write_text('{"state": "pruned"}')
     output, _ = driver.communicate(timeout=200)
     record = bench.record("plain")
     assert record["state"] == "pruned", output
     validations = bench.points("plain", "val")
-    assert len(validations) < 8
+    assert len(validations) < EPOCHS
     assert record["metrics"]["mAP50"] == validations[-1]["mAP50"]
     assert "1 complete, 1 pruned" in output
 
@@ -157,7 +156,7 @@ def test_stop_file_prunes_a_run(bench: Bench) -> None:
 def test_kill_between_checkpoint_and_validation_loses_no_number(bench: Bench) -> None:
     """All that is left of a run is its last checkpoint: its evaluation is made up for."""
     driver = bench.start("sweep", *LONG, "--rows", "momentum")
-    wait_until(_validated(bench, "momentum", 8), "the last validation of momentum")
+    wait_until(_validated(bench, "momentum", EPOCHS), "the last validation of momentum")
     kill_group(driver)
     folder = bench.folder("momentum")
     if (folder / "record.json").exists():
