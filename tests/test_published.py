@@ -43,7 +43,7 @@ def board_of(folder: Path, data: Path, change: Change, **options: Any) -> Desk:
     for run in plan.runs:
         prepare(run)
         record = make_record(
-            run.spec.row, run.spec.seed, 0.4, run_id=run.spec.run_id, profile="full"
+            run.spec.row, run.spec.seed, 0.4, run_id=run.spec.run_id, profile=run.spec.profile
         )
         run.folder.write_record(record)
         write_draws(made.results, record, draws(0.4, 0.05))
@@ -187,6 +187,22 @@ def test_a_row_that_is_not_as_published_has_its_reason(
     assert word in reasons["difference"] and reasons["published_inside"] == reasons["difference"]
     assert stored(desk)["comparable"] is True
     assert reasons["difference"] in (desk.results / "tiny.md").read_text().replace("\\", "")
+
+
+@pytest.mark.parametrize("profile", ["tiny", "full"])
+def test_rows_of_a_table_that_compares_nothing_have_no_reason_of_their_own(
+    profile: str, tmp_path: Path, synthetic_data: Path
+) -> None:
+    """Its caveat says why; a profile that shortens evaluates every row on a part of the images."""
+
+    def change(content: dict[str, Any]) -> None:
+        content["profile"] = profile
+        content["rows"][0]["set"] = {"+val_dataloader.dataset.indices": 6}
+
+    desk = board_of(tmp_path / "desk", synthetic_data, change, profile=profile)
+    assert "compar" in stored(desk)["caveat"]
+    assert "difference" not in stored(desk)["rows"][0]["missing"]
+    assert "part of the validation images" not in (desk.results / "tiny.md").read_text()
 
 
 def test_a_clone_without_data_is_checked_by_the_recorded_hashes(

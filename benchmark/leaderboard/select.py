@@ -15,7 +15,7 @@ from benchmark.leaderboard.history import History, Setting, history_of, setting_
 from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.kept import kept_report
 from benchmark.leaderboard.published import why_not_compared, why_row_not_compared
-from benchmark.leaderboard.results import RowResult, Table
+from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult, Table
 from benchmark.run.plan import Plan, Request, find_dataset, plan_for, refreshed, with_seeds
 from benchmark.run.runs import Runs, Started
 from benchmark.run.state import Planned
@@ -67,8 +67,9 @@ def _report(plan: Plan, request: Request, history: History) -> Report:
     for run in sorted(plan.runs, key=lambda run: run.spec.seed):
         planned[run.spec.row].append(run)
     stale = _stale(plan, history)
-    rows = [_row_result(row, planned[row.name], stale) for row in plan.rows]
     unlike = why_not_compared(plan, request)
+    compared = plan.profile == COMPARABLE_PROFILE and not unlike
+    rows = [_row_result(row, planned[row.name], stale, compared) for row in plan.rows]
     rows_judged, images = judged(rows, request.results)
     changed = ", ".join(
         f"{key.removesuffix('!')}={value}" for key, value in request.overrides.items()
@@ -88,8 +89,9 @@ def _report(plan: Plan, request: Request, history: History) -> Report:
 
 
 def _row_result(
-    row: Row, runs: Sequence[Planned], stale: Mapping[tuple[str, int], str]
+    row: Row, runs: Sequence[Planned], stale: Mapping[tuple[str, int], str], compared: bool
 ) -> RowResult:
+    """Of a row in a table that compares with published values, or does not: then it needs no reason of its own."""
     seeds = tuple(run.spec.seed for run in runs)
     return RowResult(
         row,
@@ -97,7 +99,7 @@ def _row_result(
         records=tuple(run.record for run in runs),
         states=tuple(run.state for run in runs),
         stale=tuple(stale[row.name, seed] for seed in seeds if (row.name, seed) in stale),
-        unlike=why_row_not_compared(row, runs[0].config),
+        unlike=why_row_not_compared(row, runs[0].config) if compared else "",
     )
 
 
