@@ -218,6 +218,21 @@ def corners(whole: Content) -> None:
         box["bbox"] = [x + 12, y + 30, x + w + 12, y + h + 30]
 
 
+def corners_within(whole: Content) -> None:
+    """Read as sizes they lie within their images, too."""
+    for split in whole.values():
+        for image in split["images"]:
+            image["width"] = image["height"] = 4 * SIDE
+    for box in boxes(whole):
+        x, y, w, h = box["bbox"]
+        box["bbox"] = [x + 3, y + 3, x + 3 + w, y + 3 + h]
+
+
+def vast_areas(whole: Content) -> None:
+    for box in boxes(whole, "val"):
+        box["area"] = 2e10
+
+
 def many_outside(whole: Content) -> None:
     for box in boxes(whole, "train")[:11]:
         box["bbox"][0] += 500
@@ -246,6 +261,12 @@ def nothing_to_find(whole: Content) -> None:
             corners,
             ["read as [left, top, right, bottom] 100.0% of the file's boxes lie within"],
         ),
+        (
+            corners_within,
+            ["train.json", "'area' is theirs if they are read as [left, top, right, bottom]"],
+        ),
+        (vast_areas, ["val.json: boxes whose 'area' is above 1e10", "takes no notice of", "(8)"]),
+        (vast_areas, ["val.json: no box is left of 8 (8 with an 'area' above 1e10)"]),
         (many_outside, ["train.json: boxes wholly outside their image", "91.7% of all (11)"]),
         (nothing_to_find, ["val.json: no box is left of 8", "mAP50 is not defined"]),
     ],

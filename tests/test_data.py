@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmark import ops
 from benchmark.data import memory as memory_module
-from benchmark.data.check import check, report_text
+from benchmark.data.check import check, report_text, usual_losses
 from benchmark.data.dataset import describe, describe_source
 from benchmark.data.findings import Findings
 from benchmark.errors import UserError
@@ -156,7 +156,7 @@ class TestDescribe:
             ({**good("train"), "categories": [{"id": 1}]}, "number 1: {'id': 1}"),
             (
                 {**good("train"), "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]},
-                "category names repeat: a",
+                "category names repeat: a (ids 1, 2); a class goes by its name: rename one",
             ),
             (
                 {**good("train"), "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]},
@@ -303,6 +303,16 @@ class TestCheck:
     def test_misses_a_field_of_an_annotation(self, data: Path, key: str) -> None:
         found = checked(data, lambda content: content["annotations"][1].pop(key))
         assert f"'{key}' is missing" in found.errors[0]
+
+    def test_says_nothing_of_boxes_in_images_whose_entries_are_wrong(self, data: Path) -> None:
+        def change(content: Content) -> None:
+            for image in content["images"]:
+                del image["width"]
+
+        found = checked(data, change)
+        (error,) = found.errors
+        assert "images with a field missing or wrong (2)" in error
+        assert not usual_losses(describe(data)).warnings
 
     @pytest.mark.parametrize("entry", ["images", "annotations"])
     def test_names_an_entry_that_is_no_object(self, data: Path, entry: str) -> None:

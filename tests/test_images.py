@@ -93,6 +93,8 @@ FAULTY: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "cut.jpg": (lambda: encoded("JPEG")[:-700], DAMAGED, "cut.jpg (JPEG, RGB"),
     "cut.png": (lambda: encoded("PNG")[:-700], DAMAGED, "cut.png (PNG, RGB"),
     "cut.webp": (lambda: encoded("WEBP")[:-700], DAMAGED, "cut.webp"),
+    # What Pillow overlooks, and OpenCV does not: the end is missing, a checksum is wrong.
+    "endless.png": (lambda: encoded("PNG")[:-12], DAMAGED, "endless.png (PNG, RGB: OpenCV"),
     "page.jpg": (lambda: b"<!DOCTYPE html><p>404", DAMAGED, "begins with b'<!DOCTYPE html><'"),
     "empty.jpg": (lambda: b"", "without content", "empty.jpg"),
     "pointer.png": (POINTER.encode, "'git lfs pull' fetches the images", "pointer.png"),
@@ -288,6 +290,18 @@ class TestRemembered:
         checked(data)
         write(data, "val", ["val_0.png"], size=(96, 80))
         assert "val_0.png is 48x40, annotated as 96x80" in checked(data).errors[0]
+
+    def test_cache_with_too_little_of_an_image_costs_only_time(
+        self, data: Path, cache: Path, decoded: list[str]
+    ) -> None:
+        checked(data)
+        (file,) = cache.iterdir()
+        content = json.loads(file.read_text())
+        content["images"]["val_1.png"].pop()
+        file.write_text(json.dumps(content))
+        decoded.clear()
+        assert checked(data) == Findings([], [])
+        assert decoded == ["val_1.png"]
 
     @pytest.mark.parametrize("content", [b"", b"[]", b'{"version": 1, "images": {"val_1.png": 3}}'])
     def test_broken_cache_costs_only_time(
@@ -524,6 +538,37 @@ def test_single_names_of_other_places_are_explained(data: Path) -> None:
     assert (
         "another case or Unicode form (2): VAL_1.png (there is val_1.png), e\u0301.png (th" in told
     )
+
+
+def test_folder_in_another_case_is_named(data: Path) -> None:
+    (data / "images" / "Photos").mkdir()
+    picture().save(data / "images" / "Photos" / "a.PNG")
+    write(data, "val", ["val_0.png", "photos/a.png", "photos/b.png"])
+    told = "\n".join(checked(data).errors)
+    assert "another case or Unicode form (1): photos/a.png (there is Photos/a.PNG)" in told
+    assert f"images that are not in {data / 'images'} (1): photos/b.png" in told
+
+
+def test_name_that_is_too_long_for_a_file_is_told(data: Path) -> None:
+    write(data, "val", ["val_0.png", "x" * 300])
+    done = run_detboard("data", "check", str(data))
+    assert done.returncode == 2
+    assert f"cannot be opened (1): {'x' * 300}: File name too long" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_folder_that_may_not_be_listed_is_read_by_names(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders of mode 711, as of other users of a cluster: a job opens what it knows the name of."""
+
+    def refuse(folder: str) -> None:
+        raise PermissionError(13, "Permission denied", folder)
+
+    write(data, "val", ["val_0.png", "gone.png"])
+    monkeypatch.setattr("benchmark.data.absent.os.scandir", refuse)
+    (error,) = checked(data).errors
+    assert error.endswith(f"images that are not in {data / 'images'} (1): gone.png")
 
 
 def test_report_fits_a_terminal(tmp_path: Path) -> None:

@@ -233,12 +233,7 @@ def _categories(path: Path, entries: Sequence[object]) -> tuple[Category, ...]:
         told = f"{len(bad)} categories lack an integer 'id' (of 64 bits at most) or a 'name'"
         raise UserError(f"{path}: {told}: {few(bad)}")
     good = tuple(category for category in categories if category is not None)
-    problems = [
-        f"{path}: category {field}s repeat: {printable(few(repeated))}"
-        for field, values in (("id", [c.id for c in good]), ("name", [c.name for c in good]))
-        if (repeated := _repeated(values))
-    ]
-    problems += _unwritable(path, good)
+    problems = [*_repeated(path, good), *_unwritable(path, good)]
     if problems:
         raise UserError(problems)
     return good
@@ -260,8 +255,20 @@ def _category(entry: object) -> Category | None:
     return None
 
 
-def _repeated(values: Sequence[int] | Sequence[str]) -> list[str]:
-    return [str(value) for value, count in sorted(Counter(values).items()) if count > 1]
+def _repeated(path: Path, categories: Sequence[Category]) -> list[str]:
+    ids = [
+        str(key) for key, count in sorted(Counter(c.id for c in categories).items()) if count > 1
+    ]
+    ids_of: dict[str, list[int]] = {}
+    for key, name in sorted(categories):
+        ids_of.setdefault(name, []).append(key)
+    names = [f"{name} (ids {few(map(str, ids))})" for name, ids in ids_of.items() if len(ids) > 1]
+    why = "a class goes by its name: rename one in both files, or remove the one that has no boxes"
+    told = [f"{path}: category ids repeat: {few(ids)}"] if ids else []
+    return [
+        *told,
+        *([f"{path}: category names repeat: {printable(few(names))}; {why}"] if names else []),
+    ]
 
 
 def _images(entries: Sequence[object]) -> Images:

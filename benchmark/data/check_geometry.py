@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.data.annotations import Annotations
 from benchmark.data.findings import Reporter
 from benchmark.data.keep import Mask, evaluated, firsts, left_out, past_edge, per_class, trained
+from benchmark.statistics.counted import LARGEST
 
 # Published sets hold a few broken boxes, slips of a tool or of a hand: 2 of the 860,001 of COCO's train2017 have no
 # height. A tenth is no slip: the boxes are in another form, or a field is not what it should be. Among few boxes a
@@ -24,6 +26,9 @@ _OVERHANG_PX = 1.0
 # where nearly all boxes would lie within their images so: a slip or two does not change what a tool writes.
 _ASKED_SHARE = 0.1
 _NEARLY_ALL = 0.99
+
+# Boxes that are enough to go by their areas: that an area is the product of other numbers is no chance.
+_FEWEST = 5
 
 _FORM = " (a bbox is [x, y, width, height])"
 _AREA = " (it is width times height, or what a mask covers)"
@@ -57,7 +62,8 @@ def check_geometry(reporter: Reporter, name: str, annotations: Annotations) -> N
         is_error = not left.any() or (no_slips and kind.broken)
         what = kind.what + _share(kind.mask)
         reporter.boxes(annotations, np.flatnonzero(kind.mask), what, is_error)
-    _check_edges(reporter, in_train, annotations)
+    if not _check_edges(reporter, in_train, annotations):
+        _check_areas(reporter, annotations)
     _check_left(reporter, in_train, annotations, left)
 
 
@@ -85,15 +91,16 @@ def _in_train(annotations: Annotations) -> list[_Kind]:
 
 def _in_val(annotations: Annotations) -> list[_Kind]:
     boxes, counted, out = annotations.boxes, evaluated(annotations), left_out(annotations)
-    unlooked = (boxes.area < 0) & ~boxes.crowd & ~out["unlisted"]
-    told = f"boxes whose 'area' is below 0, which an evaluation takes no notice of{_AREA}"
+    listed = ~boxes.crowd & ~out["unlisted"]
+    unlooked = ", which an evaluation takes no notice of" + _AREA
     marked = "boxes that are marked to 'ignore', which COCO's evaluation does not do: they count"
     small = f"boxes with a side below 1 pixel, which an evaluation counts{_fractions(annotations)}"
     flat = f"boxes without width or height{_UNSEEN}{_FORM}"
     return [
         _Kind(out["flat"] & counted, flat),
         _Kind(out["outside"] & counted, f"boxes wholly outside their image{_UNSEEN}"),
-        _Kind(unlooked, told),
+        _Kind((boxes.area < 0) & listed, f"boxes whose 'area' is below 0{unlooked}"),
+        _Kind((boxes.area > LARGEST) & listed, f"boxes whose 'area' is above 1e10{unlooked}"),
         _Kind(out["side"] & ~out["outside"] & counted, small),
         _Kind(
             (boxes.area == 0) & ~out["flat"] & counted,
@@ -113,7 +120,8 @@ def _fractions(annotations: Annotations) -> str:
     return f": {share:.1%} of the file's boxes lie in 0..1, as fractions of an image do (YOLO's); a bbox is in pixels"
 
 
-def _check_edges(reporter: Reporter, in_train: bool, annotations: Annotations) -> None:
+def _check_edges(reporter: Reporter, in_train: bool, annotations: Annotations) -> bool:
+    """Returns whether the boxes are held to be in another form."""
     out = left_out(annotations)
     sound = ~(out["unlisted"] | out["flat"] | out["outside"])
     over = sound & (past_edge(annotations) >= _OVERHANG_PX)
@@ -128,6 +136,28 @@ def _check_edges(reporter: Reporter, in_train: bool, annotations: Annotations) -
     # Large objects in the middle of each image fit as corners, too; over half of them do not pass the edge.
     is_error = bool(form) and bool(over.mean() > 0.5) and len(over) >= _SLIPS
     reporter.boxes(annotations, np.flatnonzero(over), what, is_error)
+    return is_error
+
+
+def _check_areas(reporter: Reporter, annotations: Annotations) -> None:
+    """Tells of corners that lie within their images when read as sizes, too: their areas give them away."""
+    boxes = annotations.boxes
+    a, b, c, d = boxes.xywh.T
+    as_corners = _nearly((c - a) * (d - b), boxes.area) & (c > a) & (d > b)
+    as_sizes = _nearly(c * d, boxes.area)
+    if len(boxes.ids) < _FEWEST or as_corners.mean() < _NEARLY_ALL or as_sizes.mean() > 0.5:
+        return
+    what = (
+        "boxes whose 'area' is theirs if they are read as [left, top, right, bottom]"
+        f"{_share(as_corners)}: write them as [x, y, width, height]"
+    )
+    reporter.boxes(annotations, np.flatnonzero(as_corners), what, is_error=True)
+
+
+def _nearly(product: NDArray[np.float64], area: NDArray[np.float64]) -> Mask:
+    """Whether an area is this product of two sides, but for rounding."""
+    nearly: Mask = np.abs(product - area) <= np.maximum(1.0, 0.01 * np.abs(area))
+    return nearly
 
 
 def _other_form(annotations: Annotations) -> str:
@@ -156,6 +186,7 @@ _REASONS = {
     "area": "with an 'area' that is not above 0",
     "side": "with a side below 1 pixel",
     "negative": "with an 'area' below 0",
+    "vast": "with an 'area' above 1e10",
     "crowd": "crowds",
 }
 
@@ -168,6 +199,8 @@ def _check_left(reporter: Reporter, in_train: bool, annotations: Annotations, le
         none = [name for name, count in after.items() if before[name] and not count]
         reporter.warning(none, f"classes of which {gone} every box")
         return
+    if annotations.images.faults:
+        return  # which are told: of the boxes in those images nothing is known
     told = "no box" if not boxes.faults else "no sound box"
     purpose = "learn from" if in_train else "measure, and mAP50 is not defined"
     of = f" is left of {len(boxes.ids)} ({_why(annotations, in_train)})" if len(boxes.ids) else ""
@@ -179,7 +212,8 @@ def _why(annotations: Annotations, in_train: bool) -> str:
     """What became of the boxes of which none is left, with counts."""
     masks = left_out(annotations)
     if not in_train:
-        masks = {"unlisted": masks["unlisted"], "negative": annotations.boxes.area < 0}
+        area = annotations.boxes.area
+        masks = {"unlisted": masks["unlisted"], "negative": area < 0, "vast": area > LARGEST}
     reasons = firsts({**masks, "crowd": annotations.boxes.crowd})
     counts = {_REASONS[reason]: int(mask.sum()) for reason, mask in reasons.items()}
     return ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)

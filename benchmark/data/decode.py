@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Of 256 levels: 12 bits in a file of 16 leave 16, and what a thermal camera measures in a room leaves fewer.
 _FEW_LEVELS = 32
+# Formats, as Pillow calls them, that OpenCV decodes: a file that it does not decode is broken, though Pillow reads it.
+_KNOWN_TO_OPENCV = ("PNG", "JPEG", "WEBP")
 
 
 @dataclass(frozen=True)
@@ -224,8 +226,15 @@ def _why(data: bytes, name: str, reader: Reader, error: Exception) -> Fault:
         return Fault(DAMAGED, f"{name} cannot be read: it begins with {data[:16]!r}")
     except Exception as problem:  # whatever a decoder of Pillow raises
         return Fault(DAMAGED, f"{name} ({known}: {problem})")
-    if reader.backend == "pillow":
-        return Fault(DAMAGED, f"{name} ({known}: {error})")
     if isinstance(error, ImportError):
         return Fault(CLOSED, f"{name}: {error}")
+    return _only_by_pillow(name, reader, known, error)
+
+
+def _only_by_pillow(name: str, reader: Reader, known: str, error: Exception) -> Fault:
+    """Why the reader does not decode what Pillow does; ``known`` is the format and mode."""
+    if reader.backend == "pillow":
+        return Fault(DAMAGED, f"{name} ({known}: {error})")
+    if reader.backend == "cv2" and known.startswith(_KNOWN_TO_OPENCV):
+        return Fault(DAMAGED, f"{name} ({known}: {reader.title} does not take it as it is)")
     return Fault(FOREIGN.format(reader=reader.title), f"{name} ({known})")

@@ -51,8 +51,10 @@ class Seen:
         asked = [*stamp, *said]
         if not isinstance(known, list) or known[: len(asked)] != asked:
             return None
-        turned, flat = known[len(asked) :]
-        return Look(bool(turned), bool(flat))
+        found = known[len(asked) :]
+        if len(found) != len(Look._fields):
+            return None  # somebody else wrote it
+        return Look(*map(bool, found))
 
     def note(self, name: str, stamp: tuple[int, ...], said: tuple[int, int], found: Look) -> None:
         """Remembers an image; writes to the disk every few seconds."""

@@ -22,7 +22,7 @@ from benchmark.data.keep import (
 from benchmark.data.memory import Memory
 from benchmark.errors import SHOWN, few, printable
 
-_RULES = "left/2"  # another number where the rules below find something else in the same file
+_RULES = "left/3"  # another number where the rules below find something else in the same file
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Left:
         images: How many images it takes.
         of_images: How many images there are.
         boxes: How many boxes in them are learnt from, or count in an evaluation; no crowds.
-        of_boxes: How many boxes there are, crowds left out.
+        of_boxes: How many boxes there are, crowds left out, and boxes of images whose own entry is wrong.
         small: How many images are left out for their size.
         small_files: The first few of them.
         beyond: How many of a list of ``indices`` name no image.
@@ -97,12 +97,13 @@ def _left(annotations: Annotations, selection: Selection) -> Left:
     rows, beyond = _indexed(kept, selection.indices)
     good = trained(annotations) if selection.learns else evaluated(annotations)
     chosen: Mask = good & np.isin(boxes.image_ids, images.ids[rows])
+    known = np.isin(boxes.image_ids, images.ids) if images.faults else True
     small = np.flatnonzero(np.minimum(images.width, images.height) < selection.kept.min_size)
     return Left(
         images=len(rows),
         of_images=len(images.ids),
         boxes=int(chosen.sum()),
-        of_boxes=int((~boxes.crowd).sum()),
+        of_boxes=int((~boxes.crowd & known).sum()),
         small=len(small),
         small_files=tuple(images.files[row] for row in small[:SHOWN]),
         beyond=beyond,

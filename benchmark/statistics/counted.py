@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_LARGEST = 1e5**2  # square pixels; the end of pycocotools' area range "all", which begins at 0
+LARGEST = 1e5**2
+"""Square pixels: the end of pycocotools' area range "all", which begins at 0."""
 
 
 def counted(area: NDArray[np.float64], crowd: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -21,5 +22,5 @@ def counted(area: NDArray[np.float64], crowd: NDArray[np.bool_]) -> NDArray[np.b
     Returns:
         Shape (N,), bool.
     """
-    sized: NDArray[np.bool_] = (area >= 0) & (area <= _LARGEST)
+    sized: NDArray[np.bool_] = (area >= 0) & (area <= LARGEST)
     return sized & ~crowd
