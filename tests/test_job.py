@@ -445,7 +445,7 @@ def test_newest_checkpoint_of_this_run_and_this_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights = {"a": torch.arange(1000), "b": torch.zeros(3, 2)}
-    ours: dict[str, Any] = {"meta": {"run_id": "ours"}, "state_dict": weights}
+    ours: dict[str, Any] = {"meta": {"run_id": "ours"}, "state_dict": weights, "optimizer": {}}
     for number in (8, 9, 10, 11):
         torch.save(ours, tmp_path / f"epoch_{number}.pth")
     (tmp_path / "epoch_11.pth").write_bytes((tmp_path / "epoch_11.pth").read_bytes()[:-300])
@@ -466,7 +466,8 @@ def test_newest_checkpoint_of_this_run_and_this_model(
         ),
         16: ({**ours, "state_dict": {"a": weights["a"]}}, "another model: it lacks b"),
         17: ({**ours, "meta": {**ours["meta"], "finished": True}}, "without the optimizer's state"),
-        18: (weights, "it is no checkpoint of a training (KeyError: 'meta')"),
+        18: ({k: ours[k] for k in ("meta", "state_dict")}, "it is without the optimizer's state"),
+        20: (weights, "it is no checkpoint of a training (KeyError: 'meta')"),
     }
     for number, (content, _) in foreign.items():
         torch.save(content, tmp_path / f"epoch_{number}.pth")
@@ -481,8 +482,8 @@ def test_newest_checkpoint_of_this_run_and_this_model(
     for line, number in zip(told, sorted(reasons, reverse=True), strict=True):
         assert f"epoch_{number}.pth is not taken: " in line
         assert reasons[number] in line
-    torch.save({**ours, "meta": {"cfg": cfg.format("ours")}}, tmp_path / "epoch_20.pth")
-    assert newest_own(tmp_path, "ours", weights) == tmp_path / "epoch_20.pth"
+    torch.save({**ours, "meta": {"cfg": cfg.format("ours")}}, tmp_path / "epoch_21.pth")
+    assert newest_own(tmp_path, "ours", weights) == tmp_path / "epoch_21.pth"
     checkpoints.remove_all_but_final(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["final.pth"]
 

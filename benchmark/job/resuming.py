@@ -31,15 +31,20 @@ def newest_own(folder: Path, run_id: str, weights: Mapping[str, Tensor]) -> Path
         The file, None where there is none: the training starts anew.
     """
     for path in checkpoints.saved(folder):
-        reason = why_not(path, run_id, weights)
+        reason = why_not(path, run_id, weights, to_resume=True)
         if reason is None:
             return path
         print(f"{now()} checkpoint {path.name} is not taken: {reason}", flush=True)
     return None
 
 
-def why_not(path: Path, run_id: str, weights: Mapping[str, Tensor]) -> str | None:
-    """Why a run may not go on from a checkpoint, None if it may; see `newest_own`."""
+def why_not(
+    path: Path, run_id: str, weights: Mapping[str, Tensor], to_resume: bool = False
+) -> str | None:
+    """Why a checkpoint is not one of a run, or ``to_resume`` none that it may go on from; None if it is.
+
+    See `newest_own`.
+    """
     if not checkpoints.is_whole(path):
         return "it is damaged"
     try:
@@ -52,6 +57,8 @@ def why_not(path: Path, run_id: str, weights: Mapping[str, Tensor]) -> str | Non
         return f"it is of run {of}" if of else "it does not say which run it is of"
     if content["meta"].get(FINISHED):
         return "it is what a training has ended with, without the optimizer's state"
+    if to_resume and "optimizer" not in content:  # that of a best validation under another name
+        return "it is without the optimizer's state"
     return _difference(state, weights)
 
 
