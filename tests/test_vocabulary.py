@@ -115,6 +115,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"param_scheduler": [{"type": "ReduceOnPlateauLR"}]},
         "param_scheduler.0.monitor: no score 'val/loss'",
     ),
+    "unending": ({"train_cfg.max_epochs": None}, "train_cfg.max_epochs: null is no whole number"),
+    "flat": (
+        {"param_scheduler.0.milestones": None},
+        "param_scheduler.0.milestones: None is no list of whole numbers; write [8, 11]",
+    ),
     "backwards": (
         {"param_scheduler.0.begin": 9},
         "param_scheduler.0.end: 4 is not after its begin, 9",

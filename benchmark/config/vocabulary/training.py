@@ -55,6 +55,8 @@ def _train_loop(train: Config, own: bool) -> Iterator[str]:
         yield from unfit_arguments(key, name, train, LOOPS[name], frozenset({"by_epoch"}))
     for name in ("max_epochs", "max_iters", "val_interval"):
         yield from not_a_number(key, train, name, 1, whole=True)
+        if name in train and train[name] is None:
+            yield f"{key}.{name}: null is no whole number from 1 on"
     yield from not_a_number(key, train, "val_begin", 0, whole=True)
     pairs = train.get("dynamic_intervals")
     if pairs is not None and not (
@@ -144,7 +146,7 @@ def _span(key: str, scheduler: Config) -> Iterator[str]:
     if not found and end is not None and end <= begin:
         yield f"{key}.end: {shown(end)} is not after its begin, {shown(begin)}"
     milestones = scheduler.get("milestones")
-    if milestones is None:
+    if "milestones" not in scheduler:
         return
     if not is_list(milestones) or not all(_is_whole(n) for n in milestones):
         yield f"{key}.milestones: {shown(milestones)} is no list of whole numbers; write [8, 11]"
