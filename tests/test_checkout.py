@@ -68,6 +68,26 @@ def test_a_clean_checkout_stays_so_whatever_detboard_writes(repository: Reposito
     assert repository.state() == GitState(commit, dirty=True, changed=("README.md",))
 
 
+def test_modules_beside_the_experiment_are_among_what_runs_are_made_of(
+    repository: Repository, synthetic_data: Path
+) -> None:
+    folder = repository.folder / "experiments"
+    imports = {"imports": ["mine"], "allow_failed_imports": False}
+    (folder / "mine.py").write_text("import helper_of_mine\n")
+    (folder / "helper_of_mine.py").write_text("")
+    request = Request(
+        folder / "tiny.yaml",
+        folder / "results",
+        data_root=synthetic_data,
+        overrides={"+custom_imports": imports},
+    )
+    sources = make_plan(request).runs[0].spec.sources
+    found = read_checkout(sources, folder / "results", repository.folder / "benchmark")
+    assert found is not None
+    names = ("experiments/helper_of_mine.py", "experiments/mine.py")
+    assert found.state(sources).changed == names
+
+
 def test_what_no_commit_holds_is_named(repository: Repository, tmp_path: Path) -> None:
     parts = repository.folder / "experiments" / "configs"
     (parts / "heads" / "new.py").write_text("x = 1\n")

@@ -152,6 +152,33 @@ def test_other_weights_under_the_same_name_are_another_run(asked: Asked, tmp_pat
     assert asked.id(needs_data=False, load_from=str(copy)) == first
 
 
+def test_weights_in_a_file_with_a_name_like_a_word_count(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for content in (b"one", b"two"):
+        (tmp_path / "weights").write_bytes(content)
+        init = {"type": "Pretrained", "checkpoint": "weights"}
+        (spec,) = [run.spec for run in asked.plan(load_from="weights").runs]
+        assert list(spec.files) == ["weights"]
+        found += [spec.run_id, asked.id(**{"+model.backbone.init_cfg": init})]
+    assert len(set(found)) == 4
+
+
+def test_a_package_beside_the_experiment_counts_behind_a_link(asked: Asked, tmp_path: Path) -> None:
+    (asked.folder / "own_package").mkdir()
+    module = asked.folder / "own_package" / "__init__.py"
+    module.write_text("x = 1")
+    asked.path = tmp_path / "link" / asked.path.name
+    (tmp_path / "link").symlink_to(asked.folder)
+    imports = {"+custom_imports": {"imports": ["own_package"], "allow_failed_imports": False}}
+    (spec,) = [run.spec for run in asked.plan(**imports).runs]
+    assert [Path(path).resolve() for path in spec.sources if "own_package" in path] == [module]
+    module.write_text("x = 2")
+    assert asked.id(**imports) != spec.run_id
+
+
 def test_weights_that_are_not_there_are_refused_before_any_job(asked: Asked) -> None:
     missing = {
         "load_from": "/nowhere/at/all.pth",

@@ -10,7 +10,7 @@ import ast
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -62,7 +62,12 @@ def missing_modules(config: Mapping[str, object], folder: Path) -> list[str]:
 
 
 def own_modules(config: Mapping[str, object], folder: Path) -> dict[str, str]:
-    """Hex SHA-256 of the modules beside the experiment file that a config imports, and that these import, by name.
+    """Hex SHA-256 of what `own_module_files` finds, by name of the module."""
+    return {name: _hash(files) for name, files in own_module_files(config, folder).items()}
+
+
+def own_module_files(config: Mapping[str, object], folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Files of the modules beside the experiment file that a config imports, and that these import, by name.
 
     Args:
         config: Composed config without `missing_modules`.
@@ -75,12 +80,12 @@ def own_modules(config: Mapping[str, object], folder: Path) -> dict[str, str]:
     names = asked.get("imports") if isinstance(asked, dict) else None
     listed = names if is_list(names) else [names]
     waiting = [name.partition(".")[0] for name in listed if isinstance(name, str)]
-    found: dict[str, str] = {}
+    found: dict[str, tuple[Path, ...]] = {}
     while waiting:
         name = waiting.pop()
         files = _own_files(name, folder) if name not in found else []
         if files:
-            found[name] = _hash(files)
+            found[name] = tuple(files)
             waiting += sorted({module for file in files for module in _imported(file)})
     return dict(sorted(found.items()))
 
@@ -126,14 +131,14 @@ def _own_files(name: str, folder: Path) -> list[Path]:
     spec = _top(name, folder)
     if spec is None:
         return []
-    package = folder / name
+    package = (folder / name).resolve()
     if any(Path(place).resolve() == package for place in spec.submodule_search_locations or []):
         return sorted(package.rglob("*.py"))
     alone = folder / f"{name}.py"
     return [alone] if spec.origin and Path(spec.origin).resolve() == alone.resolve() else []
 
 
-def _hash(files: list[Path]) -> str:
+def _hash(files: Sequence[Path]) -> str:
     if len(files) == 1:
         return sha256_file(files[0])
     root = os.path.commonpath([file.parent for file in files])

@@ -20,8 +20,8 @@ _WITHIN = (dict, list, tuple)  # no union, whose check is slow
 # What mmengine's CheckpointLoader fetches, or has the path of, by a name of its own.
 _FETCHED = re.compile(r"(\S+:)?(https?|torchvision|modelzoo|open-mmlab|openmmlab|mmcls|pavi|s3)://")
 # Keys whose text is a file of weights or boxes, and never a model's name, wherever they stand.
-_OF_FILES = frozenset({"load_from", "teacher_ckpt", "proposal_file", "checkpoint"})
-_OF_WEIGHTS = _OF_FILES | {"pretrained"}
+OF_FILES = frozenset({"load_from", "teacher_ckpt", "proposal_file", "checkpoint"})
+_OF_WEIGHTS = OF_FILES | {"pretrained"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,10 @@ class Contents:
         """Hex SHA-256 of the file that a text names, or did when it was last there; None for any other text."""
         if not may_be_path(text):
             return None
+        return self.of_file(text)
+
+    def of_file(self, text: str) -> str | None:
+        """As `of`, for a text that stands where only a file is named: that may have a name like a word."""
         path = named_path(text)
         if is_file(path):
             return self._hash(path)
@@ -150,4 +154,4 @@ def _names_file(key: str, text: str) -> bool:
         return False
     # A model's name may stand there, too: mmpretrain and timm know theirs by it.
     named = key == "pretrained" and text.endswith((".pth", ".pt", ".pkl", ".ckpt", ".safetensors"))
-    return named or key in _OF_FILES
+    return named or key in OF_FILES

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmark.config.tree import Config, is_list
 from benchmark.config.written import as_counted
 from benchmark.data.dataset import Dataset
-from benchmark.run.contents import Contents, may_be_path
+from benchmark.run.contents import OF_FILES, Contents, may_be_path
 from benchmark.run.spec import SCHEMA_VERSION
 
 # What says nothing of the result, by its place: who watches, where output goes, how many hands work. The same key in
@@ -80,7 +80,7 @@ def essence_and_files(
     """
     reader = _Reader(contents)
     plain = {
-        key: reader.plain(counting_below(key, value, dataset))
+        key: reader.below(key, counting_below(key, value, dataset))
         for key, value in as_counted(dict(config)).items()
         if counts_at_top(key, value)
     }
@@ -95,12 +95,18 @@ class _Reader:
         self._contents = contents
         self._words: set[object] = contents.words
 
+    def below(self, key: str, value: object) -> object:
+        """The value of a key; where only files are named, one may have a name like a word."""
+        if key in OF_FILES and isinstance(value, str) and not may_be_path(value):
+            return self._hashed(value, self._contents.of_file(value))
+        return self.plain(value)
+
     def plain(self, value: object) -> object:
         # Half a million values are in a thousand configs: what needs no call gets none. Not Mapping, and no union: such
         # checks are ten times slower.
         if isinstance(value, dict):
             return {
-                str(k): self.plain(v) if isinstance(v, _LOOKED_INTO) else v
+                str(k): self.below(k, v) if isinstance(v, _LOOKED_INTO) else v
                 for k, v in value.items()
                 if v is not None or k not in _SILENT  # as in `counts`
             }
@@ -112,7 +118,9 @@ class _Reader:
         if not may_be_path(text):
             self._words.add(text)
             return text
-        sha256 = self._contents.of(text)
+        return self._hashed(text, self._contents.of(text))
+
+    def _hashed(self, text: str, sha256: str | None) -> str:
         if sha256 is None:
             return text
         self.files[text] = sha256

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark.config.compose import check_recipes, compose, source_files, surroundings_of
-from benchmark.config.imports import missing_modules, own_modules
+from benchmark.config.imports import missing_modules, own_module_files, own_modules
 from benchmark.config.sampled import sampled, with_rule
 from benchmark.config.sources import own_data
 from benchmark.config.tree import Config
@@ -278,7 +278,9 @@ def _ways(setting: _Setting, row: Row) -> Sequence[_Way]:
         **({} if select == "last" else {"select": select}),
         **{f"{MODULE}{name}": sha256 for name, sha256 in modules.items()},
     }
-    sources = (*setting.files, *source_files(row, setting.around))
+    files = own_module_files(base, setting.around.folder).values() if modules else ()
+    of_modules = (str(path) for paths in files for path in paths)
+    sources = (*setting.files, *source_files(row, setting.around), *of_modules)
     imports_from = str(setting.around.folder) if modules else None
     return [
         _Way(

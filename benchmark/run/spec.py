@@ -42,7 +42,8 @@ class RunSpec:
             modules beside the experiment file, and ``select`` where it is not the last validation that is recorded.
         files: Hex SHA-256 of the files that the config names beside the data set's annotations (weights, annotations
             of its own), by the text that names them.
-        sources: Absolute paths of the files that the run was composed from: experiment, study, parts and their bases.
+        sources: Absolute paths of the files that the run was composed from: experiment, study, parts, their bases, and
+            modules beside the experiment file.
         config_sha256: Hex SHA-256 of ``config.py`` as it was written beside ``spec.json``; None until then.
         imports_from: Folder of the experiment file, where its job looks for modules of the config last; None where
             the config imports none from there.
