@@ -58,9 +58,9 @@ class Effort:
         return min(CHUNK, math.ceil(self.epochs / self.full))
 
     @property
-    def options(self) -> list[str]:
-        """Options of a command."""
-        return ["--slots", str(self.slots), "--set", f"train_cfg.max_epochs={self.full}"]
+    def length(self) -> list[str]:
+        """What a study sets beside its parameters; its runs' own overrides hold it, too."""
+        return ["--set", f"train_cfg.max_epochs={self.full}"]
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,10 @@ def search(folder: Path, data: Path, method: str, seed: int, effort: Effort) -> 
     file.write_text(yaml.safe_dump(content))
     results = folder / "results"
     common = ["--data-root", str(data), "--results", str(results), "--wandb", "off"]
-    common += effort.options
+    common += ["--slots", str(effort.slots)]
     found: list[FrozenTrial] = []
     while _epochs(found) < effort.epochs:
-        detboard("tune", str(file), *common, "--trials", str(effort.trials))
+        detboard("tune", str(file), *common, *effort.length, "--trials", str(effort.trials))
         url = f"sqlite:///{results / 'studies.db'}"
         found = optuna.load_study(study_name=name, storage=url).get_trials()
     kept = _within(found, effort.epochs)

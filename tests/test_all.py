@@ -36,7 +36,7 @@ def checkout(tmp_path: Path) -> Path:
     search = {"lr": {"type": "float", "low": 1e-8, "high": 3e-3}}
     files = {
         "leaderboard.yaml": experiment("Board"),
-        "small.yaml": experiment("Small", **{_LR: 1e-8, "train_cfg.max_epochs": 2}),
+        "small.yaml": experiment("Small", **{_LR: 1e-8, "train_cfg.max_epochs": 1}),
         "tune/small.yaml": {
             "name": "small_tpe",
             "experiment": "../small.yaml",

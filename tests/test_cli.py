@@ -259,8 +259,12 @@ def test_plan_reads_each_annotation_file_once(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_sweep_and_job_read_each_annotation_file_once_beside_mmdet(bench: Bench) -> None:
-    """In one process: mmdet's data sets read the files once more, for a run's training and for its validation."""
+@pytest.mark.trains
+def test_sweep_and_job_parse_each_annotation_file_once_beside_mmdet(bench: Bench) -> None:
+    """In one process: mmdet's data sets read the files once more, for a run's training and for its validation.
+
+    The third time is the job's, which hashes what it is about to open.
+    """
     command = bench.arguments("sweep", "--rows", "plain", "--launcher", "inprocess")[3:]
-    assert _opened(command) == {"train.json": 2, "val.json": 2}
+    assert _opened(command) == {"train.json": 3, "val.json": 3}
     assert json.loads((bench.folder("plain") / "samples.json").read_text())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -67,7 +67,7 @@ class RunSpec:
     command_line: Mapping[str, object] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-    sources: Sequence[str] = ()
+    sources: tuple[str, ...] = ()
     config_sha256: str | None = None
     imports_from: str | None = None
     schema_version: int = SCHEMA_VERSION
@@ -90,7 +90,8 @@ class RunSpec:
         data = value["dataset"]
         splits = (tuple(data[split][key] for key in _SPLIT_KEYS) for split in ("train", "val"))
         dataset = _dataset(data["name"], tuple(data["classes"]), *splits)
-        return known_fields(cls, {**value, "dataset": dataset})
+        sources = tuple(value.get("sources", ()))
+        return known_fields(cls, {**value, "dataset": dataset, "sources": sources})
 
 
 @lru_cache(maxsize=16)  # thousands of runs share a dataset
