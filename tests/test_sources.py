@@ -14,6 +14,7 @@ from command import TINY, run_detboard
 from benchmark.config.retarget import dataset_leaves
 from benchmark.run.plan import Request, make_plan
 
+SHIPPED = Path(__file__).parents[1] / "configs"
 STEPS = [
     {"type": "LoadImageFromFile"},
     {"type": "LoadAnnotations", "with_bbox": True},
@@ -211,3 +212,41 @@ def test_smoke_limits_each_of_joined_data(place: Path) -> None:
     assert done.stdout.count("extra.json") == 1
     assert done.stdout.split("val_dataloader")[0].count("indices=") == 2
     assert done.stdout.count("scale=(128, 128)") == 3
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        ({"_delete_": True, "type": "RepeatDataset", "times": 2, "dataset": leaf("train.json")}, 1),
+        ({"ann_file": "train.json"}, 1),
+        ({"pipeline": FLIPPED}, 0),
+        ({"_delete_": True, "type": "RepeatDataset", "times": 2, "dataset": leaf("extra.json")}, 0),
+    ],
+)
+def test_a_file_of_one_part_that_a_later_part_replaces_is_refused(
+    later: dict[str, Any], said: int, place: Path, tmp_path: Path
+) -> None:
+    """As a schedule with a data set of its own does; unless the row says itself what is read."""
+    shutil.copytree(place / "experiment" / "configs", tmp_path / "configs")
+    configs, content = tmp_path / "configs", yaml.safe_load(TINY.read_text())
+    own = {"dataset": leaf("extra.json")}
+    (configs / "datasets").mkdir(exist_ok=True)
+    (configs / "datasets" / "more.py").write_text(
+        f"_base_ = {str(SHIPPED / 'datasets' / 'coco.py')!r}\ntrain_dataloader = {own!r}"
+    )
+    tiny = (configs / "schedules" / "tiny.py").read_text()
+    change = f"\ntrain_dataloader['dataset'] = {later!r}\n"
+    (configs / "schedules" / "later.py").write_text(tiny + change)
+    parts = {**content["rows"][0]["parts"], "schedule": "later"}
+    given = {"train_dataloader.dataset": {"_delete_": True, **leaf("train.json")}}
+    rows = [{"name": "plain", "parts": parts}, {"name": "given", "parts": parts, "set": given}]
+    data = {"root": str(place / "data"), "part": "more"}
+    content.update(rows=rows, dataset=data)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    done = run_detboard("plan", str(path), "--results", str(tmp_path / "results"))
+    assert done.returncode == (2 if said else 0), done.stderr
+    assert done.stderr.count("puts another data set in the place") == said
+    if said:
+        assert "row 'plain'" in done.stderr and "extra.json" in done.stderr
+        assert "later.py" in done.stderr and "row 'given'" not in done.stderr

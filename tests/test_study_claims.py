@@ -133,7 +133,7 @@ def test_importances_of_few_trials_are_not_shown(count: int, tmp_path: Path) -> 
     study = searched(count)
     said = text(study)
     assert (
-        f"Importances are not shown: they need 25 complete trials, and there are {count}." in said
+        f"Importances are not shown: 25 complete trials are needed, and there are {count}." in said
     )
     assert read_findings(study, ABOUT).importances.shares == {}
     assert re.search(r"\d %", said.split("## Parameters")[1].split("##")[0]) is None
@@ -145,7 +145,7 @@ def test_the_place_of_the_plot_says_why_it_is_missing(tmp_path: Path) -> None:
     write_study(read_findings(searched(8), ABOUT), tmp_path)
     assert not (tmp_path / "importances.png").exists()
     said = (tmp_path / "summary.md").read_text()
-    assert "Plot importances.png is not drawn: importances: they need 25 complete" in said
+    assert "Plot importances.png is not drawn: 25 complete trials" in said
 
 
 def test_trials_that_took_over_a_run_do_not_count() -> None:

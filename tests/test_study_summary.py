@@ -295,7 +295,7 @@ def test_a_study_without_a_complete_trial_is_summarised(tmp_path: Path, begun: b
 def test_one_trial_or_equal_values_give_a_reason_instead_of_importances() -> None:
     study = one()
     trial(study, 0.4)
-    assert "they need 25 complete trials, and there is 1" in text(study)
+    assert "25 complete trials are needed, and there is 1" in text(study)
     for number in range(24):
         trial(study, 0.4, params={"lr": (0.01 + number / 1000, LR)})
     assert "all 25 complete trials have the same mAP50" in text(study)

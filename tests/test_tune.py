@@ -103,7 +103,7 @@ def test_what_it_found_is_on_disk(
             r"best trial is (better than|not separated from) the row's own setting: ", said
         )
         assert re.search(r"95 % interval,? [+-]0\.\d{4} to \+0\.\d{4} over", said)
-    assert "Importances are not shown: they need 25 complete trials" in said
+    assert "Importances are not shown: 25 complete trials are needed" in said
     weighed = "trial 1 against the row's own setting, on the validation images: (better|worse|not separated)"
     assert re.search(weighed, done.stdout)
 

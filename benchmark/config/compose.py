@@ -18,6 +18,7 @@ from benchmark.config.overrides import apply_overrides, given_twice
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
 from benchmark.config.sizes import give_tuples
+from benchmark.config.sources import Names, own_files
 from benchmark.config.tree import Config
 from benchmark.config.vocabulary.runtime import sections
 from benchmark.data.dataset import Dataset
@@ -82,7 +83,7 @@ def compose(
         UserError: With every layer that is missing or broken, and every override that does not fit.
     """
     layers = _found(row.name, row.recipe.layers(around), around.roots)
-    base, unfilled = _base_config(layers, dataset, around.folder)
+    base, unfilled, lost = _base_config(layers, dataset, around.folder)
     config: Config = pickle.loads(base)
     wanted = [*row.overrides.items(), *overrides.items()]
     # A tuned row has those of its study behind those of the row that was tuned.
@@ -94,6 +95,7 @@ def compose(
             config = plain(config)
             give_tuples(config)
             problems = fill_dataset(config, dataset, around.folder)
+        problems += [] if any(_is_training_data(key) for key, _ in wanted) else lost
         problems += sections(config)
     if problems:
         raise UserError([f"row '{row.name}': {problem}" for problem in problems])
@@ -134,25 +136,42 @@ def _find(name: str, roots: Sequence[Path]) -> tuple[Path, int] | None:
 @lru_cache(maxsize=4096)
 def _base_config(
     layers: tuple[_Found, ...], dataset: Dataset, folder: Path
-) -> tuple[bytes, tuple[str, ...]]:
-    """The config before overrides, and what could not be filled in.
+) -> tuple[bytes, tuple[str, ...], tuple[str, ...]]:
+    """The config before overrides, what could not be filled in, and which own files a later part has replaced.
 
     It is pickled: reading that is ten times faster than ``deepcopy``.
     """
     config: Config = {}
+    names, lost = Names(dataset, folder, "train"), dict[Path, str]()
     for layer in layers:
         own, name = _read(layer)
+        before = own_files(config, names)
         try:
             config = merged(own, config)
         except TypeError as error:
             raise UserError(f"{name}: {error}") from None
+        lost |= dict.fromkeys(before - own_files(config, names), name) if before else {}
+    again = own_files(config, names) if lost else set()
+    replaced = [_replaced(path, name) for path, name in lost.items() if path not in again]
     # Only now: a `_delete_` that has found nothing to delete may be waiting for a later part.
     config = plain(config)
     limits = config.pop("shrink", None)
     if limits is not None:
         shrink(config, limits)
     unfilled = fill_dataset(config, dataset, folder)
-    return pickle.dumps(config), tuple(unfilled)
+    return pickle.dumps(config), tuple(unfilled), tuple(replaced)
+
+
+def _replaced(path: Path, name: str) -> str:
+    return (
+        f"train_dataloader.dataset: {name} puts another data set in the place of the one that reads {path}, which an "
+        "earlier part names; put that one into the row's 'set', which comes last, or take another part"
+    )
+
+
+def _is_training_data(key: str) -> bool:
+    """Whether an override says what is read: then the row's own words stand for those of its parts."""
+    return key.lstrip("+").rstrip("!") in ("train_dataloader", "train_dataloader.dataset")
 
 
 def _read(layer: _Found) -> tuple[Config, str]:

@@ -9,6 +9,7 @@ is not there is refused.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -196,6 +197,15 @@ def leaves_of(node: object, key: str) -> Iterator[tuple[str, Config]]:
     elif isinstance(node, dict):
         for name, value in node.items():
             yield from leaves_of(value, f"{key}.{name}")
+
+
+def own_files(config: Config, names: Names) -> set[Path]:
+    """Files beside the data set's own that are there, and that a config, not yet filled in, would train on."""
+    found = set()
+    for _, leaf in leaves_of(config.get("train_dataloader"), "train_dataloader"):
+        with suppress(RefusedError):
+            found |= {source.annotations} if (source := names.source(leaf)).own else set()
+    return found
 
 
 def own_data(config: Config, dataset: Dataset) -> dict[str, Dataset]:

@@ -311,8 +311,7 @@ def _no_complete(findings: Findings) -> str:
 
 
 def _no_importances(findings: Findings) -> str:
-    missing = findings.importances.missing
-    return f"importances: {missing}" if missing else ""
+    return findings.importances.missing
 
 
 PLOTS = (

@@ -72,7 +72,7 @@ def _judged(study: optuna.Study) -> list[FrozenTrial]:
 def _too_few(values: Sequence[float], objective: str) -> str:
     if len(values) < LEAST_TRIALS:
         there = f"there {'is' if len(values) == 1 else 'are'} {len(values) or 'none'}"
-        return f"they need {LEAST_TRIALS} complete trials, and {there}"
+        return f"{LEAST_TRIALS} complete trials are needed, and {there}"
     if len(set(values)) < 2:
         return f"all {len(values)} complete trials have the same {objective}"
     return ""
