@@ -540,6 +540,35 @@ def test_single_names_of_other_places_are_explained(data: Path) -> None:
     )
 
 
+def test_image_that_opencv_decodes_without_colours_is_refused(data: Path) -> None:
+    """A job would end in "index 1 is out of bounds"."""
+    (data / "images" / "map.pfm").write_bytes(encoded("PPM", gray(np.float32, 1)))
+    write(data, "val", ["val_0.png", "map.pfm"])
+    (error,) = checked(data).errors
+    assert error.endswith("(1): map.pfm (decoded as uint8 of shape (40, 48))")
+    assert "OpenCV, which jobs read with, does not decode" in error
+
+
+def test_boxes_that_exif_leaves_outside_stop_before_any_training(data: Path) -> None:
+    """Clipped to the image as it is turned, their width is 0, and the loss infinite."""
+    size = (60, 40)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for number in range(3):
+        picture().resize(size).save(data / "images" / f"train_{number}.png", exif=exif)
+    write(data, "train", [f"train_{number}.png" for number in range(3)], size)
+    path = data / "train.json"
+    content = json.loads(path.read_text())
+    content["annotations"][1]["bbox"] = [42, 4, 15, 20]
+    path.write_text(json.dumps(content))
+    found = checked(data)
+    (error,), (warning,) = found.errors, found.warnings
+    assert "boxes of theirs lie outside then: turn the files" in error
+    assert error.endswith("(1): train_1.png is 40x60 upright")
+    assert "so the boxes may not fit" in warning
+    assert "(2): train_0.png is 40x60 upright, train_2.png" in warning
+
+
 def test_folder_in_another_case_is_named(data: Path) -> None:
     (data / "images" / "Photos").mkdir()
     picture().save(data / "images" / "Photos" / "a.PNG")

@@ -93,6 +93,9 @@ def look(path: str, name: str, said: tuple[int, int], reader: Reader) -> Look | 
         return Fault(error.kind, f"{name}{error}")
     except Exception as error:  # whatever a decoder raises
         return _why(data, name, reader, error)
+    if not _fits(pixels, reader):
+        told = f"{name} (decoded as {pixels.dtype} of shape {pixels.shape})"
+        return Fault(FOREIGN.format(reader=reader.title), told)
     seen = _size(pixels)
     turned = seen != said and said == _size_before_exif(data, reader)
     if seen != said and not turned:
@@ -175,6 +178,14 @@ COLOR_TYPES = (
     "grayscale_ignore_orientation",
 )
 """The values of ``color_type``: mmcv's ``imread_flags``."""
+
+
+def _fits(pixels: Pixels, reader: Reader) -> bool:
+    """Whether it is what jobs take for the color type: OpenCV returns a PFM of one channel as it is."""
+    if reader.backend == "tifffile" or reader.color_type == "unchanged":
+        return pixels.ndim >= 2
+    channels = (3,) if reader.color_type.startswith("color") else ()
+    return pixels.dtype.itemsize == 1 and pixels.shape[2:] == channels
 
 
 def _size(pixels: Pixels) -> tuple[int, int]:

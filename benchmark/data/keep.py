@@ -6,8 +6,8 @@ The rules of training are those of ``mmdet.datasets.CocoDataset`` (mmdet 3): ``p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +135,20 @@ def kept_images(annotations: Annotations, chosen: ImageFilter) -> NDArray[np.int
 def images_with(annotations: Annotations, chosen: Mask) -> Mask:
     """Which images hold one of the chosen boxes: `trained` or `evaluated` ones, say; shape (I,), bool."""
     return np.isin(annotations.images.ids, annotations.boxes.image_ids[chosen])
+
+
+def files_of_boxes_outside(annotations: Annotations, turned: Container[str]) -> list[str]:
+    """The image file of each box that is kept, and that its image does not hold if the files of ``turned`` are turned.
+
+    Turned by a quarter, that is: so mmdet's reader turns files by their EXIF orientation.
+    """
+    images, boxes = annotations.images, annotations.boxes
+    swapped = np.array([name in turned for name in images.files], np.bool_)
+    width = np.where(swapped, images.height, images.width)
+    height = np.where(swapped, images.width, images.height)
+    gone = _outside(replace(images, width=width, height=height), boxes)
+    rows = images.rows(boxes.image_ids[trained(annotations) & gone])
+    return [images.files[row] for row in rows[swapped[rows]]]
 
 
 def _listed(annotations: Annotations) -> Mask:

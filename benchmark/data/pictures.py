@@ -50,12 +50,13 @@ class Pictures:
 
     Attributes:
         faults: What jobs would fail on: by the kind, a line about each file.
-        turned: Images annotated with the size that they have before their EXIF orientation turns them.
+        turned: Images annotated with the size that they have before their EXIF orientation turns them: a line about
+            each, by its name.
         flat: Images of over 8 bits a channel of which next to nothing is left in 8.
     """
 
     faults: dict[str, dict[str, None]] = field(default_factory=dict)
-    turned: dict[str, None] = field(default_factory=dict)
+    turned: dict[str, str] = field(default_factory=dict)
     flat: dict[str, None] = field(default_factory=dict)
 
     def add_fault(self, fault: Fault) -> None:
@@ -65,7 +66,7 @@ class Pictures:
     def add_look(self, name: str, said: tuple[int, int], found: Look) -> None:
         """Notes what is odd about a sound image."""
         if found.turned:
-            self.turned[f"{name} is {wh(said[::-1])} upright"] = None
+            self.turned[name] = f"{name} is {wh(said[::-1])} upright"
         if found.flat:
             self.flat[name] = None
 
