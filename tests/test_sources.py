@@ -51,6 +51,7 @@ def place(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     images = [{**image, "file_name": f"gone/{image['id']}.png"} for image in content["images"]]
     (folder / "data" / "gone.json").write_text(json.dumps({**content, "images": images}))
     (folder / "data" / "broken.json").write_text("{")
+    shutil.copy(folder / "data" / "val.json", folder / "data" / "judges.json")
     return folder
 
 
@@ -92,6 +93,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         f"{KEY}.datasets.1: reads ",
     ),
     "judges": (joined(leaf("train.json"), leaf("val.json")), f"{KEY}.datasets.1: val.json is what"),
+    "copied": (joined(leaf(""), leaf("judges.json")), f"{KEY}.datasets.1.ann_file: "),
     "classes": (
         joined(leaf(""), leaf("classes.json")),
         f"{KEY}.datasets.1.ann_file: train and val",

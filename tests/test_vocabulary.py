@@ -18,6 +18,7 @@ from benchmark.run.prepare import prepare
 
 SCORE = "coco/bbox_mAP_50"
 CHECKPOINT, LOGGER = "default_hooks.checkpoint", "default_hooks.logger"
+VALIDATED = "val_dataloader.dataset"
 DATASET = "train_dataloader.dataset"
 STEPS = [
     {"type": "LoadImageFromFile"},
@@ -115,6 +116,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"param_scheduler": [{"type": "ReduceOnPlateauLR"}]},
         "param_scheduler.0.monitor: no score 'val/loss'",
     ),
+    "seeded": ({"randomness": {"seed": 5}}, "randomness: comes from the seeds"),
+    "again": (
+        {VALIDATED: {"_delete_": True, "type": "RepeatDataset", "times": 2, "dataset": LEAF}},
+        "val_dataloader.dataset: RepeatDataset does not give each image once",
+    ),
+    "doubled": (
+        {f"+{VALIDATED}.indices": [0, 0, 1]},
+        "val_dataloader.dataset.indices: an index repeats",
+    ),
+    "none-of-it": ({f"+{VALIDATED}.indices": 0}, "val_dataloader.dataset.indices: 0 takes no"),
+    "some-of-it": ({f"+{DATASET}.indices": "3"}, "train_dataloader.dataset.indices: '3' takes no"),
     "unending": ({"train_cfg.max_epochs": None}, "train_cfg.max_epochs: null is no whole number"),
     "flat": (
         {"param_scheduler.0.milestones": None},

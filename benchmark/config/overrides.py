@@ -88,7 +88,7 @@ class _Change:
 
 def _apply(config: Config, key: str, value: object) -> list[str]:
     change = _Change.of(key, value)
-    if reason := _reserved(change.path):
+    if reason := _reserved(change.path) or _reserved_in(change):
         return [f"{key}: {reason}"]
     try:
         first, *others = change.path.split(".")
@@ -116,6 +116,13 @@ def _reserved(path: str) -> str | None:
         return _NOT_YOURS[path]
     owned = [part for part in path.split(".") if part in _NOT_YOURS]
     return _NOT_YOURS[owned[0]] if owned else None
+
+
+def _reserved_in(change: _Change) -> str | None:
+    """Why a mapping is refused in which the seed stands, which is filled in last of all."""
+    value = change.value if isinstance(change.value, dict) else {}
+    seeded = change.path == "randomness" and "seed" in value
+    return _NOT_YOURS["randomness.seed"] if seeded else None
 
 
 def _with(node: object, keys: list[str], change: _Change) -> object:

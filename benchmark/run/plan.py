@@ -249,6 +249,12 @@ def _unfit_data(config: Config, setting: _Setting) -> list[str]:
         wrong: list[str] = []
         attempt(wrong, check_fits, data, cache)
         problems += [f"{key}.ann_file: {problem}" for problem in wrong]
+        path = data.train.annotations
+        if not wrong and setting.contents.of(str(path)) == setting.dataset.val.sha256:
+            problems.append(
+                f"{key}.ann_file: {path} holds what the runs are validated on, so that training on it makes their "
+                "scores worthless; leave it out"
+            )
     return problems
 
 

@@ -96,6 +96,17 @@ def evaluated_whole(config: Config) -> Iterator[str]:
     sampler = class_of(loader.get("sampler"))
     if sampler in SAMPLERS and sampler != "DefaultSampler":
         yield f"{key}.sampler: {sampler} does not give each image once; write {{type: DefaultSampler, shuffle: false}}"
+    for where, node in _nested(loader.get("dataset"), f"{key}.dataset"):
+        yield from _evaluated_once(where, node)
+
+
+def _evaluated_once(key: str, node: Config) -> Iterator[str]:
+    """An image that comes twice has every box of it found twice."""
+    if class_of(node) in ("RepeatDataset", "ClassBalancedDataset"):
+        yield f"{key}: {class_of(node)} does not give each image once; write the data set that is in it"
+    indices = node.get("indices")
+    if is_list(indices) and len(set(map(str, indices))) < len(indices):
+        yield f"{key}.indices: an index repeats, and each image is evaluated once; leave it out"
 
 
 def samplers(config: Config) -> Iterator[str]:
@@ -122,12 +133,20 @@ def datasets(config: Config) -> Iterator[str]:
         for where, node in _nested(loader.get("dataset"), f"{key}.dataset"):
             yield from kind.misfits(where, node)
             yield from not_a_number(where, node, "times", 1, whole=True)
+            yield from _chosen(where, node.get("indices"))
             yield from not_a_number(where, node, "oversample_thr", 0)
             if class_of(node) in _OTHER_FORMATS:
                 yield f"{where}.type: {class_of(node)} reads no COCO file of boxes; write CocoDataset"
             backend = node.get("backend_args")
             if isinstance(backend, dict) and backend.get("backend", "local") != "local":
                 yield f"{where}.backend_args: {shown(backend)}: the data is local; leave it out"
+
+
+def _chosen(key: str, indices: object) -> Iterator[str]:
+    numbers = indices if is_list(indices) else [indices]
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in numbers)
+    if indices is not None and not (whole and indices):
+        yield f"{key}.indices: {shown(indices)} takes no image; write how many of the first, or a list"
 
 
 def _nested(node: object, key: str) -> Iterator[tuple[str, Config]]:
