@@ -47,10 +47,11 @@ def stored(table: Leaderboard) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(csv_text(table))))
 
 
-def printed(table: Leaderboard) -> str:
-    """What a terminal 200 characters wide shows."""
+def printed(table: Leaderboard, width: int = 200) -> str:
+    """What a terminal so many characters wide shows."""
     file = io.StringIO()
-    Console(width=200, file=file, force_terminal=False).print(rich_table(table))
+    console = Console(width=width, file=file, force_terminal=False)
+    console.print(rich_table(table, console))
     return file.getvalue()
 
 
@@ -331,6 +332,18 @@ def test_table_for_a_terminal(tmp_path: Path) -> None:
     assert ["r101", "0.292", "0.5000", "+0.2080", "36.35", "59.0", "s", "complete"] in lines
     assert ["big", "0.4527", "—", "—", "—", "—", "failed", "(oom)"] in lines
     assert [row["state"] for row in table.values] == ["complete", "complete", "waiting", "failed"]
+
+
+@pytest.mark.parametrize(("width", "published"), [(50, False), (60, False), (70, True), (80, True)])
+def test_a_narrow_terminal_shows_state_and_numbers_whole(
+    width: int, published: bool, tmp_path: Path
+) -> None:
+    """It does without other columns; nothing is cut off at its edge."""
+    said = printed(board(tmp_path), width)
+    lines = [line.split() for line in said.splitlines()]
+    r101 = next(line for line in lines if line[:1] == ["r101"])
+    assert r101[-1] == "complete" and {"0.5000", "+0.2080"} <= set(r101)
+    assert ("0.292" in r101) == published
 
 
 def test_terminal_shows_square_brackets_as_they_are() -> None:

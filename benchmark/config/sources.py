@@ -204,7 +204,8 @@ def own_files(config: Config, names: Names) -> set[Path]:
     found = set()
     for _, leaf in leaves_of(config.get("train_dataloader"), "train_dataloader"):
         with suppress(RefusedError):
-            found |= {source.annotations} if (source := names.source(leaf)).own else set()
+            source = names.source(leaf)
+            found |= {source.annotations} if source.own and source.annotations.is_file() else set()
     return found
 
 

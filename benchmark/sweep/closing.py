@@ -59,7 +59,8 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
     from benchmark.leaderboard.write import publish
 
     report = report_of_sweep(plan, request, on_disk)
-    Console().print(rich_table(report.leaderboard))
+    console = Console()
+    console.print(rich_table(report.leaderboard, console))
     for note in notes(report.leaderboard):
         print(note)
     if request.overrides:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -12,11 +14,14 @@ from benchmark.leaderboard.validations import counted
 
 _MOST_LISTED = 9
 _ALWAYS = ("row", "map50", "status")
+_WIDEST = 10_000
+# What a narrow terminal goes without, in this order: the difference says the first, the files the others.
+_SPARED = ("leaderboard_map50", "params", "train_seconds")
 _STYLES = {"complete": "green", "failed": "red", "lost": "yellow", "running": "cyan"}
 
 
-def rich_table(leaderboard: Leaderboard) -> Table:
-    """The rows by name and how they did, for a rich console.
+def rich_table(leaderboard: Leaderboard, console: Console) -> Table:
+    """The rows by name and how they did, for a rich console; as many columns as it has room for.
 
     It needs no pandas, whose import would take longer than a sweep with nothing left to do.
     """
@@ -26,6 +31,23 @@ def rich_table(leaderboard: Leaderboard) -> Table:
         for c in _candidates(leaderboard)
         if c.key in _ALWAYS or any(v[c.key] is not None for v in rows)
     ]
+    for key in _SPARED:
+        if sum(_least(leaderboard, column) + 1 for column in columns) <= console.width:
+            break
+        columns = [c for c in columns if c.key != key]
+    drawn = _filled(leaderboard, columns)
+    if (
+        Measurement.get(console, console.options.update(width=_WIDEST), drawn).maximum
+        > console.width
+    ):
+        # Left to itself, rich cuts the last columns off.
+        for column, made in zip(columns[1:], drawn.columns[1:], strict=True):
+            made.width = _least(leaderboard, column)
+    return drawn
+
+
+def _filled(leaderboard: Leaderboard, columns: list[Column]) -> Table:
+    rows = leaderboard.values
     drawn = _headed(leaderboard, columns)
     top = leaderboard.best
     for position, values in enumerate(rows):
@@ -71,8 +93,16 @@ def _headed(leaderboard: Leaderboard, columns: list[Column]) -> Table:
             Text(heading),
             justify="right" if column.right else "left",
             overflow="fold",
-            # Where room is short, the row's name folds and no word of a heading or state does.
-            min_width=max(map(len, ["complete", *heading.split()])),
+            min_width=_least(leaderboard, column),
             no_wrap=column.key == "interval",
         )
     return drawn
+
+
+def _least(leaderboard: Leaderboard, column: Column) -> int:
+    """The least width of a column: where room is short, the row's name folds and no other word does."""
+    if column.key == "row":
+        return len("complete")
+    cells = [words[column.key] for words in leaderboard.texts]
+    said = [leaderboard.titles[column.key], *cells]
+    return max(len(word) for text in said for word in text.split() or [""])
