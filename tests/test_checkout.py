@@ -68,6 +68,28 @@ def test_a_clean_checkout_stays_so_whatever_detboard_writes(repository: Reposito
     assert repository.state() == GitState(commit, dirty=True, changed=("README.md",))
 
 
+def test_what_is_read_through_a_link_or_in_an_inner_checkout_is_that_of_its_commit(
+    repository: Repository, tmp_path: Path
+) -> None:
+    (repository.folder / "link").symlink_to("experiments")
+    (repository.folder / "outside.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    (tmp_path / "elsewhere.yaml").write_text("")
+    commit = repository.commit()
+    inner = Repository(repository.folder / "inner")
+    linked = repository.folder / "link" / "tiny.yaml"
+    inside = inner.folder / "README.md"
+    roundabout = repository.folder / "link" / ".." / "experiments" / "tiny.yaml"
+    state = repository.state(linked, inside, roundabout)
+    held = {str(inner.folder): inner.git("rev-parse", "HEAD")}
+    assert state == GitState(commit, dirty=False, changed=(), others=held)
+    inside.write_text("another")
+    linked.write_text("another")
+    state = repository.state(linked, inside, repository.folder / "outside.yaml")
+    assert state.dirty
+    elsewhere = str(tmp_path / "elsewhere.yaml")
+    assert {*state.changed} == {str(inside), elsewhere, "experiments/tiny.yaml"}
+
+
 def test_modules_beside_the_experiment_are_among_what_runs_are_made_of(
     repository: Repository, synthetic_data: Path
 ) -> None:

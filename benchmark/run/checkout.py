@@ -45,7 +45,7 @@ class Checkout:
         others = {
             root: commit
             for root, commit in self.others.items()
-            if any(Path(path).is_relative_to(root) for path in sources)
+            if any(Path(path).resolve().is_relative_to(root) for path in sources)
         }
         return GitState(self.commit, bool(changed), named, others)
 
@@ -73,18 +73,19 @@ def read_checkout(
     commit = _git(root, "rev-parse", "HEAD") if root else None
     if root is None or commit is None:
         return None
+    # What a link leads to is what is read.
+    paths = {source: Path(source).resolve() for source in sources}
     by_root: dict[Path | None, list[Path]] = {}
-    for path in {Path(source) for source in sources}:
-        by_root.setdefault(root if path.is_relative_to(root) else _root(path.parent), []).append(
-            path
-        )
+    for path in set(paths.values()):
+        by_root.setdefault(_root_of(path, root), []).append(path)
     own = by_root.pop(root, [])
-    uncommitted = {str(p): p.relative_to(root).as_posix() for p in _untracked(root, own)}
+    named = {path: path.relative_to(root).as_posix() for path in _untracked(root, own)}
     others = {}
-    for other, paths in by_root.items():
-        uncommitted |= {str(path): str(path) for path in _uncommitted(other, paths)}
+    for other, found in by_root.items():
+        named |= {path: str(path) for path in _uncommitted(other, found)}
         if other is not None and (known := _git(other, "rev-parse", "HEAD")):
             others[str(other)] = known
+    uncommitted = {source: named[path] for source, path in paths.items() if path in named}
     changed = (*_changed(root, results), *_new_modules(root, package))
     return Checkout(commit, changed, uncommitted, others)
 
@@ -92,6 +93,13 @@ def read_checkout(
 def _root(folder: Path) -> Path | None:
     found = _git(folder, "rev-parse", "--show-toplevel")
     return Path(found) if found else None
+
+
+def _root_of(path: Path, root: Path) -> Path | None:
+    """The checkout that a file is in: within one, that may be a submodule or another one that lies there."""
+    if path.is_relative_to(root):
+        return next((folder for folder in path.parents if (folder / ".git").exists()), root)
+    return _root(path.parent)
 
 
 def _changed(root: Path, results: Path) -> list[str]:
