@@ -133,6 +133,15 @@ class TestDescribe:
     def test_names_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
         assert str(tmp_path / "no") in problems(lambda: describe(tmp_path / "no"))
 
+    def test_names_annotation_files_of_other_names(self, data: Path) -> None:
+        """As exports of Roboflow have, in the folders of their images."""
+        for split, folder in (("train", "train"), ("val", "valid")):
+            (data / folder).mkdir(exist_ok=True)
+            (data / f"{split}.json").rename(data / folder / "_annotations.coco.json")
+        for told in problems(lambda: describe(data)).splitlines():
+            assert "train/_annotations.coco.json, valid/_annotations.coco.json" in told
+            assert "'dataset'" in told and "no such annotation file" in told
+
     def test_tells_of_both_files_at_once(self, data: Path) -> None:
         (data / "train.json").unlink()
         (data / "val.json").write_text('{"images": [', encoding="utf-8")

@@ -192,9 +192,21 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such annotation file") from None
+        raise UserError(f"{path}: no such annotation file{_others(path.parent)}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _others(folder: Path) -> str:
+    """Files that may be meant: exports call theirs ``train/_annotations.coco.json``, ``result.json`` and so on."""
+    found = [str(f.relative_to(folder)) for way in ("*.json", "*/*.json") for f in folder.glob(way)]
+    found = [printable(name) for name in found if name not in ("train.json", "val.json")]
+    if not found:
+        return ""
+    return (
+        f"; there are {few(sorted(found))}: name both files under 'dataset' in the experiment, "
+        "as train: {annotations: FILE, images: FOLDER} and val likewise"
+    )
 
 
 def _parsed(path: Path, data: bytes) -> dict[str, list[object]]:
