@@ -7,6 +7,7 @@ rules; overrides come last. mmengine itself is imported only for a file that use
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -29,7 +30,7 @@ from benchmark.experiment.rows.base import Layer, Surroundings, no_such_part
 _SHIPPED = Path(__file__).resolve().parents[2] / "configs"
 
 # A config file and the time of its last change, or a mapping, pickled: what a cache can tell apart.
-_Found = tuple[Path, int] | bytes
+_Found = tuple[str, int] | bytes
 
 
 def config_roots(experiment_path: Path) -> list[Path]:
@@ -111,7 +112,12 @@ def source_files(row: Row, around: Surroundings) -> tuple[str, ...]:
         UserError: A layer is missing.
     """
     found = _found(row.name, row.recipe.layers(around), around.roots)
-    paths = [path for layer in found if isinstance(layer, tuple) for path in with_bases(layer[0])]
+    return _resting_on(tuple(layer for layer in found if isinstance(layer, tuple)))
+
+
+@lru_cache(maxsize=4096)
+def _resting_on(files: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    paths = [path for file, _ in files for path in with_bases(Path(file))]
     return tuple(dict.fromkeys(map(str, paths)))
 
 
@@ -125,10 +131,11 @@ def _found(row: str, layers: Sequence[Layer], roots: Sequence[Path]) -> tuple[_F
     return tuple(file for file in found if file is not None)
 
 
-def _find(name: str, roots: Sequence[Path]) -> tuple[Path, int] | None:
+def _find(name: str, roots: Sequence[Path]) -> tuple[str, int] | None:
     for root in roots:
         with suppress(OSError):
-            return root / name, (root / name).stat().st_mtime_ns
+            path = os.path.join(root, name)  # noqa: PTH118 - in a hot loop
+            return path, os.stat(path).st_mtime_ns  # noqa: PTH116 - as above
     return None
 
 
@@ -178,7 +185,8 @@ def _read(layer: _Found) -> tuple[Config, str]:
     """A layer's content, not to be changed, and what to call it."""
     if isinstance(layer, bytes):
         return dict(pickle.loads(layer)), "a mapping of the row's recipe"
-    return load_config(layer[0]), str(layer[0])
+    path = Path(layer[0])
+    return load_config(path), str(path)
 
 
 def _mend_workers(config: Config) -> None:

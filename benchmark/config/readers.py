@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from benchmark.config.tree import Config, dicts
+from benchmark.config.tree import Config, by_content, dicts
 from benchmark.data.decode import BACKENDS, COLOR_TYPES, Reader
 from benchmark.errors import allowed
 
@@ -19,9 +19,7 @@ def image_readers(configs: Iterable[Mapping[str, object]]) -> dict[str, set[Read
     found: dict[str, set[Reader]] = {split: set() for split in _SPLITS}
     for config in configs:
         for split, keys in _SPLITS.items():
-            found[split] |= {
-                _reader(node) for key in keys for node in dicts(config.get(key)) if _loads(node)
-            }
+            found[split].update(*(_within(config.get(key)) for key in keys))
     return found
 
 
@@ -35,6 +33,11 @@ def readers(config: Config) -> Iterator[str]:
     for (key, value), choices in chosen.items():
         if value not in choices:
             yield f"LoadImageFromFile.{key}: '{value}' reads nothing; {allowed(value, choices)}"
+
+
+@by_content
+def _within(section: object) -> frozenset[Reader]:
+    return frozenset(_reader(node) for node in dicts(section) if _loads(node))
 
 
 def _loads(node: Config) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.config.tree import Config, is_list, replaced
 from benchmark.config.written import COUNTED_AS, SHRUNK, SPREAD
 from benchmark.data.dataset import Dataset
-from benchmark.data.keep import ImageFilter
 from benchmark.data.memory import Memory
-from benchmark.data.spread import RULE, Taken, Wanted, taken
+
+if TYPE_CHECKING:  # a plan of whole data sets needs no numpy
+    from benchmark.data.spread import Taken, Wanted
 
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -54,6 +56,8 @@ def sampled(
 
 def with_rule(config: Config, counted: Mapping[str, object] | None = None) -> Config:
     """A shortened config whose run id counts the rule for images; one whose data is not there has no lists."""
+    from benchmark.data.spread import RULE
+
     known = config.get(COUNTED_AS, {})
     return {**config, COUNTED_AS: {**known, **(counted or {}), SPREAD: RULE}}
 
@@ -94,10 +98,15 @@ def _leaves(
 
 def _wanted(config: Config, loader: str, leaf: Config, times: int) -> Wanted:
     learns = loader == "train_dataloader"
+    from benchmark.data.keep import ImageFilter
+    from benchmark.data.spread import Wanted
+
     batch = int((config.get(loader) or {}).get("batch_size") or 1)
     step = batch // math.gcd(times, batch) if learns else 1
     return Wanted(learns, ImageFilter.of(leaf), leaf["indices"], step)
 
 
 def _found(path: Path, wanted: Wanted, memory: Memory) -> Taken | None:
+    from benchmark.data.spread import taken
+
     return taken(path, wanted, memory) if path.is_file() else None

@@ -216,7 +216,10 @@ def own_data(config: Config, dataset: Dataset) -> dict[str, Dataset]:
         By the key path of what reads the file. The hash of the file is left empty.
     """
     found = {}
+    usual = str(dataset.train.annotations)
     for key, leaf in leaves_of(config.get("train_dataloader"), "train_dataloader"):
+        if leaf["ann_file"] == usual:
+            continue  # as most are, of a thousand rows
         path = Path(leaf["ann_file"])
         if path != dataset.train.annotations:
             split = Split(path, Path(leaf["data_prefix"]["img"]), sha256="")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeGuard
+import marshal
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, wraps
+from typing import Any, TypeGuard, TypeVar
 
 Config = dict[str, Any]
 """A config, or a mapping within one: text, numbers, None, lists, tuples and mappings, as mmengine reads them."""
 
 Overrides = dict[str, Any]
 """Values by key path of a config."""
+
+LISTS = (list, tuple)
+WITHIN = (dict, *LISTS)
+"""What values stand in, for checks in hot loops: those of a union are slow."""
+
+_Found = TypeVar("_Found")
+_WITHOUT_REFERENCES = 2  # version of marshal's format; later ones write what is shared once
 
 
 def leaves(node: object, times: int) -> Iterator[tuple[Config, int]]:
@@ -30,11 +39,46 @@ def is_leaf(node: Config) -> bool:
 
 
 def dicts(node: object) -> Iterator[Config]:
-    """Every mapping within a node, itself included."""
-    if isinstance(node, dict):
-        yield node
-    for child in node.values() if isinstance(node, dict) else node if is_list(node) else ():
-        yield from dicts(child)
+    """Every mapping within a node, itself included, from the first to the last."""
+    # No recursion, and no union, whose check is slow: a thousand rows have a million values.
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting += [child for child in reversed(node.values()) if isinstance(child, WITHIN)]
+        elif isinstance(node, LISTS):
+            waiting += [child for child in reversed(node) if isinstance(child, WITHIN)]
+
+
+def by_content(function: Callable[[object], _Found]) -> Callable[[object], _Found]:
+    """A function of a node that finds the same in one that holds the same: rows differ in few of their sections.
+
+    Args:
+        function: Depends on nothing but what is in the node. What it returns is shared: nobody may change it.
+    """
+
+    @lru_cache(maxsize=4096)
+    def found(content: bytes) -> _Found:
+        return function(marshal.loads(content))
+
+    @wraps(function)
+    def look(node: object) -> _Found:
+        content = content_of(node)
+        return function(node) if content is None else found(content)
+
+    return look
+
+
+def content_of(node: object) -> bytes | None:
+    """What is in a node, the same for nodes that hold the same values of the same types in the same order.
+
+    None where it holds what a config file cannot.
+    """
+    try:
+        return marshal.dumps(node, _WITHOUT_REFERENCES)  # type: ignore[arg-type]  # it raises
+    except ValueError:
+        return None
 
 
 def replaced(node: Any, path: Sequence[str | int], value: object) -> Any:
@@ -55,4 +99,4 @@ def replaced(node: Any, path: Sequence[str | int], value: object) -> Any:
 
 def is_list(value: object) -> TypeGuard[Sequence[object]]:
     """Whether a value is a list or a tuple: mmengine writes either."""
-    return isinstance(value, list | tuple)
+    return isinstance(value, LISTS)

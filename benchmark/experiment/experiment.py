@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -230,7 +230,7 @@ class Experiment(Strict):
     @model_validator(mode="after")
     def _rows_differ(self) -> Experiment:
         names = [row.name for row in self.rows]
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        repeated = sorted(name for name, times in Counter(names).items() if times > 1)
         if repeated:
             raise ValueError(f"row names repeat: {', '.join(repeated)}")
         if alike := differing_in_case(names):
@@ -294,7 +294,8 @@ def _with_tuned(experiment: Experiment, path: Path, own: int) -> Experiment:
     file = tuned_file(path)
     tuned = load_tuned(file)
     names = [row.name for row in (*experiment.rows, *tuned)]
-    if clashes := dict.fromkeys(row.name for row in tuned if names.count(row.name) > 1):
+    times = Counter(names)
+    if clashes := dict.fromkeys(row.name for row in tuned if times[row.name] > 1):
         raise UserError(
             f"{file}: {name}: another row has this name; rename the one in {path}, or delete either"
             for name in clashes

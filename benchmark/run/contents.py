@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,12 +11,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from benchmark.config.tree import is_list
+from benchmark.config.tree import WITHIN, by_content, is_list
 from benchmark.data.annotations import stamp
 from benchmark.files import sha256_file, write_json
 
 _CACHE_VERSION = 1
-_WITHIN = (dict, list, tuple)  # no union, whose check is slow
 # What mmengine's CheckpointLoader fetches, or has the path of, by a name of its own.
 _FETCHED = re.compile(r"(\S+:)?(https?|torchvision|modelzoo|open-mmlab|openmmlab|mmcls|pavi|s3)://")
 # Keys whose text is a file of weights or boxes, and never a model's name, wherever they stand.
@@ -134,19 +133,29 @@ def missing_files(config: Mapping[str, object]) -> list[str]:
 
 
 def _files_named(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """The texts that can only name files, with their key paths; without recursion, for there are many rows."""
-    waiting: list[tuple[str, object]] = [("", config)]
-    while waiting:
-        path, node = waiting.pop()
-        if isinstance(node, dict):
-            for key, value in node.items():
-                if isinstance(value, str):
-                    if key in _OF_WEIGHTS and _names_file(key, value):
-                        yield f"{path}{key}", value
-                elif isinstance(value, _WITHIN):
-                    waiting.append((f"{path}{key}.", value))
-        elif is_list(node):
-            waiting += [(f"{path}{i}.", v) for i, v in enumerate(node) if isinstance(v, _WITHIN)]
+    """The texts that can only name files, with their key paths."""
+    yield from _files_below("", {k: v for k, v in config.items() if isinstance(v, str)})
+    for key, value in config.items():
+        if isinstance(value, WITHIN):
+            yield from ((f"{key}.{path}", text) for path, text in _files_in(value))
+
+
+@by_content
+def _files_in(section: object) -> tuple[tuple[str, str], ...]:
+    return tuple(_files_below("", section))
+
+
+def _files_below(path: str, node: object) -> Iterator[tuple[str, str]]:
+    entries: Iterable[tuple[object, object]] = ()
+    if isinstance(node, dict):
+        entries = node.items()
+    elif is_list(node):
+        entries = enumerate(node)
+    for key, value in entries:
+        if not isinstance(value, str):
+            yield from _files_below(f"{path}{key}.", value)
+        elif key in _OF_WEIGHTS and _names_file(str(key), value):
+            yield f"{path}{key}", value
 
 
 def _names_file(key: str, text: str) -> bool:

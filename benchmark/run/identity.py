@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from benchmark.config.tree import Config, is_list
+from benchmark.config.tree import LISTS, WITHIN, Config, content_of, is_list
 from benchmark.config.written import as_counted
 from benchmark.data.dataset import Dataset
 from benchmark.run.contents import OF_FILES, Contents, may_be_path
@@ -24,8 +24,7 @@ _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _EVALUATORS = ("val_evaluator", "test_evaluator")
 _IN_LOADERS = frozenset({"num_workers", "persistent_workers"})
 # Without a value they ask for nothing, wherever they stand: mmdet writes ``backend_args=None`` in every transform.
-_LISTS = (list, tuple)
-_LOOKED_INTO = (str, dict, *_LISTS)
+_LOOKED_INTO = (str, *WITHIN)
 _SILENT = _AT_TOP | _IN_LOADERS | {"resume", "seed"}
 
 
@@ -58,33 +57,53 @@ def identity(
 def essence(config: Mapping[str, object], dataset: Dataset | None = None) -> str:
     """What of a config changes the result, as JSON: the same for all seeds of a row.
 
-    See `essence_and_files`, which also says which files count.
+    See `Essences`, which also says which files count.
     """
-    return essence_and_files(config, dataset, Contents())[0]
+    return Essences(dataset, Contents()).of(config)[0]
 
 
-def essence_and_files(
-    config: Mapping[str, object], dataset: Dataset | None, contents: Contents
-) -> tuple[str, dict[str, str]]:
-    """What of a config changes the result, and the files that it names beside the data set's annotations.
+class Essences:
+    """What of configs changes the result, and the files that they name beside the data set's annotations.
 
     Args:
-        config: The composed config.
-        dataset: The data set that it was made for. Its annotation files do not count here; those that a part of the
-            config has of its own do. None: every annotation file is taken for the data set's.
-        contents: Reads the files.
-
-    Returns:
-        The essence as JSON, in which a file's hash stands for its path; and the hex SHA-256 of these files by the
-        text that names them. (Annotation files are named with their ``data_root``.)
+        dataset: The data set that the configs were made for. Its annotation files do not count here; those that a part
+            of a config has of its own do. None: every annotation file is taken for the data set's.
+        contents: Reads the files, of which each is what it was when it was first read.
     """
-    reader = _Reader(contents)
-    plain = {
-        key: reader.below(key, counting_below(key, value, dataset))
-        for key, value in as_counted(dict(config)).items()
-        if counts_at_top(key, value)
-    }
-    return json.dumps(plain, sort_keys=True, default=str), reader.files
+
+    def __init__(self, dataset: Dataset | None, contents: Contents) -> None:
+        self._dataset = dataset
+        self._contents = contents
+        # Rows differ in few of their entries: of a thousand, each entry is written once.
+        self._known: dict[tuple[str, bytes], tuple[str, dict[str, str]]] = {}
+
+    def of(self, config: Mapping[str, object]) -> tuple[str, dict[str, str]]:
+        """The essence of a composed config as JSON, and the hex SHA-256 of its files by the text that names them.
+
+        In the essence a file's hash stands for its path. (Annotation files are named with their ``data_root``.)
+        """
+        files: dict[str, str] = {}
+        entries: dict[str, str] = {}
+        for key, value in as_counted(dict(config)).items():
+            if counts_at_top(key, value):
+                entries[key], named = self._entry(key, value)
+                files.update(named)
+        # As json.dumps writes a mapping with sorted keys.
+        return f"{{{', '.join(entries[key] for key in sorted(entries))}}}", files
+
+    def _entry(self, key: str, value: object) -> tuple[str, dict[str, str]]:
+        content = content_of(value)
+        if content is None:
+            return self._written(key, value)
+        if (key, content) not in self._known:
+            self._known[key, content] = self._written(key, value)
+        return self._known[key, content]
+
+    def _written(self, key: str, value: object) -> tuple[str, dict[str, str]]:
+        reader = _Reader(self._contents)
+        plain = reader.below(key, counting_below(key, value, self._dataset))
+        text = json.dumps(plain, sort_keys=True, default=str)
+        return f"{json.dumps(key)}: {text}", reader.files
 
 
 class _Reader:
@@ -110,7 +129,7 @@ class _Reader:
                 for k, v in value.items()
                 if v is not None or k not in _SILENT  # as in `counts`
             }
-        if isinstance(value, _LISTS):
+        if isinstance(value, LISTS):
             return [self.plain(v) if isinstance(v, _LOOKED_INTO) else v for v in value]
         return value if value in self._words or not isinstance(value, str) else self._content(value)
 

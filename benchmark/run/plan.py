@@ -20,7 +20,7 @@ from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.experiment.rows import recipe_key
 from benchmark.experiment.rows.base import Surroundings
 from benchmark.run.contents import Contents, missing_files
-from benchmark.run.identity import essence_and_files, former_run_id, identity, run_id
+from benchmark.run.identity import Essences, former_run_id, identity, run_id
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import MODULE, RunSpec
@@ -230,6 +230,7 @@ class _Setting:
     around: Surroundings
     on_disk: Runs
     contents: Contents
+    essences: Essences
     files: tuple[str, ...]
 
 
@@ -238,7 +239,8 @@ def _setting(
 ) -> _Setting:
     around = surroundings_of(experiment, profile)
     contents = Contents(request.results / "runs" / ".contents.json")
-    return _Setting(experiment, request, dataset, around, on_disk, contents, experiment.files)
+    known = (contents, Essences(dataset, contents), experiment.files)
+    return _Setting(experiment, request, dataset, around, on_disk, *known)
 
 
 def _unfit_data(config: Config, setting: _Setting) -> list[str]:
@@ -291,7 +293,7 @@ def _ways(setting: _Setting, row: Row) -> Sequence[_Way]:
     return [
         _Way(
             config,
-            *essence_and_files(config, setting.dataset, setting.contents),
+            *setting.essences.of(config),
             given=given,
             sources=sources,
             imports_from=imports_from,

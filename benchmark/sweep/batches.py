@@ -37,6 +37,8 @@ def _images(config: Mapping[str, object], memory: Memory) -> int:
 
 def _drops_rest(loader: Config) -> bool:
     drops = loader.get("drop_last") or mapping_of(loader.get("batch_sampler")).get("drop_last")
+    if not drops:
+        return False
     repeated = any(class_of(node) == "ClassBalancedDataset" for node in dicts(loader))
     endless = class_of(loader.get("sampler")) == "InfiniteSampler"
-    return bool(drops) and not repeated and not endless
+    return not repeated and not endless

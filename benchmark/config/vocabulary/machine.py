@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from benchmark.config.tree import Config, is_list
+from benchmark.config.tree import WITHIN, Config, by_content, dicts
 from benchmark.config.vocabulary.words import class_of
 
 # Read from the source of each: it imports them when it is built, and mmdet does not require them.
@@ -47,7 +47,9 @@ class Needs:
 
 def needs_of(config: Config) -> Needs:
     """What a composed config needs."""
-    classes = set(_classes(config))
+    classes = frozenset[str]().union(
+        *(_classes(value) for value in config.values() if isinstance(value, WITHIN))
+    )
     named = [(name, p) for name in sorted(classes) for p in _PACKAGES.get(name, ())]
     group = "MMSyncBN: needs several processes (the row's 'gpus'); write SyncBN or BN"
     return Needs(next(_gpu(config), None), group if "MMSyncBN" in classes else None, tuple(named))
@@ -64,13 +66,7 @@ def _gpu(config: Config) -> Iterator[str]:
         yield "val_cfg.fp16: needs a GPU, and this machine shows none; leave it out, or run the row where there is one"
 
 
-def _classes(node: object) -> Iterator[str]:
-    """The names of all classes that a config names."""
-    if isinstance(node, dict):
-        if name := class_of(node):
-            yield name
-        for value in node.values():
-            yield from _classes(value)
-    elif is_list(node):
-        for item in node:
-            yield from _classes(item)
+@by_content
+def _classes(section: object) -> frozenset[str]:
+    """The names of all classes that a section of a config names."""
+    return frozenset(name for node in dicts(section) if (name := class_of(node)))
