@@ -180,11 +180,29 @@ class TestDescribe:
         assert "train.json" in message
 
     @pytest.mark.parametrize(
-        "content", [b"\xff\xfe\x00\x01", b"", b"\xef\xbb\xbf{}", b"[" * 100_000]
+        ("content", "told"),
+        [
+            (b"\xff\xfe\x00\x01", "UTF-16: save it as UTF-8"),
+            (b"", "the file is empty"),
+            (b"\xef\xbb\xbf{}", "a byte order mark"),
+            (b"\x1f\x8b\x08\x00", "packed by gzip: unpack it"),
+            (b"<!DOCTYPE html>", "HTML or XML"),
+            (b'{"images": "caf\xe9"}', "can't decode byte 0xe9 in position 15"),
+            (b"[" * 100_000, "recursion"),
+        ],
     )
-    def test_says_what_is_not_json(self, data: Path, content: bytes) -> None:
+    def test_says_what_is_not_json(self, data: Path, content: bytes, told: str) -> None:
         (data / "train.json").write_bytes(content)
-        assert "train.json: not JSON" in problems(lambda: describe(data))
+        message = problems(lambda: describe(data))
+        assert "train.json: not JSON" in message
+        assert told in message
+
+    def test_says_where_files_of_other_names_go(self, data: Path) -> None:
+        """As those of an export that lies there as it was unpacked."""
+        for split in ("train", "val"):
+            (data / f"{split}.json").rename(data / f"instances_{split}.json")
+        message = problems(lambda: describe(data))
+        assert "holds neither train.json nor val.json; an experiment file names others" in message
 
     def test_refuses_categories_that_differ_between_the_splits(self, data: Path) -> None:
         edit(data, "val", lambda content: content["categories"].reverse())

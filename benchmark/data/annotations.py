@@ -23,6 +23,17 @@ if TYPE_CHECKING:  # who finds a file's outline in the cache parses nothing, and
 _BIGGEST = 2**31 - 1  # of a width, a height, a coordinate or an area; what hotcoco takes
 _BIGGEST_ID = 2**63 - 1
 
+# What people have in the place of an annotation file, by how it begins.
+_NOT_JSON = {
+    POINTER_START: "a git-lfs pointer; 'git lfs pull' fetches the file",
+    b"\xef\xbb\xbf": "a byte order mark at its beginning: save it as UTF-8 without one",
+    b"\xff\xfe": "UTF-16: save it as UTF-8",
+    b"\xfe\xff": "UTF-16: save it as UTF-8",
+    b"\x1f\x8b": "packed by gzip: unpack it",
+    b"PK\x03\x04": "a zip archive: unpack it",
+    b"<": "HTML or XML: a page that was saved in its place?",
+}
+
 Entry = Mapping[str, object]
 
 
@@ -210,14 +221,14 @@ def _others(folder: Path) -> str:
 
 
 def _parsed(path: Path, data: bytes) -> dict[str, list[object]]:
+    if not data.strip():
+        raise UserError(f"{path}: not JSON: the file is empty")
     try:
         # Decoded by hand: json accepts UTF-16 and byte order marks, which mmdet's reader does not.
         content = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        why = str(error)
-        if data.startswith(POINTER_START):
-            why = "a git-lfs pointer; 'git lfs pull' fetches the file"
-        raise UserError(f"{path}: not JSON: {why}") from None
+        found = (what for begin, what in _NOT_JSON.items() if data.startswith(begin))
+        raise UserError(f"{path}: not JSON: {next(found, None) or error}") from None
     if not isinstance(content, dict):
         kind = type(content).__name__
         raise UserError(f"{path}: not COCO annotations: a {kind}, not an object with 'images'")
