@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from typer.testing import CliRunner
 from benchmark.cli.app import app
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import load_experiment
-from benchmark.run.identity import essence, former_run_id, run_id
+from benchmark.run.contents import Contents
+from benchmark.run.identity import Essences, essence, former_run_id, run_id
 from benchmark.run.plan import Plan, Request, make_plan, plan_for
 
 # Run ids of the shipped experiments on data with the hashes of `DATA`: they name folders that people have.
@@ -241,3 +243,21 @@ def test_run_ids_of_shipped_rows_are_those_of_before() -> None:
         for run in plan_for(experiment, request, DATA, experiment.profile, experiment.rows).runs:
             found[run.spec.row] = run.spec.run_id.rpartition("-")[2]
     assert found == KNOWN
+
+
+LIKE_EACH_OTHER = [
+    {"optim_wrapper": {"lr": 1, "betas": [0.9]}, "model": {"type": "A", "b": None}},
+    {"optim_wrapper": {"lr": 1.0, "betas": [0.9]}, "model": {"type": "A", "b": None}},
+    {"optim_wrapper": {"lr": True, "betas": [0.9]}, "model": {"type": "A"}},
+    {"model": {"lr": 1, "betas": [0.9]}, "optim_wrapper": {"type": "A", "b": None}},
+    {"optim_wrapper": {"lr": 1, "betas": {0.9}}, "model": {"type": "A", "b": Path("c")}},
+]
+
+
+def test_rows_that_have_sections_in_common_count_as_they_do_alone() -> None:
+    """Each twice: what is known of a section is found again; numbers that Python takes for equal are not the same."""
+    essences = Essences(None, Contents())
+    counted = [essences.of(config)[0] for config in (*LIKE_EACH_OTHER, *LIKE_EACH_OTHER)]
+    assert counted == [essence(config) for config in LIKE_EACH_OTHER] * 2
+    assert len(set(counted)) == len(LIKE_EACH_OTHER)
+    assert counted[0] == json.dumps(LIKE_EACH_OTHER[0], sort_keys=True)

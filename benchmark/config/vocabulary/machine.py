@@ -50,7 +50,7 @@ def needs_of(config: Config) -> Needs:
     classes = frozenset[str]().union(
         *(_classes(value) for value in config.values() if isinstance(value, WITHIN))
     )
-    named = [(name, p) for name in sorted(classes) for p in _PACKAGES.get(name, ())]
+    named = [(name, p) for name in sorted(classes & _PACKAGES.keys()) for p in _PACKAGES[name]]
     group = "MMSyncBN: needs several processes (the row's 'gpus'); write SyncBN or BN"
     return Needs(next(_gpu(config), None), group if "MMSyncBN" in classes else None, tuple(named))
 
