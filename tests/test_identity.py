@@ -73,15 +73,15 @@ def _plan(asked: Asked, *more: str) -> tuple[int, str]:
 COUNTS = [
     {"+train_dataloader.sampler.seed": 1},
     {"+train_dataloader.sampler.seed": 2},
-    {"+custom_hooks": [{"type": "EMAHook", "work_dir": "x"}]},
-    {"+custom_hooks": [{"type": "EMAHook", "seed": 3}]},
+    {"+custom_hooks": [{"type": "mine.Hook", "work_dir": "x"}]},
+    {"+custom_hooks": [{"type": "mine.Hook", "seed": 3}]},
     {"+model.train_cfg.num_workers": 3},
     {"+model.persistent_workers": True},
     {"+model.backend_args": {"a": 1}},
     {"+train_dataloader.dataset.pipeline.0.backend_args": {"backend": "local"}},
     {"+model.visualizer": "v"},
     {"+model.resume": True},
-    {"+custom_hooks": [{"type": "EMAHook", "launcher": "x", "log_level": "y"}]},
+    {"+custom_hooks": [{"type": "mine.Hook", "launcher": "x", "log_level": "y"}]},
     {"+randomness.deterministic": True},
     {"+randomness.diff_rank_seed": True},
 ]

@@ -12,37 +12,22 @@ import pytest
 import yaml
 from boards import make_record
 from command import TINY, Bench, run, run_detboard
+from settings import (
+    CHECKPOINT,
+    DATASET,
+    LEAF,
+    LOGGER,
+    MIXED,
+    NUMBERS,
+    PIPELINES,
+    SCORE,
+    TAKEN,
+    VALIDATED,
+    hook,
+)
 
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
-
-SCORE = "coco/bbox_mAP_50"
-CHECKPOINT, LOGGER = "default_hooks.checkpoint", "default_hooks.logger"
-VALIDATED = "val_dataloader.dataset"
-DATASET = "train_dataloader.dataset"
-STEPS = [
-    {"type": "LoadImageFromFile"},
-    {"type": "LoadAnnotations", "with_bbox": True},
-    {"type": "Resize", "scale": [64, 64], "keep_ratio": True},
-    {"type": "PackDetInputs"},
-]
-LEAF = {"type": "CocoDataset", "ann_file": "x", "data_prefix": {"img": "x"}, "pipeline": STEPS}
-MIXED = {
-    "type": "MultiImageMixDataset",
-    "dataset": {**LEAF, "ann_file": "", "pipeline": STEPS[:2]},
-    "pipeline": [
-        {"type": "Mosaic", "img_scale": [64, 64]},
-        {"type": "RandomAffine", "border": [-32, -32]},
-        {"type": "Pad", "size": [96, 96], "pad_val": {"img": [114, 114, 114]}},
-        {"type": "FilterAnnotations", "min_gt_bbox_wh": [1, 1], "keep_empty": False},
-        {"type": "PackDetInputs"},
-    ],
-}
-
-
-def hook(**given: Any) -> dict[str, Any]:
-    return {"+custom_hooks": [given]}
-
 
 # By the row: what it sets, and how each message begins, behind the row's name.
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -232,31 +217,15 @@ NOT_HERE: dict[str, tuple[dict[str, Any], str]] = {
         "optim_wrapper.type: AmpOptimWrapper needs a GPU",
     ),
     "half": ({"+val_cfg.fp16": True}, "val_cfg.fp16: needs a GPU"),
+    "traced": (
+        hook(type="ProfilerHook", on_trace_ready={"type": "tb_trace"}),
+        "tb_trace needs torch_tb_profiler: pip install",
+    ),
+    "library": (hook(type="mmyolo.EMAHook"), "mmyolo.EMAHook needs mmyolo: pip install mmyolo"),
     "memory": (
         hook(type="MemoryProfilerHook"),
         "MemoryProfilerHook needs memory_profiler: pip install",
     ),
-}
-TAKEN: dict[str, dict[str, Any]] = {
-    "classwise": {"+val_evaluator.classwise": True, "+val_evaluator.use_mp_eval": True},
-    "coco": {"+val_evaluator.proposal_nums": [1, 10, 100], "+val_evaluator.metric_items": ["mAP"]},
-    "mmdets": {"+val_evaluator.proposal_nums": [100, 300, 1000], "+val_evaluator.iou_thrs": None},
-    "listed": {"val_evaluator!": [{"type": "mmdet.CocoMetric", "metric": ["bbox"]}]},
-    "best": {f"+{CHECKPOINT}.save_best": ["auto"], f"{CHECKPOINT}.max_keep_ckpts": 0},
-    "renamed": {"+val_evaluator.prefix": "waste", f"+{CHECKPOINT}.save_best": "waste/bbox_mAP"},
-    "quiet": {LOGGER: None, "default_hooks.timer": None, "default_hooks.visualization": None},
-    "rarely": {"train_cfg.val_interval": 100, f"{CHECKPOINT}.interval": -1},
-    "tested": {"test_evaluator.format_only": True, "+test_evaluator.outfile_prefix": "a"},
-    "repeated": {DATASET: {"_delete_": True, "type": "RepeatDataset", "times": 2, "dataset": LEAF}},
-    "mixed": {DATASET: {"_delete_": True, **MIXED}},
-    "unscheduled": {"param_scheduler": None, "optim_wrapper.clip_grad": None},
-    "plateau": {"param_scheduler": [{"type": "ReduceOnPlateauLR", "monitor": SCORE}]},
-    "switched": hook(type="PipelineSwitchHook", switch_epoch=1, switch_pipeline=STEPS),
-    "averaged": hook(type="EMAHook", ema_type="ExpMomentumEMA", momentum=0.0002, priority=49),
-    "own": {
-        "+custom_imports": {"imports": ["mine", "deep.inner.net", "os.path"]},
-        **hook(type="MyHook", anything=1),
-    },
 }
 
 
@@ -286,7 +255,11 @@ def planned(folder: Path, data: Path, rows: dict[str, dict[str, Any]]) -> list[s
     return errors or done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("cases", [REFUSED, NOT_HERE], ids=["anywhere", "on this machine"])
+@pytest.mark.parametrize(
+    "cases",
+    [REFUSED, PIPELINES, NUMBERS, NOT_HERE],
+    ids=["anywhere", "in pipelines", "by their numbers", "on this machine"],
+)
 def test_plan_refuses_with_row_and_key(
     cases: dict[str, tuple[dict[str, Any], str]], synthetic_data: Path, tmp_path: Path
 ) -> None:
@@ -323,9 +296,15 @@ def test_a_batch_that_the_data_does_not_fill(synthetic_data: Path, tmp_path: Pat
         "plain": {"train_dataloader.batch_sampler": None, "+train_dataloader.drop_last": True}
         | {"train_dataloader.batch_size": 25},
         "fits": {"train_dataloader.batch_size": 24, drops: True},
+        "counted": {"train_dataloader.batch_size": 8, "+train_dataloader.num_batch_per_epoch": 4},
+        "few": {"train_dataloader.batch_size": 8, "+train_dataloader.num_batch_per_epoch": 3},
     }
     lines = planned(tmp_path, synthetic_data, rows)
-    assert [line.split(": ")[1] for line in lines] == ["row 'over'", "row 'plain'"]
+    assert [line.split(": ")[1] for line in lines] == [
+        "row 'over'",
+        "row 'plain'",
+        "row 'counted'",
+    ]
     assert all("the 24 images that are left" in line for line in lines)
 
 

@@ -13,14 +13,21 @@ from benchmark.sweep.left import chosen_of
 
 
 def without_batch(plan: Plan, memory: Memory) -> list[str]:
-    """A message for each row of which ``drop_last`` leaves no batch."""
+    """A message for each row of which ``drop_last`` leaves no batch, or an epoch counts more than there are."""
     problems = []
     for row, run in {run.spec.row: run for run in plan.runs}.items():
         loader = mapping_of(run.config["train_dataloader"])
-        if not _drops_rest(loader):
+        batch, batches = loader["batch_size"] * run.spec.gpus, loader.get("num_batch_per_epoch")
+        drops = _drops_rest(loader)
+        if not drops and not batches:
             continue
-        images, batch = _images(run.config, memory), loader["batch_size"] * run.spec.gpus
-        if images < batch:
+        images = _images(run.config, memory)
+        if batches and images < batch * batches and not _is_balanced(loader):
+            problems.append(
+                f"row '{row}': train_dataloader.num_batch_per_epoch: {batches} batches of {batch} are more than the "
+                f"{images} images that are left; lower it, or leave it out"
+            )
+        if drops and images < batch:
             problems.append(
                 f"row '{row}': train_dataloader.batch_size: the {images} images that are left make no whole batch of "
                 f"{batch}, and drop_last leaves out the rest; lower it, or leave out drop_last"
@@ -39,6 +46,10 @@ def _drops_rest(loader: Config) -> bool:
     drops = loader.get("drop_last") or mapping_of(loader.get("batch_sampler")).get("drop_last")
     if not drops:
         return False
-    repeated = any(class_of(node) == "ClassBalancedDataset" for node in dicts(loader))
     endless = class_of(loader.get("sampler")) == "InfiniteSampler"
-    return not repeated and not endless
+    return not _is_balanced(loader) and not endless
+
+
+def _is_balanced(loader: Config) -> bool:
+    """Whether images are repeated by their classes, so that their number is not known here."""
+    return any(class_of(node) == "ClassBalancedDataset" for node in dicts(loader))

@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterator
 
 from benchmark.config.readers import readers
 from benchmark.config.tree import Config
-from benchmark.config.vocabulary import companions, data, evaluation, hooks, runtime, training
+from benchmark.config.vocabulary import (
+    companions,
+    data,
+    evaluation,
+    hooks,
+    limits,
+    runtime,
+    steps,
+    training,
+)
 
 Rule = Callable[[Config], Iterator[str]]
 
@@ -25,6 +34,8 @@ RULES: tuple[Rule, ...] = (
     data.datasets,
     data.pipelines,
     data.switched,
+    steps.orders,
+    steps.values,
     readers,
     evaluation.metric,
     hooks.default_hooks,
@@ -34,14 +45,20 @@ RULES: tuple[Rule, ...] = (
     hooks.drawing,
     hooks.monitors,
     hooks.values,
+    hooks.particulars,
     training.loops,
     training.optimizer,
     training.schedulers,
+    limits.optimizer_values,
+    limits.scheduler_values,
     companions.samplers_of_joined,
+    companions.sampler_of_classes,
     companions.hooks_of_models,
     companions.teacher_loop,
     companions.layer_decay,
     companions.frozen_stages,
+    companions.branches,
+    companions.channels,
 )
 
 

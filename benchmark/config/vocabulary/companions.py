@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmark.config.tree import Config
+from benchmark.config.tree import Config, is_list
+from benchmark.config.vocabulary.steps import nested
 from benchmark.config.vocabulary.words import class_of, imports_own, mapping_of, named_hooks
 from benchmark.errors import shown
 
@@ -17,6 +18,7 @@ _OF_JOINED = frozenset(
         "MultiSourceSampler",
     }
 )
+_SILENT = ("ClassBalancedDataset", "MultiImageMixDataset", "RepeatDataset")
 _TEACHERS = frozenset({"SemiBaseDetector", "SoftTeacher"})
 
 
@@ -27,6 +29,14 @@ def samplers_of_joined(config: Config) -> Iterator[str]:
         sampler = class_of(loader.get(name))
         if sampler in _OF_JOINED and class_of(loader.get("dataset")) != "ConcatDataset":
             yield f"train_dataloader.{name}: {sampler} draws from the sources of a ConcatDataset; write DefaultSampler"
+
+
+def sampler_of_classes(config: Config) -> Iterator[str]:
+    """ClassAwareSampler asks a data set for the classes of each image, which a wrapper does not tell."""
+    loader = mapping_of(config.get("train_dataloader"))
+    dataset = class_of(loader.get("dataset"))
+    if class_of(loader.get("sampler")) == "ClassAwareSampler" and dataset in _SILENT:
+        yield f"train_dataloader.sampler: {dataset} tells ClassAwareSampler no classes; write what is in it"
 
 
 def hooks_of_models(config: Config) -> Iterator[str]:
@@ -65,3 +75,32 @@ def frozen_stages(config: Config) -> Iterator[str]:
         return
     if not isinstance(frozen, int) or not isinstance(stages, int) or not -1 <= frozen <= stages:
         yield f"model.backbone.frozen_stages: {shown(frozen)} is not from -1 (none) to {shown(stages)}, its stages"
+
+
+def branches(config: Config) -> Iterator[str]:
+    """Only a preprocessor for several branches takes images that a pipeline has split into some."""
+    prepared = class_of(mapping_of(config.get("model")).get("data_preprocessor"))
+    if prepared == "MultiBranchDataPreprocessor" or imports_own(config):
+        return
+    if any(class_of(step) == "MultiBranch" for step in _steps(config.get("train_dataloader"))):
+        yield "train_dataloader: MultiBranch wants a model that is taught by another; leave it out"
+
+
+def channels(config: Config) -> Iterator[str]:
+    """Grey images have one channel, and are normalized by one mean."""
+    mean = mapping_of(mapping_of(config.get("model")).get("data_preprocessor")).get("mean")
+    if not is_list(mean) or len(mean) == 1:
+        return
+    for key in ("train_dataloader", "val_dataloader"):
+        colours = [str(step.get("color_type")) for step in _steps(config.get(key))]
+        if any(colour.startswith("grayscale") for colour in colours):
+            yield (
+                f"{key}: color_type grayscale gives one channel, and model.data_preprocessor.mean has {len(mean)}; "
+                "leave it out: grey images are read as coloured ones"
+            )
+
+
+def _steps(loader: object) -> Iterator[Config]:
+    for _, node in nested(mapping_of(loader).get("dataset"), ""):
+        pipeline = node.get("pipeline")
+        yield from (mapping_of(step) for step in (pipeline if is_list(pipeline) else ()))

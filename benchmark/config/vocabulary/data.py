@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmark.config.tree import Config, dicts, is_list
+from benchmark.config.tree import Config, dicts, is_leaf, is_list
 from benchmark.config.vocabulary.signatures import DATASETS, LOADER, SAMPLERS, TRANSFORMS
+from benchmark.config.vocabulary.steps import inner_steps, nested
 from benchmark.config.vocabulary.words import (
     Kind,
     class_of,
@@ -16,16 +17,24 @@ from benchmark.config.vocabulary.words import (
     one_of,
     unfit_arguments,
 )
-from benchmark.errors import shown
+from benchmark.errors import allowed, shown
 
 _COLLATES = ("pseudo_collate", "default_collate")
 _USED = ("train_dataloader", "val_dataloader")  # by a run; the third is for mmdet's tools
+
+_WRAPPERS = ("ClassBalancedDataset", "ConcatDataset", "MultiImageMixDataset", "RepeatDataset")
+_FILTERS = {
+    "bbox_min_size",
+    "filter_empty_gt",
+    "min_size",
+}  # the first in mmdet's own configs: of no effect
 
 # Data sets of mmdet that read no COCO file of boxes.
 _OTHER_FORMATS = frozenset(
     {
         "ADE20KPanopticDataset",
         "ADE20KSegDataset",
+        "BaseDetDataset",
         "BaseSegDataset",
         "BaseVideoDataset",
         "CocoCaptionDataset",
@@ -64,10 +73,22 @@ def loaders(config: Config) -> Iterator[str]:
         if not isinstance(loader.get("dataset"), dict):
             yield f"{key}.dataset: {shown(loader.get('dataset'))} is no data set; write a mapping"
         yield from not_a_number(key, loader, "timeout", 0)
+        yield from not_a_number(key, loader, "prefetch_factor", 1, whole=True)
+        yield from not_a_number(key, loader, "num_batch_per_epoch", 1, whole=True)
+        yield from _of_workers(key, loader)
+        if isinstance(loader.get("collate_fn"), str):
+            yield f"{key}.collate_fn: {shown(loader['collate_fn'])} is no mapping; write {{type: pseudo_collate}}"
         if not imports_own(config) and isinstance(loader.get("collate_fn"), dict):
             yield from one_of(f"{key}.collate_fn", loader["collate_fn"], "type", _COLLATES)
         if loader.get("shuffle"):
             yield f"{key}.shuffle: the sampler shuffles; write sampler: {{type: DefaultSampler, shuffle: true}}"
+
+
+def _of_workers(key: str, loader: Config) -> Iterator[str]:
+    yield from one_of(key, loader, "multiprocessing_context", ("fork", "forkserver", "spawn"))
+    for name in ("multiprocessing_context", "timeout"):
+        if loader.get(name) and loader.get("num_workers") == 0:
+            yield f"{key}.{name}: there are no workers (num_workers: 0) for it; leave it out"
 
 
 def batches(config: Config) -> Iterator[str]:
@@ -96,7 +117,7 @@ def evaluated_whole(config: Config) -> Iterator[str]:
     sampler = class_of(loader.get("sampler"))
     if sampler in SAMPLERS and sampler != "DefaultSampler":
         yield f"{key}.sampler: {sampler} does not give each image once; write {{type: DefaultSampler, shuffle: false}}"
-    for where, node in _nested(loader.get("dataset"), f"{key}.dataset"):
+    for where, node in nested(loader.get("dataset"), f"{key}.dataset"):
         yield from _evaluated_once(where, node)
 
 
@@ -130,11 +151,12 @@ def datasets(config: Config) -> Iterator[str]:
     """COCO data sets of boxes, and what repeats, joins or mixes them."""
     kind = Kind("data set", DATASETS, own=imports_own(config))
     for key, loader in _loaders(config):
-        for where, node in _nested(loader.get("dataset"), f"{key}.dataset"):
+        for where, node in nested(loader.get("dataset"), f"{key}.dataset"):
             yield from kind.misfits(where, node)
             yield from not_a_number(where, node, "times", 1, whole=True)
             yield from _chosen(where, node.get("indices"))
             yield from not_a_number(where, node, "oversample_thr", 0)
+            yield from _taken(where, node, kind.own)
             if class_of(node) in _OTHER_FORMATS:
                 yield f"{where}.type: {class_of(node)} reads no COCO file of boxes; write CocoDataset"
             backend = node.get("backend_args")
@@ -149,26 +171,39 @@ def _chosen(key: str, indices: object) -> Iterator[str]:
         yield f"{key}.indices: {shown(indices)} takes no image; write how many of the first, or a list"
 
 
-def _nested(node: object, key: str) -> Iterator[tuple[str, Config]]:
-    """A data set and those that it is made of."""
-    if isinstance(node, dict):
-        yield key, node
-        for name in ("dataset", "datasets"):
-            for where, inner in each(node.get(name), f"{key}.{name}"):
-                yield from _nested(inner, where)
+def _taken(key: str, node: Config, own: bool) -> Iterator[str]:
+    """Which images a data set takes, and from where."""
+    name = class_of(node)
+    if name in DATASETS and name not in _WRAPPERS and not is_leaf(node):
+        yield f"{key}.ann_file: is missing; write ann_file: '' for the data set's own"
+    yield from not_a_number(key, node, "max_refetch", 0, whole=True)
+    if name == "ConcatDataset" and "datasets" in node and not _is_filled(node["datasets"]):
+        yield f"{key}.datasets: {shown(node['datasets'])} is no list of data sets"
+    kept = node.get("filter_cfg")
+    if isinstance(kept, dict) and not own:
+        for unknown in sorted(map(str, kept.keys() - _FILTERS)):
+            yield f"{key}.filter_cfg.{unknown}: filters nothing; {allowed(unknown, _FILTERS)}"
+    elif kept is not None and not own:
+        yield f"{key}.filter_cfg: {shown(kept)} is no mapping; write {{filter_empty_gt: true, min_size: 32}}"
+
+
+def _is_filled(value: object) -> bool:
+    return is_list(value) and bool(value)
 
 
 def pipelines(config: Config) -> Iterator[str]:
     """The steps of every pipeline, with the arguments that they take."""
     kind = Kind("transform", TRANSFORMS, own=imports_own(config))
     for key, loader in _loaders(config):
-        for where, node in _nested(loader.get("dataset"), f"{key}.dataset"):
+        for where, node in nested(loader.get("dataset"), f"{key}.dataset"):
             steps = node.get("pipeline")
             if steps is not None and not is_list(steps):
                 yield f"{where}.pipeline: {shown(steps)} is no list of transforms"
             for place, step in each(steps if is_list(steps) else None, f"{where}.pipeline"):
                 yield from kind.misfits(place, step)
                 yield from _backends(place, step)
+                for inner, part in inner_steps(step, place):
+                    yield from kind.misfits(inner, part)
 
 
 def switched(config: Config) -> Iterator[str]:
@@ -177,6 +212,8 @@ def switched(config: Config) -> Iterator[str]:
     for key, hook in named_hooks(config):
         for place, step in each(hook.get("switch_pipeline"), f"{key}.switch_pipeline"):
             yield from kind.misfits(place, step)
+            for inner, part in inner_steps(step, place):
+                yield from kind.misfits(inner, part)
 
 
 def _backends(key: str, step: object) -> Iterator[str]:

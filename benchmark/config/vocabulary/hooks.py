@@ -32,12 +32,15 @@ _LEVELS = [
     "VERY_LOW",
     "LOWEST",
 ]
-_AVERAGES = (
-    "ExpMomentumEMA",
-    "ExponentialMovingAverage",
-    "MomentumAnnealingEMA",
-    "StochasticWeightAverage",
-)
+# Averages by name, with what each takes beside the arguments that all of them take.
+_AVERAGES = {
+    "ExpMomentumEMA": ("gamma", "momentum"),
+    "ExponentialMovingAverage": ("momentum",),
+    "MomentumAnnealingEMA": ("gamma", "momentum"),
+    "StochasticWeightAverage": (),
+}
+_OF_AVERAGES = ("device", "interval", "update_buffers")
+_OF_EMA = {*HOOKS["EMAHook"].arguments, *_OF_AVERAGES, "priority", "type", "_scope_"}
 _RULES = ("greater", "less")
 _DRAWING = (
     "DetVisualizationHook",
@@ -72,6 +75,14 @@ def custom_hooks(config: Config) -> Iterator[str]:
         yield from kind.misfits(key, hook)
         if class_of(hook) == "CheckpointHook":
             yield f"{key}: checkpoints are made by default_hooks.checkpoint; set that one"
+        if class_of(hook) == "ParamSchedulerHook" and _steps_already(config):
+            yield f"{key}: default_hooks.param_scheduler is one, and rates would change twice as fast; leave it out"
+
+
+def _steps_already(config: Config) -> bool:
+    """Whether mmengine's own hook for schedules is there; null leaves it out."""
+    hooks = mapping_of(config.get("default_hooks"))
+    return hooks.get("param_scheduler", True) is not None
 
 
 _NOT_KEPT = {
@@ -163,6 +174,7 @@ def values(config: Config) -> Iterator[str]:
         yield from not_a_number(key, hook, "interval", least, whole=True)
         if name == "EMAHook":
             yield from _average(key, hook, imports_own(config))
+            yield from _begins(key, hook, mapping_of(config.get("train_cfg")))
 
 
 def _priority(key: str, hook: Config) -> Iterator[str]:
@@ -176,6 +188,12 @@ def _priority(key: str, hook: Config) -> Iterator[str]:
 def _average(key: str, hook: Config, own: bool) -> Iterator[str]:
     if not own:
         yield from one_of(key, hook, "ema_type", _AVERAGES)
+    kind = str(hook.get("ema_type", "ExponentialMovingAverage"))
+    if kind in _AVERAGES:
+        for name in sorted(map(str, hook.keys() - _OF_EMA - {*_AVERAGES[kind]})):
+            takes = allowed(name, [*_OF_AVERAGES, *_AVERAGES[kind]])
+            yield f"{key}.{name}: {kind} takes no {name!r}; {takes}"
+    yield from not_a_number(key, hook, "gamma", 1)
     for name in ("begin_iter", "begin_epoch"):
         yield from not_a_number(key, hook, name, 0, whole=True)
     if hook.get("begin_iter") and hook.get("begin_epoch"):
@@ -183,3 +201,45 @@ def _average(key: str, hook: Config, own: bool) -> Iterator[str]:
     momentum = hook.get("momentum", 0.5)
     if not isinstance(momentum, float) or not 0 < momentum < 1:
         yield f"{key}.momentum: {shown(momentum)} is not between 0 and 1"
+
+
+def _begins(key: str, hook: Config, train: Config) -> Iterator[str]:
+    """Whether the average begins before the training ends."""
+    for name, most in (("begin_epoch", "max_epochs"), ("begin_iter", "max_iters")):
+        begin, end = hook.get(name), train.get(most)
+        if isinstance(begin, int) and isinstance(end, int) and begin > end:
+            yield f"{key}.{name}: {begin} is past the training's end, {end}"
+
+
+def particulars(config: Config) -> Iterator[str]:
+    """Arguments of single hooks that would end a job at the end of its first epoch, or later."""
+    for key, hook in named_hooks(config):
+        name = class_of(hook)
+        if name == "EarlyStoppingHook":
+            yield from not_a_number(key, hook, "patience", 0, whole=True)
+            for number in ("min_delta", "stopping_threshold"):
+                yield from not_a_number(key, hook, number, 0)
+        if name == "PipelineSwitchHook":
+            yield from not_a_number(key, hook, "switch_epoch", 0, whole=True)
+        if name == "ProfilerHook":
+            yield from _profiled(key, hook, mapping_of(config.get("train_cfg")))
+        if name == "CheckpointHook":
+            yield from _rules(key, hook)
+
+
+def _profiled(key: str, hook: Config, train: Config) -> Iterator[str]:
+    yield from not_a_number(key, hook, "profile_times", 1, whole=True)
+    ready = mapping_of(hook.get("on_trace_ready"))
+    yield from one_of(f"{key}.on_trace_ready", ready, "type", ("log_trace", "tb_trace"))
+    times, epochs = hook.get("profile_times", 1), train.get("max_epochs")
+    counted = isinstance(times, int) and isinstance(epochs, int) and hook.get("by_epoch", True)
+    if counted and times > epochs:
+        yield f"{key}.profile_times: {times} epochs are more than the training's {epochs}"
+
+
+def _rules(key: str, hook: Config) -> Iterator[str]:
+    best, rules = hook.get("save_best"), hook.get("rule")
+    if is_list(best) and not best:
+        yield f"{key}.save_best: names no score; leave it out"
+    if is_list(best) and is_list(rules) and len(rules) not in (1, len(best)):
+        yield f"{key}.rule: has {len(rules)} rules for {len(best)} scores"

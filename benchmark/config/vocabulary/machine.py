@@ -13,6 +13,7 @@ from benchmark.config.vocabulary.words import class_of
 _PACKAGES = {
     "MemoryProfilerHook": ("psutil", "memory_profiler"),
     "NPUProfilerHook": ("torch_npu",),
+    "tb_trace": ("torch_tb_profiler",),  # of ProfilerHook
     "ApexOptimWrapper": ("apex",),
     "Albu": ("albumentations",),
     "InstaBoost": ("instaboostfast",),
@@ -20,6 +21,20 @@ _PACKAGES = {
     "LVISV05Dataset": ("lvis",),
     "LVISV1Dataset": ("lvis",),
 }
+
+# Packages whose classes a config names as in 'mmpretrain.ConvNeXt'.
+_LIBRARIES = (
+    "mmaction",
+    "mmcls",
+    "mmdet3d",
+    "mmpose",
+    "mmpretrain",
+    "mmrotate",
+    "mmseg",
+    "mmselfsup",
+    "mmtrack",
+    "mmyolo",
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +65,14 @@ def needs_of(config: Config) -> Needs:
     classes = frozenset[str]().union(
         *(_classes(value) for value in config.values() if isinstance(value, WITHIN))
     )
-    named = [(name, p) for name in sorted(classes & _PACKAGES.keys()) for p in _PACKAGES[name]]
+    named = [(name, package) for name in sorted(classes) for package in _packages(name)]
     group = "MMSyncBN: needs several processes (the row's 'gpus'); write SyncBN or BN"
     return Needs(next(_gpu(config), None), group if "MMSyncBN" in classes else None, tuple(named))
+
+
+def _packages(name: str) -> tuple[str, ...]:
+    library = name.partition(".")[0] if "." in name else ""
+    return _PACKAGES.get(name, (library,) if library in _LIBRARIES else ())
 
 
 def _gpu(config: Config) -> Iterator[str]:

@@ -17,7 +17,15 @@ _NEEDED = (
     "val_cfg",
     "val_evaluator",
 )
-_MAPPINGS = (*_NEEDED[:-1], "default_hooks", "env_cfg", "visualizer", "log_processor")
+_MAPPINGS = (
+    *_NEEDED[:-1],
+    "auto_scale_lr",
+    "default_hooks",
+    "env_cfg",
+    "log_processor",
+    "randomness",
+    "visualizer",
+)
 _LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET", 50, 40, 30, 20, 10, 0)
 _RANDOMNESS = {"deterministic", "diff_rank_seed", "seed"}
 _TEST = ("test_dataloader", "test_cfg", "test_evaluator")

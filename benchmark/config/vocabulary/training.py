@@ -59,10 +59,14 @@ def _train_loop(train: Config, own: bool) -> Iterator[str]:
             yield f"{key}.{name}: null is no whole number from 1 on"
     yield from not_a_number(key, train, "val_begin", 0, whole=True)
     pairs = train.get("dynamic_intervals")
-    if pairs is not None and not (
-        is_list(pairs) and all(isinstance(pair, tuple) for pair in pairs)
-    ):
+    if pairs is not None and not (is_list(pairs) and all(_is_pair(pair) for pair in pairs)):
         yield f"{key}.dynamic_intervals: {shown(pairs)} is no list of pairs; write [[8, 1]]"
+
+
+def _is_pair(value: object) -> bool:
+    if not isinstance(value, tuple) or len(value) != 2 or not all(map(_is_whole, value)):
+        return False
+    return bool(value[0] >= 0 and value[1] >= 1)
 
 
 def optimizer(config: Config) -> Iterator[str]:
