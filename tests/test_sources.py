@@ -252,3 +252,18 @@ def test_a_file_of_one_part_that_a_later_part_replaces_is_refused(
     if said:
         assert "row 'plain'" in done.stderr and "extra.json" in done.stderr
         assert "later.py" in done.stderr and "row 'given'" not in done.stderr
+
+
+def test_parts_with_modules_of_their_own_keep_them_beside_each_other(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    """A list of mmengine's takes the place of the one before, so that a class of the first part would be missing."""
+    shutil.copytree(TINY.parent, tmp_path / "experiment")
+    for kind, module in (("heads", "myhead"), ("backbones", "mynet")):
+        (tmp_path / "experiment" / f"{module}.py").write_text("")
+        part = tmp_path / "experiment" / "configs" / kind / "tiny.py"
+        imports = {"imports": [module, "json"], "allow_failed_imports": False}
+        part.write_text(f"{part.read_text()}\ncustom_imports = {imports!r}\n")
+    request = Request(tmp_path / "experiment" / "tiny.yaml", tmp_path, data_root=synthetic_data)
+    config = make_plan(request).runs[0].config
+    assert config["custom_imports"]["imports"] == ["myhead", "json", "mynet"]

@@ -20,7 +20,7 @@ from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
 from benchmark.config.sizes import give_tuples
 from benchmark.config.sources import Names, own_files
-from benchmark.config.tree import Config
+from benchmark.config.tree import Config, is_list
 from benchmark.config.vocabulary.runtime import sections
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
@@ -154,7 +154,7 @@ def _base_config(
         own, name = _read(layer)
         before = own_files(config, names)
         try:
-            config = merged(own, config)
+            config = _with_imports(merged(own, config), own, config)
         except TypeError as error:
             raise UserError(f"{name}: {error}") from None
         lost |= dict.fromkeys(before - own_files(config, names), name) if before else {}
@@ -167,6 +167,23 @@ def _base_config(
         shrink(config, limits)
     unfilled = fill_dataset(config, dataset, folder)
     return pickle.dumps(config), tuple(unfilled), tuple(replaced)
+
+
+def _with_imports(config: Config, own: Config, before: Config) -> Config:
+    """A part's modules beside those of the parts before it: each part's classes are in its own, and all are needed."""
+    said = own.get("custom_imports") or {}
+    ours, theirs = _imports(before.get("custom_imports")), _imports(said)
+    if not ours or not theirs or "_delete_" in said:
+        return config
+    both = list(dict.fromkeys([*ours, *theirs]))
+    return {**config, "custom_imports": {**config["custom_imports"], "imports": both}}
+
+
+def _imports(node: object) -> list[str]:
+    """The modules that a ``custom_imports`` names, one or several; none where it is no such mapping."""
+    named = node.get("imports") if isinstance(node, dict) else None
+    listed = [named] if isinstance(named, str) else named
+    return [name for name in listed if isinstance(name, str)] if is_list(listed) else []
 
 
 def _replaced(path: Path, name: str) -> str:
