@@ -243,6 +243,17 @@ def nothing_to_find(whole: Content) -> None:
         box["area"] = -1
 
 
+def test_single_boxes_in_fractions_are_told_as_such(tmp_path: Path) -> None:
+    whole = content()
+    boxes(whole, "train")[3]["bbox"] = [0.2, 0.3, 0.25, 0.3]
+    boxes(whole, "val")[2]["bbox"] = [40.5, 30, 0.25, 0.3]
+    status, output = checked(write(tmp_path / "data", whole))
+    assert status == 0
+    first, second, *_ = problems(output)
+    assert "leaves out (they lie in 0..1, as fractions of an image do, YOLO's?) (1)" in first
+    assert "which an evaluation counts (1): annotation 3" in second
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

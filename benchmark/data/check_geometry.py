@@ -84,7 +84,10 @@ def _in_train(annotations: Annotations) -> list[_Kind]:
             out["outside"], f"boxes wholly outside their image{_LEFT_OUT}{_fractions(annotations)}"
         ),
         _Kind(out["area"], f"boxes whose 'area' is not above 0{_LEFT_OUT}{_AREA}"),
-        _Kind(out["side"], f"boxes with a side below 1 pixel{_LEFT_OUT}{_fractions(annotations)}"),
+        _Kind(
+            out["side"],
+            f"boxes with a side below 1 pixel{_LEFT_OUT}{_tiny(annotations, out['side'])}",
+        ),
         _Kind(out["ignore"], f"boxes that are marked to 'ignore'{_LEFT_OUT}", broken=False),
     ]
 
@@ -94,14 +97,15 @@ def _in_val(annotations: Annotations) -> list[_Kind]:
     listed = ~boxes.crowd & ~out["unlisted"]
     unlooked = ", which an evaluation takes no notice of" + _AREA
     marked = "boxes that are marked to 'ignore', which COCO's evaluation does not do: they count"
-    small = f"boxes with a side below 1 pixel, which an evaluation counts{_fractions(annotations)}"
+    tiny = out["side"] & ~out["outside"] & counted
+    small = f"boxes with a side below 1 pixel, which an evaluation counts{_tiny(annotations, tiny)}"
     flat = f"boxes without width or height{_UNSEEN}{_FORM}"
     return [
         _Kind(out["flat"] & counted, flat),
         _Kind(out["outside"] & counted, f"boxes wholly outside their image{_UNSEEN}"),
         _Kind((boxes.area < 0) & listed, f"boxes whose 'area' is below 0{unlooked}"),
         _Kind((boxes.area > LARGEST) & listed, f"boxes whose 'area' is above 1e10{unlooked}"),
-        _Kind(out["side"] & ~out["outside"] & counted, small),
+        _Kind(tiny, small),
         _Kind(
             (boxes.area == 0) & ~out["flat"] & counted,
             f"boxes whose 'area' is 0, which count among the small ones{_AREA}",
@@ -109,6 +113,15 @@ def _in_val(annotations: Annotations) -> list[_Kind]:
         ),
         _Kind(boxes.ignore & counted, marked, broken=False),
     ]
+
+
+def _tiny(annotations: Annotations, tiny: Mask) -> str:
+    """Says so where the file's boxes, or these alone, look as if they were written in fractions of their images."""
+    xywh = annotations.boxes.xywh[tiny]
+    if told := _fractions(annotations):
+        return told
+    in_corner = len(xywh) and np.mean(np.abs(xywh).max(axis=1) <= 1) >= _NEARLY_ALL
+    return " (they lie in 0..1, as fractions of an image do, YOLO's?)" if in_corner else ""
 
 
 def _fractions(annotations: Annotations) -> str:
