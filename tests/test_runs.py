@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,14 @@ def test_a_damaged_file_is_a_problem_of_its_run(tmp_path: Path) -> None:
     assert len(problems) == 1 and "record.json: damaged" in problems[0]
     with pytest.raises(UserError, match=r"record\.json: damaged"):
         runs.record(broken.run_id)
+
+
+def test_the_record_of_another_run_is_no_record_of_a_run(tmp_path: Path) -> None:
+    ours, theirs = (on_disk(tmp_path, make_record(name)) for name in ("ours", "theirs"))
+    folder = tmp_path / "runs"
+    shutil.copy(folder / theirs.run_id / "record.json", folder / ours.run_id / "record.json")
+    with pytest.raises(UserError, match=f"is the record of another run, {theirs.run_id}"):
+        Runs(tmp_path).record(ours.run_id)
 
 
 def test_a_run_that_was_tried_again_has_its_new_record(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def gone(*_: Any, **__: Any) -> None:
 def finish(run: Planned, state: State = State.COMPLETE, **content: Any) -> Planned:
     run.folder.path.mkdir(parents=True, exist_ok=True)
     run.folder.write_spec(run.spec)
+    content.setdefault("run_id", run.spec.run_id)
     # Past `RunFolder.write_record`: earlier versions wrote records of complete runs without a score, too.
     write_json(run.folder.record_file, record(state=state, **content).to_json())
     return look(run.spec, run.config, run.folder)

@@ -85,9 +85,15 @@ class RunFolder:
         """What happened.
 
         Raises:
-            UserError: The file is damaged.
+            UserError: The file is damaged, or is another run's.
         """
-        return _read(self.record_file, RunRecord.from_json)
+        record = _read(self.record_file, RunRecord.from_json)
+        if record.run_id != self.path.name:
+            raise UserError(
+                f"{self.record_file}: is the record of another run, {record.run_id}; "
+                "move its folder away, and the next sweep runs it again"
+            )
+        return record
 
     def write_spec(self, spec: RunSpec) -> None:
         """Writes ``spec.json`` atomically."""
