@@ -197,13 +197,6 @@ class TestDescribe:
         assert "train.json: not JSON" in message
         assert told in message
 
-    def test_says_where_files_of_other_names_go(self, data: Path) -> None:
-        """As those of an export that lies there as it was unpacked."""
-        for split in ("train", "val"):
-            (data / f"{split}.json").rename(data / f"instances_{split}.json")
-        message = problems(lambda: describe(data))
-        assert "holds neither train.json nor val.json; an experiment file names others" in message
-
     def test_refuses_categories_that_differ_between_the_splits(self, data: Path) -> None:
         edit(data, "val", lambda content: content["categories"].reverse())
         told = problems(lambda: describe(data))

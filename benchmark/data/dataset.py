@@ -80,13 +80,7 @@ def describe(root: Path, name: str | None = None, cache: Path | None = None) -> 
         raise UserError(
             f"{root}: no such folder; the data is a folder with train.json and val.json"
         )
-    places = _places_in(root)
-    if not any(place.annotations.exists() for place in places):
-        raise UserError(
-            f"{root}: holds neither train.json nor val.json; an experiment file names others under "
-            "'dataset':\n  train: {annotations: FILE, images: FOLDER}\n  val: {annotations: FILE, images: FOLDER}"
-        )
-    return _found(name or root.name, *places, cache)
+    return _found(name or root.name, *_places_in(root), cache)
 
 
 def describe_source(source: DataSource, base: Path, cache: Path | None = None) -> Dataset:
