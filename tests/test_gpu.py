@@ -31,7 +31,8 @@ def test_nine_rows_on_a_gpu(bench: Bench) -> None:
         record = bench.record(row["name"])
         assert record["state"] == "complete"
         assert record["provenance"]["device"] == torch.cuda.get_device_name(0)
-        assert record["peak_memory_gib"] > 0.1
+        # Weights, gradients and what the optimizer keeps for each: what a training holds at the least.
+        assert record["peak_memory_gib"] > 12 * record["params"] / 2**30
 
 
 def test_mixed_precision(bench: Bench) -> None:

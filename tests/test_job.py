@@ -18,7 +18,9 @@ import pytest
 import torch
 from command import TINY
 from mmdet.models.detectors import SingleStageDetector
+from mmengine.hooks import LoggerHook
 from mmengine.model import BaseModel
+from mmengine.runner import get_priority
 from records import OOM, latency
 from records import record as made_up
 
@@ -28,7 +30,7 @@ from benchmark.files import read_jsonl, write_text
 from benchmark.job.job import _best, _Job, _kind, run_job
 from benchmark.job.measure import samples as sampling
 from benchmark.job.resuming import newest_own
-from benchmark.job.training import Diverged
+from benchmark.job.training import Diverged, MemoryHook
 from benchmark.launchers.child import from_json, to_json
 from benchmark.run import checkpoints
 from benchmark.run.checkout import Checkout
@@ -392,6 +394,28 @@ def _raised_in_data() -> Exception:
 )
 def test_kind_of_a_failure(error: Exception, kind: str) -> None:
     assert _kind(error).value == kind
+
+
+def test_peak_memory_outlasts_the_lines_of_the_text_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each line mmengine starts the GPU's count anew."""
+    peaks = iter([0.5, 3.0, 1.0, 0.25])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: next(peaks) * 2**30)
+    memory = MemoryHook()
+    memory.after_train_iter(None, 0)
+    memory.after_train_iter(None, 1)
+    memory.after_val_iter(None, 0)
+    assert memory.peak_gib == 3.0
+    assert get_priority(memory.priority) < get_priority(LoggerHook.priority)
+
+
+def test_a_gpu_that_does_not_answer_costs_its_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> str:
+        raise RuntimeError("CUDA error: unknown error")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", fail)
+    assert device_name() == "CUDA, which does not answer"
 
 
 def test_journal_drops_what_is_trained_again_and_carries_its_clock(tmp_path: Path) -> None:

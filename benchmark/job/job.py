@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from benchmark.job.measure.measuring import Findings
     from benchmark.job.metric import HotCocoMetric
-    from benchmark.job.training import JobRunner
+    from benchmark.job.training import JobRunner, MemoryHook
 
 LOG_TAIL_CHARACTERS = 10_000
 _T = TypeVar("_T")
@@ -74,6 +74,7 @@ class _Job:
         self.params: int | None = None
         self.tracker: RunTracker | None = None
         self.runner: JobRunner
+        self.memory: MemoryHook | None = None
         self.metric: HotCocoMetric
         self.spent: tuple[float, float] | None = None
         self.findings: Findings | None = None
@@ -137,14 +138,18 @@ class _Job:
     def _fit(self, config: Config) -> None:
         from benchmark.job.best import SelectHook
         from benchmark.job.metric import HotCocoMetric
-        from benchmark.job.training import JournalHook, ReadHook, validation_missing
+        from benchmark.job.training import JournalHook, MemoryHook, ReadHook, validation_missing
 
         metrics = self.runner.val_loop.evaluator.metrics
         self.metric = next(metric for metric in metrics if isinstance(metric, HotCocoMetric))
         logger = (config.get("default_hooks") or {}).get("logger") or {}
         interval = logger.get("interval", 50)
-        hook = JournalHook(self.journal, self.metric, self.folder.stop_file, interval)
-        self.runner.register_hook(hook)
+        stop_file = self.folder.stop_file
+        self.memory = MemoryHook()
+        self.runner.register_hook(self.memory)
+        self.runner.register_hook(
+            JournalHook(self.journal, self.metric, stop_file, interval, self.memory)
+        )
         if self.spec.select == "best":
             self.runner.register_hook(SelectHook(self.metric, self.folder.checkpoints))
         self.runner.register_hook(ReadHook(self._check_inputs))
@@ -221,9 +226,10 @@ class _Job:
 
     def _spent(self) -> tuple[float, float]:
         """Seconds and GiB so far."""
-        from benchmark.job.training import peak_memory_gib
+        from benchmark.job.training import MemoryHook
 
-        return round(self.journal.elapsed_s, 3), round(peak_memory_gib(), 4)
+        memory = self.memory or MemoryHook()
+        return round(self.journal.elapsed_s, 3), round(memory.peak_gib, 4)
 
     def _finish(self, state: State, failure: Failure | None = None) -> None:
         if _rank() != 0:

@@ -173,6 +173,26 @@ class ReadHook(Hook):  # type: ignore[misc]
         self._check()
 
 
+class MemoryHook(Hook):  # type: ignore[misc]
+    """Keeps the peak of memory: mmengine's text log starts the GPU's count anew with each of its lines."""
+
+    # Before the text log (BELOW_NORMAL).
+    priority = "NORMAL"
+
+    def __init__(self) -> None:
+        self._seen = 0.0
+
+    @property
+    def peak_gib(self) -> float:
+        """The peak so far in GiB: allocated on the GPU where there is one, else resident memory of the process."""
+        self._seen = max(self._seen, _peak_memory_gib())
+        return self._seen
+
+    def _after_iter(self, *_args: object, **_kwargs: object) -> None:
+        """Looks after each iteration of training and of validation."""
+        self._seen = self.peak_gib
+
+
 class JournalHook(Hook):  # type: ignore[misc]
     """Writes points to the journal, polls ``stop``, and ends a training whose loss is not a number.
 
@@ -183,9 +203,15 @@ class JournalHook(Hook):  # type: ignore[misc]
     priority = "LOWEST"
 
     def __init__(
-        self, journal: Journal, metric: HotCocoMetric, stop_file: Path, interval: int
+        self,
+        journal: Journal,
+        metric: HotCocoMetric,
+        stop_file: Path,
+        interval: int,
+        memory: MemoryHook,
     ) -> None:
         self.journal = journal
+        self.memory = memory
         self.metric = metric
         self.stop_file = stop_file
         self.interval = interval
@@ -219,7 +245,7 @@ class JournalHook(Hook):  # type: ignore[misc]
             self.journal.write({**where, **val_point(self.metric.last)})
 
     def _log(self, runner: Runner) -> None:
-        point = _train_point(runner, self.interval)
+        point = _train_point(runner, self.interval, self.memory.peak_gib)
         if not math.isfinite(point["loss"]):
             raise Diverged(f"loss is {point['loss']} at iteration {point['iter']}")
         if dist.is_main_process():
@@ -247,7 +273,7 @@ def _stop_state(path: Path) -> str:
         return "interrupted"
 
 
-def _train_point(runner: Runner, interval: int) -> Point:
+def _train_point(runner: Runner, interval: int, peak_gib: float) -> Point:
     scalars = runner.message_hub.log_scalars
     # A mean over the interval for what jumps from batch to batch, the present value for the learning rate.
     values = {
@@ -259,7 +285,7 @@ def _train_point(runner: Runner, interval: int) -> Point:
     }
     done = runner.iter + 1
     head = {"kind": "train", "iter": done, "epoch": _epoch(runner, done)}
-    return {**head, **values, "memory_mib": round(peak_memory_gib() * 1024)}
+    return {**head, **values, "memory_mib": round(peak_gib * 1024)}
 
 
 def _epoch(runner: Runner, iterations: int) -> float:
@@ -272,8 +298,7 @@ def _epoch(runner: Runner, iterations: int) -> float:
     return round(images / len(loader.dataset), 4)
 
 
-def peak_memory_gib() -> float:
-    """Peak memory in GiB: allocated on the GPU where there is one, else resident memory of the process."""
+def _peak_memory_gib() -> float:
     if torch.cuda.is_available():
         return float(torch.cuda.max_memory_allocated()) / 2**30
     resident = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

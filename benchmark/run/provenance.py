@@ -62,7 +62,10 @@ def device_name() -> str:
     import torch
 
     if torch.cuda.is_available():
-        return str(torch.cuda.get_device_name(0))
+        try:
+            return str(torch.cuda.get_device_name(0))
+        except RuntimeError:  # why the run failed, perhaps: its record must be written
+            return "CUDA, which does not answer"
     return f"CPU: {_cpu_name()}"
 
 
