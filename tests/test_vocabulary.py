@@ -26,6 +26,7 @@ from settings import (
     hook,
 )
 
+from benchmark.config.sizes import give_tuples
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 
@@ -272,6 +273,20 @@ def test_plan_refuses_with_row_and_key(
 def test_plan_takes_what_is_honoured(synthetic_data: Path, tmp_path: Path) -> None:
     lines = planned(tmp_path, synthetic_data, TAKEN)
     assert f"{len(TAKEN)} of {len(TAKEN)} runs are missing." in lines
+
+
+def test_pairs_of_transforms_are_the_tuples_that_mmdet_wants() -> None:
+    given = [
+        {"type": "CutOut", "n_holes": [1, 3], "cutout_shape": [4, 4]},
+        {"type": "CutOut", "n_holes": 2, "cutout_ratio": [[0.1, 0.2], [0.3, 0.3]]},
+        {"type": "RandomErasing", "n_patches": [1, 2], "ratio": [0.1, 0.2]},
+    ]
+    config = {"train_dataloader": {"dataset": {"pipeline": given}}}
+    give_tuples(config)
+    holes, shares, erased = given
+    assert (holes["n_holes"], holes["cutout_shape"]) == ((1, 3), (4, 4))
+    assert (shares["n_holes"], shares["cutout_ratio"]) == (2, [(0.1, 0.2), (0.3, 0.3)])
+    assert (erased["n_patches"], erased["ratio"]) == ((1, 2), (0.1, 0.2))
 
 
 def test_what_is_complete_is_reported(synthetic_data: Path, tmp_path: Path) -> None:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from benchmark.config.shrink import BATCH_SIZES, SCALES
 from benchmark.config.tree import Config, dicts, is_list
 
+# Of CutOut, RandomErasing, Resize, Rotate and its kin: a list of two numbers is taken for several values of one.
+_PAIRS = frozenset(
+    {
+        "cutout_ratio",
+        "cutout_shape",
+        "img_border_value",
+        "n_holes",
+        "n_patches",
+        "ratio",
+        "scale_factor",
+    }
+)
+
 
 def give_tuples(config: Config) -> None:
     """Makes every size of a pipeline a tuple, in place: ``scale: [640, 480]``, ``scales: [[640, 480], [800, 600]]``."""
     for loader in ("train_dataloader", "val_dataloader", "test_dataloader", "custom_hooks"):
         for node in dicts(config.get(loader)):
-            for key in (SCALES | BATCH_SIZES) & node.keys() if "type" in node else ():
+            for key in (SCALES | BATCH_SIZES | _PAIRS) & node.keys() if "type" in node else ():
                 node[key] = _sized(node[key])
             if isinstance(node.get("pad_val"), dict):
                 node["pad_val"] = {key: _sized(value) for key, value in node["pad_val"].items()}
