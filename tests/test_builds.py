@@ -152,7 +152,7 @@ def test_combination_trains(backbone: str, neck: str, head: str) -> None:
     if (
         neck != "fpg"
     ):  # images whose only boxes mmdet leaves out are learnt from; to a head all necks are alike
-        nothing = model.data_preprocessor(batch(1, empty=1), training=True)
+        nothing = model.data_preprocessor(batch(2, empty=2), training=True)
         with torch.no_grad():
             loss, _ = model.parse_losses(model(**nothing, mode="loss"))
         assert torch.isfinite(loss) and loss > 0
