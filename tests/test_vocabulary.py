@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,8 @@ from settings import (
 from benchmark.config.sizes import give_tuples
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
+
+CHECKOUT = str(Path(__file__).resolve().parents[1])
 
 # By the row: what it sets, and how each message begins, behind the row's name.
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -363,9 +364,7 @@ def trained(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> B
     content = json.loads((synthetic_data / "train.json").read_text())
     (path / "extra.json").write_text(json.dumps({**content, "info": {"description": "more"}}))
     bench = Bench(synthetic_data, folder / "results", found)
-    done = run(
-        bench.arguments("sweep", "--wandb", "off"), standing, PYTHONPATH=os.environ["PYTHONPATH"]
-    )
+    done = run(bench.arguments("sweep", "--wandb", "off"), standing, PYTHONPATH=CHECKOUT)
     assert done.returncode == 0, done.stdout + done.stderr
     return bench
 
@@ -400,7 +399,7 @@ def test_a_module_of_the_folder_that_one_stands_in_is_not_found(
     (tmp_path / "far_away.py").write_text("")
     (tmp_path / "experiment").mkdir()
     bench = Bench(synthetic_data, tmp_path / "results", experiment(tmp_path / "experiment", rows))
-    path = os.environ["PYTHONPATH"]
-    assert "no module 'far_away'" in run(bench.arguments("plan"), tmp_path, PYTHONPATH=path).stderr
-    asked = run(bench.arguments("plan"), tmp_path, PYTHONPATH=f".:{path}")
+    alone = run(bench.arguments("plan"), tmp_path, PYTHONPATH=CHECKOUT)
+    assert "no module 'far_away'" in alone.stderr
+    asked = run(bench.arguments("plan"), tmp_path, PYTHONPATH=f".:{CHECKOUT}")
     assert "1 of 1 runs are missing" in asked.stdout
