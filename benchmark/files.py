@@ -45,6 +45,14 @@ def _umask() -> int:
     return mask
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file; not where the name is one that no file can have."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def remove_leftovers(folder: Path) -> None:
     """Removes the temporary files of `replacing` that a kill left in ``folder`` and below; nobody may be writing."""
     for path in folder.rglob(".*.tmp"):

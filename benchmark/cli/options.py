@@ -147,7 +147,8 @@ def tracking_of(made: Plan, mode: str | None) -> Tracking:
     if mode is not None and mode not in (modes := get_args(TrackingMode)):
         raise UserError(f"--wandb {mode}: {allowed(mode, modes)}")
     tracking = tracking.model_copy(update={"mode": mode} if mode else {})
-    if problems := door_of(tracking).refused:
-        raise UserError([f"{made.experiment.path}: {problem}" for problem in problems])
-    warn(warnings_of(tracking))
+    door = door_of(tracking)
+    if door.refused:
+        raise UserError([f"{made.experiment.path}: {problem}" for problem in door.refused])
+    warn(warnings_of(tracking, door))
     return tracking

@@ -15,12 +15,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from benchmark.config.config_file import load_config, merged, plain, with_bases
-from benchmark.config.overrides import apply_overrides, given_twice
+from benchmark.config.imports import named_modules
+from benchmark.config.overrides import apply_overrides, given_twice, key_path
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
 from benchmark.config.sizes import give_tuples
 from benchmark.config.sources import Names, own_files
-from benchmark.config.tree import Config, is_list
+from benchmark.config.tree import LOADERS, Config
 from benchmark.config.vocabulary.runtime import sections
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
@@ -172,18 +173,11 @@ def _base_config(
 def _with_imports(config: Config, own: Config, before: Config) -> Config:
     """A part's modules beside those of the parts before it: each part's classes are in its own, and all are needed."""
     said = own.get("custom_imports") or {}
-    ours, theirs = _imports(before.get("custom_imports")), _imports(said)
+    ours, theirs = named_modules(before), named_modules(own)
     if not ours or not theirs or "_delete_" in said:
         return config
     both = list(dict.fromkeys([*ours, *theirs]))
     return {**config, "custom_imports": {**config["custom_imports"], "imports": both}}
-
-
-def _imports(node: object) -> list[str]:
-    """The modules that a ``custom_imports`` names, one or several; none where it is no such mapping."""
-    named = node.get("imports") if isinstance(node, dict) else None
-    listed = [named] if isinstance(named, str) else named
-    return [name for name in listed if isinstance(name, str)] if is_list(listed) else []
 
 
 def _replaced(path: Path, name: str) -> str:
@@ -195,7 +189,7 @@ def _replaced(path: Path, name: str) -> str:
 
 def _is_training_data(key: str) -> bool:
     """Whether an override says what is read: then the row's own words stand for those of its parts."""
-    return key.lstrip("+").rstrip("!") in ("train_dataloader", "train_dataloader.dataset")
+    return key_path(key) in ("train_dataloader", "train_dataloader.dataset")
 
 
 def _read(layer: _Found) -> tuple[Config, str]:
@@ -208,7 +202,7 @@ def _read(layer: _Found) -> tuple[Config, str]:
 
 def _mend_workers(config: Config) -> None:
     """Without worker processes, torch refuses to keep them alive or to let them fetch ahead."""
-    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+    for name in LOADERS:
         loader = config.get(name) or {}
         if loader.get("num_workers") == 0:
             loader["persistent_workers"] = False

@@ -61,9 +61,12 @@ def missing_modules(config: Mapping[str, object], folder: Path) -> list[str]:
     ]
 
 
-def own_modules(config: Mapping[str, object], folder: Path) -> dict[str, str]:
-    """Hex SHA-256 of what `own_module_files` finds, by name of the module."""
-    return {name: _hash(files) for name, files in own_module_files(config, folder).items()}
+def named_modules(config: Mapping[str, object]) -> list[str]:
+    """The modules that ``custom_imports`` of a config names, one or several; none where it is no such mapping."""
+    asked = config.get("custom_imports")
+    named = asked.get("imports") if isinstance(asked, dict) else None
+    listed = named if is_list(named) else [named]
+    return [name for name in listed if isinstance(name, str)]
 
 
 def own_module_files(config: Mapping[str, object], folder: Path) -> dict[str, tuple[Path, ...]]:
@@ -76,10 +79,7 @@ def own_module_files(config: Mapping[str, object], folder: Path) -> dict[str, tu
     Raises:
         UserError: One of them is no Python.
     """
-    asked = config.get("custom_imports") or {}
-    names = asked.get("imports") if isinstance(asked, dict) else None
-    listed = names if is_list(names) else [names]
-    waiting = [name.partition(".")[0] for name in listed if isinstance(name, str)]
+    waiting = [name.partition(".")[0] for name in named_modules(config)]
     found: dict[str, tuple[Path, ...]] = {}
     while waiting:
         name = waiting.pop()
@@ -138,7 +138,8 @@ def _own_files(name: str, folder: Path) -> list[Path]:
     return [alone] if spec.origin and Path(spec.origin).resolve() == alone.resolve() else []
 
 
-def _hash(files: Sequence[Path]) -> str:
+def module_hash(files: Sequence[Path]) -> str:
+    """Hex SHA-256 of a module's files, as `own_module_files` finds them."""
     if len(files) == 1:
         return sha256_file(files[0])
     root = os.path.commonpath([file.parent for file in files])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.config.sources import Names, RefusedError, Source, leaves_of
+from benchmark.config.sources import Names, RefusedError, Source
 from benchmark.config.tree import Config, leaves
 from benchmark.data.dataset import Dataset
 
@@ -58,11 +58,11 @@ def _fill_loader(loader: object, names: Names) -> list[str]:
     """Leaves the loader as it is where there are problems, so that they show again."""
     problems: list[str] = []
     found: list[_Found] = []
-    for key, leaf in leaves_of(loader, f"{names.use}_dataloader"):
+    for leaf in leaves(loader, (f"{names.use}_dataloader",)):
         try:
-            found.append(_Found(key, leaf, names.source(leaf)))
+            found.append(_Found(leaf.key, leaf.node, names.source(leaf.node)))
         except RefusedError as error:
-            problems.append(f"{key}: {error}")
+            problems.append(f"{leaf.key}: {error}")
     problems += _read_twice(found, names)
     for one in found if not problems else []:
         one.leaf.update(one.filled(names.dataset))
@@ -120,5 +120,4 @@ def _classifiers(node: object) -> Iterator[Config]:
 
 def dataset_leaves(node: object) -> Iterator[Config]:
     """The data sets that read annotation files, inside whatever repeats, joins or mixes them."""
-    for leaf, _ in leaves(node, 1):
-        yield leaf
+    return (leaf.node for leaf in leaves(node))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.config.tree import Config, is_list, replaced
+from benchmark.config.overrides import key_path
+from benchmark.config.tree import LOADERS, Config, Leaf, leaves, replaced
 from benchmark.config.written import COUNTED_AS, SHRUNK, SPREAD
 from benchmark.data.dataset import Dataset
 from benchmark.data.memory import Memory
 
 if TYPE_CHECKING:  # a plan of whole data sets needs no numpy
     from benchmark.data.spread import Taken, Wanted
-
-_LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
 def sampled(
@@ -40,7 +39,7 @@ def sampled(
         return config
     counted: dict[str, object] = {}
     made = config
-    for loader in _LOADERS:
+    for loader in LOADERS:
         split = dataset.train if loader == "train_dataloader" else dataset.val
         for path, leaf, times in _limited(config, loader, overridden):
             if leaf["ann_file"] != str(split.annotations):
@@ -62,38 +61,17 @@ def with_rule(config: Config, counted: Mapping[str, object] | None = None) -> Co
     return {**config, COUNTED_AS: {**known, **(counted or {}), SPREAD: RULE}}
 
 
-def _limited(
-    config: Config, loader: str, overridden: Mapping[str, object]
-) -> list[tuple[tuple[str | int, ...], Config, int]]:
-    """Path, content and repetitions of the data sets that a loader takes the first images of."""
+def _limited(config: Config, loader: str, overridden: Mapping[str, object]) -> list[Leaf]:
+    """The data sets that a loader takes the first images of."""
     if any(_sets_indices(key, value, loader) for key, value in overridden.items()):
         return []
-    found = _leaves((loader, "dataset"), (config.get(loader) or {}).get("dataset"), 1)
-    return [
-        (path, leaf, times) for path, leaf, times in found if isinstance(leaf.get("indices"), int)
-    ]
+    found = leaves((config.get(loader) or {}).get("dataset"), (loader, "dataset"))
+    return [leaf for leaf in found if isinstance(leaf.node.get("indices"), int)]
 
 
 def _sets_indices(key: str, value: object, loader: str) -> bool:
-    path = key.lstrip("+").rstrip("!")
-    return path.split(".")[0] == loader and (
-        "indices" in path.split(".") or "'indices'" in repr(value)
-    )
-
-
-def _leaves(
-    path: tuple[str | int, ...], node: object, times: int
-) -> Iterator[tuple[tuple[str | int, ...], Config, int]]:
-    if isinstance(node, dict) and "ann_file" in node:
-        yield path, node, times
-        return
-    items: Iterable[tuple[str | int, object]] = ()
-    if isinstance(node, dict):
-        items, times = node.items(), times * int(node.get("times", 1))
-    elif is_list(node):
-        items = enumerate(node)
-    for key, value in items:
-        yield from _leaves((*path, key), value, times)
+    first, *others = key_path(key).split(".")
+    return first == loader and ("indices" in others or "'indices'" in repr(value))
 
 
 def _wanted(config: Config, loader: str, leaf: Config, times: int) -> Wanted:

@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 
 from benchmark.config.retarget import dataset_leaves
-from benchmark.config.tree import Config, dicts, is_list, leaves
+from benchmark.config.tree import LOADERS, Config, dicts, is_list, leaves
 from benchmark.config.written import SHRUNK
 from benchmark.errors import UserError, allowed
-
-_LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 # Arguments of mmdet's transforms that are image sizes in pixels. Those in the second line are sizes
 # of the batch, which must stay multiples of what the network divides an image by.
@@ -90,7 +88,7 @@ def _checked(limits: Config) -> Limits:
 
 def _shrink_images(config: Config, longest_side: int) -> None:
     preprocessor = (config.get("model") or {}).get("data_preprocessor") or {}
-    places = [config.get(name) for name in (*_LOADERS, "tta_pipeline")]
+    places = [config.get(name) for name in (*LOADERS, "tta_pipeline")]
     # The pipeline that a hook puts in later works on the same images.
     later = [hook.get("switch_pipeline") for hook in dicts(config.get("custom_hooks"))]
     nodes = [node for place in (*places, *later, preprocessor) for node in dicts(place)]
@@ -144,8 +142,8 @@ def mapped(value: object, change: Callable[[int], int]) -> object:
 def _shrink_data(config: Config, bounds: Limits) -> None:
     loader = config.get("train_dataloader") or {}
     batch = int(loader.get("batch_size") or 1)
-    found = list(leaves(loader.get("dataset"), 1))
-    for leaf, times in found:
+    found = list(leaves(loader.get("dataset")))
+    for _, leaf, times in found:
         _limit(leaf, _whole_batches(bounds.images // len(found), times, batch))
     for name in ("val_dataloader", "test_dataloader"):
         held_out = list(dataset_leaves((config.get(name) or {}).get("dataset")))
@@ -169,7 +167,7 @@ def _limit(leaf: Config, images: int) -> None:
 
 def _images_per_epoch(config: Config) -> int:
     dataset = (config.get("train_dataloader") or {}).get("dataset")
-    counts = ((leaf["indices"], times) for leaf, times in leaves(dataset, 1))
+    counts = ((leaf["indices"], times) for _, leaf, times in leaves(dataset))
     return sum((len(n) if is_list(n) else n) * times for n, times in counts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.config.shrink import BATCH_SIZES, SCALES
-from benchmark.config.tree import Config, dicts, is_list
+from benchmark.config.tree import LOADERS, Config, dicts, is_list
 
 # Of CutOut, RandomErasing, Resize, Rotate and its kin: a list of two numbers is taken for several values of one.
 _PAIRS = frozenset(
@@ -21,8 +21,8 @@ _PAIRS = frozenset(
 
 def give_tuples(config: Config) -> None:
     """Makes every size of a pipeline a tuple, in place: ``scale: [640, 480]``, ``scales: [[640, 480], [800, 600]]``."""
-    for loader in ("train_dataloader", "val_dataloader", "test_dataloader", "custom_hooks"):
-        for node in dicts(config.get(loader)):
+    for section in (*LOADERS, "custom_hooks"):
+        for node in dicts(config.get(section)):
             for key in (SCALES | BATCH_SIZES | _PAIRS) & node.keys() if "type" in node else ():
                 node[key] = _sized(node[key])
             if isinstance(node.get("pad_val"), dict):

@@ -8,12 +8,11 @@ is not there is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmark.config.tree import Config, is_leaf, is_list
+from benchmark.config.tree import Config, leaves
 from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import few
 
@@ -187,24 +186,12 @@ def _is_usual(prefix: str) -> bool:
     return len(prefix) <= 1 or prefix in _FOLDERS
 
 
-def leaves_of(node: object, key: str) -> Iterator[tuple[str, Config]]:
-    """The data sets that read annotation files, inside whatever repeats, joins or mixes them, with their key paths."""
-    if is_list(node):
-        for i, item in enumerate(node):
-            yield from leaves_of(item, f"{key}.{i}")
-    elif isinstance(node, dict) and is_leaf(node):
-        yield key, node
-    elif isinstance(node, dict):
-        for name, value in node.items():
-            yield from leaves_of(value, f"{key}.{name}")
-
-
 def own_files(config: Config, names: Names) -> set[Path]:
     """Files beside the data set's own that are there, and that a config, not yet filled in, would train on."""
     found = set()
-    for _, leaf in leaves_of(config.get("train_dataloader"), "train_dataloader"):
+    for leaf in leaves(config.get("train_dataloader")):
         with suppress(RefusedError):
-            source = names.source(leaf)
+            source = names.source(leaf.node)
             found |= {source.annotations} if source.own and source.annotations.is_file() else set()
     return found
 
@@ -217,11 +204,12 @@ def own_data(config: Config, dataset: Dataset) -> dict[str, Dataset]:
     """
     found = {}
     usual = str(dataset.train.annotations)
-    for key, leaf in leaves_of(config.get("train_dataloader"), "train_dataloader"):
-        if leaf["ann_file"] == usual:
+    for leaf in leaves(config.get("train_dataloader"), ("train_dataloader",)):
+        name = leaf.node["ann_file"]
+        if name == usual:
             continue  # as most are, of a thousand rows
-        path = Path(leaf["ann_file"])
+        path = Path(name)
         if path != dataset.train.annotations:
-            split = Split(path, Path(leaf["data_prefix"]["img"]), sha256="")
-            found[key] = replace(dataset, train=split)
+            split = Split(path, Path(leaf.node["data_prefix"]["img"]), sha256="")
+            found[leaf.key] = replace(dataset, train=split)
     return found

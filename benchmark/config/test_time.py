@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from benchmark.config.config_file import load_config, plain
+from benchmark.config.overrides import key_path
 from benchmark.config.retarget import dataset_leaves
 from benchmark.config.tree import Config, dicts, is_list
 
@@ -58,7 +59,7 @@ def _shipped() -> Pipeline:
 
 def _is_set(overridden: Iterable[str]) -> bool:
     """Whether its scales are somebody's wish: a knob that scales all images sets those of the test pipeline, too."""
-    keys = [key.lstrip("+") for key in overridden]
+    keys = [key_path(key) for key in overridden]
     touched, tested = (
         any(key.startswith(name) for key in keys) for name in ("tta_pipeline", "test_dataloader")
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import marshal
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, wraps
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 Config = dict[str, Any]
 """A config, or a mapping within one: text, numbers, None, lists, tuples and mappings, as mmengine reads them."""
 
 Overrides = dict[str, Any]
 """Values by key path of a config."""
+
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 LISTS = (list, tuple)
 WITHIN = (dict, *LISTS)
@@ -21,16 +23,35 @@ _Found = TypeVar("_Found")
 _WITHOUT_REFERENCES = 2  # version of marshal's format; later ones write what is shared once
 
 
-def leaves(node: object, times: int) -> Iterator[tuple[Config, int]]:
-    """Each leaf, and how many times an epoch repeats it."""
-    if isinstance(node, list | tuple):
-        for item in node:
-            yield from leaves(item, times)
+class Leaf(NamedTuple):
+    """A data set that reads an annotation file, where it stands, and how many times an epoch repeats it."""
+
+    path: tuple[str | int, ...]
+    node: Config
+    times: int
+
+    @property
+    def key(self) -> str:
+        """Its key path, as messages have it."""
+        return ".".join(map(str, self.path))
+
+
+def leaves(node: object, path: tuple[str | int, ...] = (), times: int = 1) -> Iterator[Leaf]:
+    """The data sets that read annotation files, inside whatever repeats, joins or mixes them.
+
+    Args:
+        node: Whatever may hold them.
+        path: Where the node itself stands.
+        times: How many times an epoch repeats it.
+    """
+    if is_list(node):
+        for position, item in enumerate(node):
+            yield from leaves(item, (*path, position), times)
     elif isinstance(node, dict) and is_leaf(node):
-        yield node, times
+        yield Leaf(path, node, times)
     elif isinstance(node, dict):
-        for value in node.values():
-            yield from leaves(value, times * int(node.get("times", 1)))
+        for key, value in node.items():
+            yield from leaves(value, (*path, key), times * int(node.get("times", 1)))
 
 
 def is_leaf(node: Config) -> bool:

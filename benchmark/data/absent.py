@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from benchmark.data.faults import BACKSLASHES, CLOSED, DANGLING, MISSING, SPELT, URLS, Fault
+from benchmark.files import is_file
 
 
 def absent(folder: Path, files: Sequence[str]) -> list[str]:
@@ -23,7 +24,7 @@ def absent(folder: Path, files: Sequence[str]) -> list[str]:
         if parent not in listed:
             listed[parent] = _files_in(parent)
         names = listed[parent]
-        there = _is_there(path) if names is None else base in names
+        there = is_file(path) if names is None else base in names
         if not there or "://" in name:  # mmengine would fetch, not open, the latter
             missing.append(name)
     return missing
@@ -94,17 +95,10 @@ def _actual(path: str) -> str | None:
 
 
 def _missing(path: str, name: str) -> Fault:
-    if "\\" in name and _is_there(path.replace("\\", "/")):
+    if "\\" in name and is_file(path.replace("\\", "/")):
         return Fault(BACKSLASHES, name)
     other = spelt(path)
     return Fault(SPELT, f"{name} (there is {other})") if other else Fault(MISSING, name)
-
-
-def _is_there(path: str) -> bool:
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):
-        return False
 
 
 @lru_cache(maxsize=8)  # where thousands are spelt otherwise, their folder is read once

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.annotations import Annotations
 from benchmark.data.findings import Reporter
-from benchmark.data.keep import Mask, evaluated, firsts, left_out, past_edge, per_class, trained
+from benchmark.data.keep import Mask, evaluated, firsts, left_out, past_edge, trained
 from benchmark.statistics.counted import LARGEST
 
 # Published sets hold a few broken boxes, slips of a tool or of a hand: 2 of the 860,001 of COCO's train2017 have no
@@ -208,7 +208,7 @@ def _check_left(reporter: Reporter, in_train: bool, annotations: Annotations, le
     boxes = annotations.boxes
     if left.any():
         gone = "training leaves out" if in_train else "an evaluation takes no notice of"
-        before, after = annotations.boxes_per_class, per_class(annotations, left)
+        before, after = annotations.per_class(), annotations.per_class(left)
         none = [name for name, count in after.items() if before[name] and not count]
         reporter.warning(none, f"classes of which {gone} every box")
         return

@@ -11,6 +11,7 @@ from benchmark.data.annotations import Annotations, Category
 from benchmark.data.memory import Memory
 from benchmark.errors import UserError, attempt, few, printable
 from benchmark.experiment.experiment import DataSource, SplitPaths
+from benchmark.files import is_file
 
 _SAMPLE = 20  # image files that are looked up to find the images' folder
 
@@ -257,7 +258,7 @@ def _outline_of(annotations: Annotations) -> _Outline:
 
 
 def _images_folder(place: _Place, files: Sequence[str]) -> Path:
-    held = {folder: sum(_is_file(folder / name) for name in files) for folder in place.folders}
+    held = {folder: sum(is_file(folder / name) for name in files) for folder in place.folders}
     best = max(place.folders, key=lambda folder: held[folder])  # the first of equals
     if held[best]:
         return best
@@ -276,13 +277,6 @@ def _likely_cause(files: Sequence[str], folders: Sequence[Path]) -> str:
         told = printable(f"'{found[0]}' is there as '{found[1]}'")
         return f"\n  in another case or Unicode form, {told}"
     return ""
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        return False
 
 
 def _category_differences(

@@ -84,13 +84,6 @@ def trained(annotations: Annotations) -> Mask:
     return kept
 
 
-def per_class(annotations: Annotations, chosen: Mask) -> dict[str, int]:
-    """How many of the chosen boxes each class has, in the order of the file."""
-    ids, counts = np.unique(annotations.boxes.category_ids[chosen], return_counts=True)
-    count_of = dict(zip(ids.tolist(), counts.tolist(), strict=True))
-    return {category.name: count_of.get(category.id, 0) for category in annotations.categories}
-
-
 def evaluated(annotations: Annotations) -> Mask:
     """Which boxes an evaluation has to find, shape (N,), bool."""
     boxes = annotations.boxes

@@ -10,15 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.annotations import Annotations
-from benchmark.data.keep import (
-    TRAINING,
-    ImageFilter,
-    Mask,
-    evaluated,
-    kept_images,
-    per_class,
-    trained,
-)
+from benchmark.data.keep import TRAINING, ImageFilter, Mask, evaluated, kept_images, trained
 from benchmark.data.memory import Memory
 from benchmark.errors import SHOWN, few, printable
 
@@ -107,7 +99,7 @@ def _left(annotations: Annotations, selection: Selection) -> Left:
         small=len(small),
         small_files=tuple(images.files[row] for row in small[:SHOWN]),
         beyond=beyond,
-        per_class=per_class(annotations, chosen),
+        per_class=annotations.per_class(chosen),
     )
 
 

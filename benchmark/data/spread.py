@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchmark.data.annotations import Annotations, stamp
 from benchmark.data.keep import ImageFilter, Mask, evaluated, kept_images, trained
 from benchmark.data.memory import Memory
+from benchmark.statistics.ids import places
 
 RULE = "1"  # another number where the rule below takes other images of the same file
 
@@ -91,8 +92,7 @@ def _held(annotations: Annotations, wanted: Wanted) -> Mask:
     position[rows] = np.arange(len(rows))
     of_box = position[images.rows(boxes.image_ids[good])]
     ids = np.array([category.id for category in annotations.categories])
-    order = np.argsort(ids)
-    label = order[np.searchsorted(ids, boxes.category_ids[good], sorter=order)]
+    label = places(boxes.category_ids[good], ids)
     held = np.zeros((len(rows), len(ids)), np.bool_)
     held[of_box[of_box >= 0], label[of_box >= 0]] = True
     return held

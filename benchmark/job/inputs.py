@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.config.imports import own_modules
+from benchmark.config.imports import module_hash, own_module_files
 from benchmark.data.annotations import Annotations, stamp
-from benchmark.files import sha256_file
-from benchmark.run.contents import is_file, named_path
+from benchmark.files import is_file, sha256_file
+from benchmark.run.contents import named_path
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import Hashes
 from benchmark.run.spec import MODULE, RunSpec
@@ -76,7 +76,8 @@ class Inputs:
         """
         if self._spec.imports_from is None:
             return
-        found = own_modules(config, Path(self._spec.imports_from))
+        files = own_module_files(config, Path(self._spec.imports_from))
+        found = {name: module_hash(paths) for name, paths in files.items()}
         given = self._spec.given.items()
         asked = {key.removeprefix(MODULE): sha for key, sha in given if key.startswith(MODULE)}
         paths = {name: Path(self._spec.imports_from) / name for name in asked.keys() | found.keys()}

@@ -185,8 +185,7 @@ class MemoryHook(Hook):  # type: ignore[misc]
     @property
     def peak_gib(self) -> float:
         """The peak so far in GiB: allocated on the GPU where there is one, else resident memory of the process."""
-        self._seen = max(self._seen, _peak_memory_gib())
-        return self._seen
+        return max(self._seen, _peak_memory_gib())
 
     def _after_iter(self, *_args: object, **_kwargs: object) -> None:
         """Looks after each iteration of training and of validation."""

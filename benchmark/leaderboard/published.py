@@ -28,16 +28,12 @@ def why_not_compared(plan: Plan, request: Request) -> str:
 
     Args:
         plan: The runs of the table.
-        request: Its ``--set``, and the results folder, which remembers large annotation files.
+        request: Its ``--set``.
     """
     if plan.profile != COMPARABLE_PROFILE or all(row.published is None for row in plan.rows):
         return ""
-    own = is_of_source(
-        plan.dataset,
-        plan.experiment.dataset,
-        plan.experiment.path.parent,
-        request.results / "datasets.json",
-    )
+    source, base = plan.experiment.dataset, plan.experiment.path.parent
+    own = is_of_source(plan.dataset, source, base, plan.cache)
     why = _of_data(plan.experiment, own) or _of_overrides(plan, request)
     return _PREFIX + why if why else ""
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from benchmark.config.tree import WITHIN, by_content, is_list
 from benchmark.data.annotations import stamp
-from benchmark.files import sha256_file, write_json
+from benchmark.files import is_file, sha256_file, write_json
 
 _CACHE_VERSION = 1
 # What mmengine's CheckpointLoader fetches, or has the path of, by a name of its own.
@@ -103,14 +103,6 @@ def named_path(text: str) -> Path:
     with suppress(RuntimeError):  # a user that this machine does not know
         return Path(text).expanduser().absolute()
     return Path(text).absolute()
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is a file; not where the name is one that no file can have."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 @lru_cache(maxsize=4096)  # a thousand rows name the same few

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from benchmark.config.tree import LISTS, WITHIN, Config, content_of, is_list
+from benchmark.config.tree import LISTS, LOADERS, WITHIN, Config, content_of, is_list
 from benchmark.config.written import as_counted
 from benchmark.data.dataset import Dataset
 from benchmark.run.contents import OF_FILES, Contents, may_be_path
@@ -20,7 +20,6 @@ from benchmark.run.spec import SCHEMA_VERSION
 _WHERE = frozenset({"ann_file", "backend_args", "data_prefix", "data_root"})
 # The places of the first are also names that mmdet's base files give to what they fill in further down.
 _AT_TOP = _WHERE | {"launcher", "log_level", "vis_backends", "visualizer", "work_dir"}
-_LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _EVALUATORS = ("val_evaluator", "test_evaluator")
 _IN_LOADERS = frozenset({"num_workers", "persistent_workers"})
 # Without a value they ask for nothing, wherever they stand: mmdet writes ``backend_args=None`` in every transform.
@@ -160,9 +159,9 @@ def counting_below(key: str, value: object, dataset: Dataset | None = None) -> o
     """What of a top-level entry may change the result, left out of a copy where anything is."""
     if key == "randomness" and isinstance(value, dict):
         return _without(value, {"seed"})  # it counts apart
-    if key not in _LOADERS and key not in _EVALUATORS:
+    if key not in LOADERS and key not in _EVALUATORS:
         return value
-    if key in _LOADERS and isinstance(value, dict):
+    if key in LOADERS and isinstance(value, dict):
         value = _without(value, _IN_LOADERS)
     if dataset is None:
         return _with_leaves(value, None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark.config.compose import check_recipes, compose, source_files, surroundings_of
-from benchmark.config.imports import missing_modules, own_module_files, own_modules
+from benchmark.config.imports import missing_modules, module_hash, own_module_files
 from benchmark.config.sampled import sampled, with_rule
 from benchmark.config.sources import own_data
 from benchmark.config.tree import Config
@@ -247,9 +247,8 @@ def _unfit_data(config: Config, setting: _Setting) -> list[str]:
     """What is wrong with annotation files that a config has of its own."""
     problems: list[str] = []
     for key, data in own_data(config, setting.dataset).items():
-        cache = setting.request.results / "datasets.json"
         wrong: list[str] = []
-        attempt(wrong, check_fits, data, cache)
+        attempt(wrong, check_fits, data, _cache(setting.request))
         problems += [f"{key}.ann_file: {problem}" for problem in wrong]
         path = data.train.annotations
         if not wrong and setting.contents.of(str(path)) == setting.dataset.val.sha256:
@@ -284,10 +283,9 @@ def _ways(setting: _Setting, row: Row) -> Sequence[_Way]:
     given = {
         **row.recipe.given(setting.around),
         **({} if select == "last" else {"select": select}),
-        **{f"{MODULE}{name}": sha256 for name, sha256 in modules.items()},
+        **{f"{MODULE}{name}": module_hash(files) for name, files in modules.items()},
     }
-    files = own_module_files(base, setting.around.folder).values() if modules else ()
-    of_modules = (str(path) for paths in files for path in paths)
+    of_modules = (str(path) for files in modules.values() for path in files)
     sources = (*setting.files, *source_files(row, setting.around), *of_modules)
     imports_from = str(setting.around.folder) if modules else None
     return [
@@ -302,8 +300,8 @@ def _ways(setting: _Setting, row: Row) -> Sequence[_Way]:
     ]
 
 
-def _modules(setting: _Setting, row: Row, base: Config) -> Mapping[str, str]:
-    """Hashes of the modules that a row's config imports from the experiment's folder, by name.
+def _modules(setting: _Setting, row: Row, base: Config) -> Mapping[str, tuple[Path, ...]]:
+    """Files of the modules that a row's config imports from the experiment's folder, by name.
 
     Raises:
         UserError: With everything that the config names and that is not there, or does not fit.
@@ -312,7 +310,7 @@ def _modules(setting: _Setting, row: Row, base: Config) -> Mapping[str, str]:
     if setting.request.needs_data:
         problems += missing_files(base) + missing_modules(base, setting.around.folder)
         problems += _unfit_data(base, setting)
-    modules = attempt(problems, own_modules, base, setting.around.folder)
+    modules = attempt(problems, own_module_files, base, setting.around.folder)
     if problems or modules is None:
         raise UserError([f"row '{row.name}': {problem}" for problem in problems])
     return modules

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.files import JsonObject, write_text
 from benchmark.statistics.counted import counted
-from benchmark.statistics.ids import Ids
+from benchmark.statistics.ids import Ids, sorted_ids
 from benchmark.statistics.scores import SCORES
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class GroundTruth:
             ValueError: The file has none of the classes, or lacks an image or the category of a detection.
         """
         names = list(self.category_ids if classes is None else classes)
-        images = _sorted(self.files if image_ids is None else image_ids)
+        images = sorted_ids(self.files if image_ids is None else image_ids)
         numbers = self._known(names)
         result = self._prepared(detections, images, [*numbers.values()])
         result.evaluate()
@@ -214,7 +214,7 @@ class GroundTruth:
             ValueError: The file has none of the classes, or lacks an image or the category of a detection.
         """
         numbers = self._known(classes)
-        run = self._prepared(detections, _sorted(image_ids), [*numbers.values()])
+        run = self._prepared(detections, sorted_ids(image_ids), [*numbers.values()])
         run.params.iouThrs = [0.5]
         run.params.areaRng = [[0, 1e10]]
         run.params.areaRngLbl = ["all"]
@@ -247,10 +247,6 @@ class GroundTruth:
         images = self._images.numbers(detections.image_ids)
         categories = self._categories.numbers(detections.category_ids)
         return np.column_stack([images, detections.boxes, detections.scores, categories])
-
-
-def _sorted(image_ids: Iterable[int]) -> NDArray[np.int64]:
-    return np.array(sorted({int(number) for number in image_ids}), np.int64)
 
 
 def _class_precision(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +37,11 @@ class Ids:
             unknown = np.unique(ids[found < 0]).tolist()
             raise ValueError(f"{self._name} that the annotations do not have: {unknown[:5]}")
         return found + 1
+
+
+def sorted_ids(ids: Iterable[int]) -> NDArray[np.int64]:
+    """The ids in order, each once, shape (N,)."""
+    return np.array(sorted({int(number) for number in ids}), np.int64)
 
 
 def places(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:

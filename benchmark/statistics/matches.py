@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.files import replacing
 from benchmark.statistics.evaluation import Detections, GroundTruth
-from benchmark.statistics.ids import places
+from benchmark.statistics.ids import places, sorted_ids
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def match(
     Raises:
         ValueError: The annotations have none of the classes, or lack one of the images.
     """
-    images = np.array(sorted({int(number) for number in image_ids}), np.int64)
+    images = sorted_ids(image_ids)
     position, hit = _hits(truth, detections, images, classes)
     label = places(detections.category_ids[position], _categories(truth, classes))
     image = np.searchsorted(images, detections.image_ids[position])

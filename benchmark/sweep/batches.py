@@ -37,7 +37,7 @@ def without_batch(plan: Plan, memory: Memory) -> list[str]:
 
 def _images(config: Mapping[str, object], memory: Memory) -> int:
     """Training images in an epoch, after mmdet's filters and repetitions."""
-    times = (times for _, times in leaves(config["train_dataloader"], 1))
+    times = (leaf.times for leaf in leaves(config["train_dataloader"]))
     taken = (left(path, some, memory).images for path, some in chosen_of(config, "train"))
     return sum(number * repeats for number, repeats in zip(taken, times, strict=True))
 

@@ -25,10 +25,11 @@ def door_of(tracking: Tracking) -> Door:
         return Door()
 
 
-def warnings_of(tracking: Tracking) -> list[str]:
-    """What a user may want to mend before runs are tracked offline only."""
+def warnings_of(tracking: Tracking, door: Door | None = None) -> list[str]:
+    """What a user may want to mend before runs are tracked offline only; ``door`` is `door_of` where it is known."""
     title = tracker_class(tracking.name).title
-    return [f"{title}: {why}; runs are tracked offline" for why in door_of(tracking).hindered]
+    hindered = (door or door_of(tracking)).hindered
+    return [f"{title}: {why}; runs are tracked offline" for why in hindered]
 
 
 def told_after(tracking: Tracking, records: Iterable[RunRecord | None]) -> list[str]:

@@ -11,6 +11,7 @@ from benchmark.config.vocabulary.words import (
     Kind,
     class_of,
     each,
+    elsewhere,
     imports_own,
     named_hooks,
     not_a_number,
@@ -159,9 +160,7 @@ def datasets(config: Config) -> Iterator[str]:
             yield from _taken(where, node, kind.own)
             if class_of(node) in _OTHER_FORMATS:
                 yield f"{where}.type: {class_of(node)} reads no COCO file of boxes; write CocoDataset"
-            backend = node.get("backend_args")
-            if isinstance(backend, dict) and backend.get("backend", "local") != "local":
-                yield f"{where}.backend_args: {shown(backend)}: the data is local; leave it out"
+            yield from elsewhere(where, node)
 
 
 def _chosen(key: str, indices: object) -> Iterator[str]:
@@ -201,7 +200,8 @@ def pipelines(config: Config) -> Iterator[str]:
                 yield f"{where}.pipeline: {shown(steps)} is no list of transforms"
             for place, step in each(steps if is_list(steps) else None, f"{where}.pipeline"):
                 yield from kind.misfits(place, step)
-                yield from _backends(place, step)
+                for reads in dicts(step):
+                    yield from elsewhere(place, reads)
                 for inner, part in inner_steps(step, place):
                     yield from kind.misfits(inner, part)
 
@@ -214,10 +214,3 @@ def switched(config: Config) -> Iterator[str]:
             yield from kind.misfits(place, step)
             for inner, part in inner_steps(step, place):
                 yield from kind.misfits(inner, part)
-
-
-def _backends(key: str, step: object) -> Iterator[str]:
-    for node in dicts(step):
-        backend = node.get("backend_args")
-        if isinstance(backend, dict) and backend.get("backend", "local") != "local":
-            yield f"{key}.backend_args: {shown(backend)}: the data is local; leave it out"

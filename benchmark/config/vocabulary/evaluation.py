@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from benchmark.config.tree import Config, is_list
-from benchmark.config.vocabulary.words import class_of, each
+from benchmark.config.vocabulary.words import class_of, each, is_local
 from benchmark.errors import allowed, shown
 
 _METRICS = ("CocoMetric", "HotCocoMetric")
@@ -43,10 +43,6 @@ def _is_standard(value: object) -> bool:
     return [round(iou, 4) for iou in given] == _STANDARD_IOUS
 
 
-def _is_local(value: object) -> bool:
-    return value is None or (isinstance(value, dict) and value.get("backend", "local") == "local")
-
-
 def _is_recorded(value: object) -> bool:
     return value is None or (is_list(value) and all(item in _ITEMS for item in value))
 
@@ -81,7 +77,7 @@ _ARGUMENTS: dict[str, tuple[Callable[[object], bool], str]] = {
         lambda value: value is None,
         "mmdet takes it no longer; leave it out",
     ),
-    "backend_args": (_is_local, "the annotation file is a local one; leave it out"),
+    "backend_args": (is_local, "the annotation file is a local one; leave it out"),
     "collect_device": (lambda value: value in ("cpu", "gpu"), "allowed: cpu, gpu"),
     "prefix": (lambda value: value is None or isinstance(value, str), "is a text"),
     # A table of classes is always recorded; classes are matched by name; the evaluation is fast by itself.

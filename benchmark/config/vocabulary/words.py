@@ -119,6 +119,20 @@ def not_a_number(
         yield f"{key}.{name}: {shown(value)} is no {'whole ' if whole else ''}number from {least:g} on"
 
 
+def is_local(backend: object) -> bool:
+    """Whether ``backend_args`` leave files where they are: on the local disk."""
+    return backend is None or (
+        isinstance(backend, dict) and backend.get("backend", "local") == "local"
+    )
+
+
+def elsewhere(key: str, node: Config) -> Iterator[str]:
+    """Says that a mapping reads its files from somewhere else than the local disk."""
+    backend = node.get("backend_args")
+    if isinstance(backend, dict) and not is_local(backend):
+        yield f"{key}.backend_args: {shown(backend)}: the data is local; leave it out"
+
+
 def imports_own(config: Config) -> bool:
     """Whether a config imports modules that may register classes."""
     return bool(config.get("custom_imports"))
