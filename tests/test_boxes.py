@@ -68,6 +68,13 @@ def detboard(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+def changed(folder: Path, change: Callable[[Content], None]) -> Path:
+    """The usual data set with a change, written."""
+    whole = content()
+    change(whole)
+    return write(folder, whole)
+
+
 def checked(data: Path, *options: str) -> tuple[int, str]:
     return detboard("data", "check", str(data), *options)
 
@@ -178,9 +185,7 @@ def test_what_training_copes_with_is_a_warning(
     tmp_path: Path, change: Callable[[Content], None], told: list[str]
 ) -> None:
     """In the same words wherever data is checked; --strict makes it an error."""
-    whole = content()
-    change(whole)
-    data = write(tmp_path / "data", whole)
+    data = changed(tmp_path / "data", change)
     status, output = checked(data)
     assert status == 0
     assert any(all(part in line for part in told) for line in problems(output)), output
@@ -285,9 +290,7 @@ def test_single_boxes_in_fractions_are_told_as_such(tmp_path: Path) -> None:
 def test_what_cannot_be_meant_stops_before_any_training(
     tmp_path: Path, change: Callable[[Content], None], told: list[str]
 ) -> None:
-    whole = content()
-    change(whole)
-    data = write(tmp_path / "data", whole)
+    data = changed(tmp_path / "data", change)
     status, output = checked(data)
     assert status == 2
     errors = [line for line in problems(output) if line.startswith("error: ")]
@@ -333,15 +336,14 @@ def test_validation_images_without_an_object_are_refused(tmp_path: Path) -> None
 def test_what_the_check_found_is_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = content()
-    no_height(whole)
-    data = write(tmp_path / "data", whole)
+    data = changed(tmp_path / "data", no_height)
     monkeypatch.setattr(memory_module, "_FROM_BYTES", 0)
     first = planned(data)
     read = memory_module.read_annotations
     monkeypatch.setattr(memory_module, "read_annotations", None)  # whoever calls it fails
     assert planned(data) == first
     monkeypatch.setattr(memory_module, "read_annotations", read)
+    whole = content()
     past_the_edge(whole)
     (data / "train.json").write_text(json.dumps(whole["train"]))
     assert "pass their image's edge" in planned(data)[1]
