@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import re
 from collections.abc import Callable, Iterable
 from typing import ParamSpec, TypeVar
 
@@ -23,6 +25,77 @@ class UserError(Exception):
     def __init__(self, problems: str | Iterable[str]) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
+
+
+class MachineError(Exception):
+    """The machine or a file system says no, and the user's input is right; the command ends with exit status 1.
+
+    Args:
+        what: What could not be done, with the file: ``results/runs: cannot be written``.
+        cause: Why; of an exception `why` is told.
+        then: What is kept, and what to do.
+    """
+
+    def __init__(self, what: str, cause: BaseException | str, then: str) -> None:
+        reason = cause if isinstance(cause, str) else why(cause)
+        super().__init__(f"{what}: {reason}; {then}")
+
+
+_ROOM, _MOUNT = "make room", "look at the disk or the mount"
+_FAULTS = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "raise the limit on the size of a file ('ulimit -f')",
+    errno.EROFS: "make the file system writable",
+    errno.EIO: _MOUNT,
+    errno.EREMOTEIO: _MOUNT,
+    errno.ESTALE: _MOUNT,
+    errno.ENOTCONN: _MOUNT,
+    errno.ENODEV: _MOUNT,
+    errno.ENXIO: _MOUNT,
+}
+"""What a file system says when it is at fault, whatever it was asked for; and what to do."""
+
+
+def fault_of(error: BaseException) -> OSError | None:
+    """What a file system has said that is at fault: the error itself, or what led to it; None of any other error."""
+    chain: BaseException | None = error
+    while chain is not None:
+        if isinstance(chain, OSError) and _number(chain) in _FAULTS:
+            return chain
+        chain = _before(chain)
+    return None
+
+
+def _before(error: BaseException) -> BaseException | None:
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _number(error: OSError) -> int | None:
+    """Its errno; one that comes out of a worker of a data loader has it in its text alone."""
+    found = re.search(r"\[Errno (\d+)\]", str(error)) if error.errno is None else None
+    return int(found[1]) if found else error.errno
+
+
+def remedy(error: OSError) -> str:
+    """What to do about what a file system says."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "have access given to you, or use another folder"
+    return _FAULTS.get(_number(error) or 0, "put that right")
+
+
+def why(error: BaseException) -> str:
+    """The innermost cause of an exception on one line: ``No space left on device``.
+
+    That is what it was raised from, or the fault of a file system that it was raised for. What else was being handled
+    at that moment may have nothing to do with it.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    inner = fault_of(error) or error
+    text = (isinstance(inner, OSError) and inner.strerror) or str(inner)
+    line = printable(" ".join(str(text).split()))
+    return line if " " in line else ": ".join(filter(None, [type(inner).__name__, line]))
 
 
 def attempt(

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,20 +24,48 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary file beside ``path`` that replaces it when the block succeeds.
 
     The temporary file is in the same folder, so that ``os.replace`` is atomic, and is synced first, so that
-    a power cut cannot leave a name that points at nothing. An error leaves ``path`` as it was.
+    a power cut cannot leave a name that points at nothing. An error leaves ``path`` as it was. A file that is there
+    keeps its mode.
+
+    Raises:
+        OSError: The file system says no; its ``filename`` is ``path``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(descriptor)
-    temporary = Path(name)
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _take_place(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.chmod(_mode(path))
+    temporary.replace(path)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Has errors of the file system name ``path``: a write that fails names nothing, other calls a temporary file."""
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.filename is None or str(error.filename).endswith(".tmp"):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _mode(path: Path) -> int:
+    """The mode of the file at ``path``; where there is none, what the umask makes of a new one."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return 0o666 & ~_umask()
 
 
 def _umask() -> int:
@@ -95,7 +124,7 @@ def json_line(value: Mapping[str, object]) -> str:
 
 def append_jsonl(path: Path, value: Mapping[str, object]) -> None:
     """Appends one line of JSON in a single write, so that a kill can cut only the last line."""
-    with path.open("a", encoding="utf-8", newline="\n") as file:
+    with _naming(path), path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(json_line(value))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.errors import UserError
+from benchmark.errors import MachineError, UserError, fault_of, remedy
 from benchmark.launchers import LAUNCHERS
 
 if TYPE_CHECKING:
@@ -104,7 +104,10 @@ def refuse_empty(arguments: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Entry point of ``detboard``: wrong input ends with status 2 and a message, never with a traceback."""
+    """Entry point of ``detboard``: what is wrong is said in a line, never in a traceback.
+
+    Wrong input ends with status 2, what the machine or a file system says with 1.
+    """
     try:
         refuse_empty(sys.argv[1:])
         app()
@@ -112,3 +115,24 @@ def main() -> None:
         for problem in error.problems:
             typer.echo(f"error: {problem}", err=True)
         sys.exit(WRONG_INPUT)
+    except Exception as error:
+        said = _said_by_machine(error)
+        if said is None:
+            raise
+        typer.echo(f"error: {said}", err=True)
+        sys.exit(FAILED)
+
+
+def _said_by_machine(error: Exception) -> MachineError | None:
+    """What the machine says is wrong; None of an error of this program's own."""
+    if isinstance(error, MachineError):
+        return error
+    then = "finished runs stay as they are: {}, and give the same command again"
+    found = fault_of(error) or error
+    if isinstance(found, OSError):
+        name = found.filename
+        what = f"{name}: cannot be read or written" if name else "input or output fails"
+        return MachineError(what, found, then.format(remedy(found)))
+    if isinstance(error, MemoryError):
+        return MachineError("out of memory", error, then.format("free some"))
+    return None

@@ -1,0 +1,131 @@
+"""The machine says no: one line with the cause, what is kept and what to do, and the same command goes on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import Bench
+
+from benchmark.errors import MachineError, UserError, fault_of, why
+from benchmark.files import append_jsonl, write_text
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Leaves no room on a disk."""
+    with (disk / "filler").open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+        while True:
+            file.write(bytes(1 << 16))
+
+
+def remount(disk: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+
+
+def the_line(stderr: str) -> str:
+    """The only line that a command says."""
+    assert "Traceback" not in stderr, stderr
+    (line,) = stderr.strip().splitlines()
+    return line
+
+
+@pytest.mark.parametrize("what", ["full", "read-only"])
+def test_a_sweep_says_that_its_results_cannot_be_written(
+    what: str, disk: Path, synthetic_data: Path
+) -> None:
+    bench = Bench(synthetic_data, disk / "results")
+    if what == "full":
+        fill(disk)
+        cause, do = "No space left on device", "make room"
+    else:
+        remount(disk, "ro")
+        cause, do = "Read-only file system", "make the file system writable"
+    done = bench.run("sweep", "--rows", "plain", "--wandb", "off")
+    assert done.returncode == 1, done.stderr
+    line = the_line(done.stderr)
+    assert line.startswith(f"error: {disk}")
+    assert cause in line
+    assert f"finished runs stay as they are: {do}, and give the same command again" in line
+
+
+def _raised(inner: BaseException, outer: BaseException, named: bool) -> BaseException:
+    try:
+        try:
+            raise inner
+        except BaseException as error:
+            if named:
+                raise outer from error
+            raise outer  # noqa: B904 - as libraries do
+    except BaseException as error:
+        return error
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_innermost_cause_is_told(named: bool) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    error = _raised(full, RuntimeError("unexpected pos 64 vs 0"), named)
+    assert why(error) == "No space left on device"
+    assert fault_of(error) is full
+    assert str(MachineError("x.pth: cannot be written", error, "make room")) == (
+        "x.pth: cannot be written: No space left on device; make room"
+    )
+
+
+def test_what_was_handled_meanwhile_is_no_cause() -> None:
+    error = _raised(FileNotFoundError(errno.ENOENT, "gone"), UserError("a bad value"), named=False)
+    assert why(error) == "a bad value"
+    assert fault_of(error) is None
+    assert why(KeyError("lr")) == "KeyError: 'lr'"
+    assert why(ValueError()) == "ValueError"
+    assert why(ValueError("two\nlines \x1b[2J")) == "two lines \\x1b[2J"
+
+
+def test_a_fault_in_a_worker_of_a_loader_is_known_by_its_text() -> None:
+    error = OSError("Caught OSError in DataLoader worker process 0.\n[Errno 5] Input/output error")
+    assert fault_of(error) is error
+    assert fault_of(OSError("[Errno 2] No such file")) is None
+    assert fault_of(ValueError("[Errno 28]")) is None
+
+
+def test_an_error_names_the_file_that_was_to_be_written(disk: Path) -> None:
+    fill(disk)
+    (disk / "filler").open("ab").close()
+    with pytest.raises(OSError, match="No space left") as found:
+        write_text(disk / "a.json", "x" * 9000)
+    assert found.value.filename == str(disk / "a.json")
+    with pytest.raises(OSError, match="No space left") as found:
+        append_jsonl(disk / "b.jsonl", {"x": "y" * 9000})
+    assert found.value.filename == str(disk / "b.jsonl")
+    assert [path.name for path in disk.iterdir() if path.name != "b.jsonl"] == ["filler"]
+
+
+def test_a_file_that_is_written_again_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("mine")
+    for mode in (0o600, 0o664, 0o444):
+        path.chmod(mode)
+        write_text(path, "yours")
+        assert path.stat().st_mode & 0o777 == mode
+    mask = os.umask(0o077)
+    try:
+        write_text(tmp_path / "new", "new")
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
