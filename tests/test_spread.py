@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 from collections.abc import Callable
@@ -122,7 +123,7 @@ def test_ids_change_where_other_images_are_taken_and_can_be_computed_from_the_fo
     digest = identity(content, run.spec.dataset, 0, "short")
     assert run.spec.run_id == f"plain-s0-short-{digest}"
     first = {key: value for key, value in content.items() if key != "counted_as"}
-    first["tta_pipeline"] = content["counted_as"]["tta_pipeline"]
+    first["tta_pipeline"] = ast.literal_eval(content["counted_as"]["tta_pipeline"])
     for name in ("train", "val", "test"):
         first[f"{name}_dataloader"]["dataset"]["indices"] = 4
     assert identity(first, run.spec.dataset, 0, "short") != digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from command import LEADERBOARD, SHIPPED, TINY, run_detboard
 from mmengine.config import Config
 
+from benchmark.config.written import as_counted
 from benchmark.run.identity import identity
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
@@ -118,3 +120,14 @@ def test_detboard_config_prints_it(tmp_path: Path, synthetic_data: Path) -> None
     path.write_text(told.stdout)
     config = Config.fromfile(path).to_dict()
     assert scales(config)[0] == config["test_dataloader"]["dataset"]["pipeline"][1]["scale"]
+
+
+def test_what_counts_in_place_of_it_is_text_and_a_pipeline_where_an_earlier_version_wrote_it(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    config = written(TINY, synthetic_data, tmp_path)["plain"]
+    source = config["counted_as"]["tta_pipeline"]
+    assert isinstance(source, str)
+    earlier = {**config, "counted_as": {"tta_pipeline": ast.literal_eval(source)}}
+    assert as_counted(config) == as_counted(earlier)
+    assert scales(as_counted(config)) == SCALES
