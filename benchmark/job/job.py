@@ -106,6 +106,9 @@ class _Job:
         import torch
         from mmengine.config import Config
 
+        from benchmark.job.sharing import survive_little_shared_memory
+
+        survive_little_shared_memory()
         torch.set_num_threads(self.options.resources.threads)
         print(f"{now()} run {self.spec.run_id}, process {os.getpid()}", flush=True)
         self.inputs.check()

@@ -24,6 +24,7 @@ MODULES = (
     "benchmark.job.metric",
     "benchmark.launchers.child",
     "benchmark.run.provenance",
+    "benchmark.job.sharing",
     "benchmark.job.training",
     # The driver's main module, which a child of the forkserver imports again.
     "benchmark.cli",
