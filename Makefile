@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 setup: .venv/installed
 
 # pip builds mmcv apart from torch, and so without its compiled ops; benchmark/ops serves them from torchvision.
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock pyproject.toml setup.py
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 13) else "Python 3.10 to 3.12, please: this is %d.%d. Name one: make setup PYTHON=python3.11" % v)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing what requirements.lock pins into .venv (about 3 GB to download)"

@@ -1,12 +1,14 @@
 """The command line: one file a command, beside the options that they share in `app`."""
 
-from benchmark.cli import compare, config, data, doctor, plan, report, sweep, tune
+from benchmark.cli import compare, config, data, doctor, init, plan, report, sweep, tune, version
 from benchmark.cli.all import run_all
 from benchmark.cli.app import app, main
 
 __all__ = ["main"]
 
+app.callback()(version.options)
 for _command in (
+    init.init,
     plan.plan,
     config.config,
     sweep.sweep,

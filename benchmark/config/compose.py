@@ -18,6 +18,7 @@ from benchmark.config.config_file import load_config, merged, plain, with_bases
 from benchmark.config.imports import named_modules
 from benchmark.config.overrides import apply_overrides, given_twice, key_path
 from benchmark.config.retarget import fill_dataset
+from benchmark.config.shipped import SHIPPED
 from benchmark.config.shrink import shrink
 from benchmark.config.sizes import give_tuples
 from benchmark.config.sources import Names, own_files
@@ -27,8 +28,6 @@ from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.experiment.rows.base import Layer, Surroundings, no_such_part
-
-_SHIPPED = Path(__file__).resolve().parents[2] / "configs"
 
 # A config file and the time of its last change, or a mapping, pickled: what a cache can tell apart.
 _Found = tuple[str, int] | bytes
@@ -42,7 +41,7 @@ def config_roots(experiment_path: Path) -> list[Path]:
     """
     folder = experiment_path.resolve().parent
     own = [path for path in (folder.parent / "configs", folder / "configs") if path.is_dir()]
-    return list(dict.fromkeys([*own, _SHIPPED]))
+    return list(dict.fromkeys([*own, SHIPPED]))
 
 
 def surroundings_of(experiment: Experiment, profile: str) -> Surroundings:

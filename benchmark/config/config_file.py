@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import FunctionType, ModuleType
 
+from benchmark.config.shipped import SHIPPED
 from benchmark.config.tree import Config
 from benchmark.errors import UserError
 
@@ -129,11 +130,18 @@ def _bases(names: list[str], path: Path) -> Config:
         return _load_with_mmengine(path)
     together: Config = {}
     for name in names:
-        base = load_config(path.parent / name)
+        base = load_config(_base_file(path, name))
         if repeated := sorted(together.keys() & base.keys()):
             raise UserError(f"{path}: bases that both define {', '.join(repeated)}")
         together.update(base)
     return together
+
+
+def _base_file(path: Path, name: str) -> Path:
+    """The file that a base is: beside the one that names it, else the shipped part of the same kind and this name."""
+    beside = path.parent / name
+    shipped = SHIPPED / path.parent.name / name
+    return shipped if not beside.exists() and shipped.is_file() else beside
 
 
 def with_bases(path: Path) -> tuple[Path, ...]:
@@ -158,7 +166,8 @@ def _named_bases(node: ast.AST, path: Path) -> list[Path]:
     if not isinstance(node, ast.Assign) or "_base_" not in map(_name_of, node.targets):
         return []
     texts = (n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant))
-    return [path.parent / text for text in texts if isinstance(text, str) and "::" not in text]
+    names = [text for text in texts if isinstance(text, str) and "::" not in text]
+    return [_base_file(path, name) for name in names]
 
 
 def _name_of(node: ast.AST) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 
 from benchmark.config.config_file import load_config, plain
 from benchmark.config.overrides import key_path
 from benchmark.config.retarget import dataset_leaves
+from benchmark.config.shipped import SHIPPED
 from benchmark.config.tree import Config, dicts, is_list
-
-_SHIPPED = Path(__file__).resolve().parents[2] / "configs" / "runtime.py"
 
 # mmdet's own scales, (1333, 800), (666, 400) and (2000, 1200), to the first.
 _RATIOS = (1.0, 0.5, 1.5)
@@ -53,7 +51,7 @@ def packed_keys(pipeline: Iterable[Config]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _shipped() -> Pipeline:
-    pipeline: Pipeline = plain(load_config(_SHIPPED))["tta_pipeline"]
+    pipeline: Pipeline = plain(load_config(SHIPPED / "runtime.py"))["tta_pipeline"]
     return pipeline
 
 

@@ -67,12 +67,12 @@ def read_checkout(
         package: Where the code lies.
 
     Returns:
-        None outside of a checkout, and without git: then nothing is known.
+        None where the package is in no checkout, installed from a wheel say, and without git: then nothing is known.
     """
     root = _root(package)
     commit = _git(root, "rev-parse", "HEAD") if root else None
-    if root is None or commit is None:
-        return None
+    if root is None or commit is None or not _listed(root, "ls-files", "-z", "--", str(package)):
+        return None  # an installed package may lie in somebody's checkout, whose commit says nothing of it
     # What a link leads to is what is read.
     paths = {source: Path(source).resolve() for source in sources}
     by_root: dict[Path | None, list[Path]] = {}
