@@ -152,7 +152,8 @@ def _base_config(
     names, lost = Names(dataset, folder, "train"), dict[Path, str]()
     for layer in layers:
         own, name = _read(layer)
-        before = own_files(config, names)
+        # Most parts say nothing of data, and looking for files takes longer than to merge them.
+        before = own_files(config, names) if "train_dataloader" in own else set()
         try:
             config = _with_imports(merged(own, config), own, config)
         except TypeError as error:

@@ -128,13 +128,14 @@ def _top(name: str, folder: Path) -> ModuleSpec | None:
 
 def _own_files(name: str, folder: Path) -> list[Path]:
     """The files of a module or package that is found beside the experiment file; empty for any other."""
+    package, alone = (folder / name).resolve(), folder / f"{name}.py"
+    if not package.is_dir() and not alone.is_file():
+        return []  # as most are; to find a module where it is takes longer
     spec = _top(name, folder)
     if spec is None:
         return []
-    package = (folder / name).resolve()
     if any(Path(place).resolve() == package for place in spec.submodule_search_locations or []):
         return sorted(package.rglob("*.py"))
-    alone = folder / f"{name}.py"
     return [alone] if spec.origin and Path(spec.origin).resolve() == alone.resolve() else []
 
 

@@ -150,8 +150,9 @@ class Names:
     def _check_images(self, leaf: Config) -> None:
         """The data set's annotations with the images of another folder would be another data set under its name."""
         prefix, ours = _prefix(leaf), self.split.images
-        places = [(place / prefix).resolve() for place in self._places("")]
-        if not _is_usual(prefix) and Path(prefix) != ours and ours.resolve() not in places:
+        if _is_usual(prefix) or Path(prefix) == ours:
+            return
+        if ours.resolve() not in [(place / prefix).resolve() for place in self._places("")]:
             raise RefusedError(
                 f"the images of data_prefix {prefix!r} are not those of the data set, {ours}; leave it out, or name "
                 f"the folder under the experiment's 'dataset' ({self.use}: {{annotations, images}})"
