@@ -31,6 +31,7 @@ from benchmark.job.job import _best, _Job, _kind, run_job
 from benchmark.job.measure import samples as sampling
 from benchmark.job.resuming import newest_own
 from benchmark.job.training import Diverged, MemoryHook
+from benchmark.job.weights import load_checkpoint
 from benchmark.launchers.child import from_json, to_json
 from benchmark.run import checkpoints
 from benchmark.run.checkout import Checkout
@@ -535,14 +536,16 @@ def test_a_training_goes_on_from_its_own_checkpoints_only(
     # As version 0.1 has left it: the run is known by the work folder in its config alone.
     content = torch.load(saved, weights_only=False)
     assert content["meta"].pop("run_id") == ours.path.name
-    torch.save(content, saved)
+    # mmengine's resume runs what stands under `config`, to count the GPUs of the training before.
+    code = f"import os\nos.mkdir({str(ours.path / 'canary')!r})\n"
+    torch.save({**content, "meta": {**content["meta"], "config": code}}, saved)
     torch.save({**content, "state_dict": {}}, ours.checkpoints / "epoch_5.pth")
     run_job(ours.path, QUICK)
     assert [start["iter"] for start in _points(ours, "start")] == [0, 6]
     assert "epoch_5.pth is not taken: it is of another model: it lacks " in capsys.readouterr().out
     assert ours.read_record().state == "complete"
-    final = torch.load(ours.checkpoints / "final.pth", weights_only=False)
-    assert final["meta"]["run_id"] == ours.path.name
+    assert load_checkpoint(ours.checkpoints / "final.pth")["meta"]["run_id"] == ours.path.name
+    assert not (ours.path / "canary").exists()
 
 
 def _points(folder: RunFolder, kind: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from benchmark.cli.app import (
     Rows,
     Seeds,
     Slots,
+    Trust,
     Wandb,
 )
 from benchmark.cli.sweep import sweep
@@ -39,6 +40,7 @@ def run_all(
     launcher: LauncherName = "local",
     wandb: Wandb = None,
     retry: Retry = None,
+    trust: Trust = False,
 ) -> None:
     """Run the leaderboard of this checkout, and tune a small row: what run_all.sh does.
 
@@ -68,6 +70,7 @@ def run_all(
         launcher=launcher,
         wandb=wandb,
         retry=retry,
+        trust=trust,
     )
     if small:
         typer.echo()

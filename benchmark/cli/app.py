@@ -61,6 +61,13 @@ LauncherName = Annotated[
 Wandb = Annotated[
     str | None, typer.Option(help="auto, online, offline or off, in place of the experiment's.")
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust-checkpoints",
+        help="Load checkpoints that hold more than data, and run the code in them.",
+    ),
+]
 Retry = Annotated[
     str | None, typer.Option(metavar="failed", help="Run these again: failed, pruned.")
 ]

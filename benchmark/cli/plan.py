@@ -16,6 +16,7 @@ from benchmark.cli.app import (
     Results,
     Rows,
     Seeds,
+    Trust,
     tell,
     warn,
 )
@@ -35,6 +36,7 @@ def plan(
     seeds: Seeds = None,
     set_: Overrides = None,
     launcher: LauncherName = "local",
+    trust: Trust = False,
 ) -> None:
     """Show what would run, what is finished and what stands in the way; trains nothing."""
     from rich.console import Console
@@ -46,7 +48,7 @@ def plan(
     from benchmark.leaderboard.published import why_not_compared
     from benchmark.run.plan import make_plan
     from benchmark.run.runs import Runs
-    from benchmark.sweep.missing import missing, obstacles, undecoded_images
+    from benchmark.sweep.missing import missing, not_data, obstacles, undecoded_images
 
     check_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
@@ -58,7 +60,9 @@ def plan(
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
     if runs:
-        tell(obstacles(made, make_launcher(launcher)))
+        found = obstacles(made, make_launcher(launcher))
+        found.errors.extend([] if trust else not_data(made))
+        tell(found)
         if left := undecoded_images(made):
             typer.echo(
                 f"{left} images have not been decoded yet: the sweep does that before it trains."

@@ -20,6 +20,7 @@ from benchmark.cli.app import (
     Rows,
     Seeds,
     Slots,
+    Trust,
     Wandb,
     tell,
     warn,
@@ -45,17 +46,23 @@ def sweep(
     launcher: LauncherName = "local",
     wandb: Wandb = None,
     retry: Retry = None,
+    trust: Trust = False,
 ) -> None:
     """Run what is missing, and write the table."""
     from benchmark.cli.options import request_of, states_of
 
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
-    if not run_sweep(request, slots, launcher, wandb, states_of(retry)):
+    if not run_sweep(request, slots, launcher, wandb, states_of(retry), trust):
         raise typer.Exit(FAILED)
 
 
 def run_sweep(
-    request: Request, slots: int | None, launcher: str, wandb: str | None, again: set[State]
+    request: Request,
+    slots: int | None,
+    launcher: str,
+    wandb: str | None,
+    again: set[State],
+    trust: bool = False,
 ) -> bool:
     """Runs what is missing and writes the table; returns whether all that was asked for is done."""
     from benchmark.cli.options import tracking_of
@@ -79,13 +86,28 @@ def run_sweep(
     with only_driver(request.results):
         runs = missing(made, again)
         note_askers(made, runs, on_disk)
-        ended = _run(made, runs, make_launcher(launcher, slots), tracking) if runs else []
+        ended = _run(made, runs, make_launcher(launcher, slots), tracking, trust) if runs else []
         on_disk.keep(ended)
         # What was read a moment ago still holds where nothing ran.
         asked = refreshed(made, on_disk) if runs else made
         well = close(asked, whole, request, tracking, ran=bool(runs), on_disk=on_disk)
         warn(told_after(tracking, (run.record for run in ended)))
         return well
+
+
+def tell_obstacles(made: Plan, launcher: Launcher, trust: bool) -> None:
+    """Shows what stands in the way of runs, before any of them starts.
+
+    Raises:
+        UserError: Something does.
+    """
+    from benchmark.cli.decoding import decoding_shown
+    from benchmark.sweep.missing import not_data, obstacles
+
+    with decoding_shown() as told:
+        found = obstacles(made, launcher, told)
+    found.errors.extend([] if trust else not_data(made))
+    tell(found)
 
 
 def _warn_of(made: Plan, request: Request) -> None:
@@ -97,28 +119,28 @@ def _warn_of(made: Plan, request: Request) -> None:
     warn([why] if (why := why_not_compared(made, request)) else [])
 
 
-def _run(made: Plan, runs: list[Planned], launcher: Launcher, tracking: Tracking) -> list[Planned]:
+def _run(
+    made: Plan, runs: list[Planned], launcher: Launcher, tracking: Tracking, trust: bool
+) -> list[Planned]:
     """Runs what is missing; returns the runs as they ended."""
     from functools import partial
 
     from rich.console import Console
 
-    from benchmark.cli.decoding import decoding_shown
     from benchmark.run.checkout import checkout_of
     from benchmark.run.options import JobOptions
     from benchmark.sweep.base import Listed
     from benchmark.sweep.holders import end_orphans
     from benchmark.sweep.loop import Sweep
-    from benchmark.sweep.missing import obstacles
     from benchmark.sweep.progress import SweepProgress, name_of
     from benchmark.sweep.watchers import make_watcher
 
-    with decoding_shown() as told:
-        found = obstacles(made, launcher, told)
-    tell(found)
+    tell_obstacles(made, launcher, trust)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {launcher.pool.slots} at a time.")
     names, progress = [name_of(run) for run in runs], SweepProgress(len(runs))
-    options = partial(JobOptions, tracking, cost=True, checkout=checkout_of(runs))
+    options = partial(
+        JobOptions, tracking, cost=True, checkout=checkout_of(runs), trust_checkpoints=trust
+    )
     try:
         end_orphans(runs)
         with make_watcher(Console(), progress, names, launcher.shares_terminal) as watcher:

@@ -17,10 +17,10 @@ from benchmark.cli.app import (
     Profile,
     Results,
     Slots,
+    Trust,
     Wandb,
-    tell,
 )
-from benchmark.cli.sweep import run_sweep
+from benchmark.cli.sweep import run_sweep, tell_obstacles
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def tune(
     trial: Annotated[
         int | None, typer.Option(min=0, help="The trial to promote, in place of the best.")
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Continue a study, or start it: tune one row with Optuna."""
     from benchmark.cli.options import request_of
@@ -70,10 +71,10 @@ def tune(
             "--promote: two objectives have no best trial; look at the Pareto front in the summary, "
             "and name one of it with --trial NUMBER"
         )
-    well, row = _tune(made, slots, launcher, wandb, trials, storage, (promote, trial))
+    well, row = _tune(made, slots, launcher, wandb, trials, storage, (promote, trial), trust)
     if row is not None:
         of_row = replace(made.request, rows=(row,), seeds=None, overrides={})
-        well = run_sweep(of_row, slots, launcher, wandb, set()) and well
+        well = run_sweep(of_row, slots, launcher, wandb, set(), trust) and well
     if not well:
         raise typer.Exit(FAILED)
 
@@ -86,13 +87,12 @@ def _tune(
     trials: int | None,
     storage: str | None,
     promote: tuple[bool, int | None],
+    trust: bool,
 ) -> tuple[bool, str | None]:
     """Runs a study and writes what it found; returns whether a trial is complete, and the name of a promoted row."""
-    from benchmark.cli.decoding import decoding_shown
     from benchmark.cli.options import tracking_of
     from benchmark.launchers import make_launcher
     from benchmark.sweep.holders import only_driver
-    from benchmark.sweep.missing import obstacles
     from benchmark.tuning.study_run import (
         Running,
         answering,
@@ -103,15 +103,13 @@ def _tune(
     )
 
     starter = make_launcher(launcher, slots)
-    with decoding_shown() as told:
-        found = obstacles(made.base, starter, told)
-    tell(found)
+    tell_obstacles(made.base, starter, trust)
     tracking = tracking_of(made.base, wandb)
     if storage is not None and not starter.prunes:
         raise UserError(
             f"--launcher {launcher} gives no sign of life to the others of a shared study"
         )
-    running = Running(starter, tracking, trials)
+    running = Running(starter, tracking, trials, trust)
     with only_driver(made.request.results), answering():
         store = open_store(made, storage)
         try:

@@ -9,12 +9,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from mmengine import dist
 from mmengine.hooks import Hook
 
 from benchmark.job.metric import HotCocoMetric
 from benchmark.job.resuming import why_not
+from benchmark.job.weights import load_checkpoint
 from benchmark.run import checkpoints
 from benchmark.run.journal import now
 from benchmark.statistics.scores import MAIN
@@ -116,7 +116,7 @@ class BestCheckpoint:
 
 def _read(path: Path) -> _Kept | None:
     """What a checkpoint of an earlier attempt says; None of one that says no value."""
-    meta = torch.load(path, map_location="cpu", weights_only=False, mmap=True)["meta"]
+    meta = load_checkpoint(path)["meta"]
     if "best" not in meta:
         return None
     return _Kept(path, float(meta["best"]), int(meta["epoch"]), int(meta["iter"]))

@@ -107,6 +107,7 @@ class _Job:
         from mmengine.config import Config
 
         from benchmark.job.sharing import survive_little_shared_memory
+        from benchmark.job.weights import guarded
 
         survive_little_shared_memory()
         torch.set_num_threads(self.options.resources.threads)
@@ -123,7 +124,7 @@ class _Job:
                 self.spec, config.to_dict(), self.folder.path, self.options.tracking
             )
             self.journal.listen(self.tracker.log)
-        with self.inputs.noting_weights():
+        with guarded(self.options.trust_checkpoints), self.inputs.noting_weights():
             self.runner = _build_runner(config, self.folder, self.options.resources)
             self._go_on()
             self.params = sum(parameter.numel() for parameter in self.runner.model.parameters())

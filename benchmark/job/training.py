@@ -71,10 +71,16 @@ class JobRunner(Runner):  # type: ignore[misc]
         return model
 
     def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> object:
-        """Loads weights; of the run's own checkpoint all of them. See `mmengine.runner.Runner`."""
+        """Loads weights; of the run's own checkpoint all of them. See `mmengine.runner.Runner`.
+
+        A config that the checkpoint holds as text is left out: mmengine would run it, to count its GPUs.
+        """
         if filename == self._own:
             kwargs["strict"] = True
-        return super().load_checkpoint(filename, *args, **kwargs)
+        content: dict[str, object] = super().load_checkpoint(filename, *args, **kwargs)
+        if isinstance(meta := content.get("meta"), dict):
+            meta.pop("config", None)
+        return content
 
     @dist.master_only  # type: ignore[untyped-decorator]
     def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:

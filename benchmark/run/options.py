@@ -18,12 +18,14 @@ class JobOptions:
         cost: Measure what the model costs to use, its latency and its FLOPs, once the run is complete. Trials of
             a study do without, unless they are judged by it.
         checkout: What the driver's code and the config are from; None outside of a checkout.
+        trust_checkpoints: Load checkpoints and other pickles in full, with whatever code they hold; else as data alone.
     """
 
     tracking: Tracking
     resources: Resources
     cost: bool = False
     checkout: Checkout | None = None
+    trust_checkpoints: bool = False
 
 
 @dataclass(frozen=True)

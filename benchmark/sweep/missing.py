@@ -15,6 +15,8 @@ from benchmark.data.memory import Memory
 from benchmark.data.pictures import Decoding, Told, undecoded
 from benchmark.launchers import Launcher
 from benchmark.launchers.machine import visible_gpus
+from benchmark.run.contents import named_path
+from benchmark.run.pickles import code_in, refusal
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
 from benchmark.run.state import Planned
@@ -67,6 +69,20 @@ def _lacking(plan: Plan) -> list[str]:
         f"row '{row}': {problem}"
         for row, need in needs.items()
         for problem in need.unmet(has_gpu, rows[row].spec.gpus)
+    ]
+
+
+def not_data(plan: Plan) -> list[str]:
+    """A message for each row and file of weights that holds code: what fetches and reads them refuses it, too."""
+    named = {
+        (run.spec.row, text)
+        for run in plan.runs
+        if run.state is not State.COMPLETE
+        for text in run.spec.files
+    }
+    found = {(row, text): code_in(named_path(text)) for row, text in sorted(named)}
+    return [
+        f"row '{row}': {text}: {refusal(names)}" for (row, text), names in found.items() if names
     ]
 
 

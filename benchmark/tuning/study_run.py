@@ -47,11 +47,13 @@ class Running:
         launcher: Starts the jobs.
         tracking: Where the trials are tracked.
         more: Number of trials that are asked for beyond those that are there; None for the study's ``n_trials``.
+        trust_checkpoints: As `benchmark.run.options.JobOptions` has it.
     """
 
     launcher: Launcher
     tracking: Tracking
     more: int | None = None
+    trust_checkpoints: bool = False
 
 
 @contextmanager
@@ -105,7 +107,13 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
         target, study=store.study, objective=file.objectives[0], slots=launcher.pool.slots
     )
     checkout = checkout_of([study.composed(run) for run in study.base.runs])
-    options = partial(JobOptions, running.tracking, cost=file.costs_time, checkout=checkout)
+    options = partial(
+        JobOptions,
+        running.tracking,
+        cost=file.costs_time,
+        checkout=checkout,
+        trust_checkpoints=running.trust_checkpoints,
+    )
     with make_watcher(Console(), progress, (), launcher.shares_terminal) as watcher:
         asked = Asked(
             study.space.suggest,

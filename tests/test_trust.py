@@ -1,0 +1,230 @@
+"""Files of strangers are data: nothing in them runs, and what would is refused in words."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from command import TINY
+from mmengine.fileio import load as load_any
+from mmengine.logging import HistoryBuffer
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
+from mmengine.runner.checkpoint import CheckpointLoader
+from test_job import QUICK
+from typer.testing import CliRunner
+
+from benchmark.cli import app
+from benchmark.errors import UserError
+from benchmark.job.job import run_job
+from benchmark.job.weights import NotTrusted, guarded, load_checkpoint
+from benchmark.run.pickles import OPTION, code_in
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
+
+
+class Call:
+    """Calls a function when it is unpickled."""
+
+    def __init__(self, function: Callable[..., object], *arguments: object) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return self.call
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    """A file that is there as soon as code of a stranger has run."""
+    return tmp_path / "canary"
+
+
+def _hostile(canary: Path) -> Call:
+    return Call(os.mkdir, str(canary))
+
+
+HOSTILE: dict[str, Callable[[Path], object]] = {
+    "posix": _hostile,
+    "eval": lambda canary: Call(eval, f"__import__('os').mkdir({str(canary)!r})"),
+    "getattr": lambda canary: Call(getattr, Call(__import__, "os"), "mkdir"),
+    "methods": lambda canary: [Call(getattr, HistoryBuffer, "mean"), _hostile(canary)],
+    "subprocess": lambda canary: {"state_dict": {}, "meta": Call(os.system, f"mkdir {canary}")},
+    "object": lambda canary: Call(np.ndarray, (1,), object, b"A" * 8),
+}
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_checkpoint_with_code_is_refused_by_every_loader(
+    tmp_path: Path, canary: Path, monkeypatch: pytest.MonkeyPatch, name: str, legacy: bool
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    path = tmp_path / "hub" / "checkpoints" / "weights.pth"  # where the address is fetched to
+    path.parent.mkdir(parents=True)
+    torch.save(HOSTILE[name](canary), path, _use_new_zipfile_serialization=not legacy)
+    loaders: list[Callable[[], object]] = [
+        lambda: torch.load(path, weights_only=False),
+        lambda: torch.load(path, pickle_module=pickle, weights_only=False),
+        lambda: CheckpointLoader.load_checkpoint(str(path), "cpu"),
+        lambda: CheckpointLoader.load_checkpoint("https://example.org/weights.pth", "cpu"),
+        *([] if legacy else [lambda: load_checkpoint(path)]),
+    ]
+    with guarded(trusted=False):
+        for load in loaders:
+            with pytest.raises((NotTrusted, pickle.UnpicklingError)) as refused:
+                load()
+            assert str(path) in str(refused.value)
+            assert "weights_only" not in str(refused.value)
+    assert not canary.exists()
+    if name in ("posix", "subprocess"):
+        assert any(found.startswith("posix.") for found in code_in(path))
+        with guarded(trusted=True):
+            CheckpointLoader.load_checkpoint(str(path), "cpu")
+        assert canary.exists()
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_other_files_that_are_pickles_are_refused(
+    tmp_path: Path, canary: Path, protocol: int
+) -> None:
+    proposals, texts = tmp_path / "proposals.pkl", tmp_path / "proposals.yaml"
+    proposals.write_bytes(pickle.dumps(_hostile(canary), protocol))
+    texts.write_text(f"!!python/object/apply:os.mkdir ['{canary}']")
+    torch.save(_hostile(canary), tmp_path / "w.pth", pickle_protocol=protocol)
+    with guarded(trusted=False):
+        with pytest.raises(NotTrusted, match=r"holds a pickle.*--trust-checkpoints"):
+            load_any(proposals)
+        with pytest.raises(Exception, match="could not determine a constructor"):
+            load_any(texts)
+        with pytest.raises((NotTrusted, pickle.UnpicklingError), match=r"w\.pth"):
+            load_checkpoint(tmp_path / "w.pth")
+    assert code_in(tmp_path / "w.pth") == ["posix.mkdir"]
+    assert code_in(proposals) == ["a pickle"]
+    assert not canary.exists()
+
+
+def test_checkpoints_of_trainings_are_loaded_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What mmengine, numpy 1 and 2, and official checkpoints hold beside tensors."""
+    history = HistoryBuffer([0.5, 0.25], [1, 2], max_length=10)
+    content: dict[str, Any] = {
+        "state_dict": torch.nn.BatchNorm2d(2).state_dict(),
+        "numbers": [np.float64(0.1), np.int64(3), np.bool_(True), np.str_("é"), np.float32(1e-3)],
+        "arrays": {
+            "plain": np.arange(6, dtype=">i2").reshape(2, 3),
+            "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+            "none": np.zeros((0, 4), np.float16),
+        },
+        "log": {"loss": history},
+        "scheduler": {"anneal_func": OneCycleParamScheduler._annealing_cos, "lr": (0.1, (1, None))},
+        "args": argparse.Namespace(lr=0.1, out=Path("/tmp/x"), sizes=np.array([1, 2])),
+        "size": torch.Size([1, 2]),
+    }
+    path = tmp_path / "w.pth"
+    torch.save(content, path)
+    _named_as_numpy_1(path, tmp_path / "old.pth")
+    for file in (path, tmp_path / "old.pth"):
+        assert code_in(file) == []
+        with guarded(trusted=False):
+            found: Any = CheckpointLoader.load_checkpoint(str(file), "cpu")
+        assert found["state_dict"].keys() == content["state_dict"].keys()
+        assert found["state_dict"]._metadata == content["state_dict"]._metadata
+        for one, other in zip(found["numbers"], content["numbers"], strict=True):
+            assert (type(one), one) == (type(other), other)
+        for name, array in content["arrays"].items():
+            read = found["arrays"][name]
+            assert (type(read), read.dtype, read.tolist()) == (
+                np.ndarray,
+                array.dtype,
+                array.tolist(),
+            )
+            assert read.flags.writeable
+        assert (found["log"]["loss"].mean(), found["log"]["loss"].max_length) == (
+            history.mean(),
+            10,
+        )
+        found["log"]["loss"].update(1.0)
+        assert found["scheduler"] == content["scheduler"]
+        assert found["args"].sizes.tolist() == [1, 2]
+        assert (found["args"].out, found["size"]) == (Path("/tmp/x"), torch.Size([1, 2]))
+
+
+def _named_as_numpy_1(path: Path, to: Path) -> None:
+    with zipfile.ZipFile(path) as new, zipfile.ZipFile(to, "w") as old:
+        for name in new.namelist():
+            content = new.read(name)
+            if name.endswith("data.pkl"):
+                assert b"numpy._core.multiarray" in content
+                content = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+            old.writestr(name, content)
+
+
+def test_weights_with_code_are_refused_before_a_job_starts(
+    synthetic_data: Path, tmp_path: Path, canary: Path
+) -> None:
+    torch.save({"state_dict": {}, "by": _hostile(canary)}, tmp_path / "w.pth")
+    where = [str(TINY), "--data-root", str(synthetic_data), "--results", str(tmp_path / "results")]
+    weights = ["--set", f"load_from={tmp_path / 'w.pth'}"]
+    for verb in ("plan", "sweep"):
+        code, problems = _detboard(verb, *where, "--rows", "plain", *weights)
+        assert code == 2
+        assert "row 'plain': " in problems
+        for told in ("w.pth: holds posix.mkdir, which is code", OPTION, "docs/trust.md"):
+            assert told in problems
+    assert _detboard("plan", *where, "--rows", "plain", *weights, OPTION)[0] == 0
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("where", ["own", "fetched"])
+def test_a_job_runs_nothing_of_a_checkpoint(
+    synthetic_data: Path, tmp_path: Path, canary: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Whether it lies in a received run folder, or is named by the config, or was fetched; the file stays."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    path = tmp_path / "hub" / "checkpoints" / "weights.pth"
+    path.parent.mkdir(parents=True)
+    address = "https://example.org/weights.pth"
+    overrides: dict[str, dict[str, object]] = {
+        "own": {},
+        "fetched": {"+model.backbone.init_cfg": {"type": "Pretrained", "checkpoint": address}},
+    }
+    torch.save({"state_dict": {}, "meta": _hostile(canary)}, path)
+    request = Request(
+        TINY,
+        tmp_path / "results",
+        data_root=synthetic_data,
+        rows=("plain",),
+        overrides=overrides[where],
+    )
+    (run,) = make_plan(request).runs
+    prepare(run)
+    if where == "own":
+        path = path.rename(_made(run.folder.checkpoints) / "epoch_3.pth")
+    run_job(run.folder.path, QUICK)
+    record = run.folder.read_record()
+    assert (record.state, record.asks_for_another_try) == ("failed", True)
+    assert f"{path}: holds posix.mkdir, which is code and no weights" in record.cause
+    assert "--trust-checkpoints" in record.cause
+    assert path.exists()
+    assert not canary.exists()
+
+
+def _detboard(*arguments: str) -> tuple[int, str]:
+    """The exit status of a command in this process, and what is wrong with its input."""
+    done = CliRunner().invoke(app, arguments)
+    if isinstance(done.exception, UserError):
+        return 2, "\n".join(done.exception.problems)
+    return done.exit_code, done.output
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
