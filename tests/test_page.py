@@ -147,10 +147,14 @@ def test_cost_axis(page: Page) -> None:
     page.see("#cost-figure")
     assert any("Parameters (million)" in text for text in page.texts("#cost-figure text"))
     assert len(page.all("#cost-figure .points .point")) == 7
+    assert "no line is drawn between them" in page.text(
+        "#cost-figure .note"
+    )  # of rows that share ranks
     page.set("#cost-axis", "latency_ms")
+    assert "up to the 95th percentile" in page.text("#cost-figure .legend")
     assert any("Latency (ms)" in text for text in page.texts("#cost-figure text"))
     assert len(page.all("#cost-figure .points .point")) == 6  # the third row was not measured
-    assert "r50_fpg_50e" in page.text("#cost-figure .note")
+    assert "r50_fpg_50e" in " ".join(page.texts("#cost-figure .note"))
 
 
 def test_cost_axis_reads_a_plain_number_in_its_unit(page: Page) -> None:
@@ -235,7 +239,7 @@ def test_cost_axis_names_the_device(page: Page) -> None:
     assert any(
         "several devices, which do not compare" in t for t in page.texts("#cost-figure text")
     )
-    assert "CPU: abacus; GPU: other" in page.text("#cost-figure .note")
+    assert "CPU: abacus; GPU: other" in " ".join(page.texts("#cost-figure .note"))
 
 
 def test_curves_of_ticked_rows(page: Page) -> None:
@@ -243,6 +247,8 @@ def test_curves_of_ticked_rows(page: Page) -> None:
     page.see("#curves-figure")
     assert len(page.all("#curves-figure .chips li")) == 5
     assert len(page.all("#curves-figure .line-end")) == 15
+    epochs = page.texts("#curves-figure [aria-label='x-axis tick label'] text")
+    assert epochs and all(text.isdecimal() for text in epochs)
     page.js("document.querySelector('.tick[data-row=r50_fpg_50e]').click()")
     page.until("return document.querySelectorAll('#curves-figure .line-end').length === 18")
     page.js(
@@ -262,6 +268,41 @@ def test_heat_map(page: Page) -> None:
         "[...document.querySelectorAll('#classes-controls button')].find(b => b.textContent === 'mAP').click()"
     )
     assert f"{best['mAP']:.3f}" == page.texts(".heat tbody tr:first-child td")[3]
+
+
+def test_gallery_tells_hits_from_other_boxes_and_starts_with_the_worst_image(page: Page) -> None:
+    data = payload()
+    [first, second] = images = data["gallery"]["images"][:2]
+    boxes = [[0.0, 0.0, 100.0, 100.0], [200.0, 200.0, 300.0, 300.0]]
+    for image in images:
+        image["truth"] = [{"label": "Glass", "xyxy": box} for box in boxes]
+    missed, near = [400.0, 300.0, 500.0, 400.0], [0.0, 0.0, 100.0, 60.0]
+    guesses = [("Glass", boxes[0]), ("Glass", near), ("Metal", boxes[1]), ("Glass", missed)]
+    some = [
+        {"label": label, "xyxy": box, "score": 0.9 - 0.1 * i}
+        for i, (label, box) in enumerate(guesses)
+    ]
+    all_ = [{"label": "Glass", "xyxy": box, "score": 0.9} for box in boxes]
+    data["gallery"] |= {"images": images, "predictions": {"convnext_large_fpn_3x": [all_, some]}}
+    page.open(render(data))
+    page.see("#gallery-figure")
+    assert page.texts("figcaption") == [second["file"], first["file"]]
+    kinds = (
+        "return [...document.querySelectorAll('.photo svg > g')].map(g => g.getAttribute('class'))"
+    )
+    assert page.js(kinds)[:6] == [
+        *("truth found", "truth missed", "prediction hit"),
+        *("prediction false", "prediction wrong", "prediction false"),
+    ]
+    name = "convnext_large_fpn_3x: 4 boxes; 1 hit, 1 of a wrong class, 2 false, 1 missed"
+    assert page.texts(".panel-name")[0] == name
+    assert page.all(".tag") == []  # they would hide the picture
+    page.one("#gallery-labels").click()
+    assert page.texts(".tag") != []
+    page.js("document.querySelector('.photo').click()")
+    assert page.text("#enlarged h3") == second["file"]
+    page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    page.until("return !document.querySelector('#enlarged').open")
 
 
 def test_gallery_of_two_rows_from_a_score_on(page: Page) -> None:
@@ -302,6 +343,8 @@ def test_details_by_keyboard(page: Page) -> None:
     page.one("[data-open=convnext_tiny_fpn_3x]").send_keys(Keys.ENTER)
     assert page.text("#details-title") == "convnext_tiny_fpn_3x"
     assert page.js("return location.hash") == "#row=convnext_tiny_fpn_3x"
+    assert page.texts(".dialog-body > h3") == ["Values", "3 runs", "Config difference"]
+    assert page.texts(".run:first-of-type dt")[-1] == "Validation data hash"
     told = page.text("#details")
     for run in payload()["leaderboard"]["rows"][7]["runs"]:
         for key in ("run_id", "commit", "config_sha256", "train_sha256", "val_sha256", "device"):
@@ -412,6 +455,9 @@ def test_theme(page: Page) -> None:
 def test_phone_scrolls_only_down(page: Page) -> None:
     page.open(HTML, width=390, height=844)
     page.see_all()
+    assert not page.one("#filter-backbone").is_displayed()
+    page.one("#filter-menu summary").click()
+    assert page.one("#filter-backbone").is_displayed()
     page.one("#column-menu summary").click()
     left, right = page.js(
         "const b = document.querySelector('.menu-body').getBoundingClientRect(); return [b.left, b.right]"

@@ -153,6 +153,7 @@ def test_an_axis_comes_with_its_units_formats_and_rows() -> None:
         "key": "params",
         "title": "Parameters",
         "of_device": False,
+        "up_to": "",
         "units": [{"name": "million", "divide": 1e6, "least": 0}],
         "tick": ",~f",
         "value": ".4~r",
@@ -164,12 +165,13 @@ def test_an_axis_comes_with_its_units_formats_and_rows() -> None:
     assert found["train_seconds"]["of_device"] is True
 
 
-def test_the_bars_scale_ends_at_the_highest_value_drawn() -> None:
-    board = board_of(make_record(map50=0.31), failed("f"))
-    assert bars(board) == {"top": 0.4527, "text": "0.453"}  # published
+def test_the_bars_scale_holds_what_is_drawn_and_no_more() -> None:
+    board = board_of(make_record(map50=0.314), failed("f"))
+    assert bars(board) == {"low": 0.31, "top": 0.46, "text": "0.31 to 0.46"}  # published: 0.4527
     smoke = make_board(result(make_row(), make_record(map50=0.3, profile="smoke")), profile="smoke")
-    assert bars(smoke) == {"top": 0.3, "text": "0.3"}
-    assert bars(make_board(result(make_row(published=None), State.WAITING)))["text"] == "1"
+    assert bars(smoke) == {"low": 0.3, "top": 0.31, "text": "0.30 to 0.31"}
+    waiting = make_board(result(make_row(published=None), State.WAITING))
+    assert bars(waiting)["text"] == "0.00 to 1.00"
 
 
 # Dashes

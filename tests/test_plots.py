@@ -209,6 +209,29 @@ def test_the_front_is_what_no_cheaper_row_reaches() -> None:
     ]
 
 
+@pytest.mark.parametrize(("ranks", "joined"), [((3, 2, 1), True), ((1, 1, 1), False)])
+def test_the_front_is_joined_where_its_rows_are_separated(
+    ranks: tuple[int, ...], joined: bool
+) -> None:
+    board = nine()
+    names = ["r50_fpn_3x", "convnext_tiny_fpn_3x", "convnext_large_fpn_3x"]
+    for line in board.rows:
+        first = ranks[names.index(line.row)] if line.row in names else 9
+        line.values.update(rank_first=first, rank_last=9 if not joined else first)
+    numbers = plot_of(board, "pareto").numbers
+    found = {point.row: point.joined for point in numbers.points}
+    assert [found[name] for name in names] == [False, joined, joined]
+    assert ("No line where" in numbers.frame.note) is not joined
+
+
+def test_latency_is_drawn_with_its_spread() -> None:
+    board = nine()
+    line = board.rows[0]
+    line.values.update(latency_ms=40.0, latency_p95_ms=55.0)
+    [point] = [p for p in plot_of(board, "pareto-latency").numbers.points if p.row == line.row]
+    assert (point.x, point.up_to) == (40.0, 55.0)
+
+
 def test_equal_rows_are_on_the_front_together() -> None:
     twins = make_board(row("a", 0.5, 10), row("b", 0.5, 10), row("worse", 0.4, 10))
     found = {point.row: point.front for point in plot_of(twins, "pareto").numbers.points}
@@ -246,7 +269,7 @@ def test_a_row_without_the_cost_is_said_to_be_left_out() -> None:
 
 def test_latencies_of_several_devices_are_said_not_to_compare() -> None:
     here = plot_of(make_board(row("a", 0.5, 10**7)), "pareto-latency").numbers.x_label
-    assert here == "latency (ms an image at batch 1, median; CPU: abacus)"
+    assert here == "latency (ms an image at batch 1, median to 95th percentile; CPU: abacus)"
     other = row("b", 0.4, 10**7, provenance={"device": "CUDA: NVIDIA H100"})
     both = plot_of(make_board(row("a", 0.5, 10**7), other), "pareto-latency").numbers.x_label
     assert "several devices, which do not compare" in both

@@ -40,6 +40,12 @@ def priced(ranked: Iterable[Line], key: str) -> list[Priced]:
     return sorted(found, key=lambda row: row.cost)
 
 
+def separated(worse: Line, better: Line) -> bool:
+    """Whether a row's mAP50 is separated from another's, so that a line from one to the other is more than noise."""
+    first, last = worse.values["rank_first"], better.values["rank_last"]
+    return first is not None and last is not None and last < first
+
+
 def front(rows: Iterable[Priced]) -> list[Priced]:
     """Those that no other beats in one way without losing in the other; of equal ones, all.
 

@@ -26,12 +26,14 @@ class Axis:
         unit: Unit of the axis.
         divide: What a value is divided by to be in that unit.
         of_device: Whether values compare on the same device only.
+        up_to: Key of the reading that says how far single values spread upwards; empty where they do not.
     """
 
     title: str
     unit: str
     divide: float = 1
     of_device: bool = False
+    up_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ _LATENCY = Measurement(
             over=fmean,
             unit="ms",
             text=tenths,
-            axis=Axis("Latency", "ms", of_device=True),
+            axis=Axis("Latency", "ms", of_device=True, up_to="latency_p95_ms"),
             objective=Objective("latency", "latency", "ms", "ms"),
         ),
         Reading(

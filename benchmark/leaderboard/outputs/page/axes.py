@@ -22,7 +22,8 @@ def axes(leaderboard: Leaderboard) -> list[dict[str, Any]]:
     Returns:
         Of each axis ``key`` (its column's), ``title``, ``of_device`` (whether values compare on one device only);
         ``units``, each with ``name``, ``divide`` and ``least``, the largest value from which on it is used;
-        ``tick`` and ``value``, d3's formats of ticks and of single values; ``rows``, see `_rows`.
+        ``tick`` and ``value``, d3's formats of ticks and of single values; ``rows``, see `_rows`; ``up_to``, the
+        column of how far single values spread upwards, or an empty text.
     """
     columns = ((column, column.axis) for column in leaderboard.declared)
     return [_axis(leaderboard, column, axis) for column, axis in columns if axis is not None]
@@ -34,6 +35,7 @@ def _axis(leaderboard: Leaderboard, column: Column, axis: Axis) -> dict[str, Any
         "key": column.key,
         "title": axis.title,
         "of_device": axis.of_device,
+        "up_to": axis.up_to,
         "units": [dict(zip(("name", "divide", "least"), unit, strict=True)) for unit in units],
         "tick": _TICK,
         "value": _VALUE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from benchmark.leaderboard.document import Leaderboard
@@ -47,11 +48,21 @@ def payload(material: Material) -> dict[str, Any]:
 
 
 def bars(leaderboard: Leaderboard) -> dict[str, Any]:
-    """The scale of the bars beside mAP50: from 0 to ``top``, a fraction, which ``text`` words."""
-    keys = ["map50", "map50_high", *(["leaderboard_map50"] if leaderboard.comparable else [])]
-    drawn = (values[key] for values in leaderboard.values for key in keys)
-    top = max((value for value in drawn if value), default=1.0)
-    return {"top": top, "text": f"{top:.3f}".rstrip("0").rstrip(".")}
+    """The scale of the bars beside mAP50, which holds what is drawn and no more.
+
+    Returns:
+        ``low`` and ``top``, fractions, and both in words as ``text``.
+    """
+    keys = ["map50", "map50_low", "map50_high"]
+    keys += ["leaderboard_map50"] if leaderboard.comparable else []
+    found = (values[key] for values in leaderboard.values for key in keys)
+    drawn = [value for value in found if value is not None]
+    low, top = (
+        math.floor(min(drawn, default=0) * 100) / 100,
+        math.ceil(max(drawn, default=1) * 100) / 100,
+    )
+    top = top if top > low else low + 0.01
+    return {"low": low, "top": top, "text": f"{low:.2f} to {top:.2f}"}
 
 
 def _run_texts(leaderboard: Leaderboard) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from benchmark.writing.drawing import (
@@ -56,7 +57,18 @@ class Frame:
 
 @dataclass(frozen=True)
 class Point:
-    """A row in the plane of cost and mAP50 (a fraction); ``low`` and ``high`` are its interval."""
+    """A row in the plane of cost and mAP50 (a fraction).
+
+    Attributes:
+        row: Its name.
+        x: Cost.
+        y: mAP50.
+        low: Lower end of its interval.
+        high: Upper end.
+        front: Whether it is on the front.
+        joined: Whether the front goes on to it from the row before: they are separated in mAP50.
+        up_to: How far single values of the cost spread upwards.
+    """
 
     row: str
     x: float
@@ -64,6 +76,8 @@ class Point:
     low: float | None
     high: float | None
     front: bool
+    joined: bool = False
+    up_to: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,9 @@ class Pareto:
         known = [(p.x, p.low, p.high) for p in self.points if p.low is not None]
         if known:
             axes.vlines(*zip(*known, strict=True), color="#B0B0B0", lw=1.4, zorder=1)
+        spread = [(p.y, p.x, p.up_to) for p in self.points if p.up_to is not None]
+        if spread:
+            axes.hlines(*zip(*spread, strict=True), color="#B0B0B0", lw=1.4, zorder=1)
         self._front(axes)
         self._scatter(axes)
         axes.margins(0.09)
@@ -95,8 +112,10 @@ class Pareto:
 
     def _front(self, axes: Axes) -> None:
         front = [point for point in self.points if point.front]
-        x, y = [point.x for point in front], [point.y for point in front]
-        axes.step(x, y, where="post", color=ORANGE, lw=1.6, zorder=2)
+        for before, point in pairwise(front):
+            if point.joined:
+                x, y = (before.x, point.x), (before.y, point.y)
+                axes.step(x, y, where="post", color=ORANGE, lw=1.6, zorder=2)
 
     def _scatter(self, axes: Axes) -> None:
         kinds = ((True, "Pareto front", "D", ORANGE), (False, "other rows", "o", BLUE))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from benchmark.leaderboard.outputs.plots.panels import (
     Point,
     Training,
 )
-from benchmark.leaderboard.pareto import front, priced
+from benchmark.leaderboard.pareto import front, priced, separated
 from benchmark.writing.drawing import digest_in, digest_metadata, lay_out, save
 from benchmark.writing.words import short
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 40
 MOST_CURVES = 12  # a panel each
 KINDS = ("png", "svg")
+_NOISE = "No line where neighbours on the front are not separated in mAP50."
 NAMES = ("pareto", "pareto-latency", "intervals", "curves")
 _VERSION = 1  # of the drawing: raised when the same numbers are drawn in another way
 _NO_ROW = "no row is complete"
@@ -141,35 +143,48 @@ class _Cost:
     key: str
     label: str
     scale: float = 1.0
+    up_to: str = ""
 
 
 def _pareto(leaderboard: Leaderboard, name: str, cost: _Cost) -> Plot:
     ranked = _ranked(leaderboard)
     found = priced(ranked, cost.key)
-    best = {row.line.row for row in front(found)}
+    best = front(found)
+    names = {row.line.row for row in best}
+    joined = {b.line.row for a, b in pairwise(best) if separated(a.line, b.line)}
     points = tuple(
         Point(
             row.line.row,
             short(row.cost * cost.scale),
             *_estimate(row.line),
-            front=row.line.row in best,
+            front=row.line.row in names,
+            joined=row.line.row in joined,
+            up_to=_up_to(row.line, cost),
         )
         for row in found
     )
     missing = "" if points else f"no complete row has its {cost.name} measured"
     left_out = len(ranked) - len(points)
-    note = f"{left_out} of {len(ranked)} rows are left out: {cost.name} not known."
+    notes = [f"{left_out} of {len(ranked)} rows are left out: {cost.name} not known."] * bool(
+        left_out
+    )
+    notes += [_NOISE] * (len(joined) < len(best) - 1)
     words = f"mAP50 against {cost.name}"
-    numbers = Pareto(_frame(leaderboard, words, note if left_out else ""), cost.label, points)
+    numbers = Pareto(_frame(leaderboard, words, " ".join(notes)), cost.label, points)
     return Plot(leaderboard.experiment, name, words, missing, numbers)
+
+
+def _up_to(line: Line, cost: _Cost) -> float | None:
+    value = line.values.get(cost.up_to)
+    return None if value is None else short(float(value) * cost.scale)
 
 
 def _latency(leaderboard: Leaderboard) -> _Cost:
     measured = [line for line in leaderboard.rows if line.values.get("latency_ms") is not None]
     devices = {line.values.get("device") or "device not known" for line in measured}
     device = next(iter(devices)) if len(devices) == 1 else "several devices, which do not compare"
-    label = f"latency (ms an image at batch 1, median; {device})"
-    return _Cost("latency", "latency_ms", label)
+    label = f"latency (ms an image at batch 1, median to 95th percentile; {device})"
+    return _Cost("latency", "latency_ms", label, up_to="latency_p95_ms")
 
 
 def _intervals(leaderboard: Leaderboard, name: str) -> Plot:

@@ -2,8 +2,8 @@
 const cells = (() => {
   const WIDTH = 104; // of the interval's bar, in px
   const { el, svg } = dom;
-  const { top, text: topText } = state.payload.bars; // of the scale that all bars share
-  const x = (fraction) => 4 + (Math.min(fraction, top) / top) * (WIDTH - 8);
+  const { low: least, top, text: scale } = state.payload.bars; // of the scale that all bars share
+  const x = (fraction) => 4 + ((Math.min(fraction, top) - least) / (top - least)) * (WIDTH - 8);
 
   /** A badge beside the name of a row without a result: its column may be out of view. */
   function trouble(row) {
@@ -42,7 +42,7 @@ const cells = (() => {
     const words = barWords(row);
     return svg("svg", { class: "bar", width: WIDTH, height: 16, viewBox: `0 0 ${WIDTH} 16`, role: "img", "aria-label": words },
       svg("title", {}, words),
-      svg("line", { class: "bar-base", x1: x(0), x2: WIDTH - 4, y1: 8, y2: 8 }),
+      svg("line", { class: "bar-base", x1: 4, x2: WIDTH - 4, y1: 8, y2: 8 }),
       low === null ? null
         : svg("rect", { class: "bar-range", x: x(low), width: Math.max(x(high) - x(low), 1), y: 5, height: 6, rx: 3 }),
       stroke === null ? null
@@ -83,7 +83,7 @@ const cells = (() => {
     if (!state.rows.some((row) => state.value(row, "map50") !== null)) return "";
     const level = `${state.board.method.level * 100} % interval`;
     const tick = state.board.comparable ? " The upright stroke is the published value." : "";
-    return `Bars beside mAP50: the point is the mean over the seeds, the band its ${level}, on a scale from 0 to ${topText}.${tick}`;
+    return `Bars beside mAP50: the point is the mean over the seeds, the band its ${level}, on a scale from ${scale}.${tick}`;
   }
 
   return { cell, dash, stateClass, scaleNote };

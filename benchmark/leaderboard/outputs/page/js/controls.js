@@ -47,6 +47,16 @@ const controls = (() => {
     });
   }
 
+  /** The filters: side by side where there is room, folded on a phone. */
+  function folded(nodes) {
+    const narrow = matchMedia("(max-width: 640px)");
+    const menu = el("details", { class: "filters", id: "filter-menu" }, el("summary", {}, "Filters"), el("div", { class: "controls" }, nodes));
+    const fit = () => { menu.open = !narrow.matches; };
+    narrow.addEventListener("change", fit);
+    fit();
+    return menu;
+  }
+
   function start() {
     const search = el("input", {
       type: "search", id: "search", placeholder: "Name, label, run id …",
@@ -61,7 +71,7 @@ const controls = (() => {
     } }, "Reset");
     byId("filters").append(
       el("label", { class: "field grow" }, el("span", {}, "Search"), search),
-      ...selects.map(({ node }) => node), columnMenu(), reset);
+      folded(selects.map(({ node }) => node)), columnMenu(), reset);
   }
 
   return { start };

@@ -26,11 +26,18 @@ const curves = (() => {
       ...(few || line.points.length === 1 ? [Plot.dot(line.points, { x: "epoch", y: "value", fill: line.style.stroke, r: 2.5 })] : [])];
   }
 
+  /** Whole epochs, unless less than two of them were trained. */
+  function epochTicks(drawn, count) {
+    const [first, last] = d3.extent(drawn.flatMap((line) => line.points), (point) => point.epoch);
+    const ticks = d3.ticks(first, last, count);
+    return last < 2 ? ticks : ticks.filter(Number.isInteger);
+  }
+
   function plotOf(drawn, width) {
     return Plot.plot({
       width, height: Math.max(280, Math.min(420, width * 0.5)),
       marginLeft: 52, marginRight: 24, marginBottom: 42, marginTop: 26, style: { fontSize: "12px" },
-      x: { label: "Epoch", nice: true, ticks: width < 500 ? 5 : 10 },
+      x: { label: "Epoch", nice: true, ticks: epochTicks(drawn, width < 500 ? 5 : 10), tickFormat: "~f" },
       y: { label: metric === "loss" ? "Training loss" : `Validation ${metric}`, grid: true, nice: true, zero: metric !== "loss" },
       marks: drawn.flatMap(marksOf),
     });

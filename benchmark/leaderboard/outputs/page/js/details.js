@@ -44,17 +44,17 @@ const details = (() => {
       run.validations?.words ? dom.note(`${run.validations.words}.`) : null,
       run.failure ? el("p", { class: "failure" }, el("strong", {}, `${run.failure.kind}: `), run.failure.message) : null,
       run.run_id == null ? null : el("dl", { class: "values" },
+        fact("Device", run.device || state.DASH), fact("Finished", run.finished_at || state.DASH),
+        fact("W&B", run.url ? webLink(run.url) : "not tracked"),
         fact("Run", code(run.run_id)), fact("Folder", code(run.folder)), fact("Commit", ...commit(run)),
-        fact("Device", run.device || state.DASH), fact("Config hash", code(run.config_sha256)),
-        fact("Training data hash", code(run.train_sha256)), fact("Validation data hash", code(run.val_sha256)),
-        fact("Finished", run.finished_at || state.DASH),
-        fact("W&B", run.url ? webLink(run.url) : "not tracked")));
+        fact("Config hash", code(run.config_sha256)),
+        fact("Training data hash", code(run.train_sha256)), fact("Validation data hash", code(run.val_sha256))));
   }
 
   const names = (row) => Object.entries(row.names ?? {}).map(([kind, name]) => el("span", {}, `${kind} `, code(name)));
 
   // Buttons, not links: a link would change the address that names the row.
-  const jumps = () => el("div", { class: "jumps" }, [["runs", "Runs"], ["config", "Config difference"], ["values", "Values"]]
+  const jumps = () => el("div", { class: "jumps" }, [["values", "Values"], ["runs", "Runs"], ["config", "Config difference"]]
     .map(([part, text]) => el("button", { type: "button", class: "link", onclick: () => byId(`details-${part}`).scrollIntoView() }, text)));
 
   const stale = (row) => (row.stale.length
@@ -69,9 +69,9 @@ const details = (() => {
       el("button", { type: "button", class: "quiet", id: "details-close", onclick: close }, "Close")),
       jumps(),
       el("div", { class: "dialog-body" },
+        el("h3", { id: "details-values" }, "Values"), el("div", { class: "value-groups" }, values(row)),
         el("h3", { id: "details-runs" }, dom.plural(row.runs.length, "run")), runs, stale(row),
-        el("h3", { id: "details-config" }, "Config difference"), configDiff.section(row.name),
-        el("h3", { id: "details-values" }, "Values"), el("div", { class: "value-groups" }, values(row))),
+        el("h3", { id: "details-config" }, "Config difference"), configDiff.section(row.name)),
     ];
   }
 

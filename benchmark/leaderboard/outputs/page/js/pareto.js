@@ -20,8 +20,21 @@ const pareto = (() => {
     return rows.map((row) => ({
       row, ...priced.get(row.index), x: state.value(row, axis.key) / divide, quality: state.value(row, "map50"),
       low: state.value(row, "map50_low"), high: state.value(row, "map50_high"),
+      upTo: axis.up_to && state.value(row, axis.up_to) !== null ? state.value(row, axis.up_to) / divide : null,
     }));
   }
+
+  const upToTitle = () => state.column(axis.up_to)?.title ?? "";
+
+  /** A line from a row to the next better one is drawn only where they are separated: else it is drawn through noise. */
+  const separated = (worse, better) => {
+    const [first, last] = [state.value(worse.row, "rank_first"), state.value(better.row, "rank_last")];
+    return first !== null && last !== null && last < first;
+  };
+
+  /** The steps of the front: of each two neighbours that are separated, the points of the line between them. */
+  const stepsOf = (best) => d3.pairs(best).flatMap(([a, b], step) => (separated(a, b)
+    ? [[a.x, a.quality], [b.x, a.quality], [b.x, b.quality]].map(([x, y]) => ({ x, y, step })) : []));
 
   /** Of the rows shown those that beat all before them, in the order that came with the axis; of equal ones, all. */
   function front(points) {
@@ -68,7 +81,9 @@ const pareto = (() => {
         Plot.ruleY([0], { stroke: "var(--line)" }),
         Plot.ruleX(points.filter((point) => point.low !== null),
           { x: "x", y1: "low", y2: "high", stroke: "var(--range)", strokeWidth: 3, strokeLinecap: "round" }),
-        Plot.line(best, { x: "x", y: "quality", curve: "step-after", stroke: "var(--front)", strokeWidth: 1.5, strokeDasharray: "4 3" }),
+        Plot.ruleY(points.filter((point) => point.upTo !== null),
+          { y: "quality", x1: "x", x2: "upTo", stroke: "var(--range)", strokeWidth: 3, strokeLinecap: "round" }),
+        Plot.line(stepsOf(best), { x: "x", y: "y", z: "step", stroke: "var(--front)", strokeWidth: 1.5, strokeDasharray: "4 3", className: "front" }),
       ],
     });
   }
@@ -78,6 +93,8 @@ const pareto = (() => {
     if (point.low !== null)
       lines.push(`interval ${state.text(point.row, "map50_low")}–${state.text(point.row, "map50_high")}`);
     lines.push(`${axis.title} ${d3.format(axis.value)(point.x)} ${unit.name}`);
+    if (point.upTo !== null)
+      lines.push(`${upToTitle()}: ${d3.format(axis.value)(point.upTo)}`);
     if (onFront) lines.push("on the front");
     return lines;
   }
@@ -136,12 +153,23 @@ const pareto = (() => {
     return dom.note(`Not drawn, for want of mAP50 or of this cost: ${some}.`);
   }
 
+  /** What the front does not say. */
+  function noise(best) {
+    const pairs = d3.pairs(best);
+    const tied = pairs.filter(([a, b]) => !separated(a, b)).length;
+    if (!tied) return null;
+    return dom.note(`${tied === pairs.length ? "No two neighbours on the front are" : `${tied} of ${pairs.length} pairs of neighbours on the front are not`}` +
+      " separated in mAP50: which of them is better may be chance, and no line is drawn between them.");
+  }
+
   const legend = () => el("p", { class: "legend" },
     el("span", {}, svg("svg", { width: 12, height: 12 }, svg("circle", { class: "point on-front", cx: 6, cy: 6, r: 5 })),
       "on the front: nothing cheaper is better"),
     el("span", {}, svg("svg", { width: 12, height: 12 }, svg("circle", { class: "point", cx: 6, cy: 6, r: 5 })), "other rows"),
     el("span", {}, svg("svg", { width: 12, height: 16 }, svg("path", { class: "range", d: "M6 2v12" })),
-      `${state.board.method.level * 100} % interval`));
+      `${state.board.method.level * 100} % interval`),
+    axis.up_to ? el("span", {}, svg("svg", { width: 18, height: 12 }, svg("path", { class: "range", d: "M2 6h14" })),
+      `up to the ${upToTitle().replace(/^[^,]*, | \([^)]*\)$/g, "")}`) : null);
 
   function draw(node) {
     const rows = state.shown();
@@ -162,7 +190,7 @@ const pareto = (() => {
     const plot = plotOf(points, best, log, label, width);
     plot.setAttribute("aria-label", `mAP50 against ${axis.title.toLowerCase()}${device ? ` (${device})` : ""}; ${dom.plural(points.length, "row")}, ${best.length} on the front`);
     plot.setAttribute("role", "group");
-    node.replaceChildren(...[legend(), plot, devicesNote(usable, label), leftOut(rows)].filter(Boolean));
+    node.replaceChildren(...[legend(), plot, noise(best), devicesNote(usable, label), leftOut(rows)].filter(Boolean));
     drawPoints(plot, points, new Set(best), unit);
   }
 

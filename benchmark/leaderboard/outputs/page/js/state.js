@@ -11,8 +11,8 @@ const state = (() => {
     per_class: row.per_class || {}, runs: row.runs || [], stale: row.stale || [],
   }));
   const byName = new Map(rows.map((row) => [row.name, row]));
-  // The name and the result first: a phone shows little more than them without scrolling.
-  const FIRST = ["map50", "rank", "row"];
+  // The name, the result and what became of the row first: a phone shows little more than them without scrolling.
+  const FIRST = ["status", "map50", "rank", "row"];
   const columns = [...board.columns].sort((a, b) => FIRST.indexOf(b.key) - FIRST.indexOf(a.key));
   const column = (key) => columns.find((c) => c.key === key);
 
