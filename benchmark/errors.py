@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import re
 from collections.abc import Callable, Iterable
 from typing import ParamSpec, TypeVar
@@ -84,6 +85,13 @@ def remedy(error: OSError) -> str:
     return _FAULTS.get(_number(error) or 0, "put that right")
 
 
+def told(fault: OSError) -> str:
+    """A fault of a file system in words: ``disk full: results/a.json: No space left on device``."""
+    full = "disk full" if _FAULTS.get(_number(fault) or 0) is _ROOM else ""
+    name = printable(os.fsdecode(fault.filename)) if fault.filename else ""
+    return ": ".join(filter(None, [full, name, why(fault)]))
+
+
 def why(error: BaseException) -> str:
     """The innermost cause of an exception on one line: ``No space left on device``.
 
@@ -93,8 +101,11 @@ def why(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     inner = fault_of(error) or error
-    text = (isinstance(inner, OSError) and inner.strerror) or str(inner)
-    line = printable(" ".join(str(text).split()))
+    text = str((isinstance(inner, OSError) and inner.strerror) or inner)
+    # Of another process, it has that one's traceback before it.
+    if "Traceback (most recent call last)" in text:
+        text = text.strip().splitlines()[-1]
+    line = printable(" ".join(text.split()))
     return line if " " in line else ": ".join(filter(None, [type(inner).__name__, line]))
 
 

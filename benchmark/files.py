@@ -15,6 +15,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from benchmark.errors import fault_of
+
 JsonObject = dict[str, Any]
 """An object of JSON; what is in it, its reader knows."""
 
@@ -54,9 +56,10 @@ def _naming(path: Path) -> Iterator[None]:
     """Has errors of the file system name ``path``: a write that fails names nothing, other calls a temporary file."""
     try:
         yield
-    except OSError as error:
-        if error.filename is None or str(error.filename).endswith(".tmp"):
-            error.filename, error.filename2 = str(path), None
+    except Exception as error:
+        said = error if isinstance(error, OSError) else fault_of(error)
+        if said and (said.filename is None or str(said.filename).endswith(".tmp")):
+            said.filename, said.filename2 = str(path), None
         raise
 
 

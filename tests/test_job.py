@@ -27,7 +27,8 @@ from records import record as made_up
 from benchmark import locks
 from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl, write_text
-from benchmark.job.job import _best, _Job, _kind, run_job
+from benchmark.job import failures
+from benchmark.job.job import _best, _Job, run_job
 from benchmark.job.measure import samples as sampling
 from benchmark.job.resuming import newest_own
 from benchmark.job.training import Diverged, MemoryHook
@@ -394,7 +395,7 @@ def _raised_in_data() -> Exception:
     ],
 )
 def test_kind_of_a_failure(error: Exception, kind: str) -> None:
-    assert _kind(error).value == kind
+    assert failures.kind(error).value == kind
 
 
 def test_peak_memory_outlasts_the_lines_of_the_text_log(monkeypatch: pytest.MonkeyPatch) -> None:

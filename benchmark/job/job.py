@@ -10,6 +10,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -17,13 +18,13 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from benchmark import locks
 from benchmark.config.imports import importing_from
 from benchmark.config.vocabulary.evaluation import FULFILLED
-from benchmark.errors import UserError
-from benchmark.job.inputs import Inputs, NotAsAsked
+from benchmark.job.failures import failure, of_machine
+from benchmark.job.inputs import Inputs
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Point, now
 from benchmark.run.options import JobOptions, Resources
-from benchmark.run.record import Failure, FailureKind, Metrics, RunRecord, State
+from benchmark.run.record import Failure, Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.run.validations import chosen, validations_of
 from benchmark.statistics.scores import SCORES
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from benchmark.job.metric import HotCocoMetric
     from benchmark.job.training import JobRunner, MemoryHook
 
-LOG_TAIL_CHARACTERS = 10_000
 _T = TypeVar("_T")
 
 # Those that it registers itself, and leaves out where a config says null.
@@ -48,6 +48,8 @@ def run_job(path: Path, options: JobOptions) -> None:
 
     Raises:
         locks.Held: Another job has held the folder all the time that `locks.patience_s` gives.
+        Exception: The machine is at fault, see `benchmark.job.failures.of_machine`; there is no record, and the run is
+            to be continued.
     """
     folder = RunFolder(path)
     lock = locks.acquire(folder.lock_file, locks.patience_s()) if _rank() == 0 else None
@@ -82,7 +84,11 @@ class _Job:
         self.inputs = Inputs(self.spec, folder)
 
     def run(self) -> None:
-        """Trains; whatever happens, the folder says what, unless the job is to be continued later."""
+        """Trains; whatever happens, the folder says what, unless the job is to be continued later.
+
+        Raises:
+            Exception: The machine is at fault: see `run_job`.
+        """
         from benchmark.job.training import Stopped
 
         try:
@@ -91,13 +97,22 @@ class _Job:
         except Stopped as stopped:
             if stopped.state == State.PRUNED.value:
                 self._finish(State.PRUNED)
-            elif self.tracker is not None:
-                self.tracker.abandon()
+            else:
+                self._abandon()
             print(f"{now()} stopped early: {stopped.state}", flush=True)
         except Exception as error:
-            traceback.print_exc()
-            sys.stderr.flush()
-            self._finish(State.FAILED, _failure(error, self.folder))
+            with suppress(OSError):  # the log is on a full disk, perhaps
+                traceback.print_exc()
+                sys.stderr.flush()
+            if of_machine(error, self.folder) is not None:
+                self._abandon()
+                raise
+            self._finish(State.FAILED, failure(error, self.folder))
+
+    def _abandon(self) -> None:
+        """Leaves what tracks the run, which is to be continued."""
+        if self.tracker is not None:
+            self.tracker.abandon()
 
     def _train(self) -> None:
         from benchmark import ops
@@ -243,11 +258,12 @@ class _Job:
         if self.tracker is not None:
             self.tracker.finish(record)
         self.folder.write_record(record)
-        if state is not State.FAILED:
-            checkpoints.remove_all_but_final(self.folder.checkpoints)
-        shutil.rmtree(self.folder.path / "mmengine", ignore_errors=True)
-        self.folder.stop_file.unlink(missing_ok=True)
-        print(f"{now()} {state.value}", flush=True)
+        with suppress(OSError):  # what is done is done
+            if state is not State.FAILED:
+                checkpoints.remove_all_but_final(self.folder.checkpoints)
+            shutil.rmtree(self.folder.path / "mmengine", ignore_errors=True)
+            self.folder.stop_file.unlink(missing_ok=True)
+            print(f"{now()} {state.value}", flush=True)
 
     def _record(self, state: State, failure: Failure | None) -> RunRecord:
         from benchmark.run.provenance import collect
@@ -334,41 +350,3 @@ def _start_distributed(config: Config) -> None:
     config.launcher = "pytorch"
     if not torch.cuda.is_available():
         torch.distributed.init_process_group(backend="gloo")
-
-
-def _failure(error: Exception, folder: RunFolder) -> Failure:
-    message = f"{type(error).__name__}: {error}".strip()
-    again = isinstance(error, NotAsAsked)
-    return Failure(_kind(error), message[:2000], _log_tail(folder.log_file), again)
-
-
-def _log_tail(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return text[-LOG_TAIL_CHARACTERS:]
-
-
-def _kind(error: BaseException) -> FailureKind:
-    from benchmark.job.training import Diverged
-
-    if isinstance(error, Diverged):
-        return FailureKind.DIVERGED
-    if isinstance(error, UserError):  # of all that a job reads, the data alone is the user's
-        return FailureKind.DATA
-    text = f"{type(error).__name__} {error}".lower()
-    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return FailureKind.OOM
-    from_data = isinstance(error, NotAsAsked) or _from_data(error)
-    return FailureKind.DATA if from_data else FailureKind.ERROR
-
-
-def _from_data(error: BaseException) -> bool:
-    """Whether the error came out of loading data, in this process or in a worker of the data loader."""
-    data_modules = ("mmdet/datasets/", "mmcv/transforms/")
-    frames = [
-        Path(frame.filename).as_posix() for frame in traceback.extract_tb(error.__traceback__)
-    ]
-    raised_here = any(module in name for module in data_modules for name in frames)
-    return raised_here or "in DataLoader worker process" in str(error)

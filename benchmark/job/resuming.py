@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from benchmark.errors import few
+from benchmark.errors import fault_of, few
 from benchmark.job.weights import NotTrusted, load_checkpoint
 from benchmark.run import checkpoints
 from benchmark.run.journal import now
@@ -58,6 +58,8 @@ def why_not(
     ):  # it may be the work of days: whoever made it decides, and nothing begins anew
         raise
     except Exception as error:  # whatever a file may hold
+        if fault_of(error) is not None:
+            raise
         return f"it is no checkpoint of a training ({type(error).__name__}: {error})"
     if of != run_id:
         return f"it is of run {of}" if of else "it does not say which run it is of"

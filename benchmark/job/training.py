@@ -128,11 +128,17 @@ def _streamed_to_disk() -> Iterator[None]:
     mmengine builds the whole file in memory and then copies it: 5 GB more for ConvNeXt-large with AdamW.
     """
     original = runner_module.save_checkpoint
-    runner_module.save_checkpoint = lambda content, path, **_: torch.save(content, path)
+    runner_module.save_checkpoint = lambda content, path, **_: _save(content, Path(path))
     try:
         yield
     finally:
         runner_module.save_checkpoint = original
+
+
+def _save(content: object, path: Path) -> None:
+    # Into a file of Python's: torch's own does not tell a full disk from any other error.
+    with path.open("wb") as file:
+        torch.save(content, file)
 
 
 @HOOKS.register_module()

@@ -2,7 +2,8 @@
 
 A launcher knows run folders and nothing of rows, studies or tables. A job that has ended is judged by its
 folder, not by its exit status: with a record it is finished, without one it is unfinished and the next sweep
-continues it.
+continues it. The exit status tells one thing alone: `os.EX_IOERR` is a fault of the machine and none of the run, and
+the same sweep runs it again.
 
 A launcher is made with the number of slots that the user asks for, or None for as many as it thinks right; making one
 starts nothing and asks nobody. It leaves ``job.json`` in the run folder (`benchmark.run.address.JobAddress`) when it
@@ -33,6 +34,9 @@ class Job(Protocol):
 
     def exit_text(self) -> str:
         """How it ended, in words: ``exit status 1``, ``killed by signal 9``."""
+
+    def met_fault(self) -> bool:
+        """Whether it has ended with `os.EX_IOERR`: the disk was full, say. False of one whose status is not known."""
 
     def kill(self) -> None:
         """Ends it at once, with every process that it started; nothing happens to one that has ended."""

@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from benchmark.job.failures import last_words, of_machine
 from benchmark.job.job import run_job
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
@@ -37,13 +39,14 @@ def run_forked(folder: str, options: JobOptions) -> None:
     # job together with its data-loader workers.
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _log_to(RunFolder(Path(folder)).log_file)
-    parent = parent_process()
-    if parent is not None:
-        sentinel = parent.sentinel
-        _end_with_driver(lambda: connection.wait([sentinel]))
-    os.environ.update(options.resources.environment())  # before CUDA is initialised
-    run_job(Path(folder), options)
+    with _ending_with_fault(RunFolder(Path(folder))):
+        _log_to(RunFolder(Path(folder)).log_file)
+        parent = parent_process()
+        if parent is not None:
+            sentinel = parent.sentinel
+            _end_with_driver(lambda: connection.wait([sentinel]))
+        os.environ.update(options.resources.environment())  # before CUDA is initialised
+        run_job(Path(folder), options)
 
 
 def main() -> None:
@@ -55,7 +58,23 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if OUTLIVE not in sys.argv[3:]:
         _end_with_driver(lambda: os.read(0, 1))
-    run_job(folder, options)
+    with _ending_with_fault(RunFolder(folder)):
+        run_job(folder, options)
+
+
+@contextmanager
+def _ending_with_fault(folder: RunFolder) -> Iterator[None]:
+    """Ends the process with `os.EX_IOERR` where the machine is at fault, and says so in the log if that takes it."""
+    try:
+        yield
+    except Exception as error:
+        fault = of_machine(error, folder)
+        if fault is None:
+            raise
+        with suppress(OSError):
+            print(last_words(fault), flush=True)
+        # Not sys.exit: what still waits to be written to the log would fail again.
+        os._exit(os.EX_IOERR)
 
 
 def _log_to(path: Path) -> None:

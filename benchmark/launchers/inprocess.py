@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
+from benchmark.errors import told
+from benchmark.job.failures import of_machine
 from benchmark.job.job import run_job
 from benchmark.launchers.base import Job
 from benchmark.launchers.machine import MachinePool, make_pool
@@ -22,11 +24,17 @@ from benchmark.run.options import JobOptions
 class _Done:
     outlives_driver = False
 
+    def __init__(self, fault: str = "") -> None:
+        self._fault = fault
+
     def ended(self) -> bool:
         return True
 
     def exit_text(self) -> str:
-        return "ended in this process"
+        return self._fault or "ended in this process"
+
+    def met_fault(self) -> bool:
+        return bool(self._fault)
 
     def kill(self) -> None:
         """Nothing to end: the run is over when `InProcessLauncher.submit` returns."""
@@ -62,8 +70,14 @@ class InProcessLauncher:
     def submit(self, folder: Path, options: JobOptions) -> _Done:
         """Runs the job at ``folder`` to its end."""
         write_address(RunFolder(folder), self.name, process_id(os.getpid()))
-        with _also_into(RunFolder(folder).log_file):
-            run_job(folder, options)
+        try:
+            with _also_into(RunFolder(folder).log_file):
+                run_job(folder, options)
+        except Exception as error:
+            fault = of_machine(error, RunFolder(folder))
+            if fault is None:
+                raise
+            return _Done(told(fault))
         return _Done()
 
     def attach(self, folder: Path, address: JobAddress) -> Job | None:

@@ -54,7 +54,11 @@ class LocalLauncher:
         """Starts the run at ``folder`` and returns at once."""
         several = options.resources.processes > 1
         job = _Torchrun(folder, options) if several else self._forked(folder, options)
-        write_address(RunFolder(folder), self.name, process_id(job.pid))
+        try:
+            write_address(RunFolder(folder), self.name, process_id(job.pid))
+        except OSError:
+            job.kill()
+            raise
         return job
 
     def _forked(self, folder: Path, options: JobOptions) -> _Forked:
@@ -95,6 +99,9 @@ class _Forked:
     def exit_text(self) -> str:
         return exit_text(self._process.exitcode)
 
+    def met_fault(self) -> bool:
+        return self._process.exitcode == os.EX_IOERR
+
     def kill(self) -> None:
         kill_group(self.pid)
         self._process.join()
@@ -110,7 +117,7 @@ class _Torchrun:
     outlives_driver = False
 
     def __init__(self, folder: Path, options: JobOptions) -> None:
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        torchrun = [sys.executable, "-m", "benchmark.job.together", "--standalone"]
         count = ["--nproc-per-node", str(options.resources.processes)]
         job = ["-m", "benchmark.launchers.child", str(folder), to_json(options)]
         with RunFolder(folder).log_file.open("ab") as log:
@@ -130,6 +137,9 @@ class _Torchrun:
     def exit_text(self) -> str:
         return exit_text(self._process.poll())
 
+    def met_fault(self) -> bool:
+        return self._process.poll() == os.EX_IOERR
+
     def kill(self) -> None:
         # torchrun puts its workers in groups of their own: the closed pipe is what ends them.
         if self._process.stdin is not None:
@@ -148,4 +158,6 @@ def exit_text(code: int | None) -> str:
     """An exit code in words, as `Job.exit_text` gives it."""
     if code is not None and code < 0:
         return f"killed by signal {-code} ({signal.Signals(-code).name})"
+    if code == os.EX_IOERR:
+        return "a file system failed: the log says which"
     return f"exit status {code}"

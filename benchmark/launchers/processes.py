@@ -70,6 +70,10 @@ class ProcessOfDriver:
         """See `benchmark.launchers.base.Job`."""
         return f"process {self._pid} has ended"
 
+    def met_fault(self) -> bool:
+        """See `benchmark.launchers.base.Job`: the status of a process that another has started is not known."""
+        return False
+
     def kill(self) -> None:
         """See `benchmark.launchers.base.Job`: torchrun's workers are in groups of their own, and one holds the lock."""
         holder = lock_holder(self.folder)
@@ -100,6 +104,10 @@ class LockHolder:
     def exit_text(self) -> str:
         """See `benchmark.launchers.base.Job`."""
         return f"process {self.pid} has let go of the folder"
+
+    def met_fault(self) -> bool:
+        """See `benchmark.launchers.base.Job`: its status is not known."""
+        return False
 
     def kill(self) -> None:
         """See `benchmark.launchers.base.Job`; a process that is no Python was given a dead job's number."""

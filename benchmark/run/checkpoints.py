@@ -8,6 +8,8 @@ import zlib
 from itertools import groupby
 from pathlib import Path
 
+from benchmark.errors import fault_of
+
 FINAL = "final.pth"
 SELECTED = "selected"
 """Name of the checkpoints of a run's best validations, where that is what it records; `FINAL` takes their place."""
@@ -44,11 +46,19 @@ def _best_of(path: Path) -> tuple[str, int]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether every part of the checkpoint is there: torch's format is a zip file with checksums."""
+    """Whether every part of the checkpoint is there: torch's format is a zip file with checksums.
+
+    Raises:
+        OSError: The disk or the mount fails, which says nothing of the checkpoint.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError):
+    except OSError as error:
+        if fault_of(error) is not None:
+            raise
+        return False
+    except (zipfile.BadZipFile, zlib.error, EOFError):
         return False
 
 

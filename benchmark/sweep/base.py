@@ -30,6 +30,12 @@ class Watcher(Protocol):
     def ended(self, run: Planned, cause: str) -> None:
         """A job ended; ``run`` has its new state, ``cause`` says why if that is not ``complete``."""
 
+    def put_back(self, run: Planned, cause: str) -> None:
+        """A job met a fault of the machine, in a word the cause; the run is started again when that is over."""
+
+    def say(self, text: str) -> None:
+        """Something is to be said that is of no run alone."""
+
     def tick(self) -> None:
         """A moment has passed."""
 

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from benchmark.errors import fault_of, told
 from benchmark.files import write_json
+from benchmark.job.failures import read_last_words
 from benchmark.launchers import Job, Launcher
 from benchmark.launchers.living import living_job
 from benchmark.locks import patience_s
@@ -16,6 +18,7 @@ from benchmark.run.prepare import prepare, set_aside
 from benchmark.run.record import State
 from benchmark.run.state import Planned, look_again
 from benchmark.sweep.base import Source, Watcher
+from benchmark.sweep.pause import Pause, refusal
 
 POLL_S = 0.1
 
@@ -39,18 +42,26 @@ class Sweep:
         self._active: list[_Active] = []
         self._ended: list[Planned] = []
         self._patience_s = patience_s()
+        self._pause = Pause(watcher.say, self._patience_s)
 
     def run(self, source: Source) -> list[Planned]:
         """Runs until the source is done; a run that fails does not stop the others.
 
-        Ctrl-C asks the running jobs to end and waits for them; a second one kills them.
+        Ctrl-C asks the running jobs to end and waits for them; a second one kills them. A fault of the machine, a full
+        disk, pauses: what met it is run again when the results folder takes writes again.
 
         Returns:
             The runs as they ended.
+
+        Raises:
+            MachineError: The results folder takes no writes for too long.
         """
         try:
-            while self._active or not source.done():
-                self._start_some(source)
+            while self._active or self._pause.runs or not source.done():
+                self._pause.look(jobs_run=bool(self._active))
+                if not self._pause.lasts:
+                    self._start_again()
+                    self._start_some(source)
                 self._collect()
                 self.watcher.tick()
                 time.sleep(POLL_S)
@@ -61,9 +72,18 @@ class Sweep:
             self.launcher.close()
         return self._ended
 
+    def _start_again(self) -> None:
+        """Starts what a pause has held back."""
+        waiting = self._pause.runs
+        while waiting and not self._pause.lasts:
+            resources = self.launcher.pool.acquire(waiting[0].spec.gpus)
+            if resources is None:
+                return
+            self._start(waiting.pop(0), resources)
+
     def _start_some(self, source: Source) -> None:
         pool = self.launcher.pool
-        while (gpus := source.gpus()) is not None:
+        while not self._pause.lasts and (gpus := source.gpus()) is not None:
             resources = pool.acquire(gpus)
             if resources is None:
                 return
@@ -83,19 +103,36 @@ class Sweep:
             job = living_job(run.folder)  # of a driver before this one
             if job is None or not job.outlives_driver:
                 job = self._submitted(run, resources)
-            self._active.append(_Active(run, job, resources))
+            if job is not None:
+                self._active.append(_Active(run, job, resources))
 
-    def _submitted(self, run: Planned, resources: Resources) -> Job:
-        if run.record is not None:
-            set_aside(run)
-        prepare(run)
-        return self.launcher.submit(run.folder.path, self.options(resources))
+    def _submitted(self, run: Planned, resources: Resources) -> Job | None:
+        """The run's job; None where the folder takes no writes, for which it waits."""
+        try:
+            if run.record is not None and run.folder.finished:
+                set_aside(run)
+            prepare(run)
+            return self.launcher.submit(run.folder.path, self.options(resources))
+        except OSError as error:
+            if fault_of(error) is None:
+                raise
+            self.launcher.pool.release(resources)
+            self._put_back(run, told(error))
+            return None
 
     def _collect(self) -> None:
         for active in [active for active in self._active if active.job.ended()]:
             self._active.remove(active)
             self.launcher.pool.release(active.resources)
-            self._judge(active.run, active.job.exit_text())
+            fault = _fault(active)
+            if fault:
+                self._put_back(active.run, fault)
+            else:
+                self._judge(active.run, active.job.exit_text())
+
+    def _put_back(self, run: Planned, cause: str) -> None:
+        self.watcher.put_back(run, cause)
+        self._pause.put_back(run, cause)
 
     def _judge(self, run: Planned, exit_text: str) -> None:
         found = look_again(run)
@@ -106,7 +143,10 @@ class Sweep:
 
     def _stop(self) -> None:
         for active in self._active:
-            ask_to_stop(active.run.folder, "interrupted")
+            try:
+                ask_to_stop(active.run.folder, "interrupted")
+            except OSError:
+                active.job.kill()  # a full disk takes no word for it
         end = time.monotonic() + self._patience_s
         try:
             while any(not active.job.ended() for active in self._active) and time.monotonic() < end:
@@ -114,6 +154,19 @@ class Sweep:
         finally:
             for active in self._active:
                 active.job.kill()
+
+
+def _fault(active: _Active) -> str:
+    """What fault of the machine a job without a record has met, in words; empty if none is known."""
+    folder = active.run.folder
+    if folder.finished:
+        return ""
+    refused = refusal(folder.path)
+    if refused is not None:
+        return told(refused)
+    if not active.job.met_fault():
+        return ""
+    return read_last_words(folder.log_file) or active.job.exit_text()
 
 
 def ask_to_stop(folder: RunFolder, state: str) -> None:

@@ -69,9 +69,9 @@ class SweepProgress:
     def counts(self) -> str:
         """``3 of 9 done, 1 running, 1 failed``."""
         states = [run.state for run in self.runs.values()]
-        ended = [state for state in states if state is not State.RUNNING]
-        parts = [f"{len(ended)} of {self.total} ended"]
-        for state in (State.RUNNING, State.FAILED, State.LOST):
+        open_ = (State.RUNNING, State.WAITING)
+        parts = [f"{sum(state not in open_ for state in states)} of {self.total} ended"]
+        for state in (*open_, State.FAILED, State.LOST):
             if state in states:
                 parts.append(f"{states.count(state)} {state.value}")
         return ", ".join(parts)

@@ -57,6 +57,16 @@ class LiveWatcher:
         progress.update()
         progress.state, progress.cause, progress.eta_s = run.state, cause, None
 
+    def put_back(self, run: Planned, cause: str) -> None:
+        """Shows the run as one that waits."""
+        progress = self.progress.runs[name_of(run)]
+        progress.update()
+        progress.state, progress.cause, progress.eta_s = State.WAITING, cause, None
+
+    def say(self, text: str) -> None:
+        """Shows a line above the table."""
+        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def tick(self) -> None:
         """Shows what is new."""
         if time.monotonic() < self._next:
@@ -105,7 +115,7 @@ class LineWatcher:
         progress = RunProgress(Tail(run.folder.metrics_file))
         progress.update()  # what an earlier attempt measured is no news
         self.progress.runs[name_of(run)] = progress
-        self._say(f"{name_of(run)}: started")
+        self.say(f"{name_of(run)}: started")
 
     def ended(self, run: Planned, cause: str) -> None:
         """Takes in the run's end."""
@@ -114,7 +124,14 @@ class LineWatcher:
         self._show(name, progress)
         progress.state = run.state
         tail = f" ({cause})" if cause else f", mAP50 {show_value(progress.mAP50)}"
-        self._say(f"{name}: {run.state.value}{tail}; {self.progress.counts()}")
+        self.say(f"{name}: {run.state.value}{tail}; {self.progress.counts()}")
+
+    def put_back(self, run: Planned, cause: str) -> None:
+        """Says that the run waits."""
+        name = name_of(run)
+        self._show(name, self.progress.runs[name])
+        self.progress.runs[name].state = State.WAITING
+        self.say(f"{name}: waits ({cause})")
 
     def tick(self) -> None:
         """Shows what is new."""
@@ -126,9 +143,10 @@ class LineWatcher:
         for point in progress.update():
             where = f"iteration {point['iter']}/{progress.max_iters or '?'}"
             left = f", {show_eta(progress.eta_s)} left" if progress.eta_s else ""
-            self._say(f"{name}: {where}, mAP50 {show_value(point['mAP50'])}{left}")
+            self.say(f"{name}: {where}, mAP50 {show_value(point['mAP50'])}{left}")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Shows a line, with the time since the beginning."""
         elapsed = timedelta(seconds=int(time.monotonic() - self.progress.began))
         self._console.print(f"[{elapsed}] {text}", markup=False, highlight=False, soft_wrap=True)
 

@@ -152,6 +152,14 @@ class Tuner:
         """See `benchmark.sweep.base.Watcher`."""
         self._watcher.started(run)
 
+    def put_back(self, run: Planned, cause: str) -> None:
+        """See `benchmark.sweep.base.Watcher`: the trial stays this driver's, and is no loss."""
+        self._watcher.put_back(run, cause)
+
+    def say(self, text: str) -> None:
+        """See `benchmark.sweep.base.Watcher`."""
+        self._watcher.say(text)
+
     def tick(self) -> None:
         """Reports what was validated meanwhile, and asks those to stop that the pruner gives up."""
         self._despite_outages(self._look)

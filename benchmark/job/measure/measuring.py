@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from math import isfinite
 
+from benchmark.job.failures import of_machine
 from benchmark.job.measure import MEASUREMENTS, Measurement
 from benchmark.job.measure.trained import Trained
 from benchmark.run.journal import now
@@ -35,6 +36,9 @@ def measure(trained: Trained, cost: bool) -> Findings:
     """Measures a complete run; some measurements write files into its folder.
 
     A measurement that fails costs its values, not the run. With ``cost`` those are taken, too, that cost time.
+
+    Raises:
+        Exception: The machine is at fault, as `benchmark.job.failures.of_machine` tells.
     """
     folder = trained.folder
     for file in (folder.matches_file, folder.bootstrap_file, folder.samples_file):
@@ -46,6 +50,8 @@ def measure(trained: Trained, cost: bool) -> Findings:
             value = _function(measurement)(trained)
             _require_numbers(value)
         except Exception as error:
+            if of_machine(error, folder) is not None:
+                raise
             missing[measurement.key] = _reason(error)
             print(f"{now()} {measurement.key} not measured: {_reason(error)}", flush=True)
         else:

@@ -1,0 +1,125 @@
+"""A sweep whose jobs meet a fault of the machine: it starts no further ones, waits, and goes on with the same runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark.errors import MachineError, remedy
+from benchmark.run.state import Planned
+
+# What a job can write that has just met a full disk may be small, and a checkpoint is not: of ConvNeXt-large 2.5 GB.
+_AMPLE_BYTES = 10 * 2**30
+_MORE = 1.1
+_MOST_TRIES = 3
+_PROBE = bytes(64 * 1024)
+_LOOK_AGAIN_S = 1.0
+
+
+def refusal(folder: Path) -> OSError | None:
+    """What the file system says to a write into a folder; None if it takes it."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(_PROBE)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error
+    return None
+
+
+class Pause:
+    """Runs whose jobs have met a fault of the machine, until the results folder takes writes again.
+
+    Args:
+        say: Shows a line to the user.
+        patience_s: Seconds to wait while no job runs.
+    """
+
+    def __init__(self, say: Callable[[str], None], patience_s: float) -> None:
+        self._say = say
+        self._patience_s = patience_s
+        self._runs: list[Planned] = []
+        self._tries: Counter[str] = Counter()
+        self._since: float | None = None
+        self._next_look = 0.0
+        self._free = 0
+        self._refusal: OSError | None = None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether no job is to be started."""
+        return self._since is not None
+
+    @property
+    def runs(self) -> list[Planned]:
+        """The runs that were put back, in the order in which they met the fault."""
+        return self._runs
+
+    def put_back(self, run: Planned, cause: str) -> None:
+        """Takes a run that is to be started again, and begins the pause.
+
+        Raises:
+            MachineError: It has met a fault so often that another try would not help.
+        """
+        self._runs.append(run)
+        self._tries[run.spec.run_id] += 1
+        folder = run.folder.path.parent
+        self._refusal = refusal(folder)
+        if self._tries[run.spec.run_id] >= _MOST_TRIES:
+            raise _ended(f"{run.spec.run_id}: {_MOST_TRIES} times a job could not go on", cause)
+        if self._since is None:
+            self._since, self._free = time.monotonic(), _free(folder)
+            self._say(
+                f"paused: jobs cannot write to {folder} ({_free_words(self._free)}): none is started; waiting up to "
+                f"{self._patience_s:g} s for this to end"
+            )
+
+    def look(self, jobs_run: bool) -> None:
+        """Ends the pause if the results folder takes writes again.
+
+        Raises:
+            MachineError: It has not for as long as patience lasts, and no job runs.
+        """
+        if self._since is None or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_AGAIN_S
+        folder = self._runs[0].folder.path.parent
+        if self._takes_writes(folder):
+            self._since = None
+            self._say(f"{folder} takes writes again: going on")
+        elif not jobs_run and time.monotonic() - self._since > self._patience_s:
+            cause = self._refusal or f"disk full ({_free_words(_free(folder))})"
+            raise _ended(f"{folder}: jobs cannot write there", cause)
+
+    def _takes_writes(self, folder: Path) -> bool:
+        before, self._refusal = self._refusal, refusal(folder)
+        if self._refusal is not None:
+            return False
+        # The small write was taken all the time: only more room than there was then helps.
+        free = _free(folder)
+        return before is not None or free >= min(_AMPLE_BYTES, self._free * _MORE + len(_PROBE))
+
+
+def _ended(what: str, cause: BaseException | str) -> MachineError:
+    do = remedy(cause) if isinstance(cause, OSError) else "make room"
+    return MachineError(
+        what, cause, f"finished runs stay as they are: {do}, and give the same command again"
+    )
+
+
+def _free(folder: Path) -> int:
+    """Bytes that are free on a folder's file system; 0 where it does not say."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
+
+
+def _free_words(free: int) -> str:
+    return f"{free / 2**20:,.1f} MiB free"
