@@ -499,7 +499,7 @@ def test_newest_checkpoint_of_this_run_and_this_model(
         torch.save(content, tmp_path / f"epoch_{number}.pth")
     (tmp_path / "epoch_19.pth").write_bytes(b"")
     torch.save(ours, tmp_path / "final.pth")
-    assert newest_own(tmp_path, "ours", weights) == tmp_path / "epoch_9.pth"
+    assert newest_own(tmp_path, ("ours",), weights) == tmp_path / "epoch_9.pth"
     told = capsys.readouterr().out.splitlines()
     reasons = {10: "damaged", 11: "damaged", 19: "damaged"} | {
         n: r for n, (_, r) in foreign.items()
@@ -509,9 +509,18 @@ def test_newest_checkpoint_of_this_run_and_this_model(
         assert f"epoch_{number}.pth is not taken: " in line
         assert reasons[number] in line
     torch.save({**ours, "meta": {"cfg": cfg.format("ours")}}, tmp_path / "epoch_21.pth")
-    assert newest_own(tmp_path, "ours", weights) == tmp_path / "epoch_21.pth"
+    assert newest_own(tmp_path, ("ours",), weights) == tmp_path / "epoch_21.pth"
     checkpoints.remove_all_but_final(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["final.pth"]
+
+
+def test_a_run_whose_row_was_renamed_goes_on_from_what_it_saved_before(tmp_path: Path) -> None:
+    weights = {"a": torch.zeros(1)}
+    for number, run in ((1, "ours"), (2, "renamed"), (3, "theirs")):
+        saved = {"meta": {"run_id": run}, "state_dict": weights, "optimizer": {}}
+        torch.save(saved, tmp_path / f"epoch_{number}.pth")
+    for ids, number in ((("ours",), 1), (("ours", "renamed"), 2), (("ours", "again"), 1)):
+        assert newest_own(tmp_path, ids, weights) == tmp_path / f"epoch_{number}.pth"
 
 
 @pytest.mark.trains

@@ -1,6 +1,18 @@
 """The command line: one file a command, beside the options that they share in `app`."""
 
-from benchmark.cli import compare, config, data, doctor, init, plan, report, sweep, tune, version
+from benchmark.cli import (
+    compare,
+    config,
+    data,
+    doctor,
+    init,
+    plan,
+    report,
+    runs,
+    sweep,
+    tune,
+    version,
+)
 from benchmark.cli.all import run_all
 from benchmark.cli.app import app, main
 
@@ -20,3 +32,4 @@ for _command in (
     app.command()(_command)
 app.command("all")(run_all)
 app.add_typer(data.data_app, name="data")
+app.add_typer(runs.runs_app, name="runs")

@@ -80,7 +80,7 @@ class BestCheckpoint:
 
     @staticmethod
     def _is_own(path: Path, runner: JobRunner) -> bool:
-        reason = why_not(path, runner.run_id, runner.bare_model.state_dict())
+        reason = why_not(path, runner.ids, runner.bare_model.state_dict())
         if reason is not None:
             print(f"{now()} checkpoint {path.name} is not counted: {reason}", flush=True)
         return reason is None
@@ -150,7 +150,7 @@ def selected_weights(runner: JobRunner, folder: Path, iteration: int) -> Path:
         FileNotFoundError: It is gone.
     """
     for path in checkpoints.bests(folder, checkpoints.SELECTED):
-        own = why_not(path, runner.run_id, runner.bare_model.state_dict()) is None
+        own = why_not(path, runner.ids, runner.bare_model.state_dict()) is None
         kept = _read(path) if own else None
         if kept is not None and kept.iteration == iteration:
             return path

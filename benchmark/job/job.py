@@ -151,8 +151,8 @@ class _Job:
 
         if _rank() == 0:  # it is written at the end: what lies there now is of nobody
             (self.folder.checkpoints / checkpoints.FINAL).unlink(missing_ok=True)
-        run, weights = self.spec.run_id, self.runner.bare_model.state_dict()
-        self.runner.belong_to(run, newest_own(self.folder.checkpoints, run, weights))
+        ids, weights = self.spec.ids, self.runner.bare_model.state_dict()
+        self.runner.belong_to(ids, newest_own(self.folder.checkpoints, ids, weights))
 
     def _fit(self, config: Config) -> None:
         from benchmark.job.best import SelectHook

@@ -19,19 +19,19 @@ RUN_ID, FINISHED = "run_id", "finished"
 _WORK_DIR = re.compile(r"^work_dir *= *(.+)$", re.MULTILINE)
 
 
-def newest_own(folder: Path, run_id: str, weights: Mapping[str, Tensor]) -> Path | None:
+def newest_own(folder: Path, ids: tuple[str, ...], weights: Mapping[str, Tensor]) -> Path | None:
     """The newest checkpoint that the run may go on from; what is passed over is printed, with the reason.
 
     Args:
         folder: Folder of the checkpoints.
-        run_id: The run.
+        ids: Every id that the run has had.
         weights: What its model holds, by name; of a checkpoint the same names and shapes are asked for.
 
     Returns:
         The file, None where there is none: the training starts anew.
     """
     for path in checkpoints.saved(folder):
-        reason = why_not(path, run_id, weights, to_resume=True)
+        reason = why_not(path, ids, weights, to_resume=True)
         if reason is None:
             return path
         print(f"{now()} checkpoint {path.name} is not taken: {reason}", flush=True)
@@ -39,7 +39,7 @@ def newest_own(folder: Path, run_id: str, weights: Mapping[str, Tensor]) -> Path
 
 
 def why_not(
-    path: Path, run_id: str, weights: Mapping[str, Tensor], to_resume: bool = False
+    path: Path, ids: tuple[str, ...], weights: Mapping[str, Tensor], to_resume: bool = False
 ) -> str | None:
     """Why a checkpoint is not one of a run, or ``to_resume`` none that it may go on from; None if it is.
 
@@ -61,7 +61,7 @@ def why_not(
         if fault_of(error) is not None:
             raise
         return f"it is no checkpoint of a training ({type(error).__name__}: {error})"
-    if of != run_id:
+    if of not in ids:
         return f"it is of run {of}" if of else "it does not say which run it is of"
     if content["meta"].get(FINISHED):
         return "it is what a training has ended with, without the optimizer's state"

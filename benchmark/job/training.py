@@ -44,25 +44,25 @@ class Diverged(Exception):
 class JobRunner(Runner):  # type: ignore[misc]
     """mmengine's Runner, but a checkpoint is whole or absent and says whose it is, and the log has one file."""
 
-    _run_id = ""
+    _ids: tuple[str, ...] = ("",)
     _own: str | None = None
     _resume: bool
     _load_from: str | None
 
-    def belong_to(self, run_id: str, checkpoint: Path | None) -> None:
-        """Says which run is trained, and which checkpoint of it is gone on from; None begins it.
+    def belong_to(self, ids: tuple[str, ...], checkpoint: Path | None) -> None:
+        """Says which run is trained, by every id that it has had, and which checkpoint is gone on from; None begins it.
 
         Without one mmengine would look for the newest file itself, where a config says ``resume=True``.
         """
-        self._run_id = run_id
+        self._ids = ids
         if checkpoint is not None:
             self._own = self._load_from = str(checkpoint)
         self._resume = self._load_from is not None and (self._resume or self._own is not None)
 
     @property
-    def run_id(self) -> str:
-        """The run that is trained."""
-        return self._run_id
+    def ids(self) -> tuple[str, ...]:
+        """Every id that the run has had, the present one last."""
+        return self._ids
 
     @property
     def bare_model(self) -> torch.nn.Module:
@@ -86,7 +86,7 @@ class JobRunner(Runner):  # type: ignore[misc]
     def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:
         """Saves to a temporary file that then takes the name; see `mmengine.runner.Runner`."""
         meta = kwargs.pop("meta", None)
-        kwargs["meta"] = {**(meta if isinstance(meta, dict) else {}), RUN_ID: self._run_id}
+        kwargs["meta"] = {**(meta if isinstance(meta, dict) else {}), RUN_ID: self._ids[-1]}
         with replacing(Path(out_dir) / filename) as temporary, _streamed_to_disk():
             super().save_checkpoint(str(temporary.parent), temporary.name, *args, **kwargs)
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from benchmark.config.config_file import render
 from benchmark.config.written import as_written
+from benchmark.errors import attempt
 from benchmark.files import remove_leftovers, write_text
 from benchmark.run import checkpoints
+from benchmark.run.folder import RunFolder
 from benchmark.run.record import FailureKind
 from benchmark.run.state import Planned
 
@@ -20,8 +22,16 @@ def prepare(run: Planned) -> None:
     remove_leftovers(run.folder.path)
     config = render(as_written(dict(run.config), run.spec.overrides))
     written = hashlib.sha256(config.encode()).hexdigest()
-    run.folder.write_spec(replace(run.spec, config_sha256=written))
+    run.folder.write_spec(
+        replace(run.spec, config_sha256=written, former_ids=_former_ids(run.folder))
+    )
     write_text(run.folder.config_file, config)
+
+
+def _former_ids(folder: RunFolder) -> tuple[str, ...]:
+    """The ids that a run had, which only its folder knows."""
+    spec = attempt([], folder.read_spec) if folder.spec_file.is_file() else None
+    return spec.former_ids if spec else ()
 
 
 def set_aside(run: Planned) -> None:

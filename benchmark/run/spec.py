@@ -47,6 +47,7 @@ class RunSpec:
         config_sha256: Hex SHA-256 of ``config.py`` as it was written beside ``spec.json``; None until then.
         imports_from: Folder of the experiment file, where its job looks for modules of the config last; None where
             the config imports none from there.
+        former_ids: Ids that the run had before its row was renamed, oldest first.
         schema_version: Version of ``spec.json``.
     """
 
@@ -70,7 +71,13 @@ class RunSpec:
     sources: tuple[str, ...] = ()
     config_sha256: str | None = None
     imports_from: str | None = None
+    former_ids: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every id that the run has had, the present one last; trackers know it by the first."""
+        return (*self.former_ids, self.run_id)
 
     @property
     def select(self) -> Select:
@@ -90,8 +97,8 @@ class RunSpec:
         data = value["dataset"]
         splits = (tuple(data[split][key] for key in _SPLIT_KEYS) for split in ("train", "val"))
         dataset = _dataset(data["name"], tuple(data["classes"]), *splits)
-        sources = tuple(value.get("sources", ()))
-        return known_fields(cls, {**value, "dataset": dataset, "sources": sources})
+        lists = {key: tuple(value.get(key, ())) for key in ("sources", "former_ids")}
+        return known_fields(cls, {**value, "dataset": dataset, **lists})
 
 
 @lru_cache(maxsize=16)  # thousands of runs share a dataset

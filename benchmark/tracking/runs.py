@@ -73,7 +73,7 @@ def _subject(spec: RunSpec, config: Mapping[str, object], folder: Path) -> Subje
     own = f"seed {spec.seed}" if spec.trial is None else f"trial {spec.trial}"
     return Subject(
         kind="run",
-        id=spec.run_id,
+        id=spec.ids[0],
         name=f"{spec.row} {own}",
         group=spec.experiment,
         tags=_tags(spec),

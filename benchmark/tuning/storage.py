@@ -28,7 +28,7 @@ from benchmark.tuning.database import OPENING, OPENING_PATIENCE_S, Lock, open_st
 
 _BEATS = 6  # signs of life in the time after which a silent driver is taken for dead
 _MADE_FOR = "detboard"
-_ID = "study_id"
+STUDY_ID = "study_id"  # the attribute of a study that holds its id
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Store:
     @property
     def study_id(self) -> str:
         """An id that no other study has, on whatever storage."""
-        return str(self.study.user_attrs[_ID])
+        return str(self.study.user_attrs[STUDY_ID])
 
     @property
     def exhausted(self) -> bool:
@@ -219,7 +219,7 @@ def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> S
         )
         if not study.get_trials(deepcopy=False):
             study.set_user_attr(_MADE_FOR, dict(key.made_for))
-            study.set_user_attr(_ID, uuid.uuid4().hex)
+            study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
             study.enqueue_trial(dict(key.published), user_attrs={"published": True})
     # Samplers that have visited everything stop the loop of `Study.optimize`; there is none here.
     words = strategies.sampler_words

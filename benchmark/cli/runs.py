@@ -1,0 +1,195 @@
+"""``detboard runs``: what a results folder holds; stops, removes and renames runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmark.cli.app import Results, warn
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.experiment.experiment import Experiment
+    from benchmark.run.runs import Runs
+    from benchmark.sweep.listing import Listed
+
+runs_app = typer.Typer(
+    help="List, stop, remove and rename the runs of a results folder.", no_args_is_help=True
+)
+
+Experiments = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[EXPERIMENT]...", help="Experiment files (YAML) whose rows the runs may be of."
+    ),
+]
+Ids = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids.")]
+
+
+@runs_app.command("list")
+def list_runs(experiments: Experiments = None, results: Results = Path("results")) -> None:
+    """List runs and trials: state, age, size, and the row that each is of, or that none asks for it any more."""
+    found = _listed(_runs_in(results), experiments or ())
+    for line in _lines(found):
+        typer.echo(line)
+    typer.echo(_sum(found))
+    if not experiments:
+        typer.echo("With experiment files it says which runs are of no row any more.")
+
+
+@runs_app.command("stop")
+def stop_runs(runs: Ids, results: Results = Path("results")) -> None:
+    """Ask running jobs to end after their current iteration; the next sweep continues them."""
+    from benchmark.sweep.tending import stop
+
+    stop(_runs_in(results), runs)
+    for run_id in dict.fromkeys(runs):
+        typer.echo(f"{run_id}: asked to end; the next sweep continues it, a study goes on at once")
+
+
+@runs_app.command("rm")
+def remove_runs(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Run ids; with --orphans experiment files."),
+    ],
+    results: Results = Path("results"),
+    orphans: Annotated[
+        bool,
+        typer.Option(
+            "--orphans",
+            help="The runs that no row of these experiments asks for any more; none of a study.",
+        ),
+    ] = False,
+) -> None:
+    """Remove runs for good, and say which."""
+    from benchmark.run.owners import Kind
+
+    on_disk = _runs_in(results)
+    found = _listed(on_disk, [Path(name) for name in names] if orphans else ())
+    gone = [run for run in found if run.owner.kind is Kind.NO_ROW]
+    ids = [run.spec.run_id for run in gone] if orphans else names
+    if orphans and not gone:
+        typer.echo("no run is of no row")
+        return
+    _remove(on_disk, ids, found)
+
+
+@runs_app.command("mv")
+def move_runs(
+    experiment: Annotated[
+        Path, typer.Argument(metavar="EXPERIMENT", help="The experiment file, with the new name.")
+    ],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The name that the row had.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The name that it has now.")],
+    results: Results = Path("results"),
+) -> None:
+    """Give the runs of a row that was renamed to the row, in place of training them again."""
+    from benchmark.experiment.experiment import load_experiment
+    from benchmark.sweep.moving import move_row
+
+    on_disk = _runs_in(results)
+    move_row(load_experiment(experiment), old, new, on_disk, typer.echo)
+    typer.echo(f"'detboard report {experiment}' writes the table with them.")
+
+
+def _runs_in(results: Path) -> Runs:
+    from benchmark.launchers.living import lives
+    from benchmark.run.runs import Runs
+
+    if not (results / "runs").is_dir():
+        raise UserError(f"--results {results}: there are no runs; give the folder that has 'runs/'")
+    return Runs(results, lives)
+
+
+def _listed(on_disk: Runs, files: Sequence[Path]) -> list[Listed]:
+    """The runs that can be read; warns of the others."""
+    from benchmark.sweep.listing import listed
+
+    experiments = _experiments(files)
+    problems: list[str] = []
+    studies = _studies(on_disk, problems)
+    found = listed(on_disk, experiments, studies, problems)
+    warn(problems)
+    return found
+
+
+def _experiments(files: Sequence[Path]) -> list[Experiment]:
+    """The experiments; a file of tuned rows beside its experiment, as in ``experiments/*.yaml``, is a part of that."""
+    from benchmark.errors import attempt
+    from benchmark.experiment.experiment import load_experiment, tuned_file
+
+    problems: list[str] = []
+    tuned = {tuned_file(path) for path in files}
+    read = [attempt(problems, load_experiment, path) for path in files if path not in tuned]
+    if problems:
+        raise UserError(problems)
+    return [experiment for experiment in read if experiment is not None]
+
+
+def _studies(on_disk: Runs, problems: list[str]) -> dict[str, str]:
+    """Studies by id; Optuna takes its time to load, and only where there is a run of one."""
+    from benchmark.errors import attempt
+
+    if not on_disk.started(lambda spec: spec.study is not None, []):
+        return {}
+    from benchmark.tuning.known import known_studies
+
+    return attempt(problems, known_studies, on_disk.results) or {}
+
+
+def _remove(on_disk: Runs, ids: Sequence[str], found: Sequence[Listed]) -> None:
+    from benchmark.sweep.tending import remove
+
+    known = {run.spec.run_id: run for run in found}
+
+    def told(run_id: str) -> None:
+        run = known.get(run_id)
+        what = f" ({run.state.value}, {_size(run.size_bytes)}, {run.owner.words})" if run else ""
+        typer.echo(f"removed {run_id}{what}")
+
+    remove(on_disk, ids, told)
+
+
+def _lines(found: Sequence[Listed]) -> list[str]:
+    """A line a run, as wide as it takes: ids are for copying."""
+    from benchmark.errors import printable
+
+    rows = [
+        (run.spec.run_id, run.state.value, _age(run.age_s), _size(run.size_bytes), run.owner.words)
+        for run in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        printable(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _sum(found: Sequence[Listed]) -> str:
+    from benchmark.run.owners import Kind
+
+    orphans = [run for run in found if run.owner.kind is Kind.NO_ROW]
+    size = _size(sum(run.size_bytes for run in found))
+    left = _size(sum(run.size_bytes for run in orphans))
+    told = f"; {len(orphans)} of no row, {left}" if orphans else ""
+    return f"{len(found)} runs, {size}{told}"
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds / length)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def _size(count: int) -> str:
+    for unit, length in (("GB", 10**9), ("MB", 10**6)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count / 1000:.1f} kB"

@@ -1,0 +1,97 @@
+"""What a results folder holds: each run, what became of it, how old and how large it is, and whose."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from benchmark.experiment.experiment import Experiment
+from benchmark.run.folder import RunFolder
+from benchmark.run.owners import Kind, Owner, owners_of
+from benchmark.run.record import RunRecord, State
+from benchmark.run.runs import Runs, Started
+from benchmark.run.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run of a results folder.
+
+    Attributes:
+        spec: What was asked.
+        state: What became of it.
+        age_s: Seconds since it ended, or since its journal was last written.
+        size_bytes: Of all files of its folder.
+        owner: Whose it is.
+    """
+
+    spec: RunSpec
+    state: State
+    age_s: float
+    size_bytes: int
+    owner: Owner
+
+
+def listed(
+    on_disk: Runs,
+    experiments: Sequence[Experiment],
+    studies: Mapping[str, str],
+    problems: list[str],
+) -> list[Listed]:
+    """The runs of a results folder, sorted by id.
+
+    Args:
+        on_disk: The runs.
+        experiments: Those that may ask for them.
+        studies: Names of the studies that are there, by their ids.
+        problems: Takes a message for each folder that cannot be read.
+    """
+    runs = on_disk.started(lambda _: True, problems)
+    owners = owners_of([run.spec for run in runs], experiments, on_disk)
+    return [_listed(run, _of_study(run.spec, owners, studies), on_disk) for run in runs]
+
+
+def _listed(run: Started, owner: Owner, on_disk: Runs) -> Listed:
+    folder = on_disk.folder(run.spec.run_id)
+    state = on_disk.look(run.spec, {}).state
+    return Listed(run.spec, state, _age_s(folder, run.record), size_of(folder.path), owner)
+
+
+def _of_study(spec: RunSpec, owners: Mapping[str, Owner], studies: Mapping[str, str]) -> Owner:
+    owner = owners[spec.run_id]
+    if owner.kind is Kind.TRIAL and spec.study not in studies:
+        return replace(owner, words=f"{owner.words}, which studies.db does not have")
+    return owner
+
+
+def _age_s(folder: RunFolder, record: RunRecord | None) -> float:
+    return max(0.0, time.time() - (_ended(record) or _last_sign(folder)))
+
+
+def _ended(record: RunRecord | None) -> float | None:
+    try:
+        return datetime.fromisoformat(record.finished_at).timestamp() if record else None
+    except ValueError:
+        return None
+
+
+def _last_sign(folder: RunFolder) -> float:
+    found = [path for path in (folder.metrics_file, folder.spec_file) if path.exists()]
+    return max((path.stat().st_mtime for path in found), default=time.time())
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder and below; a link counts nothing."""
+    return sum(_sizes(str(folder)))
+
+
+def _sizes(folder: str) -> Iterator[int]:
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _sizes(entry.path)
+        elif entry.is_file(follow_symlinks=False):
+            yield entry.stat(follow_symlinks=False).st_size

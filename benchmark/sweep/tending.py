@@ -1,0 +1,100 @@
+"""Ends runs early and removes run folders, by their ids.
+
+All that is wrong with the ids is said before anything is done.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmark.errors import UserError, attempt
+from benchmark.launchers.living import lives
+from benchmark.run.folder import RunFolder
+from benchmark.run.runs import Runs
+from benchmark.sweep.holders import only_driver
+from benchmark.sweep.loop import ask_to_stop
+
+_LEAVING = ".leaving"  # within runs/: no run is there, whatever a kill leaves in it
+
+
+def stop(on_disk: Runs, ids: Sequence[str]) -> None:
+    """Asks the jobs of runs to end after their current iteration, to be continued by the next sweep.
+
+    Raises:
+        UserError: With every id that is no run's, and every run that no job works on.
+    """
+    for folder in _folders(on_disk, ids, _idle):
+        ask_to_stop(folder, "interrupted")
+
+
+def remove(on_disk: Runs, ids: Sequence[str], told: Callable[[str], None]) -> None:
+    """Removes run folders, damaged ones too; ``told`` hears of each that is gone.
+
+    Raises:
+        UserError: With every id that is no run's, and every run that a job works on; or a sweep or study works on the
+            results folder.
+    """
+    _folders(on_disk, ids, _busy)
+    with only_driver(on_disk.results):
+        for folder in _folders(on_disk, ids, _busy):
+            discard(folder.path)
+            told(folder.path.name)
+
+
+def discard(path: Path) -> None:
+    """Removes a run folder: it is gone as a whole, in one step, before its files are removed."""
+    leaving = path.parent / _LEAVING
+    shutil.rmtree(leaving, ignore_errors=True)  # of one that was killed
+    leaving.mkdir()
+    gone = path.rename(leaving / path.name)
+    if gone.is_symlink():
+        gone.unlink()
+    shutil.rmtree(leaving)
+
+
+def _folders(
+    on_disk: Runs, ids: Sequence[str], objection: Callable[[RunFolder], str]
+) -> list[RunFolder]:
+    """The folders of some ids, each once.
+
+    Raises:
+        UserError: With every id that is no run's, and every objection.
+    """
+    problems: list[str] = []
+    found = [attempt(problems, folder_of, on_disk, run_id) for run_id in dict.fromkeys(ids)]
+    folders = [folder for folder in found if folder is not None]
+    problems += [why for folder in folders if (why := objection(folder))]
+    if problems:
+        raise UserError(problems)
+    return folders
+
+
+def folder_of(on_disk: Runs, run_id: str) -> RunFolder:
+    """The folder of a run that is there, damaged or not.
+
+    Raises:
+        UserError: There is none.
+    """
+    folder = on_disk.folder(run_id)
+    is_name = bool(run_id) and run_id == Path(run_id).name and not run_id.startswith(".")
+    if is_name and folder.path.is_dir():
+        return folder
+    near = difflib.get_close_matches(run_id, on_disk.ids(), n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    where = on_disk.results / "runs"
+    raise UserError(f"{run_id}: no such run in {where}, see 'detboard runs list'{hint}")
+
+
+def _idle(folder: RunFolder) -> str:
+    if lives(folder):
+        return ""
+    ended = "it has ended" if folder.finished else "no job works on it"
+    return f"{folder.path.name}: is not running, {ended}"
+
+
+def _busy(folder: RunFolder) -> str:
+    name = folder.path.name
+    return f"{name}: is running; end it first: detboard runs stop {name}" if lives(folder) else ""
