@@ -70,9 +70,9 @@ def test_sweeps_both_experiments_and_promotes_the_best_trial(checkout: Path) -> 
     # The profile and the seeds are the leaderboard's; the small row has its own.
     runs = sorted(path.name.rpartition("-")[0] for path in (out / "runs").glob("r18-s*"))
     assert runs == ["r18-s0-full", "r18-s5-smoke"]
-    assert "smoke" in (out / "leaderboard.md").read_text()
-    assert "r18" in (out / "small.csv").read_text()
-    assert "r18_tuned" in (out / "small.csv").read_text()
+    assert "smoke" in (out / "leaderboard.smoke.md").read_text()
+    assert "r18" in (out / "small.synthetic.csv").read_text()
+    assert "r18_tuned" in (out / "small.synthetic.csv").read_text()
     assert (out / "studies" / "small_tpe" / "summary.md").exists()
     assert not list(out.rglob("wandb"))  # --wandb, --results and --slots go to all three commands
     assert done.stdout.count(", 1 at a time") >= 2
@@ -90,7 +90,7 @@ def test_sweeps_both_experiments_and_promotes_the_best_trial(checkout: Path) -> 
 
     again = run_all(checkout, *options)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "r18_tuned" in (out / "small.csv").read_text()
+    assert "r18_tuned" in (out / "small.synthetic.csv").read_text()
     assert len(list((out / "runs").glob("r18_tuned*"))) == 1
 
 

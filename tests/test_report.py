@@ -334,7 +334,7 @@ def test_table_for_a_terminal(tmp_path: Path) -> None:
     assert [row["state"] for row in table.values] == ["complete", "complete", "waiting", "failed"]
 
 
-@pytest.mark.parametrize(("width", "published"), [(50, False), (60, False), (70, True), (80, True)])
+@pytest.mark.parametrize(("width", "published"), [(50, False), (60, False), (71, True), (80, True)])
 def test_a_narrow_terminal_shows_state_and_numbers_whole(
     width: int, published: bool, tmp_path: Path
 ) -> None:

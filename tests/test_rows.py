@@ -22,13 +22,13 @@ from benchmark.experiment.rows.base import Layer, Recipe, Surroundings, part_fil
 from benchmark.experiment.titles import title_warnings
 from benchmark.leaderboard.columns import columns_of
 from benchmark.leaderboard.document import Leaderboard
-from benchmark.leaderboard.kept import kept_report, read_leaderboard
+from benchmark.leaderboard.kept import read_leaderboard
 from benchmark.leaderboard.outputs.csv_file import csv_text
 from benchmark.leaderboard.outputs.markdown import table_text
+from benchmark.leaderboard.select import reports_on_disk
 from benchmark.run.identity import identity
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.record import State
-from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
 
 ROOT = Path(__file__).parent.parent
@@ -124,8 +124,7 @@ def test_keys_that_only_the_code_knows_are_refused(tmp_path: Path, row: str) -> 
 def test_run_ids_are_those_that_were_published(name: str) -> None:
     folder = "experiments" if name == "leaderboard" else "results/experiments"
     request = Request(ROOT / folder / f"{name}.yaml", results=ROOT / "results")
-    report = kept_report(load_experiment(request.path), request, Runs(request.results))
-    assert report is not None
+    (report,) = reports_on_disk(request).reports
     ids = [run.run_id for line in report.leaderboard.rows for run in line.runs]
     assert len(ids) >= 9 if name == "leaderboard" else ids
     assert all(ids)

@@ -123,9 +123,9 @@ def table(found: list[Finding]) -> Table:
 
 def doctor() -> None:
     """Show versions, native ops, GPUs, trackers and disk, and what to do about each problem."""
-    from rich.console import Console
+    from benchmark.writing.terminal import unbound_console
 
     found = findings()
-    Console().print(table(found))
+    unbound_console().print(table(found))
     if any(finding.problem for finding in found):
         raise typer.Exit(FAILED)

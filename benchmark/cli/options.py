@@ -152,3 +152,18 @@ def tracking_of(made: Plan, mode: str | None) -> Tracking:
         raise UserError([f"{made.experiment.path}: {problem}" for problem in door.refused])
     warn(warnings_of(tracking, door))
     return tracking
+
+
+def look_at(made: Plan, request: Request) -> None:
+    """Shows what of the experiment a user may want to mend.
+
+    Raises:
+        UserError: Its board would be written over another's.
+    """
+    from benchmark.experiment.titles import title_warnings
+    from benchmark.leaderboard.boards import refuse_taken
+    from benchmark.leaderboard.published import why_not_compared
+
+    warn(title_warnings(made.experiment.rows))
+    warn([why] if (why := why_not_compared(made, request)) else [])
+    refuse_taken(made, request)

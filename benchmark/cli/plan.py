@@ -18,10 +18,10 @@ from benchmark.cli.app import (
     Seeds,
     Trust,
     tell,
-    warn,
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from benchmark.run.plan import Plan
@@ -41,22 +41,21 @@ def plan(
     """Show what would run, what is finished and what stands in the way; trains nothing."""
     from rich.console import Console
 
-    from benchmark.cli.options import request_of, tracking_of
-    from benchmark.experiment.titles import title_warnings
+    from benchmark.cli.options import look_at, request_of, tracking_of
     from benchmark.launchers import check_launcher, make_launcher
     from benchmark.launchers.living import lives
-    from benchmark.leaderboard.published import why_not_compared
     from benchmark.run.plan import make_plan
     from benchmark.run.runs import Runs
     from benchmark.sweep.missing import missing, not_data, obstacles, undecoded_images
+    from benchmark.writing.terminal import show
 
     check_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
     made = make_plan(request, Runs(results, lives))
-    warn(title_warnings(made.experiment.rows))
-    warn([why] if (why := why_not_compared(made, request)) else [])
+    look_at(made, request)
     tracking_of(made, None)  # what it cannot take stands in the way
-    Console().print(plan_table(made))
+    console = Console()
+    show(console, plan_table(made, console))
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
     if runs:
@@ -69,18 +68,19 @@ def plan(
             )
 
 
-def plan_table(made: Plan) -> Table:
-    """Every run of a plan and its state, for a rich console."""
-    from rich.table import Table
+def plan_table(made: Plan, console: Console) -> Table:
+    """Every run of a plan and its state; row and seed, which a run's id begins with, only where there is room."""
     from rich.text import Text
 
     from benchmark.sweep.watchers import STYLES
+    from benchmark.writing.terminal import Shown, fitting, table_of
 
     title = f"{made.experiment.title}: {made.profile} profile, {made.dataset.name}"
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
-    for name in ("row", "seed", "run", "state"):
-        table.add_column(name, overflow="fold")
-    for run in made.runs:
-        state = Text(run.state.value, style=STYLES[run.state])
-        table.add_row(Text(run.spec.row), str(run.spec.seed), run.spec.run_id, state)
-    return table
+    states = [Text(run.state.value, style=STYLES[run.state]) for run in made.runs]
+    columns = [
+        Shown("row", "row", [Text(run.spec.row) for run in made.runs]),
+        Shown("seed", "seed", [Text(str(run.spec.seed)) for run in made.runs]),
+        Shown("run", "run", [Text(run.spec.run_id) for run in made.runs]),
+        Shown("state", "state", states),
+    ]
+    return table_of(title, fitting(columns, ("row", "seed"), console.width), console)

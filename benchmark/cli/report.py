@@ -29,7 +29,10 @@ def report(
         typer.Option("--check", help="Write nothing; fail if what is on disk differs or is stale."),
     ] = False,
 ) -> None:
-    """Write the leaderboard again from the records on disk; trains nothing and needs neither data nor W&B."""
+    """Write the leaderboard again from the records on disk; trains nothing and needs neither data nor W&B.
+
+    Of every data set and profile that the results folder has runs of, unless --data-root or --profile name one.
+    """
     from benchmark.cli.options import request_of
 
     if not _report(request_of(experiment, profile, data_root, results, None, seeds, set_), check):
@@ -45,19 +48,22 @@ def _report(request: Request, check: bool) -> bool:
     Raises:
         UserError: The experiment is wrong, there is nothing to show, or the README's markers are wrong.
     """
-    from benchmark.leaderboard.select import report_on_disk
-    from benchmark.leaderboard.write import publish
+    from benchmark.leaderboard.select import reports_on_disk
+    from benchmark.leaderboard.write import publish_all
 
     with _uncollected():
-        made = report_on_disk(request)
-        written = publish(made, check)
-    if not written.changed:
-        print(f"up to date: {', '.join(map(str, written.unchanged))}")
-    for line in written.skipped:
+        made = reports_on_disk(request)
+        written = publish_all(made, request.results, check)
+    for one in written:
+        if not one.changed:
+            print(f"up to date: {', '.join(map(str, one.unchanged))}")
+    for line in dict.fromkeys(line for one in written for line in one.skipped):
         print(line)
-    if written.wrong:
-        raise UserError(list(written.wrong))
-    return not written.problems and not (check and (written.changed or made.stale))
+    if wrong := [*made.problems, *(problem for one in written for problem in one.wrong)]:
+        raise UserError(dict.fromkeys(wrong))
+    differs = check and any(one.changed for one in written)
+    stale = check and any(report.stale for report in made.reports)
+    return not (differs or stale or any(one.problems for one in written))
 
 
 @contextmanager

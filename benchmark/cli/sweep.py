@@ -65,7 +65,7 @@ def run_sweep(
     trust: bool = False,
 ) -> bool:
     """Runs what is missing and writes the table; returns whether all that was asked for is done."""
-    from benchmark.cli.options import tracking_of
+    from benchmark.cli.options import look_at, tracking_of
     from benchmark.launchers import check_launcher, make_launcher
     from benchmark.launchers.living import lives
     from benchmark.run.plan import make_plan, refreshed, with_all_rows
@@ -79,7 +79,7 @@ def run_sweep(
     check_launcher(launcher)
     on_disk = Runs(request.results, lives)
     made = make_plan(request, on_disk)
-    _warn_of(made, request)
+    look_at(made, request)
     # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
     whole = with_all_rows(made, request, on_disk)
     tracking = tracking_of(made, wandb)
@@ -108,15 +108,6 @@ def tell_obstacles(made: Plan, launcher: Launcher, trust: bool) -> None:
         found = obstacles(made, launcher, told)
     found.errors.extend([] if trust else not_data(made))
     tell(found)
-
-
-def _warn_of(made: Plan, request: Request) -> None:
-    """Shows what of the experiment a user may want to mend."""
-    from benchmark.experiment.titles import title_warnings
-    from benchmark.leaderboard.published import why_not_compared
-
-    warn(title_warnings(made.experiment.rows))
-    warn([why] if (why := why_not_compared(made, request)) else [])
 
 
 def _run(

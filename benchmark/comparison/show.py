@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -16,6 +16,7 @@ from benchmark.errors import printable
 from benchmark.leaderboard.results import COMPARABLE_PROFILE
 from benchmark.statistics import LEVEL
 from benchmark.statistics.intervals import Difference, Interval
+from benchmark.writing.terminal import unbound_console
 from benchmark.writing.words import DASH, between, fraction, signed
 
 VERSION = 1
@@ -27,7 +28,7 @@ def show(found: Comparison, images: int, as_json: bool = False) -> None:
     if as_json:
         print(json_text(found, images))
         return
-    console = Console()
+    console = unbound_console()
     for part in renderables(found, images):
         console.print(part)
 

@@ -106,13 +106,16 @@ def find_sides(names: Sequence[str], results: Path, experiment: str | None = Non
 
 
 def _boards(results: Path, experiment: str | None) -> dict[str, Leaderboard]:
-    """The leaderboards by experiment."""
+    """The leaderboards by name: the one that is called so, or all of an experiment."""
     boards = leaderboards(results)
     if experiment is None:
         return boards
-    if experiment not in boards:
-        raise UserError(f"--experiment {experiment}: {allowed(experiment, boards)}")
-    return {experiment: boards[experiment]}
+    named = {experiment: boards[experiment]} if experiment in boards else {}
+    found = named or {key: b for key, b in boards.items() if b.experiment == experiment}
+    if not found:
+        names = {*boards, *(board.experiment for board in boards.values())}
+        raise UserError(f"--experiment {experiment}: {allowed(experiment, names)}")
+    return found
 
 
 def _side(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> Side:
@@ -136,7 +139,7 @@ def _row(name: str, runs: Runs, board: Leaderboard) -> Side:
     chosen = [run.run_id for run in line.runs if run.state == State.COMPLETE.value and run.run_id]
     if not chosen:
         raise UserError(
-            f"row '{name}' has no complete run in {board.experiment}.json: "
+            f"row '{name}' has no complete run in {board.stem}.json: "
             "run 'detboard sweep', or 'detboard report' if that is done"
         )
     problems: list[str] = []
@@ -171,6 +174,11 @@ def _unknown(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> str:
 
 def _evaluated(name: str, runs: Runs) -> Evaluated:
     folder, record = runs.folder(name), runs.record(name)
+    if not folder.path.is_dir():
+        raise UserError(
+            f"run {name}: its folder is not here ({folder.path}): compare reads run folders, which are not under "
+            "version control; copy it from where the sweep ran, or name that results folder with --results"
+        )
     if record is None:
         raise UserError(f"run {name} is not finished: 'detboard sweep' continues it")
     if record.state is not State.COMPLETE:

@@ -168,6 +168,12 @@ def is_of_source(
         return False
 
 
+def source_name(source: DataSource, base: Path) -> str | None:
+    """The name of the data that a ``dataset`` block names, whether it is there or not; None where it names none."""
+    places = _places(source, base)
+    return _name(source, places[0]) if places else None
+
+
 def hashes_text(dataset: Dataset) -> str:
     """The lines of an experiment file that say that published values are of this dataset."""
     train, val = dataset.hashes

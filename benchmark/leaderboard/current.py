@@ -57,7 +57,7 @@ def _records(runs: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 def is_current(plan: Plan, results: Path) -> bool:
     """Whether the files that the last sweep wrote are there as it wrote them, and made of what there is now."""
     try:
-        note = read_json(_note(results, plan.experiment.name))
+        note = read_json(_note(plan, results))
         files = {Path(path): sha256 for path, sha256 in note["files"].items()}
         same = note["of"] == made_of(plan, results)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -65,20 +65,22 @@ def is_current(plan: Plan, results: Path) -> bool:
     return same and all(_content(path) == sha256 for path, sha256 in files.items())
 
 
-def note_current(experiment: str, results: Path, of: str, files: Iterable[Path]) -> None:
+def note_current(plan: Plan, results: Path, of: str, files: Iterable[Path]) -> None:
     """Notes what files were made of, as `made_of` says, and what they hold; a file that is not there is noted, too."""
     held = {str(path.resolve()): _content(path) for path in files}
-    write_json(_note(results, experiment), {"of": of, "files": held})
+    write_json(_note(plan, results), {"of": of, "files": held})
 
 
-def forget(experiment: str, results: Path) -> None:
+def forget(plan: Plan, results: Path) -> None:
     """Takes the note away: files could not be made."""
-    _note(results, experiment).unlink(missing_ok=True)
+    _note(plan, results).unlink(missing_ok=True)
 
 
-def _note(results: Path, experiment: str) -> Path:
-    """Where the note lies: beside the runs, which are not under version control either."""
-    return results / "runs" / f".{experiment}.board.json"
+def _note(plan: Plan, results: Path) -> Path:
+    """Where the note lies, one for each setting: beside the runs, which are not under version control either."""
+    setting = json.dumps([plan.profile, *plan.dataset.hashes])
+    digest = hashlib.sha256(setting.encode()).hexdigest()[:8]
+    return results / "runs" / f".{plan.experiment.name}-{digest}.board.json"
 
 
 def _content(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""The leaderboard as plain values: what ``results/<experiment>.json`` holds and every output is written from."""
+"""The leaderboard as plain values: what ``results/<board>.json`` holds and every output is written from."""
 
 from __future__ import annotations
 
@@ -121,7 +121,9 @@ class Leaderboard(Told):
 
     Attributes:
         schema_version: Version of this layout.
-        experiment: Name of the experiment: the stem of the files, and in the README's markers.
+        experiment: Name of the experiment.
+        board: What its files are called, see `benchmark.leaderboard.boards`; empty in files of version 0.1.
+        file: The experiment file, relative to the results folder; empty in files of version 0.1.
         title: Heading, without the caveat.
         profile: The profile that every run was made under.
         comparable: Whether the measured values compare with the published ones.
@@ -134,10 +136,12 @@ class Leaderboard(Told):
         rows: The lines, in order.
     """
 
-    silent: ClassVar = ("selection",)
+    silent: ClassVar = ("board", "file", "selection")
 
     schema_version: Literal[1] = 1
     experiment: str
+    board: str = ""
+    file: str = ""
     title: str
     profile: str
     comparable: bool
@@ -148,6 +152,11 @@ class Leaderboard(Told):
     method: Method
     columns: tuple[Heading, ...]
     rows: tuple[Line, ...]
+
+    @property
+    def stem(self) -> str:
+        """What the names of its files begin with, and what the README's markers name."""
+        return self.board or self.experiment
 
     @property
     def heading(self) -> str:
@@ -271,6 +280,21 @@ class Report:
     skipped: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Reports:
+    """The boards of an experiment.
+
+    Attributes:
+        reports: Those that can be made.
+        renamed: Of the boards whose files are not called as they should be: how they are, and how they should be.
+        problems: Why others cannot be made.
+    """
+
+    reports: tuple[Report, ...]
+    renamed: Mapping[str, str]
+    problems: tuple[str, ...] = ()
+
+
 def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
     """The document of a table.
 
@@ -284,6 +308,8 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
     columns = columns_of((result.row for result in table.rows), told)
     return Leaderboard(
         experiment=table.name,
+        board=table.board,
+        file=table.file,
         title=table.title,
         profile=table.profile,
         comparable=not table.caveat,

@@ -1,8 +1,9 @@
-"""The leaderboards that a results folder keeps: ``<experiment>.json``, under version control where runs are not."""
+"""The leaderboards that a results folder keeps: ``<board>.json``, under version control where runs are not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import glob
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.files import read_json
+from benchmark.leaderboard.boards import Boards, Kept, kept_boards
 from benchmark.leaderboard.columns import columns_of
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.document import VERSION, Data, Leaderboard, Line, Report
@@ -26,7 +28,7 @@ from benchmark.run.spec import RunSpec
 
 
 def read_leaderboard(path: Path) -> Leaderboard:
-    """Reads ``results/<experiment>.json``.
+    """Reads ``results/<board>.json``.
 
     Raises:
         UserError: It cannot be read, or was written by another version.
@@ -35,18 +37,19 @@ def read_leaderboard(path: Path) -> Leaderboard:
 
 
 def leaderboards(results: Path) -> dict[str, Leaderboard]:
-    """Every ``<experiment>.json`` of a results folder, by the experiment's name, sorted by it.
+    """Every ``<board>.json`` of a results folder, by what its files are called, sorted by it.
 
-    Other JSON files are passed over, a copy under another name too: it is not the experiment's.
+    Other JSON files are passed over, a copy under another name too: it is no board's.
 
     Raises:
         UserError: With every leaderboard that cannot be read.
     """
     problems: list[str] = []
-    read = [attempt(problems, _own, path) for path in sorted(results.glob("*.json"))]
+    paths = sorted(results.glob("*.json"), key=lambda path: path.stem)
+    read = [attempt(problems, _own, path) for path in paths]
     if problems:
         raise UserError(problems)
-    return {board.experiment: board for board in read if board is not None}
+    return {board.stem: board for board in read if board is not None}
 
 
 def _own(path: Path) -> Leaderboard | None:
@@ -56,7 +59,8 @@ def _own(path: Path) -> Leaderboard | None:
         if path.with_suffix(".csv").exists():  # marks of a merge, for example
             raise
         return None
-    named = content.get("experiment") if isinstance(content, dict) else None
+    known = content if isinstance(content, dict) else {}
+    named = known.get("board") or known.get("experiment")
     return _leaderboard(path, content) if named == path.stem else None
 
 
@@ -88,25 +92,68 @@ def _not_ours(path: Path, why: str) -> UserError:
     )
 
 
-def kept_report(experiment: Experiment, request: Request, on_disk: Runs) -> Report | None:
-    """The leaderboard that the results folder keeps, None where it keeps none.
+def kept_alone(boards: Boards, request: Request, nothing_run: bool) -> list[Kept]:
+    """The boards that fit a request and of whose setting no run was ever started here.
+
+    Args:
+        boards: The boards of the experiment.
+        request: The options.
+        nothing_run: Whether there is no run of the experiment at all.
+
+    Raises:
+        UserError: Nothing was run, and a file is no leaderboard, or the options ask for another than those kept: they
+            would be lost.
+    """
+    started = {made.setting for made in boards.made}
+    alone = [board for board in boards.kept if board.setting not in started]
+    others = {b.path: _other_options(b, boards.experiment, request) for b in alone}
+    fitting = [board for board in alone if not others[board.path]]
+    if nothing_run and not fitting:
+        _refuse_damaged(boards)
+        if alone:
+            raise _of_other_settings(boards, others)
+    return fitting
+
+
+def _of_other_settings(boards: Boards, others: Mapping[Path, list[str]]) -> UserError:
+    options = dict.fromkeys(option for found in others.values() for option in found)
+    stay = (
+        "is of another setting and stays as it is"
+        if len(others) == 1
+        else "are of others and stay as they are"
+    )
+    return UserError(
+        f"{boards.results}: no finished run of experiment '{boards.experiment.name}' fits {', '.join(options)}; "
+        f"{', '.join(map(str, others))} {stay}"
+    )
+
+
+def _refuse_damaged(boards: Boards) -> None:
+    """Refuses what stands in the place of a board and is none."""
+    results, name = boards.results, boards.experiment.name
+    known = {board.path for board in kept_boards(results)}
+    for path in (results / f"{name}.json", *sorted(results.glob(f"{glob.escape(name)}.*.json"))):
+        if path in known or not path.exists():
+            continue
+        content = _content(path)
+        if path.stem == name or (isinstance(content, dict) and content.get("board") == path.stem):
+            _leaderboard(path, content)
+
+
+def kept_report(board: Kept, boards: Boards, request: Request, on_disk: Runs) -> Report:
+    """A board that the results folder keeps without its runs.
 
     Returns:
         The leaderboard, no configs, and a sentence for everything in it that is not as the experiment is now: run
         ids are computed again from the experiment and its parts.
 
     Raises:
-        UserError: The file is no leaderboard, or the options ask for another: it would be lost.
+        UserError: The file is no leaderboard.
     """
-    path = request.results / f"{experiment.name}.json"
-    if not path.exists():
-        return None
-    kept = read_leaderboard(path)
-    if other := _other_options(kept, experiment, request):
-        raise UserError(
-            f"{request.results}: no finished run of experiment '{experiment.name}' fits {', '.join(other)}; "
-            f"{path} is of another setting and stays as it is"
-        )
+    experiment, stem = boards.experiment, boards.stems[board.setting]
+    kept = read_leaderboard(board.path)
+    if stem != kept.stem:
+        kept = kept.model_copy(update={"board": stem, "file": boards.file})
     plan = plan_for(
         experiment,
         replace(request, seeds=kept.seeds, needs_data=False),
@@ -114,20 +161,20 @@ def kept_report(experiment: Experiment, request: Request, on_disk: Runs) -> Repo
         kept.profile,
         experiment.rows,
     )
-    return Report(kept, on_disk, None, tuple(_differences(kept, plan, path)))
+    return Report(kept, on_disk, None, tuple(_differences(kept, plan, board.path)))
 
 
-def _other_options(kept: Leaderboard, experiment: Experiment, request: Request) -> list[str]:
+def _other_options(kept: Kept, experiment: Experiment, request: Request) -> list[str]:
     """The options that ask for something else than is kept."""
     found = [f"--set {key}={value}" for key, value in request.overrides.items()]
-    if request.profile not in (None, kept.profile):
+    profile, *hashes = kept.setting
+    if request.profile not in (None, profile):
         found.append(f"--profile {request.profile}")
     if request.seeds is not None and set(request.seeds) != set(kept.seeds):
         found.append(f"--seeds {','.join(map(str, request.seeds))}")
-    if request.data_root is not None:
-        hashes = find_dataset(experiment, request).hashes
-        if hashes != (kept.dataset.train, kept.dataset.val):
-            found.append(f"--data-root {request.data_root}")
+    root = request.data_root
+    if root is not None and find_dataset(experiment, request).hashes != tuple(hashes):
+        found.append(f"--data-root {root}")
     return found
 
 

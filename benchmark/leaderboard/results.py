@@ -194,12 +194,14 @@ class Table:
     """The rows of an experiment in one setting.
 
     Attributes:
-        name: Name of the experiment: the stem of the files, and in the README's markers.
+        name: Name of the experiment.
         title: Heading.
         profile: The profile that every record was made under.
         dataset: The dataset that every record was made on.
         rows: The lines, in order.
         unlike: Why full runs are held against no published value, empty if they are.
+        board: What the names of the files begin with.
+        file: The experiment file, relative to the results folder.
 
     Raises:
         ValueError: If a record was made under another profile.
@@ -211,6 +213,8 @@ class Table:
     dataset: Dataset
     rows: tuple[RowResult, ...]
     unlike: str = ""
+    board: str = ""
+    file: str = ""
 
     def __post_init__(self) -> None:
         records = [record for result in self.rows for record in result.recorded]

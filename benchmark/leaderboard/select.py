@@ -1,19 +1,19 @@
-"""Which runs a leaderboard shows: the newest setting on disk, unless the options choose another."""
+"""Which runs the leaderboards of an experiment show: a board for each setting on disk that the options choose."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from benchmark.data.dataset import Dataset
-from benchmark.errors import UserError
+from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.launchers.living import lives
-from benchmark.leaderboard.document import Report, leaderboard_of
+from benchmark.leaderboard.boards import Boards, Made, settings_made
+from benchmark.leaderboard.document import Report, Reports, leaderboard_of
 from benchmark.leaderboard.history import History, Setting, history_of, setting_of
 from benchmark.leaderboard.judge import judged
-from benchmark.leaderboard.kept import kept_report
+from benchmark.leaderboard.kept import kept_alone, kept_report
 from benchmark.leaderboard.published import why_not_compared, why_row_not_compared
 from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult, Table
 from benchmark.run.plan import Plan, Request, find_dataset, plan_for, refreshed, with_seeds
@@ -21,34 +21,46 @@ from benchmark.run.runs import Runs, Started
 from benchmark.run.state import Planned
 
 
-def report_on_disk(request: Request) -> Report:
-    """The leaderboard of the runs that the results folder holds for an experiment, over all of its rows.
+def reports_on_disk(request: Request) -> Reports:
+    """The boards that the results folder holds of an experiment, each over all of its rows.
 
-    What the request leaves open (profile, data, seeds) is taken from the newest record, so that a report needs
-    neither the data nor the options of the sweep. Run ids are computed again: a run whose row has changed since is
-    not its row's. Without any run, as in a fresh clone, ``<experiment>.json`` in the results folder stands for them.
+    Profile and data of the request choose among them. Seeds are those that were ever started in a board's setting, so
+    that a report needs neither the data nor the options of the sweep. Run ids are computed again: a run whose row has
+    changed since is not its row's. For a board without any run, as in a fresh clone, its JSON file stands.
 
     Raises:
         UserError: The experiment is wrong, or the results folder has nothing of it that fits the request.
     """
     experiment, on_disk = load_experiment(request.path), Runs(request.results, lives)
     history = history_of(experiment, request, on_disk)
-    fitting = _fitting(history, experiment, request)
-    if not history.started and not history.skipped:
-        kept = kept_report(experiment, request, on_disk)
-        if kept is not None:
-            return kept
-    setting = _newest(fitting, history, request) if fitting else _nothing_run(experiment, request)
-    wanted, dataset, profile = setting
-    wanted = replace(wanted, needs_data=False)  # nor weights: the records hold what they came to
-    plan = plan_for(experiment, wanted, dataset, profile, experiment.rows, on_disk)
-    return _report(plan, request, history)
+    boards = Boards(experiment, request.results, settings_made(history.started))
+    kept = [] if history.skipped else kept_alone(boards, request, nothing_run=not history.started)
+    settings = list(_fitting(history, experiment, request))
+    if not settings and not kept:
+        settings = [_nothing_run(experiment, request)]
+    problems: list[str] = []
+    made = [attempt(problems, _made, setting, request, history, boards) for setting in settings]
+    made += [attempt(problems, kept_report, board, boards, request, on_disk) for board in kept]
+    found = [report for report in made if report is not None]
+    if not found:
+        raise UserError(dict.fromkeys(problems))
+    found.sort(key=lambda report: report.leaderboard.stem)
+    return Reports(tuple(found), boards.renamed, tuple(dict.fromkeys(problems)))
 
 
-def report_of_sweep(plan: Plan, request: Request, on_disk: Runs) -> Report:
+def _made(setting: Made, request: Request, history: History, boards: Boards) -> Report:
+    """The board of a setting; neither data nor weights are needed: the records hold what they came to."""
+    seeds = request.seeds or tuple(history.seeds(setting.setting)) or None
+    wanted = replace(request, seeds=seeds, needs_data=False)
+    experiment, on_disk = boards.experiment, history.on_disk
+    where = (setting.dataset, setting.profile, experiment.rows)
+    return _report(plan_for(experiment, wanted, *where, on_disk), request, history, boards)
+
+
+def report_of_sweep(plan: Plan, request: Request, on_disk: Runs) -> Reports:
     """The leaderboard after a sweep: the plan's rows as they are now, with every seed ever started in its setting.
 
-    So it is what `report_on_disk` gives for the same options, whichever seeds the sweep was asked for.
+    So it is what `reports_on_disk` gives for the same options, whichever seeds the sweep was asked for.
 
     Args:
         plan: The runs of the table as they were planned.
@@ -58,11 +70,13 @@ def report_of_sweep(plan: Plan, request: Request, on_disk: Runs) -> Report:
     history = history_of(plan.experiment, request, on_disk)
     seeds = history.seeds(_setting_of(plan))
     now = with_seeds(refreshed(plan, on_disk), request, seeds, on_disk)
-    return _report(now, request, history)
+    boards = Boards(plan.experiment, request.results, settings_made(history.started))
+    return Reports((_report(now, request, history, boards),), boards.renamed)
 
 
-def _report(plan: Plan, request: Request, history: History) -> Report:
+def _report(plan: Plan, request: Request, history: History, boards: Boards) -> Report:
     """The leaderboard of a plan's rows; overrides of the request stand in its title."""
+    stem = boards.stem(plan.profile, plan.dataset)
     planned: dict[str, list[Planned]] = defaultdict(list)
     for run in sorted(plan.runs, key=lambda run: run.spec.seed):
         planned[run.spec.row].append(run)
@@ -75,7 +89,8 @@ def _report(plan: Plan, request: Request, history: History) -> Report:
         f"{key.removesuffix('!')}={value}" for key, value in request.overrides.items()
     )
     title = f"{plan.experiment.title} with {changed}" if changed else plan.experiment.title
-    table = Table(plan.experiment.name, title, plan.profile, plan.dataset, rows_judged, unlike)
+    of = (plan.experiment.name, title, plan.profile, plan.dataset, rows_judged, unlike)
+    table = Table(*of, board=stem, file=boards.file)
     return Report(
         leaderboard_of(table, images),
         history.on_disk,
@@ -120,31 +135,26 @@ def _stale(plan: Plan, history: History) -> dict[tuple[str, int], str]:
     return {(spec.row, spec.seed): spec.run_id for _, spec in candidates}
 
 
-def _fitting(history: History, experiment: Experiment, request: Request) -> list[Started]:
-    """The finished runs of the profile, the data and the overrides that the request names."""
+def _fitting(history: History, experiment: Experiment, request: Request) -> Iterable[Made]:
+    """The settings of finished runs with the overrides, the profile and the data that the request names.
+
+    Of a setting that was run on several copies of its data, the copy of the newest record.
+    """
     found = [run for run in history.fitting if run.record is not None]
     if request.profile is not None:
         found = [run for run in found if run.spec.profile == request.profile]
     if request.data_root is not None:
         wanted = find_dataset(experiment, request).hashes
         found = [run for run in found if run.spec.dataset.hashes == wanted]
-    return found
-
-
-def _newest(
-    fitting: Sequence[Started], history: History, request: Request
-) -> tuple[Request, Dataset, str]:
-    """The setting of the newest record, with every seed that was started in it."""
-    newest = max(fitting, key=_finished).spec
-    seeds = request.seeds or tuple(history.seeds(setting_of(newest)))
-    return replace(request, seeds=seeds), newest.dataset, newest.profile
+    found.sort(key=_finished)
+    return {setting_of(r.spec): Made(r.spec.profile, r.spec.dataset) for r in found}.values()
 
 
 def _finished(run: Started) -> tuple[str, str]:
     return run.record.finished_at if run.record else "", run.spec.run_id
 
 
-def _nothing_run(experiment: Experiment, request: Request) -> tuple[Request, Dataset, str]:
+def _nothing_run(experiment: Experiment, request: Request) -> Made:
     """The setting of a table of dashes, if the data can be found; else there is nothing to show."""
     try:
         dataset = find_dataset(experiment, request)
@@ -153,7 +163,7 @@ def _nothing_run(experiment: Experiment, request: Request) -> tuple[Request, Dat
             f"{request.results}: no finished run of experiment '{experiment.name}' fits the options; "
             "run 'detboard sweep' first"
         ) from None
-    return request, dataset, request.profile or experiment.profile
+    return Made(request.profile or experiment.profile, dataset)
 
 
 def _setting_of(plan: Plan) -> Setting:

@@ -15,7 +15,7 @@ from benchmark.tracking.summaries import Summary, track_summary
 def track_leaderboard(leaderboard: Leaderboard, results: Path, tracking: Tracking) -> None:
     """Tracks a leaderboard, in the group of its runs; never raises or prompts.
 
-    There is one for each experiment and profile: written anew, it is the same one. Its table
+    There is one for each board and profile: written anew, it is the same one. Its table
     ``leaderboard/table`` has every column of the leaderboard by key, numbers as numbers.
 
     Args:
@@ -23,12 +23,12 @@ def track_leaderboard(leaderboard: Leaderboard, results: Path, tracking: Trackin
         results: The results folder, which holds the plots; the tracker's files go into it.
         tracking: Which tracker, and how.
     """
-    name, profile = leaderboard.experiment, leaderboard.profile
-    files = [plot_file(results, name, plot, "png") for plot in NAMES]
+    board, profile = leaderboard.stem, leaderboard.profile
+    files = [plot_file(results, board, plot, "png") for plot in NAMES]
     made = Summary(
         kind="leaderboard",
-        id=re.sub(r"[^A-Za-z0-9_.-]+", "_", f"leaderboard-{name}-{profile}")[:120],
-        group=name,
+        id=re.sub(r"[^A-Za-z0-9_.-]+", "_", f"leaderboard-{board}-{profile}")[:120],
+        group=leaderboard.experiment,
         folder=results,
         config=_config(leaderboard),
         tables=lambda: {"table": _table(leaderboard)},

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import UserError
-from benchmark.leaderboard.document import Report
+from benchmark.leaderboard.document import Report, Reports
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteError
 from benchmark.leaderboard.outputs.readme import readme_beside
+from benchmark.leaderboard.renaming import rename_boards
 
 
 @dataclass
@@ -87,6 +88,17 @@ def write_report(material: Material, check: bool = False) -> Written:
         where = material.runs.results
         written.skipped += (f"{' and '.join(left_out)} need the run folders, and {where} has none",)
     return written
+
+
+def publish_all(made: Reports, results: Path, check: bool = False) -> list[Written]:
+    """Writes the files of boards, or compares them, under the names that they should have; see `publish`.
+
+    Raises:
+        OSError: Files of an earlier name cannot be renamed.
+    """
+    renamed = rename_boards(results, made.renamed, check)
+    written = [publish(report, check) for report in made.reports]
+    return [*written, Written(changed=tuple(renamed))] if renamed else written
 
 
 def publish(report: Report, check: bool = False) -> Written:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from benchmark.experiment.experiment import Tracking
 from benchmark.files import remove_leftovers_of
@@ -11,6 +12,9 @@ from benchmark.run.plan import Plan, Request, refreshed
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.state import Planned
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.write import Written
 
 _WELL = (State.COMPLETE, State.PRUNED)
 
@@ -52,15 +56,16 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
     """Shows the leaderboard and writes its files; returns whether all of them could be written."""
     from rich.console import Console
 
-    from benchmark.leaderboard.outputs.readme import readme_beside
     from benchmark.leaderboard.outputs.terminal import notes, rich_table
     from benchmark.leaderboard.select import report_of_sweep
     from benchmark.leaderboard.track_leaderboard import track_leaderboard
-    from benchmark.leaderboard.write import publish
+    from benchmark.leaderboard.write import publish_all
+    from benchmark.writing.terminal import show
 
-    report = report_of_sweep(plan, request, on_disk)
+    made = report_of_sweep(plan, request, on_disk)
+    (report,) = made.reports
     console = Console()
-    console.print(rich_table(report.leaderboard, console))
+    show(console, rich_table(report.leaderboard, console))
     for note in notes(report.leaderboard):
         print(note)
     if request.overrides:
@@ -69,18 +74,25 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
         return True
     remove_leftovers_of(request.results, plan.experiment.name)
     of = made_of(refreshed(plan, on_disk), request.results)
-    written = publish(report)
+    written = publish_all(made, request.results)[0]
     if tracking is not None:
         track_leaderboard(report.leaderboard, request.results, tracking)
     for problem in written.wrong:
         print(f"error: {problem}", file=sys.stderr)
-    name, well = plan.experiment.name, not (written.problems or written.wrong)
+    return _noted(written, plan, request, of)
+
+
+def _noted(written: Written, plan: Plan, request: Request, of: str) -> bool:
+    """Notes what the files were made of, or forgets it where one could not be made; returns whether all were."""
+    from benchmark.leaderboard.outputs.readme import readme_beside
+
+    well = not (written.problems or written.wrong)
     if well:
         # The README may get its markers later.
         files = {*written.looked_at, readme_beside(request.results)}
-        note_current(name, request.results, of, files)
+        note_current(plan, request.results, of, files)
     else:
-        forget(name, request.results)
+        forget(plan, request.results)
     return well
 
 

@@ -8,10 +8,10 @@ _BLOCK = re.compile(r"(<!-- detboard:(\S+):begin -->).*?(<!-- detboard:\2:end --
 
 
 def markers(name: str) -> tuple[str, str]:
-    """The comments between which the table of the experiment ``name`` stands."""
+    """The comments between which the table of the board ``name`` stands."""
     return f"<!-- detboard:{name}:begin -->", f"<!-- detboard:{name}:end -->"
 
 
 def without_tables(text: str) -> str:
-    """A text with nothing between the markers, whichever experiments they are of."""
+    """A text with nothing between the markers, whichever boards they are of."""
     return _BLOCK.sub(r"\1\3", text)

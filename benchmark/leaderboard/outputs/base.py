@@ -40,8 +40,8 @@ class Material:
     readme: Path | None = None
 
     def path(self, ending: str) -> Path:
-        """The file ``<experiment><ending>`` in the results folder."""
-        return self.runs.results / f"{self.leaderboard.experiment}{ending}"
+        """The file ``<board><ending>`` in the results folder."""
+        return self.runs.results / f"{self.leaderboard.stem}{ending}"
 
     @cached_property
     def curves(self) -> tuple[dict[str, RunCurve], int]:
@@ -94,7 +94,7 @@ def text_output(ending: str, make: Callable[[Leaderboard], str]) -> Output:
     """An output of one text file.
 
     Args:
-        ending: The file is ``<experiment><ending>``.
+        ending: The file is ``<board><ending>``.
         make: Its text; the same leaderboard gives the same text.
     """
 

@@ -30,7 +30,7 @@ def _files(material: Material) -> Iterator[File]:
         NothingToWriteError: It does not, or there is none.
         UserError: It cannot be read, or its markers are wrong.
     """
-    readme, name = material.readme, material.leaderboard.experiment
+    readme, name = material.readme, material.leaderboard.stem
     if readme is None:
         raise NothingToWriteError("no README written: no README was named")
     on_disk = read_text(readme)
@@ -39,8 +39,17 @@ def _files(material: Material) -> Iterator[File]:
     wanted = replaced(on_disk, name, _block(material.leaderboard), readme)
     if wanted is None:
         marks = " ... ".join(markers(name))
-        raise NothingToWriteError(f"no README written: {readme} has no markers '{marks}'")
+        other = _markers_of_own(material, on_disk)
+        raise NothingToWriteError(f"no README written: {readme} has no markers '{marks}'{other}")
     yield TextFile(readme, lambda: wanted)
+
+
+def _markers_of_own(material: Material, text: str) -> str:
+    """What to know of markers that bear the experiment's name, where this board is called otherwise."""
+    own = material.leaderboard.experiment
+    if own == material.leaderboard.stem or markers(own)[0] not in text:
+        return ""
+    return f"; those of '{own}' are for the board of the experiment's own data set and profile"
 
 
 def _block(leaderboard: Leaderboard) -> str:
@@ -59,7 +68,7 @@ def replaced(text: str, name: str, block: str, path: Path) -> str | None:
 
     Args:
         text: What the README holds.
-        name: Name of the experiment.
+        name: What the files of the board are called.
         block: What goes between the markers.
         path: The README, for the message.
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.validations import counted
+from benchmark.writing.terminal import Shown, fitting, table_of
 
 _MOST_LISTED = 9
 _ALWAYS = ("row", "map50", "status")
-_WIDEST = 10_000
-# What a narrow terminal goes without, in this order: the difference says the first, the files the others.
-_SPARED = ("leaderboard_map50", "params", "train_seconds")
+# What is left out where room is short, in this order: the difference says the first, the files the others.
+_SPARED = ("leaderboard_map50", "params", "train_seconds", "difference", "interval", "rank")
 _STYLES = {"complete": "green", "failed": "red", "lost": "yellow", "running": "cyan"}
 
 
@@ -27,35 +26,30 @@ def rich_table(leaderboard: Leaderboard, console: Console) -> Table:
     """
     rows = leaderboard.values
     columns = [
-        c
-        for c in _candidates(leaderboard)
-        if c.key in _ALWAYS or any(v[c.key] is not None for v in rows)
+        _shown(leaderboard, column)
+        for column in _candidates(leaderboard)
+        if column.key in _ALWAYS or any(values[column.key] is not None for values in rows)
     ]
-    for key in _SPARED:
-        if sum(_least(leaderboard, column) + 1 for column in columns) <= console.width:
-            break
-        columns = [c for c in columns if c.key != key]
-    drawn = _filled(leaderboard, columns)
-    if (
-        Measurement.get(console, console.options.update(width=_WIDEST), drawn).maximum
-        > console.width
-    ):
-        # Left to itself, rich cuts the last columns off.
-        for column, made in zip(columns[1:], drawn.columns[1:], strict=True):
-            made.width = _least(leaderboard, column)
-    return drawn
+    kept = fitting(columns, _SPARED, console.width)
+    return table_of(leaderboard.heading, kept, console, box=SIMPLE_HEAD, folds="row")
 
 
-def _filled(leaderboard: Leaderboard, columns: list[Column]) -> Table:
-    rows = leaderboard.values
-    drawn = _headed(leaderboard, columns)
-    top = leaderboard.best
-    for position, values in enumerate(rows):
-        styles = {"status": _STYLES.get(values["state"], ""), "map50": "bold" * (position in top)}
-        words = leaderboard.texts[position]
-        # Text, not str: square brackets in a title or a cell are no markup.
-        drawn.add_row(*(Text(words[c.key], style=styles.get(c.key, "")) for c in columns))
-    return drawn
+def _shown(leaderboard: Leaderboard, column: Column) -> Shown:
+    top, key = leaderboard.best, column.key
+    # Text, not str: square brackets in a title or a cell are no markup.
+    cells = [
+        Text(words[key], style=_style(key, values["state"], position in top))
+        for position, (words, values) in enumerate(
+            zip(leaderboard.texts, leaderboard.values, strict=True)
+        )
+    ]
+    return Shown(key, leaderboard.titles[key], cells, column.right)
+
+
+def _style(key: str, state: str, best: bool) -> str:
+    if key == "status":
+        return _STYLES.get(state, "")
+    return "bold" if best and key == "map50" else ""
 
 
 def notes(leaderboard: Leaderboard) -> list[str]:
@@ -75,34 +69,3 @@ def _candidates(leaderboard: Leaderboard) -> list[Column]:
     name = [c for c in leaderboard.declared if c.key == "row"]
     left_out = {"published_inside"} | (set() if leaderboard.comparable else {"leaderboard_map50"})
     return [*name, *(c for c in leaderboard.main_columns if not c.label and c.key not in left_out)]
-
-
-def _headed(leaderboard: Leaderboard, columns: list[Column]) -> Table:
-    drawn = Table(
-        title=Text(leaderboard.heading),
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=0,
-    )
-    titles = leaderboard.titles
-    for column in columns:
-        heading = titles[column.key]
-        drawn.add_column(
-            Text(heading),
-            justify="right" if column.right else "left",
-            overflow="fold",
-            min_width=_least(leaderboard, column),
-            no_wrap=column.key == "interval",
-        )
-    return drawn
-
-
-def _least(leaderboard: Leaderboard, column: Column) -> int:
-    """The least width of a column: where room is short, the row's name folds and no other word does."""
-    if column.key == "row":
-        return len("complete")
-    cells = [words[column.key] for words in leaderboard.texts]
-    said = [leaderboard.titles[column.key], *cells]
-    return max(len(word) for text in said for word in text.split() or [""])

@@ -39,16 +39,16 @@ _VERSION = 1  # of the drawing: raised when the same numbers are drawn in anothe
 _NO_ROW = "no row is complete"
 
 
-def plot_file(results: Path, experiment: str, name: str, kind: str) -> Path:
-    """Where a plot lies: ``<results>/<experiment>-<name>.<kind>``.
+def plot_file(results: Path, board: str, name: str, kind: str) -> Path:
+    """Where a plot lies: ``<results>/<board>-<name>.<kind>``.
 
     Args:
         results: The results folder.
-        experiment: Name of the experiment.
+        board: What the names of the board's files begin with.
         name: One of `NAMES`.
         kind: One of `KINDS`.
     """
-    return results / f"{experiment}-{name}.{kind}"
+    return results / f"{board}-{name}.{kind}"
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Plot:
     """One plot.
 
     Attributes:
-        experiment: Name of the experiment, which the files' names begin with.
+        board: What the names of the board's files begin with.
         name: Name of the plot, one of `NAMES`.
         words: What it shows.
         missing: Why it cannot be drawn, empty if it can.
         numbers: All that is drawn.
     """
 
-    experiment: str
+    board: str
     name: str
     words: str
     missing: str
@@ -77,7 +77,7 @@ class Plot:
 
     def files(self, results: Path) -> list[PlotFile]:
         """Its files, a PNG and an SVG."""
-        paths = (plot_file(results, self.experiment, self.name, kind) for kind in KINDS)
+        paths = (plot_file(results, self.board, self.name, kind) for kind in KINDS)
         return [PlotFile(path, self) for path in paths]
 
     @cached_property
@@ -171,7 +171,7 @@ def _pareto(leaderboard: Leaderboard, name: str, cost: _Cost) -> Plot:
     notes += [_NOISE] * (len(joined) < len(best) - 1)
     words = f"mAP50 against {cost.name}"
     numbers = Pareto(_frame(leaderboard, words, " ".join(notes)), cost.label, points)
-    return Plot(leaderboard.experiment, name, words, missing, numbers)
+    return Plot(leaderboard.stem, name, words, missing, numbers)
 
 
 def _up_to(line: Line, cost: _Cost) -> float | None:
@@ -204,7 +204,7 @@ def _intervals(leaderboard: Leaderboard, name: str) -> Plot:
     frame = _frame(leaderboard, words, _best_only(len(ranked)))
     numbers = Forest(frame, leaderboard.method.level, bars)
     missing = "" if bars else _NO_ROW
-    return Plot(leaderboard.experiment, name, words, missing, numbers)
+    return Plot(leaderboard.stem, name, words, missing, numbers)
 
 
 def _training(leaderboard: Leaderboard, name: str, curves: Mapping[str, RunCurve]) -> Plot:
@@ -214,7 +214,7 @@ def _training(leaderboard: Leaderboard, name: str, curves: Mapping[str, RunCurve
     frame = _frame(leaderboard, words, _best_only(len(known), MOST_CURVES))
     numbers = Training(frame, tuple(known[:MOST_CURVES]))
     missing = "" if known else "no complete run has a curve"
-    return Plot(leaderboard.experiment, name, words, missing, numbers)
+    return Plot(leaderboard.stem, name, words, missing, numbers)
 
 
 def _curve(line: Line, curves: Mapping[str, RunCurve]) -> Curve | None:

@@ -1,0 +1,58 @@
+"""Tables at 80 columns, as pipes, logs and CI have them: ids, numbers and states stay whole."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from boards import make_board, make_record, make_row, result
+from command import run_detboard, variant
+from rich.console import Console
+
+from benchmark.leaderboard.outputs.terminal import rich_table
+from benchmark.writing.terminal import show
+
+LONG = "retinanet_with_a_name_that_says_all_there_is_to_say_of_it_and_more"  # 66 characters
+
+
+def shown(width: int, terminal: bool, *names: str) -> list[str]:
+    rows = [result(make_row(name), make_record(name, map50=0.25)) for name in names]
+    console = Console(width=width, file=io.StringIO(), force_terminal=terminal, color_system=None)
+    show(console, rich_table(make_board(*rows), console))
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_columns_are_left_out_by_rank(terminal: bool) -> None:
+    """The name, the number and the state are the last; a name of up to 57 characters stays whole at 80."""
+    room = {200: "3 h 07 min", 80: "-0.2027", 40: "0.2500"}
+    for width, last in room.items():
+        [line] = [line for line in shown(width, terminal, "r50", "r101") if line.startswith("r50 ")]
+        assert len(line) <= width
+        assert last in line and "0.2500" in line and line.rstrip().endswith("complete")
+    [line] = [line for line in shown(80, terminal, LONG[:57]) if line.startswith("retina")]
+    assert line.split() == [LONG[:57], "0.2500", "complete"]
+
+
+def test_nothing_wraps_where_there_is_no_terminal() -> None:
+    [line] = [line for line in shown(80, False, LONG) if line.startswith("retina")]
+    assert line.split() == [LONG, "0.2500", "complete"]
+    assert all(len(line) <= 80 for line in shown(80, True, LONG)), "a terminal folds the name alone"
+    folded = [line for line in shown(80, True, LONG) if "0.2500" in line]
+    assert len(folded) == 1 and folded[0].rstrip().endswith("complete")
+
+
+def test_a_plan_in_a_pipe_breaks_no_run_id(tmp_path: Path, synthetic_data: Path) -> None:
+    def renamed(content: dict[str, list[dict[str, str]]]) -> None:
+        content["rows"][1]["name"] = LONG[:60]
+
+    experiment = variant(tmp_path, renamed)  # type: ignore[arg-type]
+    options = ["--data-root", str(synthetic_data), "--results", str(tmp_path / "results")]
+    done = run_detboard("plan", str(experiment), *options, COLUMNS="80")
+    lines = [line.split() for line in done.stdout.splitlines() if line.endswith("waiting")]
+    assert [ending for *_, ending in lines] == ["waiting"] * 2, done.stdout + done.stderr
+    assert [words[0].rpartition("-")[0] for words in lines] == [
+        "plain-s0-tiny",
+        f"{LONG[:60]}-s0-tiny",
+    ]
