@@ -20,8 +20,7 @@ from benchmark.run.journal import Journal, Tail
 from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.run.state import Planned, look
-from benchmark.tuning import outages
-from benchmark.tuning.database import storage_url
+from benchmark.tuning.database import OUTAGES, storage_url
 from benchmark.tuning.driver import Asked, Tuner
 from benchmark.tuning.open_trial import as_trial, outcome
 from benchmark.tuning.storage import Store, Strategies, StudyKey, open_study
@@ -182,8 +181,8 @@ def test_storage_that_stays_away_is_said(
     assert tuner.take() is None
     tuner.tick()  # asks the storage for nothing, and so says nothing of it
     assert not tuner.done()
-    monkeypatch.setattr(outages, "OUTAGE_PATIENCE_S", 0.0)
-    with pytest.raises(UserError, match="nothing is lost: the same command goes on"):
+    monkeypatch.setenv("DETBOARD_PATIENCE_S", "1e-9")
+    with pytest.raises(OUTAGES, match="connection refused"):
         tuner.take()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -110,8 +111,11 @@ def _tune(
             f"--launcher {launcher} gives no sign of life to the others of a shared study"
         )
     running = Running(starter, tracking, trials, trust)
-    with only_driver(made.request.results), answering():
-        store = open_store(made, storage)
+    with (
+        only_driver(made.request.results),
+        answering(made, storage),
+        closing(open_store(made, storage)) as store,
+    ):
         try:
             ran = run_study(made, store, running)
         except KeyboardInterrupt:

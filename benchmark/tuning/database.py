@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +16,16 @@ from filelock import FileLock, Timeout
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from benchmark.errors import UserError
+from benchmark.errors import MachineError, UserError, why
+from benchmark.tuning.file_system import choose_journal
+from benchmark.tuning.schema import complete
 
 LOCK_PATIENCE_S = 5.0
 OPENING_PATIENCE_S = 60.0
 
 
 class Busy(Exception):
-    """Another driver changes the study and takes its time."""
+    """The study's lock cannot be had: another driver takes its time with it, or the file system says no."""
 
 
 # What the driver is told when the storage does not answer: it goes on with its jobs and tries again.
@@ -56,6 +59,11 @@ def storage_url(option: str | None, results: Path) -> URL:
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
+def named(url: URL) -> str:
+    """What a storage is called in messages: its file, or the option with its URL."""
+    return str(url.database) if is_sqlite(url) else f"--storage {_shown(url)}"
+
+
 def _shown(url: URL) -> str:
     """The URL without what follows the question mark, and without its password: both may be secret."""
     return url.set(query={}).render_as_string()
@@ -75,16 +83,18 @@ class Lock:
         Raises:
             Busy: Somebody else has held it for so long.
         """
-        with self._file(patience_s) if _is_sqlite(self.url) else self._advisory(patience_s):
+        with self._file(patience_s) if is_sqlite(self.url) else self._advisory(patience_s):
             yield
 
     @contextmanager
     def _file(self, patience_s: float) -> Iterator[None]:
+        lock = FileLock(f"{self.url.database}.lock", timeout=patience_s)
         try:
-            lock = FileLock(f"{self.url.database}.lock", timeout=patience_s)
             lock.acquire()
         except Timeout:
             raise Busy(f"another process has locked {self.url.database}") from None
+        except OSError as error:
+            raise Busy(f"{self.url.database}.lock: cannot be locked: {why(error)}") from error
         try:
             yield
         finally:
@@ -113,7 +123,8 @@ _DROP_IF_SILENT = sqlalchemy.text(
 )
 
 
-def _is_sqlite(url: URL) -> bool:
+def is_sqlite(url: URL) -> bool:
+    """Whether the storage is a file."""
     return url.get_backend_name() == "sqlite"
 
 
@@ -124,7 +135,7 @@ def _engine(url: URL) -> sqlalchemy.Engine:
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
-    if _is_sqlite(url):
+    if is_sqlite(url):
         return {"timeout": 60}  # somebody else's long read, a dashboard's, is waited for
     # A server that does not answer is not: what the URL says of these wins.
     limits = {
@@ -139,27 +150,80 @@ def _connect_args(url: URL) -> dict[str, Any]:
 
 
 def open_storage(url: URL) -> optuna.storages.RDBStorage:
-    """Connects, and creates the tables where there are none: by one driver, once.
+    """Connects, and creates the tables where there are none or not all: by one driver, once.
 
     Raises:
-        UserError: The storage cannot be reached, or holds another version's tables.
+        UserError: The storage cannot be used: it is wrong, cannot be reached, or holds another version's tables.
+        MachineError: The machine or the file system does not let it be used.
     """
-    shown = _shown(url)
     try:
+        _refuse_no_file(url)
         with Lock(url, OPENING).held(OPENING_PATIENCE_S):
-            return optuna.storages.RDBStorage(
-                url.render_as_string(hide_password=False),
-                engine_kwargs={"connect_args": _connect_args(url), "pool_pre_ping": True},
-            )
+            return _opened(url)
     except ImportError as error:
         raise UserError(
-            f"--storage {shown}: {error}; install it: pip install 'detboard[postgresql]'"
+            f"{named(url)}: {error}; install it: pip install 'detboard[postgresql]'"
         ) from None
     except (*OUTAGES, OSError, RuntimeError) as error:
-        raise UserError(f"--storage {shown}: cannot be used: {words_of(error)}") from None
+        raise _refusal(url, error) from None
 
 
-def words_of(error: Exception) -> str:
-    """What a database says is wrong, on one line and without SQLAlchemy's own words around it."""
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
-    return " ".join(lines) or type(error).__name__
+def _opened(url: URL) -> optuna.storages.RDBStorage:
+    engine = _engine(url)
+    try:
+        if is_sqlite(url):
+            choose_journal(engine, Path(str(url.database)))
+        for sentence in complete(engine):
+            print(f"warning: {named(url)}: {sentence}", file=sys.stderr)
+    finally:
+        engine.dispose()
+    return optuna.storages.RDBStorage(
+        url.render_as_string(hide_password=False),
+        engine_kwargs={"connect_args": _connect_args(url), "pool_pre_ping": True},
+        skip_table_creation=True,
+    )
+
+
+def _refuse_no_file(url: URL) -> None:
+    """Refuses what SQLite could only say of that it is unable to open it.
+
+    Raises:
+        UserError: There is a folder in the place of the file, or a link that leads nowhere.
+    """
+    path = Path(str(url.database))
+    if not is_sqlite(url):
+        return
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, where a study's database is to be; move it away")
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path}: leads to {path.readlink()}, which is not there; remove the link")
+
+
+def _refusal(url: URL, error: Exception) -> UserError | MachineError:
+    """What is said of a storage that cannot be opened."""
+    cause = why(error)
+    if is_sqlite(url) and (cause in _OF_THE_MACHINE or isinstance(error, OSError | Busy)):
+        return MachineError(f"{named(url)}: cannot be used", cause, _GO_ON)
+    damaged = f"; {_DAMAGED}" if cause in _OF_THE_FILE else ""
+    return UserError(f"{named(url)}: cannot be used: {cause}{damaged}")
+
+
+def unanswered(url: URL, error: Exception) -> MachineError:
+    """What is said of a storage that was opened, and does not answer any more."""
+    return MachineError(f"{named(url)}: does not answer", error, _GO_ON)
+
+
+_GO_ON = "finished runs stay as they are: put that right, and give the same command again"
+# SQLite's own words, which Python 3.10 has no numbers for.
+_OF_THE_MACHINE = (
+    "attempt to write a readonly database",
+    "database is locked",
+    "database or disk is full",
+    "disk I/O error",
+    "unable to open database file",
+)
+_OF_THE_FILE = ("file is not a database", "database disk image is malformed")
+_DAMAGED = (
+    "put a copy of it back, or try 'sqlite3 FILE .recover'; without it, moved away, the study begins anew, "
+    "and its finished runs stay where they are"
+)

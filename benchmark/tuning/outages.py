@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from benchmark.errors import UserError
+from benchmark.locks import patience_s
 from benchmark.tuning.database import OUTAGES
 
-OUTAGE_PATIENCE_S = 900.0
+_LEASES = 15  # a storage is waited for longer than a driver is: 15 minutes
 _AFTER_OUTAGE_S = 5.0
 
 _T = TypeVar("_T")
@@ -39,23 +39,24 @@ class Outages:
             jobs_run: Whether jobs run meanwhile, for which the driver goes on however long it takes.
 
         Raises:
-            UserError: No job runs, and the storage has not answered for `OUTAGE_PATIENCE_S`.
+            Exception: One of `benchmark.tuning.database.OUTAGES`: no job runs, and the storage has not answered for 15
+                times `benchmark.locks.patience_s`.
         """
         try:
             result = action()
-        except OUTAGES as error:
-            self._note(error, jobs_run)
+        except OUTAGES:
+            self._note()
+            if not jobs_run and self._lasted() >= _LEASES * patience_s():
+                raise
             return None
         if result is not False:
             self._since = None
         return result
 
-    def _note(self, error: Exception, jobs_run: bool) -> None:
+    def _note(self) -> None:
         now = time.monotonic()
         self._since = self._since or now
         self.not_before = now + _AFTER_OUTAGE_S
-        if not jobs_run and now - self._since >= OUTAGE_PATIENCE_S:
-            raise UserError(
-                f"the storage has not answered for {OUTAGE_PATIENCE_S / 60:.0f} minutes "
-                f"({type(error).__name__}); nothing is lost: the same command goes on where this one ends"
-            ) from None
+
+    def _lasted(self) -> float:
+        return time.monotonic() - (self._since or time.monotonic())

@@ -73,6 +73,7 @@ class Store:
 
     Attributes:
         study: Optuna's study.
+        storage: What holds it.
         lock: Held while owners or states change.
         owner: Id of the results folder that this driver works for.
         strategies: Sampler and pruner.
@@ -80,6 +81,7 @@ class Store:
     """
 
     study: optuna.Study
+    storage: optuna.storages.RDBStorage
     lock: Lock
     owner: str
     strategies: Strategies
@@ -169,6 +171,11 @@ class Store:
         owned = trial.user_attrs.get("owner") == self.owner and not trial.state.is_finished()
         return trial if owned else None
 
+    def close(self) -> None:
+        """Closes the connections, so that what SQLite wrote ahead is in the file."""
+        self.storage.remove_session()
+        self.storage.engine.dispose()
+
     def let_go(self, number: int) -> None:
         """The trial is no longer in work here."""
         self.active.discard(number)
@@ -209,14 +216,7 @@ def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> S
     with Lock(url, OPENING).held(OPENING_PATIENCE_S):
         if problems := _differences(storage, key):
             raise UserError(problems)
-        study = optuna.create_study(
-            storage=storage,
-            sampler=strategies.sampler,
-            pruner=strategies.pruner,
-            study_name=key.name,
-            directions=list(key.directions),
-            load_if_exists=True,
-        )
+        study = _made(storage, key, strategies)
         if not study.get_trials(deepcopy=False):
             study.set_user_attr(_MADE_FOR, dict(key.made_for))
             study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
@@ -224,7 +224,22 @@ def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> S
     # Samplers that have visited everything stop the loop of `Study.optimize`; there is none here.
     words = strategies.sampler_words
     study.stop = lambda: study.set_user_attr("exhausted", words)  # type: ignore[method-assign]
-    return Store(study, Lock(url, zlib.crc32(key.name.encode())), owner, strategies)
+    return Store(study, storage, Lock(url, zlib.crc32(key.name.encode())), owner, strategies)
+
+
+def _made(
+    storage: optuna.storages.RDBStorage, key: StudyKey, strategies: Strategies
+) -> optuna.Study:
+    """The study, created if the storage has none of that name; one that is there is only read."""
+    named: dict[str, Any] = {
+        "storage": storage,
+        "study_name": key.name,
+        "sampler": strategies.sampler,
+        "pruner": strategies.pruner,
+    }
+    if key.name in optuna.get_all_study_names(storage):
+        return optuna.load_study(**named)
+    return optuna.create_study(**named, directions=list(key.directions))
 
 
 def _differences(storage: optuna.storages.RDBStorage, key: StudyKey) -> list[str]:

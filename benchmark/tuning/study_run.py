@@ -26,7 +26,7 @@ from benchmark.run.runs import Runs
 from benchmark.sweep.loop import Sweep
 from benchmark.sweep.watchers import make_watcher
 from benchmark.tracking.door import warnings_of
-from benchmark.tuning.database import OUTAGES, storage_url, words_of
+from benchmark.tuning.database import OUTAGES, storage_url, unanswered
 from benchmark.tuning.driver import Asked, Tuner
 from benchmark.tuning.findings.findings import About, Findings, Trial, read_findings
 from benchmark.tuning.findings.summary import write_study
@@ -57,15 +57,16 @@ class Running:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
-    """Says in a message that the storage no longer answers, or that the study was deleted meanwhile."""
+def answering(study: Study, url: str | None) -> Iterator[None]:
+    """Says in a message that the storage of ``--storage`` no longer answers.
+
+    Raises:
+        MachineError: It does not.
+    """
     try:
         yield
     except OUTAGES as error:
-        raise UserError(
-            f"the storage does not answer ({words_of(error)}); nothing is lost: the same "
-            "command goes on where this one ends"
-        ) from None
+        raise unanswered(storage_url(url, study.request.results), error) from None
 
 
 def open_store(study: Study, url: str | None) -> Store:
