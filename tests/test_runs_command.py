@@ -219,9 +219,13 @@ def test_a_folder_without_runs_is_refused_and_not_made(desk: Desk) -> None:
 def test_a_renamed_row_keeps_its_runs(desk: Desk) -> None:
     former = of(desk, "plain")
     name, finished = former.path.name, former.read_record().finished_at
+    bad = desk.results / "runs" / "bad" / "spec.json"
+    write_json(bad, [])
     rename(desk, "renamed-row")  # a name that cannot stand in an id as it is
     told = runs(desk, "mv", str(desk.experiment), "plain", "renamed-row")
     assert f"'detboard report {desk.experiment}'" in told
+    assert f"stays: {bad}" in told
+    shutil.rmtree(bad.parent)
     (run, _) = planned(desk)
     assert f"{name} is {run.spec.run_id}" in told
     assert run.record is not None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from benchmark.errors import attempt
+from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.run.plan import Plan, Request, plan_for
 from benchmark.run.runs import Runs
@@ -51,21 +52,37 @@ def asked_of(experiment: Experiment, specs: Iterable[RunSpec], on_disk: Runs) ->
 
     The data need not be there. A run counts for the row whose name is in its spec.
     """
-    rows = {row.name: row for row in experiment.rows}
-    groups: dict[tuple[str, str], list[RunSpec]] = defaultdict(list)
+    names = {row.name for row in experiment.rows}
+    settings: dict[str, list[RunSpec]] = defaultdict(list)
     for spec in specs:
-        if spec.row in rows:
-            groups[spec.row, setting_key(spec)].append(spec)
+        if spec.row in names:
+            settings[setting_key(spec)].append(spec)
     ids: set[str] = set()
-    doubts = {}
-    for found in groups.values():
-        problems: list[str] = []
-        row = rows[found[0].row]
-        plan = attempt(problems, plan_like, experiment, row, found, on_disk)
-        ids |= {run.spec.run_id for run in plan.runs} if plan else set()
-        if problems:
-            doubts[row.name] = problems[0]
+    doubts: dict[str, str] = {}
+    for like in settings.values():
+        ids |= _asked_in(experiment, like, on_disk, doubts)
     return Asked(frozenset(ids), doubts)
+
+
+def _asked_in(
+    experiment: Experiment, specs: Sequence[RunSpec], on_disk: Runs, doubts: dict[str, str]
+) -> set[str]:
+    """What rows ask for in the setting of their runs; ``doubts`` takes each row that cannot be composed in it."""
+    names = {spec.row for spec in specs}
+    rows = [row for row in experiment.rows if row.name in names]
+    with suppress(UserError):  # one that cannot be composed hides the others
+        return _ids(plan_like(experiment, rows, specs, on_disk))
+    ids: set[str] = set()
+    for row in rows:
+        try:
+            ids |= _ids(plan_like(experiment, [row], specs, on_disk))
+        except UserError as error:
+            doubts[row.name] = error.problems[0]
+    return ids
+
+
+def _ids(plan: Plan) -> set[str]:
+    return {run.spec.run_id for run in plan.runs}
 
 
 def setting_key(spec: RunSpec) -> str:
@@ -73,11 +90,13 @@ def setting_key(spec: RunSpec) -> str:
     return json.dumps([spec.profile, spec.dataset.hashes, dict(spec.command_line)], sort_keys=True)
 
 
-def plan_like(experiment: Experiment, row: Row, specs: Sequence[RunSpec], on_disk: Runs) -> Plan:
-    """The plan of a row in the setting and with the overrides of the first of some runs, and the seeds of all of them.
+def plan_like(
+    experiment: Experiment, rows: Sequence[Row], specs: Sequence[RunSpec], on_disk: Runs
+) -> Plan:
+    """The plan of rows in the setting and with the overrides of the first of some runs, and the seeds of all of them.
 
     Raises:
-        UserError: The row cannot be composed so.
+        UserError: A row cannot be composed so.
     """
     like = specs[0]
     request = Request(
@@ -87,7 +106,7 @@ def plan_like(experiment: Experiment, row: Row, specs: Sequence[RunSpec], on_dis
         overrides=like.command_line,
         needs_data=False,
     )
-    return plan_for(experiment, request, like.dataset, like.profile, [row], on_disk)
+    return plan_for(experiment, request, like.dataset, like.profile, rows, on_disk)
 
 
 def owners_of(

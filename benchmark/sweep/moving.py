@@ -53,8 +53,13 @@ def move_row(
     _check_names(experiment, old, new)
     with only_driver(on_disk.results):
         problems: list[str] = []
-        specs = _runs_of(experiment, old, on_disk, problems)
-        moves, stay = _moves(experiment, specs, new, on_disk, problems)
+        stay: list[str] = []
+        specs = _runs_of(experiment, old, on_disk, stay)
+        moves = _moves(experiment, specs, new, on_disk, stay)
+        for move in moves:
+            problems += _objections(move, experiment, on_disk)
+        if not specs:
+            problems.append(_none_of(experiment, old, on_disk))
         if not moves:
             problems += stay
         if problems:
@@ -80,43 +85,40 @@ def _check_names(experiment: Experiment, old: str, new: str) -> None:
 
 
 def _runs_of(experiment: Experiment, old: str, on_disk: Runs, problems: list[str]) -> list[RunSpec]:
-    """What the experiment asked for under the row's former name."""
+    """What the experiment asked for under the row's former name; ``problems`` takes each folder that cannot be read."""
     found = on_disk.started(lambda spec: spec.row == old and spec.study is None, problems)
-    own = [run.spec for run in found if experiment.name in askers_of(run.spec, on_disk)]
-    if not own and not problems:
-        others = {name for run in found for name in askers_of(run.spec, on_disk)}
-        whose = (
-            f"; those of a row of this name are of {', '.join(sorted(others))}" if others else ""
-        )
-        problems.append(
-            f"{old}: {experiment.name} has no run of a row of this name in {on_disk.results}{whose}"
-        )
-    return own
+    return [run.spec for run in found if experiment.name in askers_of(run.spec, on_disk)]
+
+
+def _none_of(experiment: Experiment, old: str, on_disk: Runs) -> str:
+    found = on_disk.started(lambda spec: spec.row == old and spec.study is None, [])
+    others = sorted({name for run in found for name in askers_of(run.spec, on_disk)})
+    whose = f"; those of a row of this name are of {', '.join(others)}" if others else ""
+    return f"{old}: {experiment.name} has no run of a row of this name in {on_disk.results}{whose}"
 
 
 def _moves(
-    experiment: Experiment, specs: Sequence[RunSpec], new: str, on_disk: Runs, problems: list[str]
-) -> tuple[list[Move], list[str]]:
-    """The runs that the new row asks for, under the ids that it asks for; and why the others stay."""
-    moves, stay = [], []
+    experiment: Experiment, specs: Sequence[RunSpec], new: str, on_disk: Runs, stay: list[str]
+) -> list[Move]:
+    """The runs that the new row asks for, under the ids that it asks for; ``stay`` takes why others are none."""
+    moves = []
     asked = _asked(experiment, specs, new, on_disk)
     for spec in specs:
         move = Move(spec, run_id(new, spec.seed, spec.profile, spec.run_id.rpartition("-")[2]))
         if move.new_id in asked:
             moves.append(move)
-            problems += _objections(move, experiment, on_disk)
         else:
             stay.append(f"{spec.run_id} was made with another config than row {new} has now")
-    return moves, stay
+    return moves
 
 
 def _asked(experiment: Experiment, specs: Sequence[RunSpec], new: str, on_disk: Runs) -> set[str]:
     """The ids that the new row asks for in the settings of the runs; a setting that it does not fit asks for none."""
-    (row,) = choose_rows(experiment, [new])
+    rows = choose_rows(experiment, [new])
     settings: dict[str, list[RunSpec]] = defaultdict(list)
     for spec in specs:
         settings[setting_key(spec)].append(spec)
-    plans = (attempt([], plan_like, experiment, row, like, on_disk) for like in settings.values())
+    plans = (attempt([], plan_like, experiment, rows, like, on_disk) for like in settings.values())
     return {run.spec.run_id for plan in plans if plan for run in plan.runs}
 
 
