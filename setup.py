@@ -10,5 +10,6 @@ setup(
         *find_namespace_packages(include=["benchmark", "benchmark.*"]),
         *(f"benchmark.{folder}" for folder in parts),
     ],
+    py_modules=["detboard_start"],
     package_dir={"benchmark.configs": "configs"},
 )

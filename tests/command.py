@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+import benchmark
+
 TINY = Path(__file__).parent / "tiny" / "tiny.yaml"
 SHIPPED = Path(__file__).parent.parent / "experiments"
 LEADERBOARD = SHIPPED / "leaderboard.yaml"
@@ -97,6 +99,23 @@ def run(
         check=False,
         env=_environment(environment),
     )
+
+
+def installed_command(folder: Path) -> list[str]:
+    """The command as pip makes it of what is installed, in a script in ``folder``: for folders that hold rivals.
+
+    With ``python -m`` Python would take a module of the current folder before any of ours is asked.
+    """
+    script = folder / "detboard"
+    lines = (
+        "import sys",
+        f"sys.path.append({str(Path(benchmark.__file__).parents[1])!r})",
+        "from detboard_start import main",
+        "if __name__ == '__main__':",
+        "    main()",
+    )
+    script.write_text("\n".join(lines))
+    return [sys.executable, str(script)]
 
 
 def run_detboard(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import mmdet
 import pytest
-from command import Bench, run, variant
+from command import Bench, installed_command, run, variant
 from wandb_file import offline_folders, read_run
 
 from benchmark.run.folder import RunFolder
@@ -212,7 +212,10 @@ def test_several_processes_train_one_run(synthetic_data: Path, tmp_path: Path) -
 
     experiment = variant(tmp_path, on_two_gpus)
     bench = Bench(synthetic_data, tmp_path / "results", experiment)
-    done = bench.run("sweep", "--wandb", "off")
+    (tmp_path / "torch.py").write_text("raise SystemExit('the wrong one')\n")
+    (tmp_path / "benchmark.py").write_text("raise SystemExit('the wrong one')\n")
+    _, _, _, *arguments = bench.arguments("sweep", "--wandb", "off")
+    done = run([*installed_command(tmp_path), *arguments], tmp_path)
     assert done.returncode == 0, done.stderr + (bench.folder("plain") / "log.txt").read_text()
     assert bench.record("plain")["state"] == "complete"
     values = [point["mAP50"] for point in bench.points("plain", "val")]

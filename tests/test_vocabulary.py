@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from boards import make_record
-from command import TINY, Bench, run, run_detboard
+from command import TINY, Bench, installed_command, run, run_detboard
 from settings import (
     CHECKPOINT,
     DATASET,
@@ -360,11 +360,22 @@ def trained(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> B
         "@MODELS.register_module()\nclass MyResNet(ResNet):\n    pass\n"
     )
     (path / "helper_of_mine.py").write_text("")
-    (standing / "mine.py").write_text("raise SystemExit('the wrong one')\n")
+    asked = folder / "asked"
+    for name in (
+        "standing/mine.py",
+        "standing/mmdet.py",
+        "standing/random.py",
+        "standing/benchmark.py",
+        "asked/benchmark.py",
+        "asked/torch.py",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("raise SystemExit('the wrong one')\n")
     content = json.loads((synthetic_data / "train.json").read_text())
     (path / "extra.json").write_text(json.dumps({**content, "info": {"description": "more"}}))
     bench = Bench(synthetic_data, folder / "results", found)
-    done = run(bench.arguments("sweep", "--wandb", "off"), standing, PYTHONPATH=CHECKOUT)
+    _, _, _, *more = bench.arguments("sweep", "--wandb", "off")
+    done = run([*installed_command(folder), *more], standing, PYTHONPATH=str(asked))
     assert done.returncode == 0, done.stdout + done.stderr
     return bench
 

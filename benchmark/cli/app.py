@@ -15,6 +15,7 @@ import typer
 
 from benchmark.errors import MachineError, UserError, fault_of, remedy
 from benchmark.launchers import LAUNCHERS
+from benchmark.start import own_modules_first
 
 if TYPE_CHECKING:
     from benchmark.data.findings import Findings
@@ -117,6 +118,7 @@ def main() -> None:
     """
     try:
         refuse_empty(sys.argv[1:])
+        warn(own_modules_first())
         app()
     except UserError as error:
         for problem in error.problems:

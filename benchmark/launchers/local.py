@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,6 +22,10 @@ from benchmark.launchers.processes import ProcessOfDriver, kill_group, process_i
 from benchmark.run.address import JobAddress, write_address
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
+from benchmark.start import is_installed
+
+START = Path(__file__).parents[2] / "detboard_start.py"
+"""The first module of a job's process: see there."""
 
 
 class LocalLauncher:
@@ -65,6 +71,8 @@ class LocalLauncher:
         process = self._context.Process(
             target=run_forked, args=(str(folder), options), name=folder.name
         )
+        with _apart():
+            forkserver.ensure_running()
         process.start()
         return _Forked(process)
 
@@ -75,7 +83,7 @@ class LocalLauncher:
             # trainings with 2 threads each on 2 CPUs: 5 iterations/s in all, 15 with this limit; alone 14.6 and 13.5.
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["benchmark.launchers.preload"])
+        context.set_forkserver_preload([START.stem, "benchmark.launchers.preload"])
         return context
 
     def attach(self, folder: Path, address: JobAddress) -> Job | None:
@@ -117,9 +125,10 @@ class _Torchrun:
     outlives_driver = False
 
     def __init__(self, folder: Path, options: JobOptions) -> None:
-        torchrun = [sys.executable, "-m", "benchmark.job.together", "--standalone"]
+        # By their file: with -m, Python would look in the current folder first.
+        torchrun = [sys.executable, str(START), "torchrun", "--standalone"]
         count = ["--nproc-per-node", str(options.resources.processes)]
-        job = ["-m", "benchmark.launchers.child", str(folder), to_json(options)]
+        job = [str(START), "job", str(folder), to_json(options)]
         with RunFolder(folder).log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [*torchrun, *count, *job],
@@ -127,7 +136,7 @@ class _Torchrun:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env=_environment(options),
+                env={**os.environ, **options.resources.environment()},
             )
         self.pid = self._process.pid
 
@@ -148,10 +157,21 @@ class _Torchrun:
         self._process.wait()
 
 
-def _environment(options: JobOptions) -> dict[str, str]:
-    package_root = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, **options.resources.environment()}
+@contextmanager
+def _apart() -> Iterator[None]:
+    """What Python starts meanwhile finds our first module, and none in the folder that the user stands in."""
+    before, asked = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)), os.environ.get("PYTHONPATH")
+    if not is_installed(START.parent):  # but a checkout
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [asked, str(START.parent)]))
+    os.chdir("/")
+    try:
+        yield
+    finally:
+        os.fchdir(before)
+        os.close(before)
+        os.environ.pop("PYTHONPATH", None)
+        if asked is not None:
+            os.environ["PYTHONPATH"] = asked
 
 
 def exit_text(code: int | None) -> str:
