@@ -94,6 +94,8 @@ class Ended:
     def met_fault(self) -> bool:
         return self.fault
 
+    def cpu_seconds(self) -> None: ...
+
     def kill(self) -> None:
         self.killed = True
 

@@ -135,7 +135,8 @@ def _run(
     try:
         end_orphans(runs)
         with make_watcher(Console(), progress, names, launcher.shares_terminal) as watcher:
-            return Sweep(launcher, options, watcher).run(Listed(runs))
+            sweep = Sweep(launcher, options, watcher, made.experiment.patience_min * 60)
+            return sweep.run(Listed(runs))
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command continues where it was", err=True)
         raise typer.Exit(INTERRUPTED) from None

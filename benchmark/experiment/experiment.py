@@ -179,6 +179,10 @@ class Tracking(Strict):
         return "off" if mode is False else mode  # YAML 1.1 reads a bare off as false
 
 
+# Nothing that a job does is without a file or a CPU's work for so long; a mount that hangs may come back sooner.
+PATIENCE_MIN = 30.0
+
+
 class Experiment(Strict):
     """A leaderboard to regenerate.
 
@@ -190,6 +194,7 @@ class Experiment(Strict):
         seeds: Every row runs once with each.
         select: Which validation of a run is recorded.
         tracking: Where the runs are tracked; ``wandb`` in the file is the same.
+        patience_min: Minutes without a sign of life after which a job is ended.
         rows: The lines of the table, in order.
         path: The experiment file.
     """
@@ -203,6 +208,7 @@ class Experiment(Strict):
     tracking: Tracking = Field(
         default=Tracking(), validation_alias=AliasChoices("tracking", "wandb")
     )
+    patience_min: Annotated[float, Field(gt=0, allow_inf_nan=False)] = PATIENCE_MIN
     rows: list[Row] = Field(default_factory=list)
     path: Path
 

@@ -38,6 +38,9 @@ class Job(Protocol):
     def met_fault(self) -> bool:
         """Whether it has ended with `os.EX_IOERR`: the disk was full, say. False of one whose status is not known."""
 
+    def cpu_seconds(self) -> float | None:
+        """CPU time that its living processes have used so far; None where that cannot be seen from here."""
+
     def kill(self) -> None:
         """Ends it at once, with every process that it started; nothing happens to one that has ended."""
 

@@ -36,6 +36,9 @@ class _Done:
     def met_fault(self) -> bool:
         return bool(self._fault)
 
+    def cpu_seconds(self) -> None:
+        """It has none any more."""
+
     def kill(self) -> None:
         """Nothing to end: the run is over when `InProcessLauncher.submit` returns."""
 

@@ -18,7 +18,13 @@ from pathlib import Path
 from benchmark.launchers.base import Job
 from benchmark.launchers.child import run_forked, to_json
 from benchmark.launchers.machine import MachinePool, make_pool
-from benchmark.launchers.processes import ProcessOfDriver, kill_group, process_id
+from benchmark.launchers.processes import (
+    KILL_S,
+    ProcessOfDriver,
+    cpu_seconds,
+    kill_group,
+    process_id,
+)
 from benchmark.run.address import JobAddress, write_address
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
@@ -110,9 +116,12 @@ class _Forked:
     def met_fault(self) -> bool:
         return self._process.exitcode == os.EX_IOERR
 
+    def cpu_seconds(self) -> float | None:
+        return cpu_seconds(self.pid)
+
     def kill(self) -> None:
         kill_group(self.pid)
-        self._process.join()
+        self._process.join(KILL_S)  # what waits for a mount that is gone may not end at all
 
 
 class _Torchrun:
@@ -148,6 +157,9 @@ class _Torchrun:
 
     def met_fault(self) -> bool:
         return self._process.poll() == os.EX_IOERR
+
+    def cpu_seconds(self) -> float | None:
+        return cpu_seconds(self.pid)
 
     def kill(self) -> None:
         # torchrun puts its workers in groups of their own: the closed pipe is what ends them.

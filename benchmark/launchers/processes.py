@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmark import locks
 from benchmark.run.folder import RunFolder
 
-_KILL_S = 5.0
+KILL_S = 5.0
 
 
 def kill_group(pid: int) -> None:
@@ -31,11 +31,38 @@ def process_id(pid: int) -> str:
 
 def _start(pid: int) -> str:
     """When a process started, in clock ticks since the machine did; empty if it has ended."""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return ""
+    state, *rest = _stat(pid) or ["X"]
     return "" if state in "ZX" else rest[18]
+
+
+def _stat(pid: int | str) -> list[str]:
+    """What Linux says of a process, from its state on (field 3 of proc(5)); empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return []
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """CPU time of a process and of all that descend from it, with those that these have waited for; None if unknown."""
+    stats = {name: _stat(name) for name in _numbers()}
+    if not stats.get(str(pid)):
+        return None
+    children: dict[str, list[str]] = {}
+    for name, stat in stats.items():
+        children.setdefault(stat[1] if stat else "", []).append(name)
+    family = [str(pid)]
+    for name in family:  # which grows
+        family += children.get(name, [])
+    ticks = sum(int(ticks) for name in family for ticks in stats[name][11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _numbers() -> list[str]:
+    try:
+        return [name for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - names are all
+    except OSError:
+        return []
 
 
 def _is_python(pid: int) -> bool:
@@ -74,6 +101,10 @@ class ProcessOfDriver:
         """See `benchmark.launchers.base.Job`: the status of a process that another has started is not known."""
         return False
 
+    def cpu_seconds(self) -> float | None:
+        """See `benchmark.launchers.base.Job`."""
+        return None if self.ended() else cpu_seconds(self._pid)
+
     def kill(self) -> None:
         """See `benchmark.launchers.base.Job`: torchrun's workers are in groups of their own, and one holds the lock."""
         holder = lock_holder(self.folder)
@@ -109,6 +140,10 @@ class LockHolder:
         """See `benchmark.launchers.base.Job`: its status is not known."""
         return False
 
+    def cpu_seconds(self) -> float | None:
+        """See `benchmark.launchers.base.Job`."""
+        return None if self.ended() else cpu_seconds(self.pid)
+
     def kill(self) -> None:
         """See `benchmark.launchers.base.Job`; a process that is no Python was given a dead job's number."""
         if not self.ended() and _is_python(self.pid):
@@ -128,6 +163,6 @@ def lock_holder(folder: RunFolder) -> LockHolder | None:
 
 def _wait_for(job: ProcessOfDriver | LockHolder) -> None:
     """Waits for the end of a job that was killed: the system takes a moment."""
-    end = time.monotonic() + _KILL_S
+    end = time.monotonic() + KILL_S
     while not job.ended() and time.monotonic() < end:
         time.sleep(0.02)

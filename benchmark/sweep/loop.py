@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from benchmark.errors import fault_of, told
+from benchmark.experiment.experiment import PATIENCE_MIN
 from benchmark.files import write_json
 from benchmark.job.failures import read_last_words
 from benchmark.launchers import Job, Launcher
@@ -19,6 +20,8 @@ from benchmark.run.record import State
 from benchmark.run.state import Planned, look_again
 from benchmark.sweep.base import Source, Watcher
 from benchmark.sweep.pause import Pause, refusal
+from benchmark.sweep.progress import name_of
+from benchmark.sweep.silence import Listener, Pulse
 
 POLL_S = 0.1
 
@@ -28,13 +31,25 @@ class _Active:
     run: Planned
     job: Job
     resources: Resources
+    pulse: Pulse
 
 
 class Sweep:
-    """Runs what a source gives, as many side by side as the launcher has slots."""
+    """Runs what a source gives, as many side by side as the launcher has slots.
+
+    Args:
+        launcher: Starts the jobs.
+        options: What a job is told.
+        watcher: Sees it all.
+        silence_s: Seconds without a sign of life after which a job is ended.
+    """
 
     def __init__(
-        self, launcher: Launcher, options: Callable[[Resources], JobOptions], watcher: Watcher
+        self,
+        launcher: Launcher,
+        options: Callable[[Resources], JobOptions],
+        watcher: Watcher,
+        silence_s: float = PATIENCE_MIN * 60,
     ) -> None:
         self.launcher = launcher
         self.options = options
@@ -43,6 +58,7 @@ class Sweep:
         self._ended: list[Planned] = []
         self._patience_s = patience_s()
         self._pause = Pause(watcher.say, self._patience_s)
+        self._listener = Listener(watcher.say, silence_s)
 
     def run(self, source: Source) -> list[Planned]:
         """Runs until the source is done; a run that fails does not stop the others.
@@ -63,6 +79,7 @@ class Sweep:
                     self._start_again()
                     self._start_some(source)
                 self._collect()
+                self._end_silent()
                 self.watcher.tick()
                 time.sleep(POLL_S)
         except BaseException:
@@ -104,7 +121,7 @@ class Sweep:
             if job is None or not job.outlives_driver:
                 job = self._submitted(run, resources)
             if job is not None:
-                self._active.append(_Active(run, job, resources))
+                self._active.append(_Active(run, job, resources, Pulse(job, run.folder)))
 
     def _submitted(self, run: Planned, resources: Resources) -> Job | None:
         """The run's job; None where the folder takes no writes, for which it waits."""
@@ -129,6 +146,15 @@ class Sweep:
                 self._put_back(active.run, fault)
             else:
                 self._judge(active.run, active.job.exit_text())
+
+    def _end_silent(self) -> None:
+        for active in list(self._active):
+            name = name_of(active.run)
+            if self._listener.gives_up(active.pulse, name):
+                self._active.remove(active)
+                words = self._listener.end(active.pulse, name)
+                self.launcher.pool.release(active.resources)
+                self._judge(active.run, words)
 
     def _put_back(self, run: Planned, cause: str) -> None:
         self.watcher.put_back(run, cause)

@@ -124,7 +124,7 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
             study.base.rows[0].gpus,
         )
         tuner = Tuner(store, asked, watcher)
-        Sweep(launcher, options, tuner).run(tuner)
+        Sweep(launcher, options, tuner, study.base.experiment.patience_min * 60).run(tuner)
     return tuner.ran
 
 
