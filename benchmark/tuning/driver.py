@@ -14,6 +14,7 @@ from benchmark.errors import UserError
 from benchmark.run.state import Planned
 from benchmark.sweep.base import Watcher
 from benchmark.sweep.holders import end_orphans
+from benchmark.tuning.again import LOST
 from benchmark.tuning.database import OUTAGES
 from benchmark.tuning.open_trial import OpenTrial, worth_another_try
 from benchmark.tuning.outages import Outages
@@ -199,7 +200,7 @@ class Tuner:
         if opened.losses < MAX_LOSSES:
             self._work.lost.append(opened)
         else:
-            opened.cause = f"lost {opened.losses} times: {cause}"
+            opened.cause = f"{LOST} {opened.losses} times: {cause}"
             self._end(opened)
 
     def _end(self, opened: OpenTrial) -> None:

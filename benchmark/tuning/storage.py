@@ -24,6 +24,7 @@ from sqlalchemy.engine import URL
 from benchmark.errors import UserError
 from benchmark.locks import patience_s
 from benchmark.run.journal import now
+from benchmark.tuning.again import begun, make_again
 from benchmark.tuning.database import OPENING, OPENING_PATIENCE_S, Lock, open_storage
 
 _BEATS = 6  # signs of life in the time after which a silent driver is taken for dead
@@ -77,6 +78,7 @@ class Store:
         lock: Held while owners or states change.
         owner: Id of the results folder that this driver works for.
         strategies: Sampler and pruner.
+        again: Numbers of the trials that the machine had ended, which are made again.
         active: Numbers of the trials in work here.
     """
 
@@ -85,6 +87,7 @@ class Store:
     lock: Lock
     owner: str
     strategies: Strategies
+    again: tuple[int, ...] = ()
     active: set[int] = field(default_factory=set)
     _signs: dict[str, tuple[Any, float]] = field(default_factory=dict)
     _next_beat: float = 0.0
@@ -103,7 +106,8 @@ class Store:
         """A trial that was left behind, or else a new one; None if there is neither.
 
         Args:
-            target: Number of trials, those that run or ended included, up to which new ones are asked for.
+            target: Number of trials up to which new ones are asked for; `benchmark.tuning.again.begun` counts those
+                that there are.
         """
         with self.lock.held():
             left_behind = self._left_behind()
@@ -133,8 +137,8 @@ class Store:
 
     def _more_wanted(self, target: int) -> bool:
         trials = self.study.get_trials(deepcopy=False)
-        waiting = sum(trial.state is TrialState.WAITING for trial in trials)
-        return len(trials) - waiting < target and (waiting > 0 or not self.exhausted)
+        waiting = any(trial.state is TrialState.WAITING for trial in trials)
+        return begun(trials) < target and (waiting or not self.exhausted)
 
     def _taken_up(self, left_behind: FrozenTrial) -> optuna.Trial:
         return optuna.Trial(self.study, left_behind._trial_id)
@@ -221,10 +225,12 @@ def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> S
             study.set_user_attr(_MADE_FOR, dict(key.made_for))
             study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
             study.enqueue_trial(dict(key.published), user_attrs={"published": True})
+        again = make_again(study, key.published)
     # Samplers that have visited everything stop the loop of `Study.optimize`; there is none here.
     words = strategies.sampler_words
     study.stop = lambda: study.set_user_attr("exhausted", words)  # type: ignore[method-assign]
-    return Store(study, storage, Lock(url, zlib.crc32(key.name.encode())), owner, strategies)
+    lock = Lock(url, zlib.crc32(key.name.encode()))
+    return Store(study, storage, lock, owner, strategies, tuple(again))
 
 
 def _made(

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import optuna
-from optuna.trial import TrialState
 from rich.console import Console
 
 from benchmark.errors import UserError
@@ -26,6 +25,7 @@ from benchmark.run.runs import Runs
 from benchmark.sweep.loop import Sweep
 from benchmark.sweep.watchers import make_watcher
 from benchmark.tracking.door import warnings_of
+from benchmark.tuning.again import begun, replaced
 from benchmark.tuning.database import OUTAGES, storage_url, unanswered
 from benchmark.tuning.driver import Asked, Tuner
 from benchmark.tuning.findings.findings import About, Findings, Trial, read_findings
@@ -100,12 +100,16 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
         f"sampler: {study.strategies.sampler_words}\npruner: {study.strategies.pruner_words}",
         flush=True,
     )
+    if store.again:
+        numbers = ", ".join(map(str, store.again))
+        print(f"the machine had ended trial {numbers}: made again, with the same parameters")
     if not launcher.prunes:
         print(
             f"--launcher {launcher.name}: a trial runs to its end before it is looked at, so none is pruned"
         )
+    past = len(replaced(store.study.get_trials(deepcopy=False)))
     progress = StudyProgress(
-        target, study=store.study, objective=file.objectives[0], slots=launcher.pool.slots
+        target + past, study=store.study, objective=file.objectives[0], slots=launcher.pool.slots
     )
     checkout = checkout_of([study.composed(run) for run in study.base.runs])
     options = partial(
@@ -131,8 +135,7 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
 def _target(study: optuna.Study, n_trials: int, more: int | None) -> int:
     if more is None:
         return n_trials
-    trials = study.get_trials(deepcopy=False)
-    return more + sum(trial.state is not TrialState.WAITING for trial in trials)
+    return more + begun(study.get_trials(deepcopy=False))
 
 
 def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> Findings:
