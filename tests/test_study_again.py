@@ -7,7 +7,10 @@ from typing import Any
 
 import optuna
 import pytest
+from command import Bench, study
+from disks import remount, small_disk
 from optuna.trial import TrialState
+from studies import QUICK, recorded, states, trials
 
 from benchmark.tuning.database import storage_url
 from benchmark.tuning.storage import Store, Strategies, StudyKey, open_study
@@ -93,3 +96,24 @@ def test_grid_that_was_visited_in_vain_is_visited_again(tmp_path: Path) -> None:
     store = opened(tmp_path)
     store.study.set_user_attr("exhausted", RANDOM.sampler_words)
     assert len([trial for _ in range(3) if (trial := taken(store, 2)) is not None]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.trains
+def test_study_waits_for_room_and_goes_on(synthetic_data: Path, tmp_path: Path) -> None:
+    """A full disk costs no trial, and with no room for too long ends the command; the same one goes on afterwards."""
+    study(tmp_path, n_trials=1)
+    with small_disk(tmp_path, "2500k") as disk:
+        bench = Bench(synthetic_data, disk / "results", tmp_path / "tune.yaml")
+        stopped = bench.run("tune", *QUICK, DETBOARD_PATIENCE_S="1")
+        assert stopped.returncode == 1, stopped.stdout + stopped.stderr
+        (line,) = stopped.stderr.strip().splitlines()
+        assert "disk full" in line
+        assert "paused: jobs cannot write" in stopped.stdout
+        assert states(bench) == [TrialState.RUNNING]
+        remount(disk, "size=200m")
+        done = bench.run("tune", *QUICK)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (trial,) = trials(bench)
+        assert trial.state is TrialState.COMPLETE
+        assert recorded(bench, trial)["state"] == "complete"

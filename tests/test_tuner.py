@@ -64,12 +64,17 @@ def test_number_of_validations(loop: dict[str, int], number: int) -> None:
 
 
 class Silent:
-    """A watcher that shows nothing."""
+    """A watcher that shows nothing, and remembers what it was to say."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
 
     def started(self, run: Planned) -> None: ...
     def ended(self, run: Planned, cause: str) -> None: ...
     def put_back(self, run: Planned, cause: str) -> None: ...
-    def say(self, text: str) -> None: ...
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
     def tick(self) -> None: ...
 
 
@@ -90,14 +95,14 @@ def store(tmp_path: Path) -> Store:
     )
 
 
-def tuner_of(store: Store, results: Path, target: int) -> Tuner:
+def tuner_of(store: Store, results: Path, target: int, watcher: Silent | None = None) -> Tuner:
     def suggest(trial: optuna.Trial) -> dict[str, Any]:
         return {"x": trial.suggest_int("x", 1, 1)}  # every trial the same
 
     def plan(number: int, params: Any) -> Planned:
         return planned(results, dict(params), number)
 
-    return Tuner(store, Asked(suggest, plan, ["mAP50"], target, 1), Silent())
+    return Tuner(store, Asked(suggest, plan, ["mAP50"], target, 1), watcher or Silent())
 
 
 def taken(tuner: Tuner) -> Planned:
@@ -156,7 +161,8 @@ def test_twin_waits_for_the_run_that_it_shares(store: Store, tmp_path: Path) -> 
 def test_storage_that_is_gone_for_a_while_loses_nothing(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tuner = tuner_of(store, tmp_path, target=1)
+    watcher = Silent()
+    tuner = tuner_of(store, tmp_path, target=1, watcher=watcher)
     run = taken(tuner)
 
     with monkeypatch.context() as outage:
@@ -169,6 +175,10 @@ def test_storage_that_is_gone_for_a_while_loses_nothing(
     tuner.tick()
     (trial,) = store.study.get_trials()
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.5)
+    assert watcher.said == [
+        "the storage does not answer (connection refused): jobs go on, and it is asked again",
+        "the storage answers again",
+    ]
 
 
 def test_storage_that_stays_away_is_said(

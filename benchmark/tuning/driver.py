@@ -69,7 +69,7 @@ class Tuner:
         self._work = Work(store)
         self._validations = Validations(self._work, asked.objectives)
         self._teller = Teller(self._work, self._validations, asked.objectives)
-        self._outages = Outages()
+        self._outages = Outages(watcher.say)
         self._next_look = 0.0
         self._complete = False
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from benchmark.errors import why
 from benchmark.locks import patience_s
 from benchmark.tuning.database import OUTAGES
 
@@ -16,13 +17,17 @@ _T = TypeVar("_T")
 
 
 class Outages:
-    """Asks the storage, and notes since when it does not answer.
+    """Asks the storage, notes since when it does not answer, and says so.
+
+    Args:
+        say: Shows a line to the user.
 
     Attributes:
         not_before: When the storage is to be asked for a new trial again, on the monotonic clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self.not_before = 0.0
         self._since: float | None = None
 
@@ -44,18 +49,23 @@ class Outages:
         """
         try:
             result = action()
-        except OUTAGES:
-            self._note()
+        except OUTAGES as error:
+            self._note(error)
             if not jobs_run and self._lasted() >= _LEASES * patience_s():
                 raise
             return None
-        if result is not False:
+        if result is not False and self.lasts:
             self._since = None
+            self._say("the storage answers again")
         return result
 
-    def _note(self) -> None:
+    def _note(self, error: Exception) -> None:
         now = time.monotonic()
-        self._since = self._since or now
+        if not self.lasts:
+            self._since = now
+            self._say(
+                f"the storage does not answer ({why(error)}): jobs go on, and it is asked again"
+            )
         self.not_before = now + _AFTER_OUTAGE_S
 
     def _lasted(self) -> float:

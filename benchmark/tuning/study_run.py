@@ -102,7 +102,7 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
     )
     if store.again:
         numbers = ", ".join(map(str, store.again))
-        print(f"the machine had ended trial {numbers}: made again, with the same parameters")
+        print(f"the machine had ended trial {numbers}: asked for again, with the same parameters")
     if not launcher.prunes:
         print(
             f"--launcher {launcher.name}: a trial runs to its end before it is looked at, so none is pruned"
