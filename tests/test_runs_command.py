@@ -155,11 +155,21 @@ def test_a_trial_is_of_its_study_and_removed_by_its_id_alone(desk: Desk) -> None
     told = line_of(runs(desk, "list"), trial)
     assert told.endswith("trial 3 of study mine, which studies.db does not have")
     storage = f"sqlite:///{desk.results / 'studies.db'}"
-    optuna.create_study(study_name="mine", storage=storage).set_user_attr("study_id", "a1")
-    told = line_of(runs(desk, "list", str(desk.experiment)), trial)
-    assert told.endswith("trial 3 of study mine")
+    made = optuna.create_study(study_name="mine", storage=storage)
+    made.set_user_attr("study_id", "a1")
+    made.set_user_attr("detboard", {"row": "plain"})
+    told = runs(desk, "list", str(desk.experiment))
+    assert line_of(told, trial).endswith("trial 3 of study mine")
+    assert line_of(told, "study mine").endswith("over row plain: 0 trials, 1 of the runs")
+    rename(desk)
+    told = runs(desk, "list", str(desk.experiment))
+    assert line_of(told, "study mine").endswith("; no row plain in what was named")
     assert "trial 3 of study mine" in runs(desk, "rm", trial)
     assert trial not in ids(desk)
+    (desk.results / "studies.db").write_text("damaged")
+    told = runs(desk, "list")
+    assert "warning: " in told
+    assert line_of(told, of(desk, "plain").path.name)
 
 
 def test_wrong_ids_are_told_at_once_and_nothing_is_removed(desk: Desk) -> None:

@@ -52,7 +52,8 @@ def run_all(
     leaderboard = _EXPERIMENTS / "leaderboard.yaml"
     if not leaderboard.is_file():
         raise UserError(
-            f"{leaderboard}: no such file; detboard all runs in the folder of a checkout of DetBoard"
+            f"{leaderboard}: no such file; detboard all runs in the folder of a checkout of DetBoard; "
+            "'detboard init DIR' makes a folder of your own"
         )
     # A study on somebody's own data or schedule is theirs to start.
     small = data_root is None and profile is None

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli.app import Results, warn
-from benchmark.errors import UserError
+from benchmark.errors import MachineError, UserError
 
 if TYPE_CHECKING:
     from benchmark.experiment.experiment import Experiment
     from benchmark.run.runs import Runs
     from benchmark.sweep.listing import Listed
+    from benchmark.tuning.known import Known
 
 runs_app = typer.Typer(
     help="List, stop, remove and rename the runs of a results folder.", no_args_is_help=True
@@ -32,10 +33,11 @@ Ids = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids.")]
 @runs_app.command("list")
 def list_runs(experiments: Experiments = None, results: Results = Path("results")) -> None:
     """List runs and trials: state, age, size, and the row that each is of, or that none asks for it any more."""
-    found = _listed(_runs_in(results), experiments or ())
-    for line in _lines(found):
+    on_disk, made = _runs_in(results), _experiments(experiments or ())
+    studies = _studies(results)
+    found = _listed(on_disk, made, studies)
+    for line in [*_lines(found), *_study_lines(studies, found, made), _sum(found)]:
         typer.echo(line)
-    typer.echo(_sum(found))
     if not experiments:
         typer.echo("With experiment files it says which runs are of no row any more.")
 
@@ -69,7 +71,8 @@ def remove_runs(
     from benchmark.run.owners import Kind
 
     on_disk = _runs_in(results)
-    found = _listed(on_disk, [Path(name) for name in names] if orphans else ())
+    made = _experiments([Path(name) for name in names] if orphans else ())
+    found = _listed(on_disk, made, _studies(results))
     gone = [run for run in found if run.owner.kind is Kind.NO_ROW]
     ids = [run.spec.run_id for run in gone] if orphans else names
     if orphans and not gone:
@@ -105,14 +108,14 @@ def _runs_in(results: Path) -> Runs:
     return Runs(results, lives)
 
 
-def _listed(on_disk: Runs, files: Sequence[Path]) -> list[Listed]:
+def _listed(
+    on_disk: Runs, experiments: Sequence[Experiment], studies: Sequence[Known]
+) -> list[Listed]:
     """The runs that can be read; warns of the others."""
     from benchmark.sweep.listing import listed
 
-    experiments = _experiments(files)
     problems: list[str] = []
-    studies = _studies(on_disk, problems)
-    found = listed(on_disk, experiments, studies, problems)
+    found = listed(on_disk, experiments, {study.study_id for study in studies}, problems)
     warn(problems)
     return found
 
@@ -130,15 +133,31 @@ def _experiments(files: Sequence[Path]) -> list[Experiment]:
     return [experiment for experiment in read if experiment is not None]
 
 
-def _studies(on_disk: Runs, problems: list[str]) -> dict[str, str]:
-    """Studies by id; Optuna takes its time to load, and only where there is a run of one."""
-    from benchmark.errors import attempt
-
-    if not on_disk.started(lambda spec: spec.study is not None, []):
-        return {}
+def _studies(results: Path) -> list[Known]:
+    """The studies, as far as their database can be read; Optuna, which takes its time to load, only where it is."""
+    if not (results / "studies.db").is_file():
+        return []
     from benchmark.tuning.known import known_studies
 
-    return attempt(problems, known_studies, on_disk.results) or {}
+    try:
+        return known_studies(results)
+    except (UserError, MachineError) as error:
+        warn([str(error)])
+        return []
+
+
+def _study_lines(
+    studies: Sequence[Known], found: Sequence[Listed], experiments: Sequence[Experiment]
+) -> list[str]:
+    """A line a study, and whether its row is in one of the experiments that were named."""
+    rows = {row.name for experiment in experiments for row in experiment.rows}
+    ids = [run.spec.study for run in found]
+    return [
+        f"study {study.name} over row {study.row}: {study.trials} trials, {ids.count(study.study_id)} of the runs"
+        + (f"; no row {study.row} in what was named" if rows and study.row not in rows else "")
+        for study in studies
+        if study.study_id
+    ]
 
 
 def _remove(on_disk: Runs, ids: Sequence[str], found: Sequence[Listed]) -> None:

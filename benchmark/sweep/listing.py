@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +39,7 @@ class Listed:
 def listed(
     on_disk: Runs,
     experiments: Sequence[Experiment],
-    studies: Mapping[str, str],
+    studies: Collection[str],
     problems: list[str],
 ) -> list[Listed]:
     """The runs of a results folder, sorted by id.
@@ -47,7 +47,7 @@ def listed(
     Args:
         on_disk: The runs.
         experiments: Those that may ask for them.
-        studies: Names of the studies that are there, by their ids.
+        studies: Ids of the studies that are there.
         problems: Takes a message for each folder that cannot be read.
     """
     runs = on_disk.started(lambda _: True, problems)
@@ -61,7 +61,7 @@ def _listed(run: Started, owner: Owner, on_disk: Runs) -> Listed:
     return Listed(run.spec, state, _age_s(folder, run.record), size_of(folder.path), owner)
 
 
-def _of_study(spec: RunSpec, owners: Mapping[str, Owner], studies: Mapping[str, str]) -> Owner:
+def _of_study(spec: RunSpec, owners: Mapping[str, Owner], studies: Collection[str]) -> Owner:
     owner = owners[spec.run_id]
     if owner.kind is Kind.TRIAL and spec.study not in studies:
         return replace(owner, words=f"{owner.words}, which studies.db does not have")

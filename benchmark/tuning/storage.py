@@ -28,7 +28,7 @@ from benchmark.tuning.again import begun, make_again
 from benchmark.tuning.database import OPENING, OPENING_PATIENCE_S, Lock, open_storage
 
 _BEATS = 6  # signs of life in the time after which a silent driver is taken for dead
-_MADE_FOR = "detboard"
+MADE_FOR = "detboard"  # the attribute of a study that holds what its trials depend on
 STUDY_ID = "study_id"  # the attribute of a study that holds its id
 
 
@@ -222,7 +222,7 @@ def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> S
             raise UserError(problems)
         study = _made(storage, key, strategies)
         if not study.get_trials(deepcopy=False):
-            study.set_user_attr(_MADE_FOR, dict(key.made_for))
+            study.set_user_attr(MADE_FOR, dict(key.made_for))
             study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
             study.enqueue_trial(dict(key.published), user_attrs={"published": True})
         again = make_again(study, key.published)
@@ -255,7 +255,7 @@ def _differences(storage: optuna.storages.RDBStorage, key: StudyKey) -> list[str
     known = optuna.load_study(study_name=key.name, storage=storage)
     if not known.get_trials(deepcopy=False):
         return _other_directions(known, key)
-    made_for = known.user_attrs.get(_MADE_FOR)
+    made_for = known.user_attrs.get(MADE_FOR)
     if made_for is None:
         return [f"study '{key.name}': the storage has one that DetBoard did not make; {_WAY_OUT}"]
     return [
