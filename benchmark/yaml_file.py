@@ -37,6 +37,8 @@ def exponents(value: object) -> object:
 
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DEEPEST = 100
+_MOST_VALUES = 1_000_000
 _MERGE, _TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
 
@@ -118,17 +120,59 @@ def read_yaml(path: Path, kind: str) -> dict[str, Any]:
 
 
 def _content(path: Path) -> object:
-    loader = _Loader(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    _refuse_depth(text, path)
+    loader = _Loader(text)
     try:
         node: yaml.Node | None = loader.get_single_node()
         if node is None:
             return None
         if problems := list(_node_problems(node, set())):
             raise UserError([f"{path}: {problem}" for problem in problems])
+        _refuse_size(node, path)
         content: object = loader.construct_document(node)
         return content
     finally:
         loader.dispose()
+
+
+def _refuse_depth(text: str, path: Path) -> None:
+    """Refuses what would end this process: libyaml calls itself for every level. Events come one after the other.
+
+    Raises:
+        UserError: A list or mapping is nested too deeply.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            line = event.start_mark.line + 1
+            raise UserError(
+                f"{path}: line {line}: is nested too deeply; allowed: {_DEEPEST} levels"
+            )
+
+
+def _refuse_size(node: yaml.Node, path: Path) -> None:
+    """Refuses a file whose aliases, written out, are more than any experiment is; nothing is within itself here.
+
+    Raises:
+        UserError: It holds too many values.
+    """
+    known: dict[int, int] = {}
+
+    def values(node: yaml.Node) -> int:
+        if id(node) not in known:
+            pairs = isinstance(node, yaml.MappingNode)
+            inner = [value for _, value in node.value] if pairs else node.value
+            within = isinstance(node, yaml.CollectionNode)
+            known[id(node)] = 1 + sum(map(values, inner)) if within else 1
+        return known[id(node)]
+
+    if (count := values(node)) > _MOST_VALUES:
+        raise UserError(
+            f"{path}: holds {count:,} values, its aliases written out; allowed: {_MOST_VALUES:,}"
+        )
 
 
 def validated(model: type[_Model], content: Mapping[str, object], path: Path, whole: str) -> _Model:

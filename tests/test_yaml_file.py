@@ -12,6 +12,13 @@ from benchmark.errors import UserError
 from benchmark.yaml_file import read_yaml
 
 
+# Ten lists of ten aliases each, seven times over.
+BOMB = "\n".join(
+    [f"a0: &a0 [{', '.join('x' * 10)}]"]
+    + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 7)]
+)
+
+
 def read(folder: Path, text: str) -> dict[str, object]:
     path = folder / "file.yaml"
     path.write_text(text, encoding="utf-8")
@@ -34,6 +41,9 @@ def read(folder: Path, text: str) -> dict[str, object]:
         ("x: {[1, 2]: 1}\n", "a key is a text; this is a list"),
         ("a: &a\n  b: *a\n", "line 1: this mapping is within itself, by an alias"),
         ("a: " + "[" * 3000 + "]" * 3000 + "\n", "nested too deeply"),
+        ("a: " + "[" * 100_000, "line 1: is nested too deeply"),  # a crash of libyaml's
+        ("a: " + "{b: " * 101 + "1" + "}" * 101, "nested too deeply; allowed: 100 levels"),
+        (BOMB, "holds 12,345,678 values, its aliases written out; allowed: 1,000,000"),
     ],
 )
 def test_what_yaml_passes_over_is_refused(tmp_path: Path, text: str, message: str) -> None:
