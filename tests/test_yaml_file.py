@@ -11,7 +11,6 @@ from command import Bench, run_detboard, study, variant
 from benchmark.errors import UserError
 from benchmark.yaml_file import read_yaml
 
-
 # Ten lists of ten aliases each, seven times over.
 BOMB = "\n".join(
     [f"a0: &a0 [{', '.join('x' * 10)}]"]

@@ -16,6 +16,7 @@ import typer
 from benchmark.errors import MachineError, UserError, fault_of, remedy
 from benchmark.launchers import LAUNCHERS
 from benchmark.start import own_modules_first
+from benchmark.writing.plain_stream import print_plainly
 
 if TYPE_CHECKING:
     from benchmark.data.findings import Findings
@@ -116,6 +117,7 @@ def main() -> None:
 
     Wrong input ends with status 2, what the machine or a file system says with 1.
     """
+    print_plainly()
     try:
         refuse_empty(sys.argv[1:])
         warn(own_modules_first())

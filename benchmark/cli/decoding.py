@@ -24,9 +24,9 @@ def decoding_shown() -> Iterator[Callable[[int, int], None]]:
     Raises:
         typer.Exit: Ctrl-C; what was decoded is remembered.
     """
-    from rich.console import Console
+    from benchmark.writing.console import PlainConsole
 
-    console = Console()
+    console = PlainConsole()
     try:
         if console.is_terminal:
             with _bar(console) as told:

@@ -39,14 +39,13 @@ def plan(
     trust: Trust = False,
 ) -> None:
     """Show what would run, what is finished and what stands in the way; trains nothing."""
-    from rich.console import Console
-
     from benchmark.cli.options import look_at, request_of, tracking_of
     from benchmark.launchers import check_launcher, make_launcher
     from benchmark.launchers.living import lives
     from benchmark.run.plan import make_plan
     from benchmark.run.runs import Runs
     from benchmark.sweep.missing import missing, not_data, obstacles, undecoded_images
+    from benchmark.writing.console import PlainConsole
     from benchmark.writing.terminal import show
 
     check_launcher(launcher)
@@ -54,7 +53,7 @@ def plan(
     made = make_plan(request, Runs(results, lives))
     look_at(made, request)
     tracking_of(made, None)  # what it cannot take stands in the way
-    console = Console()
+    console = PlainConsole()
     show(console, plan_table(made, console))
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")

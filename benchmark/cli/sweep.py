@@ -116,8 +116,6 @@ def _run(
     """Runs what is missing; returns the runs as they ended."""
     from functools import partial
 
-    from rich.console import Console
-
     from benchmark.run.checkout import checkout_of
     from benchmark.run.options import JobOptions
     from benchmark.sweep.base import Listed
@@ -125,6 +123,7 @@ def _run(
     from benchmark.sweep.loop import Sweep
     from benchmark.sweep.progress import SweepProgress, name_of
     from benchmark.sweep.watchers import make_watcher
+    from benchmark.writing.console import PlainConsole
 
     tell_obstacles(made, launcher, trust)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {launcher.pool.slots} at a time.")
@@ -134,7 +133,7 @@ def _run(
     )
     try:
         end_orphans(runs)
-        with make_watcher(Console(), progress, names, launcher.shares_terminal) as watcher:
+        with make_watcher(PlainConsole(), progress, names, launcher.shares_terminal) as watcher:
             sweep = Sweep(launcher, options, watcher, made.experiment.patience_min * 60)
             return sweep.run(Listed(runs))
     except KeyboardInterrupt:

@@ -16,6 +16,7 @@ from benchmark.job.failures import last_words, of_machine
 from benchmark.job.job import run_job
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
+from benchmark.writing.plain_stream import plain_log
 
 OUTLIVE = "--outlive"
 _OPTIONS = TypeAdapter(JobOptions)
@@ -88,8 +89,8 @@ def _log_to(path: Path) -> None:
     os.close(descriptor)
     os.close(nowhere)
     # A fork has taken over the forkserver's stream objects, which may be block-buffered.
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    sys.stdout = plain_log(os.fdopen(1, "w", buffering=1, closefd=False))
+    sys.stderr = plain_log(os.fdopen(2, "w", buffering=1, closefd=False))
 
 
 def _end_with_driver(wait_for_driver: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import cached_property
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from benchmark.errors import told
 from benchmark.job.failures import of_machine
@@ -19,6 +19,7 @@ from benchmark.launchers.processes import lock_holder, process_id
 from benchmark.run.address import JobAddress, write_address
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
+from benchmark.writing.plain_stream import bare, plain_log
 
 
 class _Done:
@@ -108,11 +109,15 @@ class _Tee:
         return False
 
 
+def _plain(stream: TextIO, log: TextIO) -> TextIO:
+    return plain_log(cast("TextIO", _Tee(bare(stream), log)))
+
+
 @contextmanager
 def _also_into(path: Path) -> Iterator[None]:
     """Writes what the job prints to ``path`` as well as to the terminal."""
     with ExitStack() as stack:
         log = stack.enter_context(path.open("a", encoding="utf-8", buffering=1))
-        stack.enter_context(redirect_stdout(_Tee(sys.stdout, log)))
-        stack.enter_context(redirect_stderr(_Tee(sys.stderr, log)))
+        stack.enter_context(redirect_stdout(_plain(sys.stdout, log)))
+        stack.enter_context(redirect_stderr(_plain(sys.stderr, log)))
         yield

@@ -14,6 +14,7 @@ from benchmark.run.runs import Runs
 from benchmark.run.state import Planned
 
 if TYPE_CHECKING:
+    from benchmark.leaderboard.document import Leaderboard
     from benchmark.leaderboard.write import Written
 
 _WELL = (State.COMPLETE, State.PRUNED)
@@ -52,22 +53,27 @@ def close(
     return well and not unwell
 
 
+def _show(leaderboard: Leaderboard) -> None:
+    from benchmark.leaderboard.outputs.terminal import notes, rich_table
+    from benchmark.leaderboard.short import shortened_board
+    from benchmark.writing.console import PlainConsole
+    from benchmark.writing.terminal import show
+
+    shown, console = shortened_board(leaderboard), PlainConsole()
+    show(console, rich_table(shown, console))
+    for note in notes(shown):
+        print(note)
+
+
 def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Tracking | None) -> bool:
     """Shows the leaderboard and writes its files; returns whether all of them could be written."""
-    from rich.console import Console
-
-    from benchmark.leaderboard.outputs.terminal import notes, rich_table
     from benchmark.leaderboard.select import report_of_sweep
     from benchmark.leaderboard.track_leaderboard import track_leaderboard
     from benchmark.leaderboard.write import publish_all
-    from benchmark.writing.terminal import show
 
     made = report_of_sweep(plan, request, on_disk)
     (report,) = made.reports
-    console = Console()
-    show(console, rich_table(report.leaderboard, console))
-    for note in notes(report.leaderboard):
-        print(note)
+    _show(report.leaderboard)
     if request.overrides:
         # A trial is not the experiment's leaderboard.
         print("with --set no file is written; detboard report writes them, given the same options")

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import optuna
-from rich.console import Console
 
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking, TunedRow
@@ -37,6 +36,7 @@ from benchmark.tuning.promote import Promotion, promote
 from benchmark.tuning.storage import Store, StudyKey, open_study
 from benchmark.tuning.study import Study, made_for
 from benchmark.tuning.track_study import track_study
+from benchmark.writing.console import PlainConsole
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
         checkout=checkout,
         trust_checkpoints=running.trust_checkpoints,
     )
-    with make_watcher(Console(), progress, (), launcher.shares_terminal) as watcher:
+    with make_watcher(PlainConsole(), progress, (), launcher.shares_terminal) as watcher:
         asked = Asked(
             study.space.suggest,
             partial(study.plan_trial, store.study_id),

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
+from benchmark.writing.words import cut_short
+
 _PLAIN = re.compile(r"[A-Za-z0-9.,:;%()/–—+-]*( [A-Za-z0-9.,:;%()/–—+-]+)*")
+
+_TARGET = re.compile(r"https?://[A-Za-z0-9_.+%~/?=&:,;@#-]+|[A-Za-z0-9_.+%~-][A-Za-z0-9_.+%~/-]*")
 
 
 def escape(text: str) -> str:
@@ -16,7 +20,15 @@ def escape(text: str) -> str:
     line = re.sub(r"[\\`*~|\[\]]", r"\\\g<0>", line)
     # Inside a word (mstrain_3x) an underscore is only an underscore.
     line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
-    return line.replace("&", "&amp;").replace("<", "&lt;")
+    # GitHub sets what stands between dollar signs as a formula.
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace("$", "&#36;")
+
+
+def link(text: str, target: str | None) -> str:
+    """A link; the text alone where the target is neither an address nor a plain path below this file."""
+    shown = escape(text)
+    plain = target is not None and ".." not in target.split("/") and _TARGET.fullmatch(target)
+    return f"[{shown}]({target})" if plain else shown
 
 
 def piped_table(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
@@ -54,5 +66,5 @@ def bullets(items: Iterable[str]) -> str:
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> str:
     """A table of plain texts; ``right`` are the positions of the columns that stand to the right."""
-    lines = [tuple(map(escape, cells)) for cells in (head, *rows)]
+    lines = [tuple(escape(cut_short(cell)) for cell in cells) for cells in (head, *rows)]
     return piped_table(lines, [position in right for position in range(len(head))])

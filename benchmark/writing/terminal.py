@@ -56,10 +56,10 @@ def _width(text: str) -> int:
 
 def unbound_console() -> Console:
     """A console that wraps lines at the edge of a terminal, and nowhere where it is none."""
-    from rich.console import Console
+    from benchmark.writing.console import PlainConsole
 
-    console = Console()
-    return console if console.is_terminal else Console(width=_UNBOUND)
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=_UNBOUND)
 
 
 def fitting(columns: Sequence[Shown], spared: Sequence[str], width: int) -> list[Shown]:

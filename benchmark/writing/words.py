@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+
 DASH = "—"
+LONGEST_CELL = 300
 _LONGEST_CAUSE = 200
 
 
@@ -58,3 +61,14 @@ def tenths(value: float) -> str:
 def shortened(text: str) -> str:
     """Cuts a cause that is too long for a line of a list."""
     return text if len(text) <= _LONGEST_CAUSE else text[: _LONGEST_CAUSE - 1] + "…"
+
+
+def cut_short(text: str, longest: int = LONGEST_CELL) -> str:
+    """A text for a cell: what is behind ``longest`` letters is cut, and 8 digits of the whole's SHA-256 stand for it.
+
+    So texts that differ stay different.
+    """
+    if len(text) <= longest:
+        return text
+    digits = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{text[: longest - 10]}…{digits}"

@@ -28,16 +28,23 @@ class Material:
     """What outputs are made of.
 
     Attributes:
-        leaderboard: What is shown.
+        whole: What is shown.
         runs: The runs of the results folder, in which the files lie.
         configs: The composed config of each row, by name; None where there are no run folders.
         readme: The README that may hold the table, None for no README.
     """
 
-    leaderboard: Leaderboard
+    whole: Leaderboard
     runs: Runs
     configs: Configs | None = None
     readme: Path | None = None
+
+    @cached_property
+    def leaderboard(self) -> Leaderboard:
+        """What is shown, its long texts cut to cells: the JSON file alone has the whole."""
+        from benchmark.leaderboard.short import shortened_board
+
+        return shortened_board(self.whole)
 
     def path(self, ending: str) -> Path:
         """The file ``<board><ending>`` in the results folder."""
@@ -90,15 +97,17 @@ class Output:
     many: bool = False
 
 
-def text_output(ending: str, make: Callable[[Leaderboard], str]) -> Output:
+def text_output(ending: str, make: Callable[[Leaderboard], str], whole: bool = False) -> Output:
     """An output of one text file.
 
     Args:
         ending: The file is ``<board><ending>``.
         make: Its text; the same leaderboard gives the same text.
+        whole: Whether it has texts of any length.
     """
 
     def files(material: Material) -> Iterable[File]:
-        return [TextFile(material.path(ending), partial(make, material.leaderboard))]
+        shown = material.whole if whole else material.leaderboard
+        return [TextFile(material.path(ending), partial(make, shown))]
 
     return Output(files)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from benchmark.leaderboard.outputs.base import text_output
 
-JSON = text_output(".json", lambda leaderboard: leaderboard.text())
+JSON = text_output(".json", lambda leaderboard: leaderboard.text(), whole=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.leaderboard.outputs.base import text_output
 from benchmark.run.record import State
-from benchmark.writing.markdown import escape, piped_table
+from benchmark.writing.markdown import escape, link, piped_table
 from benchmark.writing.words import DASH, fraction, shortened
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _facts(leaderboard: Leaderboard) -> str:
 
 
 def _selection(leaderboard: Leaderboard) -> str:
-    return f"- Note: {leaderboard.selection}\n" if leaderboard.selection else ""
+    return f"- Note: {escape(leaderboard.selection)}\n" if leaderboard.selection else ""
 
 
 def method_text(leaderboard: Leaderboard) -> str:
@@ -77,14 +76,18 @@ def method_text(leaderboard: Leaderboard) -> str:
     over = leaderboard.resampled
     return (
         f"Intervals: {method.level * 100:g} %, over {over} ({method.resamples:,} bootstrap resamples); rows whose "
-        f"difference a paired test does not separate ({method.correction}) share ranks"
+        f"difference a paired test does not separate ({escape(method.correction)}) share ranks"
     )
 
 
 def dataset_text(leaderboard: Leaderboard) -> str:
     """The dataset's name and the first digits of its annotation files' SHA-256."""
     data = leaderboard.dataset
-    return f"{escape(data.name)} (train `{data.train[:8]}`, val `{data.val[:8]}`)"
+    return f"{escape(data.name)} (train {_digits(data.train)}, val {_digits(data.val)})"
+
+
+def _digits(sha256: str) -> str:
+    return f"`{''.join(one for one in sha256[:8] if one.isalnum())}`"
 
 
 _TITLES: dict[Group, tuple[str, str]] = {
@@ -132,19 +135,15 @@ def _origins(leaderboard: Leaderboard) -> str:
 
 def _origin(run: Run) -> list[str]:
     commit = (run.commit or DASH)[:8] + (" (changed)" if run.dirty else "")
-    link = f"[run]({run.url})" if run.url and _is_address(run.url) else DASH
+    tracked = run.url is not None and run.url.startswith(("http://", "https://"))
     return [
-        f"[{escape(run.run_id or '')}]({run.folder})",
+        link(run.run_id or "", run.folder),
         str(run.seed),
         DASH if run.map50 is None else fraction(run.map50),
-        commit,
-        (run.config_sha256 or DASH)[:8],
-        link,
+        escape(commit),
+        escape((run.config_sha256 or DASH)[:8]),
+        link("run", run.url) if tracked else DASH,
     ]
-
-
-def _is_address(text: str) -> bool:
-    return re.fullmatch(r"https?://[^\s()<>]+", text) is not None
 
 
 def _listed(title: str, lines: Iterator[str]) -> list[str]:
@@ -163,7 +162,8 @@ def _failure(line: Line, run: Run) -> str:
     kind = run.failure.kind if run.failure else "error"
     message = run.failure.message if run.failure else ""
     cause = escape(shortened(message)) if message else "no message"
-    return f"- {escape(line.row)}, seed {run.seed}: {escape(kind)}: {cause} ([log]({run.folder}/log.txt))\n"
+    log = link("log", f"{run.folder}/log.txt")
+    return f"- {escape(line.row)}, seed {run.seed}: {escape(kind)}: {cause} ({log})\n"
 
 
 def _dashes(leaderboard: Leaderboard) -> Iterator[str]:

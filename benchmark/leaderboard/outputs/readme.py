@@ -57,7 +57,7 @@ def _block(leaderboard: Leaderboard) -> str:
     caveat = f" **{escape(leaderboard.caveat)}**." if leaderboard.caveat else ""
     words = counted(leaderboard.earlier_better)
     earlier = f" {words}." if words else ""
-    chosen = f" **Note: {leaderboard.selection}.**" if leaderboard.selection else ""
+    chosen = f" **Note: {escape(leaderboard.selection)}.**" if leaderboard.selection else ""
     told = f"{caveat}{chosen}{earlier}"
     summary = f"{leaderboard.progress} rows complete on {dataset_text(leaderboard)}.{told}"
     return f"\n{summary}\n\n{table_text(leaderboard)}\n{method_text(leaderboard)}.\n\n"

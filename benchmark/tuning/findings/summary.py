@@ -12,6 +12,7 @@ from benchmark.files import replacing, write_text
 from benchmark.tuning.findings.chapters import chapters
 from benchmark.tuning.findings.findings import Findings, Trial
 from benchmark.writing.markdown import bullets, escape, heading
+from benchmark.writing.spreadsheet import cell
 
 if TYPE_CHECKING:  # each takes a second or more to import: only who writes a study pays
     import pandas as pd
@@ -86,7 +87,11 @@ def trials_frame(findings: Findings) -> pd.DataFrame:
 
     columns = _columns(findings)
     lines = [[read(trial) for read in columns.values()] for trial in findings.trials]
-    return pd.DataFrame(lines, columns=list(columns), dtype=object)
+    return pd.DataFrame(
+        [[cell(value) for value in line] for line in lines],
+        columns=[cell(name) for name in columns],
+        dtype=object,
+    )
 
 
 def _columns(findings: Findings) -> dict[str, Callable[[Trial], Any]]:
