@@ -143,7 +143,7 @@ def test_orphans_are_removed_and_nothing_else(desk: Desk) -> None:
 def _trial(desk: Desk) -> str:
     """A run of a study's trial."""
     folder = of(desk, "plain")
-    spec = replace(folder.read_spec(), run_id="mine-s1-tiny-0a1b2c3d", experiment="mine")
+    spec = replace(folder.read_spec(), run_id="mine-s0-tiny-0a1b2c3d", experiment="mine")
     own = RunFolder(folder.path.with_name(spec.run_id))
     own.path.mkdir()
     own.write_spec(replace(spec, study="a1", trial=3))

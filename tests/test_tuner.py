@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from benchmark.files import read_json, write_json
 from benchmark.run import folder
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Tail
-from benchmark.run.record import RunRecord, State
+from benchmark.run.record import Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.run.state import Planned, look
 from benchmark.tuning.database import OUTAGES, storage_url
@@ -36,7 +37,11 @@ DATA = Dataset("data", ("Metal",), SPLIT, SPLIT)
         (record(), ["mAP50"], (TrialState.COMPLETE, [0.5], "")),
         (record(metrics={}, no_predictions=True), ["mAP50"], (TrialState.COMPLETE, [0.0], "")),
         (record(), ["mAP_l"], (TrialState.FAIL, None, "the run has no value for mAP_l")),
-        (record(metrics={"mAP50": float("nan")}), ["mAP50"], (TrialState.FAIL, None, "the run has no value for mAP50")),
+        (
+            replace(record(), metrics=Metrics({"mAP50": float("nan")})),
+            ["mAP50"],
+            (TrialState.FAIL, None, "the run has no value for mAP50"),
+        ),
         (record(state=State.PRUNED), ["mAP50"], (TrialState.PRUNED, None, "")),
         (
             record(state=State.FAILED, failure={"kind": "diverged", "message": "loss is nan\nmore"}),

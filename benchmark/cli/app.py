@@ -71,7 +71,7 @@ Trust = Annotated[
     ),
 ]
 Retry = Annotated[
-    str | None, typer.Option(metavar="failed", help="Run these again: failed, pruned.")
+    str | None, typer.Option(metavar="failed", help="Run these again: failed, pruned, damaged.")
 ]
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130

@@ -124,7 +124,7 @@ def states_of(retry: str | None) -> set[State]:
     Raises:
         UserError: With every name that is none.
     """
-    choices = {state.value: state for state in (State.FAILED, State.PRUNED)}
+    choices = {state.value: state for state in (State.FAILED, State.PRUNED, State.DAMAGED)}
     wrong: list[str] = []
     names = _names("--retry", retry, wrong) or ()
     wrong += [
@@ -155,7 +155,7 @@ def tracking_of(made: Plan, mode: str | None) -> Tracking:
 
 
 def look_at(made: Plan, request: Request) -> None:
-    """Shows what of the experiment a user may want to mend.
+    """Shows what of the experiment and its runs a user may want to mend.
 
     Raises:
         UserError: Its board would be written over another's.
@@ -163,7 +163,8 @@ def look_at(made: Plan, request: Request) -> None:
     from benchmark.experiment.titles import title_warnings
     from benchmark.leaderboard.boards import refuse_taken
     from benchmark.leaderboard.published import why_not_compared
+    from benchmark.run.plan import damages
 
-    warn(title_warnings(made.experiment.rows))
+    warn([*title_warnings(made.experiment.rows), *damages(made.runs)])
     warn([why] if (why := why_not_compared(made, request)) else [])
     refuse_taken(made, request)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import UserError, allowed, attempt
+from benchmark.errors import UserError, allowed, attempt, why
+from benchmark.files import is_file
 from benchmark.leaderboard.document import Leaderboard, Line
 from benchmark.leaderboard.kept import leaderboards
+from benchmark.run.folder import Damaged
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
@@ -128,7 +128,7 @@ def _side(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> Side:
     if holders:
         return _row(name, runs, boards[holders[0]])
     # A name with a slash, or '..', is no folder of runs/.
-    if Path(name).name == name and runs.folder(name).spec_file.exists():
+    if Path(name).name == name and is_file(runs.folder(name).spec_file):
         return Side(name, (_evaluated(name, runs),))
     raise UserError(_unknown(name, runs, boards))
 
@@ -143,10 +143,22 @@ def _row(name: str, runs: Runs, board: Leaderboard) -> Side:
             "run 'detboard sweep', or 'detboard report' if that is done"
         )
     problems: list[str] = []
-    read = [attempt(problems, _evaluated, run, runs) for run in chosen]
-    if problems:
-        raise UserError(problems)
-    return Side(name, tuple(run for run in read if run is not None), _left_out(name, line))
+    damaged: list[str] = []
+    read = [attempt(problems, _whole, run, runs, damaged) for run in chosen]
+    found = tuple(run for run in read if run is not None)
+    if problems or not found:
+        raise UserError([*problems, *damaged])
+    left_out = [f"'{name}': left out: {problem}." for problem in damaged]
+    return Side(name, found, (*_left_out(name, line), *left_out))
+
+
+def _whole(name: str, runs: Runs, damaged: list[str]) -> Evaluated | None:
+    """The evaluation of a run, or None and what of it is damaged."""
+    try:
+        return _evaluated(name, runs)
+    except Damaged as damage:
+        damaged.append(str(damage))
+        return None
 
 
 def _left_out(name: str, line: Line) -> tuple[str, ...]:
@@ -196,16 +208,19 @@ def _evaluated(name: str, runs: Runs) -> Evaluated:
     map50 = record.score("mAP50")
     if map50 is None:
         raise UserError(f"run {name} has {record.scoreless}")
+    try:
+        spec = runs.spec(name)
+    except FileNotFoundError:
+        raise Damaged(f"{folder.spec_file}: is missing") from None
+    folder.check_fits(record, spec)
     matches = _matches(folder.matches_file)
     # The bootstrap that the job left, or the same again.
     drawn = read_draws(folder.bootstrap_file)
-    return Evaluated(
-        runs.spec(name), map50, matches, bootstrap(matches) if drawn is None else drawn
-    )
+    return Evaluated(spec, map50, matches, bootstrap(matches) if drawn is None else drawn)
 
 
 def _matches(path: Path) -> Matches:
     try:
         return Matches.load(path)
-    except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read: {type(error).__name__}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise Damaged(f"{path}: cannot be read: {why(error)}") from None

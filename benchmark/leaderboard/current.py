@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmark.data.annotations import stamp
-from benchmark.files import read_json, sha256_file, write_json
+from benchmark.files import is_file, read_json, sha256_file, write_json
 from benchmark.run.plan import Plan
 
 # What turns records into files: other code makes other files of the same records.
@@ -51,7 +51,7 @@ def _records(runs: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     )
     for folder in folders:
         record = Path(folder, "record.json")
-        yield Path(folder).name, stamp(record) if record.exists() else ()
+        yield Path(folder).name, stamp(record) if is_file(record) else ()
 
 
 def is_current(plan: Plan, results: Path) -> bool:

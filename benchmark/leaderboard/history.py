@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from benchmark.experiment.experiment import Experiment
+from benchmark.files import is_file
 from benchmark.run.plan import Request, asked_ids
 from benchmark.run.runs import Runs, Started
 from benchmark.run.spec import RunSpec
@@ -89,7 +90,7 @@ def _asked(
         asked_by = on_disk.folder(spec.run_id).asked_by
         # Of its own runs every seed that was ever started counts, of another's those that it asks or asked for.
         own = spec.experiment == experiment.name or spec.seed in wanted
-        if own or (asked_by / experiment.name).exists():
+        if own or is_file(asked_by / experiment.name):
             by_setting[setting_of(spec)].append(spec)
     asked: set[str] = set()
     for found in by_setting.values():

@@ -24,7 +24,14 @@ _T = TypeVar("_T", float, str)
 COMPARABLE_PROFILE = "full"
 
 # A row without a complete run shows the first of these that one of its runs is in.
-_MOST_TELLING = (State.RUNNING, State.FAILED, State.LOST, State.PRUNED, State.WAITING)
+_MOST_TELLING = (
+    State.RUNNING,
+    State.FAILED,
+    State.DAMAGED,
+    State.LOST,
+    State.PRUNED,
+    State.WAITING,
+)
 
 
 @dataclass(frozen=True)

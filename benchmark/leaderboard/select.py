@@ -16,7 +16,7 @@ from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.kept import kept_alone, kept_report
 from benchmark.leaderboard.published import why_not_compared, why_row_not_compared
 from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult, Table
-from benchmark.run.plan import Plan, Request, find_dataset, plan_for, refreshed, with_seeds
+from benchmark.run.plan import Plan, Request, damages, find_dataset, plan_for, refreshed, with_seeds
 from benchmark.run.runs import Runs, Started
 from benchmark.run.state import Planned
 
@@ -37,7 +37,7 @@ def reports_on_disk(request: Request) -> Reports:
     kept = [] if history.skipped else kept_alone(boards, request, nothing_run=not history.started)
     settings = list(_fitting(history, experiment, request))
     if not settings and not kept:
-        settings = [_nothing_run(experiment, request)]
+        settings = [_nothing_run(history, experiment, request)]
     problems: list[str] = []
     made = [attempt(problems, _made, setting, request, history, boards) for setting in settings]
     made += [attempt(problems, kept_report, board, boards, request, on_disk) for board in kept]
@@ -99,7 +99,7 @@ def _report(plan: Plan, request: Request, history: History, boards: Boards) -> R
             f"row {row}, seed {seed}: runs/{run_id} was made with another config than the row has now"
             for (row, seed), run_id in stale.items()
         ),
-        history.skipped,
+        tuple(dict.fromkeys([*history.skipped, *(f"skipped {d}" for d in damages(plan.runs))])),
     )
 
 
@@ -154,15 +154,16 @@ def _finished(run: Started) -> tuple[str, str]:
     return run.record.finished_at if run.record else "", run.spec.run_id
 
 
-def _nothing_run(experiment: Experiment, request: Request) -> Made:
+def _nothing_run(history: History, experiment: Experiment, request: Request) -> Made:
     """The setting of a table of dashes, if the data can be found; else there is nothing to show."""
     try:
         dataset = find_dataset(experiment, request)
     except UserError:
-        raise UserError(
+        nothing = (
             f"{request.results}: no finished run of experiment '{experiment.name}' fits the options; "
             "run 'detboard sweep' first"
-        ) from None
+        )
+        raise UserError([*history.skipped, nothing]) from None
     return Made(request.profile or experiment.profile, dataset)
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from benchmark.errors import UserError
-from benchmark.files import JsonObject, read_json, write_json
+from benchmark.errors import UserError, shown, why
+from benchmark.files import is_file, read_json, write_json
 from benchmark.run.record import RunRecord
 from benchmark.run.spec import RunSpec
+
+
+class Damaged(UserError):
+    """A file of a run cannot be read; it costs that run, and the rest goes on."""
 
 
 class _In:
@@ -23,6 +29,24 @@ class _In:
 
     def __get__(self, folder: RunFolder, _kind: type[RunFolder]) -> Path:
         return folder.path / self.name
+
+
+_FOLDERS = ("checkpoints", "asked_by", "mmengine")
+_FILES = (
+    "spec.json",
+    "config.py",
+    "metrics.jsonl",
+    "predictions.json",
+    "matches.npz",
+    "bootstrap.npy",
+    "samples.json",
+    "record.json",
+    "log.txt",
+    "stop",
+    "job.lock",
+    "job.lock.holder",
+    "job.json",
+)
 
 
 class RunFolder:
@@ -65,8 +89,8 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has a record."""
-        return self.record_file.exists()
+        """Whether the run has a record, which need not be one that can be read."""
+        return os.path.lexists(self.record_file)
 
     def note_asker(self, experiment: str) -> None:
         """Remembers that an experiment asked for the run, whoever started it."""
@@ -77,23 +101,83 @@ class RunFolder:
         """What was asked.
 
         Raises:
-            UserError: The file is damaged, or not of a run.
+            FileNotFoundError: There is no such run.
+            Damaged: The file cannot be read, or is another run's.
         """
-        return _read(self.spec_file, RunSpec.from_json)
+        spec = _read(self.spec_file, RunSpec.from_json)
+        self._check_own(self.spec_file, spec.run_id)
+        return spec
 
     def read_record(self) -> RunRecord:
         """What happened.
 
         Raises:
-            UserError: The file is damaged, or is another run's.
+            FileNotFoundError: The run has not ended.
+            Damaged: The file cannot be read, or is another run's.
         """
         record = _read(self.record_file, RunRecord.from_json)
-        if record.run_id != self.path.name:
-            raise UserError(
-                f"{self.record_file}: is the record of another run, {record.run_id}; "
-                "move its folder away, and the next sweep runs it again"
-            )
+        self._check_own(self.record_file, record.run_id)
         return record
+
+    def record_if_ended(self) -> RunRecord | None:
+        """What happened, None if the run has not ended.
+
+        Raises:
+            Damaged: The file cannot be read, or is another run's.
+        """
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return self.read_record() if self.finished else None
+        return None
+
+    def check_fits(self, record: RunRecord, spec: RunSpec) -> None:
+        """Sees to it that a record is of what was asked.
+
+        Raises:
+            Damaged: It says something else.
+        """
+        for field in ("row", "seed", "profile"):
+            has, asked = getattr(record, field), getattr(spec, field)
+            if has != asked:
+                raise _damaged(
+                    self.record_file, f"{field}: is {shown(has)}, of the run {shown(asked)}"
+                )
+
+    def check_kinds(self) -> None:
+        """Sees to it that a job can work in the folder: files are files, and folders are folders.
+
+        Raises:
+            Damaged: Something lies in the place of one.
+        """
+        try:
+            wrong = self.wrong_kinds()
+        except OSError as error:
+            raise Damaged(f"{self.path}: cannot be read: {why(error)}; mend that") from None
+        if wrong:
+            names = ", ".join(path.name for path in wrong)
+            raise Damaged(f"{self.path}: something else lies in the place of {names}; {_THEN}")
+
+    def wrong_kinds(self) -> list[Path]:
+        """What lies in the place of a file and is none, or of a folder; sorted.
+
+        Raises:
+            OSError: The folder is none, or cannot be read.
+        """
+        try:
+            found = sorted(Path(entry) for entry in os.scandir(self.path))
+        except FileNotFoundError:
+            return []
+        return [
+            path
+            for path in found
+            if (path.name in _FILES and not is_file(path))
+            or (path.name in _FOLDERS and not path.is_dir())
+        ]
+
+    def _check_own(self, path: Path, run_id: str) -> None:
+        if run_id != self.path.name:
+            raise Damaged(
+                f"{path}: is the {path.stem} of another run, {run_id} (run_id); {_then(path)}"
+            )
 
     def write_spec(self, spec: RunSpec) -> None:
         """Writes ``spec.json`` atomically."""
@@ -111,13 +195,27 @@ class RunFolder:
 
 
 _Read = TypeVar("_Read")
+_THEN = "move its folder away, or 'detboard sweep --retry damaged' runs it again"
 
 
-def _read(path: Path, from_json: Callable[[JsonObject], _Read]) -> _Read:
+def _read(path: Path, from_json: Callable[[object], _Read]) -> _Read:
     try:
         return from_json(read_json(path))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: damaged, or not of this program ({type(error).__name__}: {error}); "
-            "move its folder away, and the next sweep runs it again"
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise Damaged(
+            f"{path}: cannot be read: {why(error)}; mend that, or {_then(path)}"
         ) from None
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _damaged(path: Path, what: str) -> Damaged:
+    return Damaged(f"{path}: damaged, or not of this program ({what}); {_then(path)}")
+
+
+def _then(path: Path) -> str:
+    """What to do: a run whose spec alone is damaged is finished or not by its record, and its spec written again."""
+    spec = path.name == "spec.json"
+    return "move its folder away, and the next sweep runs it again" if spec else _THEN

@@ -19,6 +19,7 @@ from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.experiment.rows import recipe_key
 from benchmark.experiment.rows.base import Surroundings
+from benchmark.files import is_file
 from benchmark.run.contents import Contents, missing_files
 from benchmark.run.identity import Essences, former_run_id, identity, run_id
 from benchmark.run.record import State
@@ -189,6 +190,11 @@ def with_seeds(plan: Plan, request: Request, seeds: Iterable[int], on_disk: Runs
     return replace(plan, seeds=(*plan.seeds, *more), runs=(*plan.runs, *added.runs))
 
 
+def damages(runs: Iterable[Planned]) -> list[str]:
+    """A sentence for each run whose folder is damaged."""
+    return list(dict.fromkeys(run.problem for run in runs if run.problem))
+
+
 def refreshed(plan: Plan, on_disk: Runs) -> Plan:
     """The same runs as they are now."""
     return replace(plan, runs=tuple(on_disk.look(run.spec, run.config) for run in plan.runs))
@@ -326,7 +332,7 @@ def _run(setting: _Setting, row: Row, seed: int, ways: Sequence[_Way]) -> tuple[
     """The run of a seed: of two ways it may have been made the one that has a folder, else the first."""
     specs = [_spec(setting, row, seed, way) for way in ways]
     made = (
-        i for i, spec in enumerate(specs) if setting.on_disk.folder(spec.run_id).spec_file.exists()
+        i for i, spec in enumerate(specs) if is_file(setting.on_disk.folder(spec.run_id).spec_file)
     )
     chosen = 0 if len(ways) == 1 else next(made, 0)
     config = ways[chosen].config

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
 from benchmark.config.config_file import render
 from benchmark.config.written import as_written
 from benchmark.errors import attempt
-from benchmark.files import remove_leftovers, write_text
+from benchmark.files import is_file, remove_leftovers, write_text
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import FailureKind
@@ -30,14 +33,23 @@ def prepare(run: Planned) -> None:
 
 def _former_ids(folder: RunFolder) -> tuple[str, ...]:
     """The ids that a run had, which only its folder knows."""
-    spec = attempt([], folder.read_spec) if folder.spec_file.is_file() else None
+    spec = attempt([], folder.read_spec) if is_file(folder.spec_file) else None
     return spec.former_ids if spec else ()
 
 
+def _set_aside(path: Path) -> None:
+    names = (path.with_stem(f"{path.stem}-{number}") for number in count(1))
+    path.rename(next(name for name in names if not os.path.lexists(name)))
+
+
 def set_aside(run: Planned) -> None:
-    """Makes a finished run unfinished again: its record stays, as ``record-1.json``, ``record-2.json``, ..."""
-    number = len(list(run.folder.path.glob("record-*.json"))) + 1
-    run.folder.record_file.rename(run.folder.path / f"record-{number}.json")
+    """Makes a finished run unfinished again: its record stays, as ``record-1.json``, ``record-2.json``, ...
+
+    So does what lies in the place of a file or a folder of a run that is damaged.
+    """
+    for path in [run.folder.record_file, *run.folder.wrong_kinds()]:
+        if os.path.lexists(path):
+            _set_aside(path)
     if run.record is not None and run.record.failure_kind is FailureKind.DIVERGED:
         # Its checkpoints lead to the same end: begin anew.
         checkpoints.remove_all_but_final(run.folder.checkpoints)

@@ -5,23 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
 
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Select
 from benchmark.files import JsonObject
-from benchmark.run.fields import known_fields
+from benchmark.run.fields import (
+    Checked,
+    Count,
+    Flag,
+    Fraction,
+    Number,
+    Positive,
+    Seconds,
+    Time,
+    Whole,
+)
 from benchmark.run.spec import SCHEMA_VERSION
 from benchmark.statistics.scores import MAIN
 
-Scores = Mapping[str, "float | None"]
+Scores = Mapping[str, Fraction | None]
 """Fractions in 0..1 by key of `benchmark.statistics.scores.SCORES`; None where the data has no such object."""
 
 
 class State(str, Enum):
     """How a run ended, or that it has not.
 
-    ``lost`` and those above it are never written to a record: a folder without ``record.json`` is
-    unfinished, and the next sweep continues it.
+    ``lost`` and those below it are never written to a record: a folder without ``record.json`` is
+    unfinished, and the next sweep continues it, unless it is damaged.
     """
 
     COMPLETE = "complete"
@@ -30,6 +43,7 @@ class State(str, Enum):
     LOST = "lost"  # started, no record, and no job holds its folder: killed, or its machine is gone
     RUNNING = "running"  # a job holds its folder
     WAITING = "waiting"  # never started
+    DAMAGED = "damaged"  # what its folder holds cannot be read
 
 
 class FailureKind(str, Enum):
@@ -68,12 +82,6 @@ class Metrics:
     scores: Scores = field(default_factory=dict)
     per_class: Mapping[str, Scores] = field(default_factory=dict)
 
-    @classmethod
-    def from_json(cls, value: JsonObject) -> Metrics:
-        """Reads back what `to_json` made; any other key than ``per_class`` is a score's."""
-        scores = dict(value)
-        return cls(per_class=scores.pop("per_class", {}), scores=scores)
-
     def to_json(self) -> JsonObject:
         """The scores beside ``per_class``; nothing where there was no validation."""
         return {**self.scores, "per_class": self.per_class} if self.scores else {}
@@ -93,12 +101,7 @@ class Failure:
     kind: FailureKind
     message: str
     log_tail: str = ""
-    again: bool = False
-
-    @classmethod
-    def from_json(cls, value: JsonObject) -> Failure:
-        """Reads back what ``record.json`` holds."""
-        return known_fields(cls, {**value, "kind": FailureKind(value["kind"])})
+    again: Flag = False
 
     @property
     def cause(self) -> str:
@@ -117,9 +120,9 @@ class Latency:
         device: Name of the GPU or CPU.
     """
 
-    median: float
-    p95: float
-    images: int
+    median: Positive
+    p95: Positive
+    images: Count
     device: str
 
 
@@ -132,8 +135,8 @@ class Flops:
         input: ``[3, H, W]``, the size in pixels of the image that they are counted for.
     """
 
-    value: int
-    input: list[int]
+    value: Count
+    input: list[Count]
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class ValImages:
         sha256: Hash of their sorted ids.
     """
 
-    count: int
+    count: Count
     sha256: str
 
 
@@ -165,12 +168,12 @@ class Validations:
     """
 
     select: Select
-    count: int
-    iter: int
-    epoch: float
-    best_iter: int | None
-    best_epoch: float | None
-    best_mAP50: float | None  # noqa: N815  (the field's own term)
+    count: Count
+    iter: Count
+    epoch: Positive
+    best_iter: Count | None
+    best_epoch: Positive | None
+    best_mAP50: Fraction | None  # noqa: N815  (the field's own term)
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,7 @@ class GitState:
     """
 
     commit: str
-    dirty: bool
+    dirty: Flag
     changed: Sequence[str] = ()
     others: Mapping[str, str] = field(default_factory=dict)
 
@@ -227,26 +230,30 @@ class Provenance:
     versions: Mapping[str, str | None] = field(default_factory=dict)
     device: str | None = None
     host: str | None = None
-    threads: int | None = None
+    threads: Count | None = None
     hashes: Hashes = Hashes()
-    seed: int | None = None
-
-    @classmethod
-    def from_json(cls, value: JsonObject) -> Provenance:
-        """Reads back what ``record.json`` holds; an old one may lack some of it."""
-        git, hashes = value.get("git"), value.get("hashes")
-        parts = {
-            "git": git and known_fields(GitState, git),
-            "hashes": known_fields(Hashes, hashes or {}),
-        }
-        return known_fields(cls, {**value, **parts})
+    seed: Whole | None = None
 
 
-Numbers = Mapping[str, float]
+Numbers = Mapping[str, Number]
 """Numbers by name."""
 
 Measured = Latency | Flops | Numbers
 """What a measurement found."""
+
+
+def _nested(metrics: object) -> object:
+    """In ``record.json`` any other key of ``metrics`` than ``per_class`` is a score's."""
+    if not isinstance(metrics, dict):
+        return metrics
+    scores = {key: value for key, value in metrics.items() if key != "per_class"}
+    return {"scores": scores, "per_class": metrics.get("per_class", {})}
+
+
+def _ended(state: State) -> State:
+    if state not in (State.COMPLETE, State.FAILED, State.PRUNED):
+        raise ValueError("should be 'complete', 'failed' or 'pruned'")
+    return state
 
 
 @dataclass(frozen=True)
@@ -288,46 +295,37 @@ class RunRecord:
 
     run_id: str
     row: str
-    seed: int
+    seed: Whole
     profile: str
-    state: State
-    metrics: Metrics
-    no_predictions: bool
-    params: int | None
-    train_seconds: float
-    peak_memory_gib: float | None
-    started_at: str
-    finished_at: str
+    state: Annotated[State, AfterValidator(_ended)]
+    metrics: Annotated[Metrics, BeforeValidator(_nested)]
+    no_predictions: Flag
+    params: Count | None
+    train_seconds: Seconds
+    peak_memory_gib: Positive | None
+    started_at: Time
+    finished_at: Time
     provenance: Provenance
     failure: Failure | None = None
     tracking: Tracked | None = None
     latency_ms: Latency | None = None
-    best: Mapping[str, float] | None = None
+    best: Mapping[str, Fraction] | None = None
     flops: Flops | None = None
     tide: Numbers | None = None
     measured: Mapping[str, Numbers] = field(default_factory=dict)
     missing: Mapping[str, str] | None = None
     val_images: ValImages | None = None
     validations: Validations | None = None
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Whole = SCHEMA_VERSION
 
     @classmethod
-    def from_json(cls, value: JsonObject) -> RunRecord:
-        """Reads back what ``record.json`` holds."""
-        parts: JsonObject = {
-            "state": State(value["state"]),
-            "metrics": Metrics.from_json(value["metrics"]),
-            "provenance": Provenance.from_json(value["provenance"]),
-            "tracking": _tracked(value),
-        }
-        for key, kind in _PARTS.items():
-            if part := value.get(key):
-                parts[key] = known_fields(kind, part)
-        if failure := value.get("failure"):
-            parts["failure"] = Failure.from_json(failure)
-        known = {"measured": {}, **value, **parts}
-        known.pop("wandb", None)
-        return known_fields(cls, known)
+    def from_json(cls, value: object) -> RunRecord:
+        """Reads back what ``record.json`` holds.
+
+        Raises:
+            ValueError: It is no record; the message names the field.
+        """
+        return _RECORD(_renamed(value))
 
     def to_json(self) -> JsonObject:
         """The plain values that ``record.json`` holds."""
@@ -392,18 +390,11 @@ class RunRecord:
         return self.failure.cause if self.failure else ""
 
 
-def _tracked(value: JsonObject) -> Tracked | None:
+def _renamed(value: object) -> object:
     """Records of version 0.1 hold ``{"mode", "url"}`` of a W&B run, as ``wandb``."""
-    if found := value.get("tracking"):
-        return known_fields(Tracked, found)
-    if found := value.get("wandb"):
-        return Tracked("wandb", found["mode"], found.get("url"))
-    return None
+    if not isinstance(value, dict) or value.get("tracking") or not (found := value.get("wandb")):
+        return value
+    return {**value, "tracking": {"name": "wandb", **found} if isinstance(found, dict) else found}
 
 
-_PARTS = {
-    "latency_ms": Latency,
-    "flops": Flops,
-    "val_images": ValImages,
-    "validations": Validations,
-}
+_RECORD = Checked(RunRecord)

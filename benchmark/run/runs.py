@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import attempt
+from benchmark.files import is_file
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import RunRecord
 from benchmark.run.spec import RunSpec
@@ -48,7 +48,7 @@ class Runs:
         """What was asked of a run.
 
         Raises:
-            UserError: The file is damaged.
+            Damaged: The file is.
             FileNotFoundError: There is no such run.
         """
         if run_id not in self._specs:
@@ -59,19 +59,17 @@ class Runs:
         """What happened in a run, None if it has not ended.
 
         Raises:
-            UserError: The file is damaged.
+            Damaged: The file is.
         """
         if run_id not in self._records:
-            with suppress(FileNotFoundError):
-                self._records[run_id] = self.folder(run_id).read_record()
-        return self._records.get(run_id)
+            found = self.folder(run_id).record_if_ended()
+            if found is None:
+                return None
+            self._records[run_id] = found
+        return self._records[run_id]
 
     def look(self, spec: RunSpec, config: Mapping[str, object]) -> Planned:
-        """What became of a run that is planned.
-
-        Raises:
-            UserError: Its record is damaged.
-        """
+        """What became of a run that is planned."""
         folder = self.folder(spec.run_id)
         run = look(spec, config, folder, self._records.get(spec.run_id), self._lives)
         self.keep([run])
@@ -92,7 +90,7 @@ class Runs:
 
     def ids(self) -> list[str]:
         """The ids of all runs, sorted."""
-        return [name for name in self._names() if self.folder(name).spec_file.exists()]
+        return [name for name in self._names() if is_file(self.folder(name).spec_file)]
 
     def _names(self) -> list[str]:
         return sorted(path.name for path in self._folder.glob("*"))
@@ -103,4 +101,9 @@ class Runs:
             spec = self.spec(run_id)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return Started(spec, self.record(run_id)) if wanted(spec) else None
+        if not wanted(spec):
+            return None
+        record = self.record(run_id)
+        if record is not None:
+            self.folder(run_id).check_fits(record, spec)
+        return Started(spec, record)

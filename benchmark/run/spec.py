@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from typing import Annotated
 
-from benchmark.data.dataset import Dataset, Split
+from pydantic import AfterValidator, Field
+
+from benchmark.data.dataset import Dataset
+from benchmark.errors import shown
 from benchmark.experiment.experiment import Select
 from benchmark.files import JsonObject
-from benchmark.run.fields import known_fields
+from benchmark.run.fields import Checked, Count, Whole
+from benchmark.yaml_file import Name
 
 SCHEMA_VERSION = 1
 MODULE = "module "  # before the name of a module, in `RunSpec.given`
-_SPLIT_KEYS = ("annotations", "images", "sha256")
+_SHA256 = re.compile(r"[0-9a-f]{64}|")  # empty for a file that was not there
+
+
+@lru_cache(maxsize=16)  # thousands of runs share a dataset
+def _shared(dataset: Dataset) -> Dataset:
+    for name, split in (("train", dataset.train), ("val", dataset.val)):
+        if not _SHA256.fullmatch(split.sha256):
+            raise ValueError(f"{name}.sha256 is no SHA-256")
+        if "\0" in f"{split.annotations}{split.images}":
+            raise ValueError(f"{name}: a path holds a null character")
+    return dataset
 
 
 @dataclass(frozen=True)
@@ -52,18 +67,18 @@ class RunSpec:
     """
 
     run_id: str
-    experiment: str
+    experiment: Name
     row: str
     labels: Mapping[str, str]
     recipe: str
     names: Mapping[str, str]
-    seed: int
-    dataset: Dataset
-    profile: str
+    seed: Whole
+    dataset: Annotated[Dataset, AfterValidator(_shared)]
+    profile: Name
     overrides: Mapping[str, object] = field(default_factory=dict)
-    gpus: int = 1
+    gpus: Annotated[Count, Field(ge=1)] = 1
     study: str | None = None
-    trial: int | None = None
+    trial: Count | None = None
     params: Mapping[str, object] = field(default_factory=dict)
     command_line: Mapping[str, object] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +87,7 @@ class RunSpec:
     config_sha256: str | None = None
     imports_from: str | None = None
     former_ids: tuple[str, ...] = ()
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Whole = SCHEMA_VERSION
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -90,18 +105,20 @@ class RunSpec:
         return plain
 
     @classmethod
-    def from_json(cls, value: JsonObject) -> RunSpec:
-        """Reads back what `to_json` made, in this version or in one that knew rows of parts only."""
-        if "parts" in value:
+    def from_json(cls, value: object) -> RunSpec:
+        """Reads back what `to_json` made, in this version or in one that knew rows of parts only.
+
+        Raises:
+            ValueError: It is no spec; the message names the field.
+        """
+        if isinstance(value, dict) and "parts" in value:
             value = {"recipe": "parts", "names": value["parts"], **value}
-        data = value["dataset"]
-        splits = (tuple(data[split][key] for key in _SPLIT_KEYS) for split in ("train", "val"))
-        dataset = _dataset(data["name"], tuple(data["classes"]), *splits)
-        lists = {key: tuple(value.get(key, ())) for key in ("sources", "former_ids")}
-        return known_fields(cls, {**value, "dataset": dataset, **lists})
+        spec = _SPEC(value)
+        if not spec.run_id.rpartition("-")[0].endswith(f"-s{spec.seed}-{spec.profile}"):
+            raise ValueError(
+                f"run_id: {shown(spec.run_id)} is not of seed {spec.seed} and profile {spec.profile}"
+            )
+        return spec
 
 
-@lru_cache(maxsize=16)  # thousands of runs share a dataset
-def _dataset(name: str, classes: tuple[str, ...], *splits: tuple[str, ...]) -> Dataset:
-    train, val = (Split(Path(boxes), Path(images), sha256) for boxes, images, sha256 in splits)
-    return Dataset(name, classes, train, val)
+_SPEC = Checked(RunSpec)

@@ -6,20 +6,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmark import locks
-from benchmark.run.folder import RunFolder
+from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One run: what is asked, its folder, and what is known of it."""
+    """One run: what is asked, its folder, and what is known of it.
+
+    Attributes:
+        problem: What of its folder cannot be read, and what to do; empty unless it is damaged.
+    """
 
     spec: RunSpec
     config: Mapping[str, object]
     folder: RunFolder
     state: State
     record: RunRecord | None = None
+    problem: str = ""
 
 
 Lives = Callable[[RunFolder], bool]
@@ -41,8 +46,14 @@ def look(
 
     A record that is known is not read; ``lives`` says whether an unfinished run's job lives.
     """
-    if record is None and folder.finished:
-        record = folder.read_record()
+    try:
+        record = record or folder.record_if_ended()
+        if record is None:
+            folder.check_kinds()
+        else:
+            folder.check_fits(record, spec)
+    except Damaged as damage:
+        return Planned(spec, config, folder, State.DAMAGED, problem=str(damage))
     return Planned(spec, config, folder, _state(folder, record, lives), record)
 
 

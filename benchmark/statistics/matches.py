@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.files import replacing
+from benchmark.files import read_bytes, replacing
 from benchmark.statistics.evaluation import Detections, GroundTruth
 from benchmark.statistics.ids import places, sorted_ids
 
@@ -63,17 +65,73 @@ class Matches:
 
         Raises:
             OSError: The file is missing or cannot be read.
-            ValueError: It is not an ``.npz``.
-            KeyError: It is one of something else.
+            ValueError: It is not an ``.npz``, or one of something else, or what it holds does not fit together.
         """
-        with np.load(path, allow_pickle=False) as stored:
-            names = ("objects", "label", "image", "score", "hit")
-            return cls(
-                stored["image_ids"],
-                tuple(stored["files"].tolist()),
-                tuple(stored["classes"].tolist()),
-                *(stored[name] for name in names),
-            )
+        content = read_bytes(path)
+        try:
+            stored = _arrays(content)
+        except Exception as error:  # whatever zipfile and numpy make of a damaged file
+            raise ValueError(f"damaged ({type(error).__name__}: {error})") from None
+        for name, (kind, rank) in _ARRAYS.items():
+            array = stored[name]
+            if not np.issubdtype(array.dtype, kind) or array.ndim != rank:
+                raise ValueError(f"damaged ({name}: holds {array.ndim} axes of {array.dtype})")
+        matches = cls(
+            np.asarray(stored["image_ids"], np.int64),
+            tuple(map(str, stored["files"])),
+            tuple(map(str, stored["classes"])),
+            np.asarray(stored["objects"], np.int32),
+            np.asarray(stored["label"], np.int16),
+            np.asarray(stored["image"], np.int32),
+            np.asarray(stored["score"], np.float64),
+            np.asarray(stored["hit"], np.bool_),
+        )
+        if wrong := matches._misfit():
+            raise ValueError(f"damaged ({wrong})")
+        return matches
+
+    def _misfit(self) -> str:
+        """What in it does not fit together; empty if all does."""
+        images, classes, number = len(self.image_ids), len(self.classes), len(self.label)
+        lengths = {"image": len(self.image), "score": len(self.score), "hit": len(self.hit)}
+        checks = {
+            "image_ids: not sorted, or twice": bool((np.diff(self.image_ids) > 0).all()),
+            "files: not one an image": len(self.files) == images,
+            "objects: not of the images and classes": self.objects.shape == (images, classes),
+            "objects: below 0": bool((self.objects >= 0).all()),
+            "label: no class": _within(self.label, classes),
+            "image: no image": _within(self.image, images),
+            "score: not finite": bool(np.isfinite(self.score).all()),
+            **{f"{k}: not one a label": length == number for k, length in lengths.items()},
+        }
+        return next((wrong for wrong, well in checks.items() if not well), "")
+
+
+# Types, and the number of axes.
+_ARRAYS: dict[str, tuple[type[np.generic], int]] = {
+    "image_ids": (np.int64, 1),
+    "files": (np.str_, 1),
+    "classes": (np.str_, 1),
+    "objects": (np.int32, 2),
+    "label": (np.int16, 1),
+    "image": (np.int32, 1),
+    "score": (np.float64, 1),
+    "hit": (np.bool_, 1),
+}
+_MOST_BYTES = 4 << 30
+
+
+def _arrays(content: bytes) -> dict[str, NDArray[np.generic]]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > _MOST_BYTES:
+        raise ValueError(f"unpacks to {size >> 30} GiB")
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        return {name: stored[name] for name in _ARRAYS}
+
+
+def _within(numbers: NDArray[np.signedinteger], count: int) -> bool:
+    return bool(((numbers >= 0) & (numbers < count)).all())
 
 
 def match(

@@ -103,6 +103,8 @@ def _noted(written: Written, plan: Plan, request: Request, of: str) -> bool:
 
 
 def _failure_line(run: Planned) -> str:
+    if run.problem:
+        return f"{run.spec.run_id}: {run.problem}"
     failure = run.record.failure if run.record else None
     why = f"{run.state.value}: no record; the next sweep continues it"
     if failure is not None:

@@ -112,7 +112,7 @@ class Sweep:
 
     def _start(self, run: Planned, resources: Resources) -> None:
         self.watcher.started(replace(run, state=State.RUNNING, record=None))
-        if run.record is None and run.folder.finished:
+        if run.record is None and run.state is not State.DAMAGED and run.folder.finished:
             # A job that has outlived its driver has ended since this was planned.
             self.launcher.pool.release(resources)
             self._judge(run, "")
@@ -126,7 +126,7 @@ class Sweep:
     def _submitted(self, run: Planned, resources: Resources) -> Job | None:
         """The run's job; None where the folder takes no writes, for which it waits."""
         try:
-            if run.record is not None and run.folder.finished:
+            if (run.record and run.folder.finished) or run.state is State.DAMAGED:
                 set_aside(run)
             prepare(run)
             return self.launcher.submit(run.folder.path, self.options(resources))
@@ -162,7 +162,7 @@ class Sweep:
 
     def _judge(self, run: Planned, exit_text: str) -> None:
         found = look_again(run)
-        if found.record is None:
+        if found.record is None and not found.problem:
             found = replace(found, state=State.LOST)
         self._ended.append(found)
         self.watcher.ended(found, cause(found, exit_text))
@@ -202,6 +202,8 @@ def ask_to_stop(folder: RunFolder, state: str) -> None:
 
 def cause(run: Planned, exit_text: str) -> str:
     """Why a run is not complete, in one line; empty for one that is."""
+    if run.problem:
+        return run.problem
     if run.record is None:
         return f"{exit_text} without a record; the next sweep continues it"
     if run.record.failure is None:

@@ -25,12 +25,20 @@ from benchmark.sweep.left import left_of
 
 
 def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
-    """The runs that have no record, those whose state is to be tried again, and those that ask for it themselves."""
+    """The runs that have no record, those whose state is to be tried again, and those that ask for it themselves.
+
+    A damaged one runs again where that is asked for: what it holds may be mended.
+    """
     again = set(retry)
     return [
         run
         for run in plan.runs
-        if run.record is None or run.state in again or run.record.asks_for_another_try
+        if run.state in again
+        or (
+            run.state is not State.DAMAGED
+            if run.record is None
+            else run.record.asks_for_another_try
+        )
     ]
 
 

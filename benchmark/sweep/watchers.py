@@ -21,6 +21,7 @@ STYLES = {
     State.RUNNING: "cyan",
     State.FAILED: "bold red",
     State.LOST: "yellow",
+    State.DAMAGED: "bold red",
     State.PRUNED: "magenta",
     State.WAITING: "dim",
 }

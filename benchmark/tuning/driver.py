@@ -112,7 +112,7 @@ class Tuner:
         except OUTAGES:
             self.store.let_go(trial.number)  # taken up again, as one that was left behind
             raise
-        if opened.run is None or opened.elsewhere is not None:
+        if opened.run is None or opened.elsewhere is not None or opened.cause:
             self._end(opened)
         elif opened.run_id in self._work.active:
             self._work.twins.append(opened)
@@ -128,7 +128,7 @@ class Tuner:
         except UserError as error:
             return OpenTrial(trial, None, cause="; ".join(error.problems))
         trial.set_user_attr("run_id", run.spec.run_id)
-        return OpenTrial(trial, run)
+        return OpenTrial(trial, run, cause=run.problem)
 
     def _finished_elsewhere(self, opened: OpenTrial) -> FrozenTrial | None:
         """A complete trial with the same run, whose folder is not here."""

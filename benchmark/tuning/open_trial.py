@@ -6,6 +6,7 @@ import hashlib
 import math
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.job.measure import objectives
-from benchmark.run.folder import RunFolder
+from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.identity import former_run_id
 from benchmark.run.journal import Tail
 from benchmark.run.record import FailureKind, RunRecord, State
@@ -87,8 +88,9 @@ class OpenTrial:
 
     def trained_for(self) -> int | None:
         """Number of the trial that the run on disk was trained for, from ``spec.json`` unless it is known."""
-        if self.trained is None and self.run and self.run.folder.spec_file.exists():
-            self.trained = self.run.folder.read_spec().trial
+        if self.trained is None and self.run:
+            with suppress(FileNotFoundError, NotADirectoryError, Damaged):
+                self.trained = self.run.folder.read_spec().trial
         return self.trained
 
 

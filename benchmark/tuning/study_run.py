@@ -18,7 +18,7 @@ from benchmark.experiment.experiment import Tracking, TunedRow
 from benchmark.files import read_json, write_json
 from benchmark.launchers import Launcher
 from benchmark.run.checkout import checkout_of
-from benchmark.run.folder import RunFolder
+from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.run.runs import Runs
 from benchmark.sweep.loop import Sweep
@@ -183,9 +183,15 @@ def _device(study: Study, store: Store) -> str:
         folder = RunFolder(study.request.results / "runs" / str(run_id))
         if run_id and folder.finished:
             # A trial of an earlier version says nothing of it.
-            said = folder.read_record().provenance.device if device is None else device
-            devices[said or ""] = None
+            devices[_recorded_device(folder) if device is None else device] = None
     return ", ".join(filter(None, devices))
+
+
+def _recorded_device(folder: RunFolder) -> str:
+    try:
+        return folder.read_record().provenance.device or ""
+    except Damaged:
+        return ""
 
 
 def _cause(study: Study, trial: Trial) -> str:

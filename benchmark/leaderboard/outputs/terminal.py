@@ -16,7 +16,13 @@ _MOST_LISTED = 9
 _ALWAYS = ("row", "map50", "status")
 # What is left out where room is short, in this order: the difference says the first, the files the others.
 _SPARED = ("leaderboard_map50", "params", "train_seconds", "difference", "interval", "rank")
-_STYLES = {"complete": "green", "failed": "red", "lost": "yellow", "running": "cyan"}
+_STYLES = {
+    "complete": "green",
+    "failed": "red",
+    "damaged": "red",
+    "lost": "yellow",
+    "running": "cyan",
+}
 
 
 def rich_table(leaderboard: Leaderboard, console: Console) -> Table:

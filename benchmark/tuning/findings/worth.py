@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmark.run.folder import Damaged
 from benchmark.run.record import RunRecord, State
 from benchmark.run.runs import Runs
 from benchmark.statistics import LEVEL
@@ -56,7 +57,10 @@ def worth(findings: Findings, trial: Trial, runs: Runs) -> Worth:
 
 def _sample(trial: Trial, runs: Runs) -> tuple[Sample, object] | str:
     """A trial's mAP50 over resampled images, and which images these are; or why that is not known."""
-    record = runs.record(trial.run_id) if trial.run_id else None
+    try:
+        record = runs.record(trial.run_id) if trial.run_id else None
+    except Damaged as damage:
+        return str(damage)
     if record is None or record.state is not State.COMPLETE:
         return f"the run of trial {trial.number} is not in this results folder"
     return (
