@@ -17,6 +17,7 @@ from pathlib import Path
 
 NEEDED = (
     "PIL",
+    "alembic",
     "adjustText",
     "benchmark",
     "cmaes",
