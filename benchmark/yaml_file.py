@@ -5,21 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from benchmark.errors import UserError
+from benchmark.validation import NAME_PATTERN, worded
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
 
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
 class Strict(BaseModel):
-    """A mapping of a file: unknown keys are refused, and nothing changes after reading."""
+    """A mapping of a file: unknown keys are refused, and nothing changes after reading.
+
+    ``no_keys`` are fields that are no keys of the file, since who reads it gives them; ``more_keys`` are keys that who
+    reads it takes out before.
+    """
+
+    no_keys: ClassVar[tuple[str, ...]] = ()
+    more_keys: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -190,12 +197,4 @@ def validated(model: type[_Model], content: Mapping[str, object], path: Path, wh
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise UserError([f"{path}: {_worded(p, whole)}" for p in error.errors()]) from None
-
-
-def _worded(problem: ErrorDetails, whole: str) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or whole
-    value = problem["input"]
-    shown = f" (got {value!r})" if isinstance(value, str | int | float | bool | None) else ""
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}{shown}"
+        raise UserError([f"{path}: {worded(p, whole, model)}" for p in error.errors()]) from None

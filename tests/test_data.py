@@ -553,6 +553,17 @@ def test_report_counts_images_and_boxes(data: Path) -> None:
     assert ["bag", "1", "0", "1", "1"] in lines
 
 
+def test_report_counts_one_class_in_the_singular(data: Path) -> None:
+    def one(content: Content) -> None:
+        content["categories"].pop()
+        content["annotations"] = content["annotations"][:1]
+        content["annotations"][0]["category_id"] = content["categories"][0]["id"]
+
+    for split in ("train", "val"):
+        edit(data, split, one)
+    assert report_text(describe(data)).splitlines()[0] == "waste: 1 class"
+
+
 def test_report_counts_images_without_a_box(data: Path) -> None:
     def lost(content: Content) -> None:
         content["annotations"][1].update(image_id=98)

@@ -277,10 +277,10 @@ def test_tuned_rows_are_beside_the_file_that_a_link_names(tmp_path: Path) -> Non
     ("text", "arguments", "message"),
     [
         (f"rows:\n{PLAIN}", {"row": "plan"}, "plan: no such row; allowed: plain; did you mean 'plain'"),
-        (f"rows:\n{PLAIN}", {"study": "a b"}, "study: String should match"),
+        (f"rows:\n{PLAIN}", {"study": "a b"}, "study: must be letters, digits"),
         (f"rows:\n{PLAIN}", {"overrides": {"a": object()}}, "plain_tuned: a value that YAML cannot hold"),
-        (f"rows:\n{PLAIN.replace('plain', 'p' * 98)}", {"row": "p" * 98}, "at most 100 characters"),
-        (f"rows:\n{PLAIN}more: 1\n", {}, "more: Extra inputs"),
+        (f"rows:\n{PLAIN.replace('plain', 'p' * 98)}", {"row": "p" * 98}, "must have 100 letters or fewer"),
+        (f"rows:\n{PLAIN}more: 1\n", {}, "more: no such key; allowed: dataset, grid"),
         ("rows: [\n", {}, "not YAML"),
     ],
 )  # fmt: skip
@@ -298,9 +298,9 @@ def test_what_is_wrong_is_said_and_nothing_written(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title: mine\nrows: []\n", "title: Extra inputs"),
-        (f"rows:\n{OLD}", "rows.0.trial: Field required"),
-        (f"rows:\n{PLAIN}", "rows.0.study: Field required"),
+        ("title: mine\nrows: []\n", "title: no such key; allowed: rows"),
+        (f"rows:\n{OLD}", "rows.0.trial: is missing"),
+        (f"rows:\n{PLAIN}", "rows.0.study: is missing"),
         ("rows: [\n", "not YAML"),
         ("- rows\n", "tuned rows are a mapping with 'rows'"),
         (

@@ -86,12 +86,12 @@ def test_every_problem_of_every_row_is_said_at_once(tmp_path: Path) -> None:
     parts = "parts: {backbone: resnet50, neck: _fpn, schedule: step_1x}"
     assert problems_of(tmp_path, f"name: a, {parts}, lables: {{}}, gpus: 0", "part: {}") == [
         f"rows.0.lables: no such key in a row; allowed: {KEYS}; did you mean 'labels'?",
-        "rows.0.parts.neck: String should match pattern '^[A-Za-z0-9][A-Za-z0-9_.+-]*$' (got '_fpn')",
-        "rows.0.parts.head: Field required",
-        "rows.0.gpus: Input should be greater than or equal to 1 (got 0)",
+        "rows.0.parts.neck: must be letters, digits and _ . + - alone, the first one a letter or a digit (got '_fpn')",
+        "rows.0.parts.head: is missing",
+        "rows.0.gpus: must be 1 or more (got 0)",
         f"rows.1.part: no such key in a row; allowed: {KEYS}; did you mean 'parts'?",
         "rows.1: a row has exactly one of these keys: parts; this one has none",
-        "rows.1.name: Field required",
+        "rows.1.name: is missing",
     ]
 
 
@@ -108,7 +108,7 @@ def test_a_key_of_another_recipe_is_none_of_this_row(tmp_path: Path) -> None:
     [problem] = problems_of(tmp_path, f"name: a, {PARTS}, origin: here")
     assert problem == f"rows.0.origin: no such key in a row; allowed: {KEYS} (got 'here')"
     [problem] = problems_of(tmp_path, "name: a, mapping: {}, origin: 3")
-    assert problem == "rows.0.origin: Input should be a valid string (got 3)"
+    assert problem == "rows.0.origin: must be a text (got 3)"
 
 
 @pytest.mark.parametrize("row", ["recipe: {}", "overrides: {}", "3: x"])

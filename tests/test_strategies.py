@@ -149,7 +149,7 @@ def test_pruner_within_a_pruner() -> None:
         (
             "sampler",
             {"type": "TPESampler", "n_startup_trials": "ten", "gama": 1},
-            ["n_startup_trials: Input should be a valid integer", "did you mean 'gamma'"],
+            ["n_startup_trials: must be a whole number", "did you mean 'gamma'"],
         ),
         # Found out only when a trial is drawn after those at random, or judged after several validations.
         ("sampler", {"type": "TPESampler", "gamma": 2}, ["Optuna says: ", "not callable; arguments of TPESampler: "]),
@@ -165,7 +165,7 @@ def test_pruner_within_a_pruner() -> None:
         ("sampler", {"type": "GPSampler", "independent_sampler": "Random"}, ["no 'Random' here"]),
         ("pruner", "PatientPruner", ["needs 'wrapped_pruner'", "needs 'patience'"]),
         ("pruner", {"type": "SuccessiveHalvingPruner", "reduction_factor": 1}, ["reduction_factor"]),
-        ("pruner", {"type": "MedianPruner", "n_startup_trials": 1.5}, ["valid integer"]),
+        ("pruner", {"type": "MedianPruner", "n_startup_trials": 1.5}, ["must be a whole number"]),
         ("sampler", {"type": "TPESampler", "seed": "x"}, ["seed: give a whole number"]),
         ("sampler", {"type": "TPESampler", "seed": None}, ["seed: give a whole number"]),
         ("sampler", {"type": "TPESampler", "n_ei_candidates": 0}, ["Optuna says"]),

@@ -9,6 +9,8 @@ import yaml
 from command import Bench, run_detboard, study, variant
 
 from benchmark.errors import UserError
+from benchmark.experiment.experiment import load_experiment
+from benchmark.tuning.study_file import load_study
 from benchmark.yaml_file import read_yaml
 
 # Ten lists of ten aliases each, seven times over.
@@ -124,3 +126,48 @@ def test_options_that_a_script_left_empty(
     assert caught.value.code == 2
     assert message in told and "Traceback" not in told
     assert not (tmp_path / "results" / "runs").exists()
+
+
+WRONG = """\
+name: a b
+titel: Mine
+seeds: [0, x, -1]
+dataset: {rot: here, classes: can}
+tracking: {mode: of, images: 1.5}
+rows:
+- {name: a, parts: {backbone: resnet50}, published: 2, labels: [a]}
+"""
+SAID = [
+    "name: must be letters, digits and _ . + - alone, the first one a letter or a digit (got 'a b')",
+    "titel: no such key; allowed: dataset, grid, name, profile, rows, seeds, select, title, tracking, wandb; "
+    "did you mean 'title'? (got 'Mine')",
+    "seeds.1: must be a whole number (got 'x')",
+    "seeds.2: must be 0 or more (got -1)",
+    "dataset.rot: no such key; allowed: classes, name, part, root, sha256, train, val; "
+    "did you mean 'root'? (got 'here')",
+    "dataset.classes: must be a list (got 'can')",
+    "tracking.mode: allowed: auto, off, offline, online; did you mean 'off'? (got 'of')",
+    "tracking.images: must be a whole number (got 1.5)",
+    "rows.0.parts.neck: is missing",
+    "rows.0.parts.head: is missing",
+    "rows.0.parts.schedule: is missing",
+    "rows.0.published: must be 1.0 or less (got 2)",
+    "rows.0.labels: must be a mapping",
+]
+
+
+def test_what_a_key_must_be_is_said_in_our_words_with_the_keys_that_there_are(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(WRONG)
+    with pytest.raises(UserError) as caught:
+        load_experiment(path)
+    assert sorted(caught.value.problems) == sorted(f"{path}: {said}" for said in SAID)
+    path.write_text("experiment: tiny.yaml\nrow: plain\nn_trial: 3\nsearch: {}\n")
+    with pytest.raises(UserError) as caught:
+        load_study(path)
+    [near] = [problem for problem in caught.value.problems if "n_trial:" in problem]
+    assert "no such key; allowed: experiment, n_trials, name" in near
+    assert "did you mean 'n_trials'?" in near
+    assert f"{path}: n_trials: is missing" in caught.value.problems

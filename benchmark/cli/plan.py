@@ -47,6 +47,7 @@ def plan(
     from benchmark.sweep.missing import missing, not_data, obstacles, undecoded_images
     from benchmark.writing.console import PlainConsole
     from benchmark.writing.terminal import show
+    from benchmark.writing.words import counted
 
     check_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
@@ -63,7 +64,8 @@ def plan(
         tell(found)
         if left := undecoded_images(made):
             typer.echo(
-                f"{left} images have not been decoded yet: the sweep does that before it trains."
+                f"{counted(left, 'image has', 'images have')} not been decoded yet: "
+                "the sweep does that before it trains."
             )
 
 

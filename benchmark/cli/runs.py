@@ -192,12 +192,13 @@ def _lines(found: Sequence[Listed]) -> list[str]:
 
 def _sum(found: Sequence[Listed]) -> str:
     from benchmark.run.owners import Kind
+    from benchmark.writing.words import counted
 
     orphans = [run for run in found if run.owner.kind is Kind.NO_ROW]
     size = _size(sum(run.size_bytes for run in found))
     left = _size(sum(run.size_bytes for run in orphans))
     told = f"; {len(orphans)} of no row, {left}" if orphans else ""
-    return f"{len(found)} runs, {size}{told}"
+    return f"{counted(len(found), 'run')}, {size}{told}"
 
 
 def _age(seconds: float) -> str:

@@ -14,6 +14,7 @@ from benchmark.errors import UserError
 from benchmark.statistics import LEVEL, RESAMPLES, SEED
 from benchmark.statistics.intervals import Difference, Interval, Sample, difference, interval
 from benchmark.statistics.resample import class_precision, image_precision, image_weights
+from benchmark.writing.words import counted
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _other_images(a: Side, b: Side) -> list[str]:
     for run in (*a.runs, *b.runs):
         same = np.array_equal(run.matches.image_ids, first.matches.image_ids)
         if not same or set(run.matches.classes) != set(first.matches.classes):
-            counts = [f"{len(r.matches.image_ids)} images" for r in (first, run)]
+            counts = [counted(len(r.matches.image_ids), "image") for r in (first, run)]
             return [
                 f"{first.spec.run_id} ({counts[0]}) and {run.spec.run_id} ({counts[1]}) were evaluated on "
                 "other images or classes: differences are paired by image"

@@ -16,6 +16,7 @@ from benchmark.data.memory import Memory
 from benchmark.data.pictures import Decoding, look_at
 from benchmark.data.selection import EVALUATED, LEARNT, left, nothing_left, told_of
 from benchmark.errors import SHOWN, printable
+from benchmark.writing.words import counted
 
 _WIDEST = 36  # of a class name: with four counts, a line fits a terminal of 80 columns
 
@@ -68,7 +69,7 @@ def report_text(dataset: Dataset) -> str:
     Raises:
         UserError: An annotation file cannot be read, or is not in COCO's form.
     """
-    lines = [f"{printable(dataset.name)}: {len(dataset.classes)} classes"]
+    lines = [f"{printable(dataset.name)}: {counted(len(dataset.classes), 'class', 'classes')}"]
     counts: list[Mapping[str, int]] = []
     splits = {"train": dataset.train, "val": dataset.val}
     for name, split in splits.items():

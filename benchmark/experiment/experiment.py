@@ -6,7 +6,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -198,6 +198,9 @@ class Experiment(Strict):
         rows: The lines of the table, in order.
         path: The experiment file.
     """
+
+    no_keys: ClassVar = ("path",)
+    more_keys: ClassVar = ("grid",)
 
     name: Name
     title: str

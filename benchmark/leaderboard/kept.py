@@ -25,6 +25,7 @@ from benchmark.run.plan import Plan, Request, asked_ids, find_dataset, plan_for
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
+from benchmark.validation import worded
 
 
 def read_leaderboard(path: Path) -> Leaderboard:
@@ -78,7 +79,7 @@ def _leaderboard(path: Path, content: object) -> Leaderboard:
         board = Leaderboard.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        raise _not_ours(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise _not_ours(path, worded(first, "leaderboard")) from None
     keys = {column.key for column in board.declared}
     lacking = {key for values in board.values for key in keys - values.keys()}
     if lacking:

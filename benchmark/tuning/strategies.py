@@ -17,6 +17,7 @@ from benchmark.errors import UserError, allowed, attempt
 from benchmark.tuning.seeding import PerTrialSampler
 from benchmark.tuning.storage import Strategies
 from benchmark.tuning.study_file import Strategy, StudyFile
+from benchmark.validation import objection
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -270,7 +271,7 @@ def _argument(kind: _Kind, whose: str, value: Any, default: Any) -> Any:
     try:
         return TypeAdapter(type(default)).validate_python(value, strict=True)
     except ValidationError as error:
-        raise UserError(f"{whose}: {error.errors()[0]['msg']} (got {value!r})") from None
+        raise UserError(f"{whose}: {objection(error.errors()[0])} (got {value!r})") from None
 
 
 def _named(kind: _Kind, whose: str, value: Any) -> Strategy:

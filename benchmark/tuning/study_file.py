@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -141,6 +141,8 @@ class StudyFile(Strict):
         train_seed: Seed of every trial's training; if None, the lowest that is none of the experiment's.
         path: The study file.
     """
+
+    no_keys: ClassVar = ("path",)
 
     name: Name
     experiment: Path

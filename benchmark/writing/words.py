@@ -9,6 +9,11 @@ LONGEST_CELL = 300
 _LONGEST_CAUSE = 200
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number of things: ``1 class``, ``2 classes``; ``several`` is ``one`` with an s unless given."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def duration(seconds: float) -> str:
     """Words a duration: ``41.2 s``, ``12 min 05 s``, ``3 h 07 min``."""
     if round(seconds, 1) < 60:

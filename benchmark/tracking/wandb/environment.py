@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from benchmark.experiment.experiment import Tracking
+from benchmark.validation import objection
 
 # wandb.Settings.validate_project
 _LONGEST_PROJECT, _NOT_IN_A_PROJECT = 128, "/\\#?%:"
@@ -94,12 +97,11 @@ def _refusal(name: str, value: str) -> str:
 
     try:
         wandb.Settings().update_from_env_vars({name: value})
+    except ValidationError as error:
+        return f"{value!r}: {objection(error.errors()[0])}"
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines()]
-        said = next(
-            (line for line in lines if line.startswith("Input should")), lines[-1] if lines else ""
-        )
-        return f"{value!r}: {said.partition(' [type=')[0] or type(error).__name__}"
+        return f"{value!r}: {lines[-1] if lines else type(error).__name__}"
     return ""
 
 
