@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from boards import make_record
 from command import Bench, run, study
 from optuna.trial import TrialState
 from studies import LONG, QUICK, folder_of, recorded, states, trials, validations
 from wandb_file import offline_folders, read_run
+
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
 
 pytestmark = pytest.mark.trains
 
@@ -163,6 +169,31 @@ def test_same_command_again_runs_nothing(tuned: tuple[Bench, object]) -> None:
     after = {path: path.stat().st_mtime_ns for path in bench.results.glob("runs/*-s*/*.json")}
     assert after == before
     assert (bench.experiment.parent / "tiny.tuned.yaml").read_bytes() == experiment
+
+
+def test_promoted_row_runs_with_the_seeds_of_the_leaderboard(
+    tuned: tuple[Bench, object], tmp_path: Path
+) -> None:
+    """Without a training: what the command would run has a record already."""
+    folder = Path(shutil.copytree(tuned[0].experiment.parent, tmp_path / "copy"))
+    bench = Bench(tuned[0].data, folder / "results", folder / "tune.yaml")
+    request = Request(folder / "tiny.yaml", bench.results, data_root=bench.data)
+    started = make_plan(replace(request, rows=("plain",), seeds=(1, 5)))  # trials train with 1
+    for planned in started.runs:
+        prepare(planned)
+    wanted = make_plan(replace(request, rows=("plain_tuned",), seeds=(5, 8)))
+    for planned in wanted.runs:
+        prepare(planned)
+        spec = planned.spec
+        record = make_record(spec.row, spec.seed, run_id=spec.run_id, profile=spec.profile)
+        planned.folder.write_record(record)
+    options = ("--set", "train_cfg.max_epochs=3", "--promote", "--trial", "1", "--wandb", "off")
+    done = bench.run("tune", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "seed 1 of the leaderboard is left out for the tuned row" in done.stdout
+    assert "nothing to do: 3 complete" in done.stdout  # of seeds 0, 5, 8
+    chosen = bench.run("tune", *options, "--seeds", "8")
+    assert "nothing to do: 1 complete" in chosen.stdout, chosen.stdout + chosen.stderr
 
 
 def test_pruned_trial_ends_early_and_keeps_its_best(synthetic_data: Path, tmp_path: Path) -> None:

@@ -61,7 +61,11 @@ def test_wrong_study_is_refused_before_anything_is_made(
     [
         (("--storage", "postgresql://u:secret@127.0.0.1:1/d"), "cannot be used"),
         (("--storage", "studies.db"), "this is no database URL"),
-        (("--trial", "3"), "give --promote"),
+        (
+            ("--trial", "3", "--seeds", "2"),
+            "--seeds says what the tuned row is trained with: give --promote",
+        ),
+        (("--promote", "--seeds", "1,2"), "--seeds 1,2: the trials train with seed 1"),
         (("--launcher", "slurm"), "no such launcher"),
         (("--wandb", "perhaps"), "allowed: auto"),
     ],

@@ -33,6 +33,13 @@ def tune(
     profile: Profile = None,
     data_root: DataRoot = None,
     results: Results = Path("results"),
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="0,1,2",
+            help="With --promote: seeds that the tuned row is trained with, in place of the leaderboard's.",
+        ),
+    ] = None,
     set_: Overrides = None,
     slots: Slots = None,
     launcher: LauncherName = "local",
@@ -61,12 +68,17 @@ def tune(
     """Continue a study, or start it: tune one row with Optuna."""
     from benchmark.cli.options import request_of
 
-    request = request_of(study, profile, data_root, results, None, None, set_)
-    if trial is not None and not promote:
-        raise UserError("--trial names the trial to promote: give --promote, too")
+    request = request_of(study, profile, data_root, results, None, seeds, set_)
+    if not promote:
+        _refuse_without_promotion(trial, seeds)
     from benchmark.tuning.study import read_study
 
     made = read_study(request)
+    if made.base.seeds[0] in (request.seeds or ()):
+        raise UserError(
+            f"--seeds {seeds}: the trials train with seed {made.base.seeds[0]}, and the best of them is chosen for its "
+            "result: the tuned row needs other seeds"
+        )
     if promote and trial is None and len(made.file.objectives) > 1:
         raise UserError(
             "--promote: two objectives have no best trial; look at the Pareto front in the summary, "
@@ -74,10 +86,41 @@ def tune(
         )
     well, row = _tune(made, slots, launcher, wandb, trials, storage, (promote, trial), trust)
     if row is not None:
-        of_row = replace(made.request, rows=(row,), seeds=None, overrides={})
+        wanted = request.seeds or _seeds_of_board(made)
+        of_row = replace(made.request, rows=(row,), seeds=wanted, overrides={})
         well = run_sweep(of_row, slots, launcher, wandb, set(), trust) and well
     if not well:
         raise typer.Exit(FAILED)
+
+
+def _refuse_without_promotion(trial: int | None, seeds: str | None) -> None:
+    """Refuses options that say how a trial is promoted.
+
+    Raises:
+        UserError: With each of them.
+    """
+    problems = []
+    if trial is not None:
+        problems.append("--trial names the trial to promote: give --promote, too")
+    if seeds is not None:
+        problems.append(
+            "--seeds says what the tuned row is trained with: give --promote, too; trials train with the "
+            "'train_seed' of the study file"
+        )
+    if problems:
+        raise UserError(problems)
+
+
+def _seeds_of_board(made: Study) -> tuple[int, ...]:
+    """The seeds that the leaderboard has, without the one that the best trial was chosen with."""
+    from benchmark.leaderboard.select import seeds_of_board
+
+    known, trained = seeds_of_board(made.base, made.request), made.base.seeds[0]
+    if trained in known:
+        typer.echo(
+            f"seed {trained} of the leaderboard is left out for the tuned row: the best trial was chosen with it"
+        )
+    return tuple(seed for seed in known if seed != trained)
 
 
 def _tune(

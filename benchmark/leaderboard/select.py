@@ -74,6 +74,18 @@ def report_of_sweep(plan: Plan, request: Request, on_disk: Runs) -> Reports:
     return Reports((_report(now, request, history, boards),), boards.renamed)
 
 
+def seeds_of_board(plan: Plan, request: Request) -> tuple[int, ...]:
+    """The seeds that the board of a plan's setting has: the experiment's, and all others that were started in it.
+
+    Args:
+        plan: Any plan in that setting.
+        request: Its options; overrides count for nothing.
+    """
+    bare = replace(request, overrides={}, seeds=None)
+    history = history_of(plan.experiment, bare, Runs(request.results, lives))
+    return tuple(sorted({*plan.experiment.seeds, *history.seeds(_setting_of(plan))}))
+
+
 def _report(plan: Plan, request: Request, history: History, boards: Boards) -> Report:
     """The leaderboard of a plan's rows; overrides of the request stand in its title."""
     stem = boards.stem(plan.profile, plan.dataset)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from benchmark.run.journal import Point, Tail
 from benchmark.run.record import State
 from benchmark.run.state import Planned
+from benchmark.writing.words import params_text
 
 
 @dataclass
@@ -16,6 +18,7 @@ class RunProgress:
     """How far a run is, as its journal tells.
 
     Attributes:
+        params: A trial's parameters in words; empty of any other run.
         iteration: Training iterations done.
         max_iters: Training iterations in all; 0 until the job has said so.
         mAP50: Newest validation, a fraction in 0..1; None before the first.
@@ -23,6 +26,7 @@ class RunProgress:
     """
 
     tail: Tail
+    params: str = ""
     state: State = State.RUNNING
     cause: str = ""
     iteration: int = 0
@@ -31,6 +35,11 @@ class RunProgress:
     eta_s: float | None = None
     _start: tuple[int, float] = (0, 0.0)
     _told: int = -1
+
+    @classmethod
+    def of(cls, run: Planned) -> RunProgress:
+        """Of a run that has just been started."""
+        return cls(Tail(run.folder.metrics_file), params_text(_short_names(run.spec.params)))
 
     def update(self) -> list[Point]:
         """Takes in what is new in the journal; returns the validations that were not there before."""
@@ -81,6 +90,15 @@ def name_of(run: Planned) -> str:
     """What a run is called: its id, with the number of the trial that it is."""
     trial = run.spec.trial
     return run.spec.run_id if trial is None else f"trial {trial} {run.spec.run_id}"
+
+
+def _short_names(params: Mapping[str, object]) -> dict[str, object]:
+    """Parameters by the last key of their paths, where no other ends in the same."""
+    ends = [name.rpartition(".")[2] for name in params]
+    return {
+        end if ends.count(end) == 1 else name: value
+        for end, (name, value) in zip(ends, params.items(), strict=True)
+    }
 
 
 def show_eta(seconds: float | None) -> str:

@@ -11,7 +11,6 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from benchmark.run.journal import Tail
 from benchmark.run.record import State
 from benchmark.run.state import Planned
 from benchmark.sweep.progress import RunProgress, SweepProgress, name_of, show_eta, show_value
@@ -50,7 +49,7 @@ class LiveWatcher:
         """Adds the run to what is known."""
         name = name_of(run)
         self._waiting = [other for other in self._waiting if other != name]
-        self.progress.runs[name] = RunProgress(Tail(run.folder.metrics_file))
+        self.progress.runs[name] = RunProgress.of(run)
 
     def ended(self, run: Planned, cause: str) -> None:
         """Takes in the run's end."""
@@ -85,8 +84,12 @@ class LiveWatcher:
             table.add_column(name, justify="right", no_wrap=True)
         room = max(5, self._live.console.height - 6)
         rows = list(self.progress.runs.items())
+        of_trials = any(progress.params for _, progress in rows)
+        if of_trials:
+            table.add_column("parameters", overflow="fold")
         for name, progress in rows[-room:]:
-            table.add_row(escape(name), *_cells(progress))
+            params = [escape(progress.params)] if of_trials else []
+            table.add_row(escape(name), *_cells(progress), *params)
         for name in self._waiting[: max(0, room - len(rows))]:
             table.add_row(escape(name), "waiting", "—", "—", "—", style="dim")
         return table
@@ -113,10 +116,11 @@ class LineWatcher:
 
     def started(self, run: Planned) -> None:
         """Adds the run to what is known."""
-        progress = RunProgress(Tail(run.folder.metrics_file))
+        progress = RunProgress.of(run)
         progress.update()  # what an earlier attempt measured is no news
         self.progress.runs[name_of(run)] = progress
-        self.say(f"{name_of(run)}: started")
+        about = f" with {progress.params}" if progress.params else ""
+        self.say(f"{name_of(run)}: started{about}")
 
     def ended(self, run: Planned, cause: str) -> None:
         """Takes in the run's end."""

@@ -17,6 +17,7 @@ from benchmark.run.identity import essence
 from benchmark.run.plan import Plan, Request, plan_for, plan_of
 from benchmark.run.state import Planned
 from benchmark.tuning.open_trial import as_trial
+from benchmark.tuning.pruning import pruner_hint
 from benchmark.tuning.search.space import Space
 from benchmark.tuning.storage import Strategies
 from benchmark.tuning.strategies import strategies_of
@@ -57,6 +58,10 @@ class Study:
         """A run of the row with the study file among those that it is composed from."""
         sources = (*run.spec.sources, str(self.file.path))
         return replace(run, spec=replace(run.spec, sources=sources))
+
+    def hint(self, trials: int) -> str:
+        """What is to be said of a pruner for which so many trials are too few; empty if nothing is."""
+        return pruner_hint(self.file, planned_validations(self.base.runs[0].config), trials)
 
     def promoted(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The overrides of the row that a trial with these parameters becomes."""

@@ -107,6 +107,8 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
         print(
             f"--launcher {launcher.name}: a trial runs to its end before it is looked at, so none is pruned"
         )
+    elif hint := study.hint(target if running.more else file.n_trials):
+        print(hint)
     past = len(replaced(store.study.get_trials(deepcopy=False)))
     progress = StudyProgress(
         target + past, study=store.study, objective=file.objectives[0], slots=launcher.pool.slots

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 DASH = "—"
 LONGEST_CELL = 300
@@ -77,3 +78,17 @@ def cut_short(text: str, longest: int = LONGEST_CELL) -> str:
         return text
     digits = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{text[: longest - 10]}…{digits}"
+
+
+def param_text(value: object) -> str:
+    """A parameter's value as in a YAML file, numbers to 4 digits."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def params_text(params: Mapping[str, object]) -> str:
+    """Parameters on one line, sorted by name: ``lr=0.02, warmup=500``; empty if there are none."""
+    return ", ".join(f"{name}={param_text(value)}" for name, value in sorted(params.items()))

@@ -9,7 +9,6 @@ from benchmark.tuning.findings.texts import (
     cause_text,
     name_of,
     number_text,
-    param_text,
     params_text,
     seconds_text,
     share_text,
@@ -19,7 +18,7 @@ from benchmark.tuning.findings.texts import (
 )
 from benchmark.tuning.findings.verdict import counts, numbers_text, verdict
 from benchmark.writing.markdown import bullets, grid, heading, paragraph
-from benchmark.writing.words import DASH
+from benchmark.writing.words import DASH, param_text
 
 # All trials are listed up to the first number, beyond it only the best.
 _LISTED_ALL = 50

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.tuning.findings.findings import Findings, Scale, Trial
-from benchmark.tuning.findings.texts import axis_text, param_text, scaled
+from benchmark.tuning.findings.texts import axis_text, scaled
 from benchmark.writing.drawing import (
     BLUE,
     GREEN,
@@ -23,6 +23,7 @@ from benchmark.writing.drawing import (
     save,
     style_axes,
 )
+from benchmark.writing.words import param_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.tuning.findings.findings import Findings, Trial
+from benchmark.writing import words
 from benchmark.writing.words import DASH, duration, fraction, hundredths, shortened, signed
 
 if TYPE_CHECKING:
@@ -49,17 +50,9 @@ def _cost(objective: str) -> Objective | None:
     return reading.objective if reading else None
 
 
-def param_text(value: Any) -> str:
-    """A parameter's value as in a YAML file, numbers to 4 digits."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def params_text(trial: Trial) -> str:
     """All parameters of a trial on one line."""
-    listed = [f"{name}={param_text(value)}" for name, value in sorted(trial.params.items())]
-    return ", ".join(listed) or DASH
+    return words.params_text(trial.params) or DASH
 
 
 def number_text(value: float) -> str:
