@@ -57,10 +57,10 @@ def test_table_of_a_sweep_has_no_such_column(run: Planned) -> None:
 def test_line_of_a_start_shows_them(run: Planned) -> None:
     text = io.StringIO()
     watcher = LineWatcher(Console(file=text, width=80), SweepProgress(2))
-    watcher.started(trial(run, 3, lr=0.02))
+    watcher.started(trial(run, 3, lr=0.02, way="a\x1b[31m"))
     watcher.started(run)
     first, second = text.getvalue().splitlines()
-    assert first.endswith(f"trial 3 {run.spec.run_id}: started with lr=0.02")
+    assert first.endswith(f"trial 3 {run.spec.run_id}: started with lr=0.02, way=a\\x1b[31m")
     assert second.endswith(f"{run.spec.run_id}: started")
 
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from benchmark.errors import printable
 from benchmark.run.journal import Point, Tail
 from benchmark.run.record import State
 from benchmark.run.state import Planned
-from benchmark.writing.words import params_text
+from benchmark.writing.words import cut_short, params_text
 
 
 @dataclass
@@ -39,7 +40,8 @@ class RunProgress:
     @classmethod
     def of(cls, run: Planned) -> RunProgress:
         """Of a run that has just been started."""
-        return cls(Tail(run.folder.metrics_file), params_text(_short_names(run.spec.params)))
+        params = printable(cut_short(params_text(_short_names(run.spec.params))))
+        return cls(Tail(run.folder.metrics_file), params)
 
     def update(self) -> list[Point]:
         """Takes in what is new in the journal; returns the validations that were not there before."""
