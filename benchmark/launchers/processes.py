@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import locks
+from benchmark.markers import start_of, stat_of
 from benchmark.run.folder import RunFolder
 
 KILL_S = 5.0
@@ -26,26 +27,12 @@ def kill_group(pid: int) -> None:
 
 def process_id(pid: int) -> str:
     """``PID:START`` of a living process: with its start, so that no other that gets its number is taken for it."""
-    return f"{pid}:{_start(pid)}"
-
-
-def _start(pid: int) -> str:
-    """When a process started, in clock ticks since the machine did; empty if it has ended."""
-    state, *rest = _stat(pid) or ["X"]
-    return "" if state in "ZX" else rest[18]
-
-
-def _stat(pid: int | str) -> list[str]:
-    """What Linux says of a process, from its state on (field 3 of proc(5)); empty where there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return []
+    return f"{pid}:{start_of(pid)}"
 
 
 def cpu_seconds(pid: int) -> float | None:
     """CPU time of a process and of all that descend from it, with those that these have waited for; None if unknown."""
-    stats = {name: _stat(name) for name in _numbers()}
+    stats = {name: stat_of(name) for name in _numbers()}
     if not stats.get(str(pid)):
         return None
     children: dict[str, list[str]] = {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark import locks
-from benchmark.errors import UserError
+from benchmark.errors import UserError, why
 from benchmark.launchers.living import living_job
 from benchmark.run.state import Planned, lock_is_held
 
@@ -28,7 +29,14 @@ def only_driver(results: Path) -> Iterator[None]:
     except locks.Held as held:
         raise UserError(
             f"another sweep or study ({held.who}) works on {results}: wait for it, or use another --results"
+            f"{held.advice}"
         ) from None
+    if lock.refusal is not None:
+        print(
+            f"warning: {results}: this file system has no locks ({why(lock.refusal)}); files take their place, which "
+            "a process leaves behind that is killed on another machine",
+            file=sys.stderr,
+        )
     try:
         yield
     finally:
@@ -42,9 +50,12 @@ def end_orphans(runs: Sequence[Planned]) -> None:
         UserError: A job cannot be ended from here.
     """
     for run in _orphans_after_grace(runs):
-        who, job = locks.Held(run.folder.lock_file).who, living_job(run.folder)
+        held, job = locks.Held(run.folder.lock_file), living_job(run.folder)
+        who = held.who
         if job is None and lock_is_held(run.folder):
-            raise UserError(f"{run.folder.path}: its job ({who}) still runs: end it first")
+            raise UserError(
+                f"{run.folder.path}: its job ({who}) still runs: end it first{held.advice}"
+            )
         if job is not None:
             job.kill()
         if _orphans_after_grace([run]):
