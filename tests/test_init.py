@@ -21,6 +21,7 @@ from benchmark.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
+_BESIDE = ("pyproject.toml", "README.md", "LICENSE")
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +49,19 @@ def test_what_init_writes_is_planned_as_it_is_and_with_its_second_row(
     assert len(yaml.safe_load(text)["rows"]) == 1
 
 
+def name_data(experiment: Path, folder: Path) -> None:
+    lines = experiment.read_text().splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("dataset:")]
+    lines[at] = f"dataset: {{root: {folder}}}"
+    experiment.write_text("\n".join(lines))
+
+
 def test_own_data_is_one_line_of_what_init_writes(
     started: Path, tmp_path: Path, synthetic_data: Path
 ) -> None:
-    lines = (started / "experiment.yaml").read_text().splitlines()
     experiment = tmp_path / "experiment.yaml"
-    (at,) = [number for number, line in enumerate(lines) if line.startswith("dataset:")]
-    lines[at] = f"dataset: {{root: {synthetic_data}}}"
-    experiment.write_text("\n".join(lines))
+    experiment.write_text((started / "experiment.yaml").read_text())
+    name_data(experiment, synthetic_data)
     done = run_detboard("config", str(experiment), "--results", str(tmp_path / "results"))
     assert done.returncode == 0, done.stderr
     assert str(synthetic_data / "train.json") in done.stdout
@@ -98,9 +104,10 @@ class Project:
 
     def install(self, source: Path) -> None:
         """As pip does, from what of the checkout the package is made of."""
-        for name in ("benchmark", "configs", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, source / name)
+        for name in ("benchmark", "configs"):
+            shutil.copytree(ROOT / name, source / name)
+        for path in (*ROOT.glob("*.py"), *(ROOT / name for name in _BESIDE)):
+            shutil.copy(path, source)
         offline = ("--no-index", "--no-deps", "--no-build-isolation", "--no-cache-dir")
         pip = [sys.executable, "-m", "pip", "install", *offline, "--target", str(self.site)]
         done = run([*pip, str(source)])
@@ -147,8 +154,10 @@ def test_a_wheel_has_all_that_a_folder_of_ones_own_needs(
     project.detboard("init", "mine", folder=project.folder)
     project.add_the_part_of_the_readme()
     assert "depth=34" in project.detboard("config", "experiment.yaml", "--rows", "own")
-    short = ("--data-root", str(synthetic_data), "--profile", "smoke", "--wandb", "off")
-    project.detboard("sweep", "experiment.yaml", *short, "--rows", "r18_w16_fpn")
+    name_data(project.mine / "experiment.yaml", synthetic_data)
+    with (project.mine / "experiment.yaml").open("a") as file:
+        file.write("\nprofile: smoke\n")
+    project.detboard("sweep", "experiment.yaml", "--rows", "r18_w16_fpn", "--wandb", "off")
     (folder,) = (project.mine / "results" / "runs").glob("r18_w16_fpn-*")
     record = json.loads((folder / "record.json").read_text())
     assert (record["state"], record["provenance"]["git"]) == ("complete", None)
