@@ -39,7 +39,8 @@ def test_a_line_that_a_kill_has_cut_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("letter", SEPARATORS)
 def test_a_journal_keeps_validations_of_classes_with_odd_names(letter: str, tmp_path: Path) -> None:
     journal, tail = Journal(tmp_path / "metrics.jsonl"), Tail(tmp_path / "metrics.jsonl")
-    point = {"kind": "val", "iter": 2, "mAP50": 0.5, "per_class": {f"a{letter}b": {"mAP50": 0.5}}}
+    of_classes = {f"a{letter}b": {"mAP50": 0.5}}
+    point = {"kind": "val", "iter": 2, "epoch": 1.0, "mAP50": 0.5, "per_class": of_classes}
     journal.write(point)
     journal.write({"kind": "train", "iter": 3, "losses": [1.0, float("inf")]})
     journal.start(2, 4)  # a resume, which writes the file again

@@ -425,7 +425,7 @@ def test_journal_drops_what_is_trained_again_and_carries_its_clock(tmp_path: Pat
     lines = [
         {"kind": "start", "iter": 0, "max_iters": 9, "time": "2026-01-01", "elapsed_s": 0.0},
         {"kind": "train", "iter": 3, "elapsed_s": 5.0},
-        {"kind": "val", "iter": 3, "mAP50": 0.5, "elapsed_s": 7.0},
+        {"kind": "val", "iter": 3, "epoch": 1.0, "mAP50": 0.5, "elapsed_s": 7.0},
         {"kind": "train", "iter": 5, "elapsed_s": 9.0},
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"kind": "tra')
@@ -456,12 +456,15 @@ def test_tail_gives_whole_lines_once(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     tail = Tail(path)
     assert tail.new_points() == []
-    path.write_text('{"iter": 1}\n{"iter"')
-    assert tail.new_points() == [{"iter": 1}]
+    path.write_text('{"kind": "train", "iter": 1}\n{"kind": "train", "iter"')
+    assert tail.new_points() == [{"kind": "train", "iter": 1}]
     with path.open("a") as file:
         file.write(": 2}\n")
-    assert tail.new_points() == [{"iter": 2}]
-    rewritten = [{"iter": 1}, {"iter": 3, "a": "longer than what it replaces"}]
+    assert tail.new_points() == [{"kind": "train", "iter": 2}]
+    rewritten = [
+        {"kind": "train", "iter": 1},
+        {"kind": "train", "iter": 3, "a": "longer than what it replaces"},
+    ]
     write_text(path, "".join(json.dumps(point) + "\n" for point in rewritten))  # by a resume
     assert tail.new_points() == rewritten
     assert tail.new_points() == []

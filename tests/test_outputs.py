@@ -108,7 +108,9 @@ def test_the_journals_are_read_once_for_the_page_and_the_plots(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in desk.results.glob("runs/*"):
-        (folder / "metrics.jsonl").write_text('{"kind": "val", "epoch": 1.0, "mAP50": 0.5}\n')
+        (folder / "metrics.jsonl").write_text(
+            '{"kind": "val", "iter": 1, "epoch": 1.0, "mAP50": 0.5}\n'
+        )
     read, paths = benchmark.leaderboard.curves._points, []
 
     def counting(path: Path) -> Any:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from benchmark.files import parsed, read_lines
+from benchmark.files import read_lines
 from benchmark.leaderboard.document import Leaderboard, Line
 from benchmark.leaderboard.run_of_row import Run
 from benchmark.run.folder import RunFolder
+from benchmark.run.journal import points_of
 from benchmark.statistics.scores import SCORES
 from benchmark.writing.words import short
 
@@ -83,7 +84,7 @@ def _points(path: Path) -> list[dict[str, Any]]:
         return []
     steps = [position for position, line in enumerate(lines) if line.startswith(_TRAIN)]
     left_out = set(steps).difference(_thinned(steps, MOST_TRAIN_POINTS))
-    return parsed(line for position, line in enumerate(lines) if position not in left_out)
+    return points_of(line for position, line in enumerate(lines) if position not in left_out)
 
 
 def _by_iteration(points: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from benchmark.experiment.rows.base import Surroundings
 from benchmark.files import is_file
 from benchmark.run.contents import Contents, missing_files
 from benchmark.run.identity import Essences, former_run_id, identity, run_id
+from benchmark.run.journal import damages as damages_of_journal
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import MODULE, RunSpec
@@ -191,8 +192,10 @@ def with_seeds(plan: Plan, request: Request, seeds: Iterable[int], on_disk: Runs
 
 
 def damages(runs: Iterable[Planned]) -> list[str]:
-    """A sentence for each run whose folder is damaged."""
-    return list(dict.fromkeys(run.problem for run in runs if run.problem))
+    """A sentence for each run whose folder is damaged, and for each that goes on with a damaged journal."""
+    unfinished = [run for run in runs if run.record is None]
+    told = [run.problem or damages_of_journal(run.folder.metrics_file) for run in unfinished]
+    return list(dict.fromkeys(filter(None, told)))
 
 
 def refreshed(plan: Plan, on_disk: Runs) -> Plan:

@@ -56,10 +56,11 @@ class RunProgress:
         self.iteration = point["iter"]
         if point["kind"] == "start":
             self.max_iters = point["max_iters"]
-            self._start = (point["iter"], point["elapsed_s"])
+            self._start = (point["iter"], point.get("elapsed_s", 0.0))
         elif point["kind"] == "val":
-            self.mAP50 = point["mAP50"]
-        done, seconds = self.iteration - self._start[0], point["elapsed_s"] - self._start[1]
+            self.mAP50 = point.get("mAP50")
+        done = self.iteration - self._start[0]
+        seconds = point.get("elapsed_s", 0.0) - self._start[1]
         self.eta_s = (self.max_iters - self.iteration) * seconds / done if done > 0 else None
 
 
@@ -104,8 +105,9 @@ def _short_names(params: Mapping[str, object]) -> dict[str, object]:
 
 
 def show_eta(seconds: float | None) -> str:
-    """Seconds as ``0:01:30``; a dash for None."""
-    return "—" if seconds is None else str(timedelta(seconds=round(seconds)))
+    """Seconds as ``0:01:30``; a dash for None, and for more than thirty years."""
+    known = seconds is not None and seconds < 1e9
+    return str(timedelta(seconds=round(seconds or 0))) if known else "—"
 
 
 def show_value(value: float | None) -> str:

@@ -148,7 +148,7 @@ class LineWatcher:
         for point in progress.update():
             where = f"iteration {point['iter']}/{progress.max_iters or '?'}"
             left = f", {show_eta(progress.eta_s)} left" if progress.eta_s else ""
-            self.say(f"{name}: {where}, mAP50 {show_value(point['mAP50'])}{left}")
+            self.say(f"{name}: {where}, mAP50 {show_value(point.get('mAP50'))}{left}")
 
     def say(self, text: str) -> None:
         """Shows a line, with the time since the beginning."""
