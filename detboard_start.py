@@ -26,6 +26,12 @@ def _load_package() -> None:
 
 def main() -> None:
     """The command ``detboard``."""
+    from benchmark import process
+
+    process.run(_command)
+
+
+def _command() -> None:
     from benchmark.cli import main as command
 
     command()

@@ -129,6 +129,11 @@ def _environment(more: dict[str, str]) -> dict[str, str]:
     return {**clean, "COLUMNS": "200", "CUDA_VISIBLE_DEVICES": "", **more}
 
 
+def clean_environment() -> dict[str, str]:
+    """What commands run in."""
+    return _environment({})
+
+
 def _parsed(line: str) -> dict[str, Any]:
     try:
         return json.loads(line)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ ops.install()  # before any test imports mmdet's models
 
 def pytest_configure() -> None:
     """Gives each worker a CPU of its own: threads that outnumber the CPUs slow torch tenfold."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # In the background of a script; commands that are started here would ignore Ctrl-C, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and hasattr(os, "sched_setaffinity"):
         cpus = sorted(os.sched_getaffinity(0))

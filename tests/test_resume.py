@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import Bench, alive, job_pid, kill_group, wait_until
+from command import Bench, alive, job_pid, kill_group, run, wait_until
 
 from benchmark import locks
 
@@ -112,12 +113,23 @@ def test_ctrl_c_ends_the_jobs_and_keeps_the_run(bench: Bench) -> None:
     os.killpg(driver.pid, signal.SIGINT)
     output, _ = driver.communicate(timeout=60)
     assert driver.returncode == 130
-    assert "interrupted" in output
     assert "Traceback" not in output
+    name, epoch = bench.folder("plain").name, math.ceil(bench.points("plain", "train")[-1]["epoch"])
+    where = f"interrupted, epoch {epoch} of {EPOCHS}"
+    *_, waits, ends, last = output.splitlines()
+    assert (
+        waits
+        == f"interrupted: waiting up to 60 s for 1 job to end ({name}); Ctrl-C ends that at once"
+    )
+    assert ends == f"{name}: {where}"
+    assert last == "interrupted: the same command continues where it was"
     assert not alive(job)
     assert not (bench.folder("plain") / "record.json").exists()
-    again = bench.run("sweep", *LONG, "--rows", "plain")
-    assert again.returncode == 0, again.stdout + again.stderr
+    assert where in bench.run("plan", *LONG[:2]).stdout
+    # The standard streams of a script that lets go of its terminal.
+    closed = ["sh", "-c", '"$@" <&- >&- 2>&-', "sh"]
+    again = run([*closed, *bench.arguments("sweep", *LONG, "--rows", "plain")])
+    assert again.returncode == 0, (bench.folder("plain") / "log.txt").read_text()
     _assert_whole(bench, "plain")
 
 

@@ -74,7 +74,8 @@ Retry = Annotated[
     str | None, typer.Option(metavar="failed", help="Run these again: failed, pruned, damaged.")
 ]
 
-FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, WRONG_INPUT = 1, 2
+CONTINUES = "the same command continues where it was"
 
 
 def tell(found: Findings) -> None:

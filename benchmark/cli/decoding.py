@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from benchmark.cli.app import INTERRUPTED
+from benchmark.cli.app import CONTINUES
+from benchmark.process import OutputLost, say_ended
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,7 @@ def decoding_shown() -> Iterator[Callable[[int, int], None]]:
     """Yields what is to be called with how many images are decoded, and how many are to be.
 
     Raises:
-        typer.Exit: Ctrl-C; what was decoded is remembered.
+        typer.Exit: Ctrl-C, or nobody reads on; what was decoded is remembered.
     """
     from benchmark.writing.console import PlainConsole
 
@@ -33,9 +34,8 @@ def decoding_shown() -> Iterator[Callable[[int, int], None]]:
                 yield told
         else:
             yield _Sparse().told
-    except KeyboardInterrupt:
-        typer.echo("interrupted: the same command continues where it was", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    except (KeyboardInterrupt, OutputLost):
+        raise typer.Exit(say_ended(CONTINUES)) from None
 
 
 @contextmanager

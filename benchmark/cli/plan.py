@@ -73,11 +73,12 @@ def plan_table(made: Plan, console: Console) -> Table:
     """Every run of a plan and its state; row and seed, which a run's id begins with, only where there is room."""
     from rich.text import Text
 
+    from benchmark.run.reached import status_of
     from benchmark.sweep.watchers import STYLES
     from benchmark.writing.terminal import Shown, fitting, table_of
 
     title = f"{made.experiment.title}: {made.profile} profile, {made.dataset.name}"
-    states = [Text(run.state.value, style=STYLES[run.state]) for run in made.runs]
+    states = [Text(status_of(run), style=STYLES[run.state]) for run in made.runs]
     columns = [
         Shown("row", "row", [Text(run.spec.row) for run in made.runs]),
         Shown("seed", "seed", [Text(str(run.spec.seed)) for run in made.runs]),

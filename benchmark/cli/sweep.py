@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from benchmark.cli.app import (
+    CONTINUES,
     FAILED,
-    INTERRUPTED,
     DataRoot,
     Experiment,
     LauncherName,
@@ -25,6 +25,7 @@ from benchmark.cli.app import (
     tell,
     warn,
 )
+from benchmark.process import OutputLost, say_ended
 
 if TYPE_CHECKING:
     from benchmark.experiment.experiment import Tracking
@@ -136,6 +137,5 @@ def _run(
         with make_watcher(PlainConsole(), progress, names, launcher.shares_terminal) as watcher:
             sweep = Sweep(launcher, options, watcher, made.experiment.patience_min * 60)
             return sweep.run(Listed(runs))
-    except KeyboardInterrupt:
-        typer.echo("interrupted: the same command continues where it was", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    except (KeyboardInterrupt, OutputLost):
+        raise typer.Exit(say_ended(CONTINUES)) from None

@@ -11,7 +11,6 @@ import typer
 
 from benchmark.cli.app import (
     FAILED,
-    INTERRUPTED,
     DataRoot,
     LauncherName,
     Overrides,
@@ -23,6 +22,7 @@ from benchmark.cli.app import (
 )
 from benchmark.cli.sweep import run_sweep, tell_obstacles
 from benchmark.errors import UserError
+from benchmark.process import OutputLost, say_ended
 
 if TYPE_CHECKING:
     from benchmark.tuning.study import Study
@@ -161,10 +161,9 @@ def _tune(
     ):
         try:
             ran = run_study(made, store, running)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OutputLost):
             which = "the same command" if trials is None else "the command without --trials"
-            typer.echo(f"interrupted: {which} continues where it was", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(say_ended(f"{which} continues where it was")) from None
         findings = close_study(made, store, tracking, ran=bool(ran))
         row = promoted(made, findings, promote[1]) if findings.well and promote[0] else None
         return findings.well, row.row.name if row else None

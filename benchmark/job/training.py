@@ -17,11 +17,12 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.runner import runner as runner_module
 
-from benchmark.files import read_json, replacing
+from benchmark.files import replacing
 from benchmark.job.best import BestCheckpoint, SelectHook
 from benchmark.job.metric import HotCocoMetric
 from benchmark.job.resuming import RUN_ID
 from benchmark.run.journal import Journal, Point
+from benchmark.run.state import stop_state
 from benchmark.statistics.evaluation import Evaluation
 
 
@@ -231,6 +232,7 @@ class JournalHook(Hook):  # type: ignore[misc]
         """Begins the attempt, and makes up for a validation that a kill cut short."""
         if dist.is_main_process():
             self.journal.start(runner.iter, runner.max_iters)
+        self._leave_if_asked()
         if validation_missing(runner, self.journal) and _validation_due(runner):
             runner.val_loop.run()
 
@@ -268,20 +270,13 @@ class JournalHook(Hook):  # type: ignore[misc]
         if dist.is_distributed():
             dist.broadcast_object_list(asked)
         if asked[0]:
-            raise Stopped(_stop_state(self.stop_file))
+            raise Stopped(stop_state(self.stop_file))
 
 
 def val_point(evaluation: Evaluation) -> Point:
     """What a validation came to, as the journal has it: scores, those of each class, whether anything was predicted."""
     more = {"per_class": evaluation.per_class, "no_predictions": evaluation.no_predictions}
     return {**evaluation.scores, **more}
-
-
-def _stop_state(path: Path) -> str:
-    try:
-        return str(read_json(path)["state"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "interrupted"
 
 
 def _train_point(runner: Runner, interval: int, peak_gib: float) -> Point:

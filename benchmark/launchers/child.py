@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from pydantic import TypeAdapter
 
 from benchmark.job.failures import last_words, of_machine
 from benchmark.job.job import run_job
+from benchmark.process import open_streams, take_signals
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.writing.plain_stream import plain_log
@@ -39,12 +42,13 @@ def run_forked(folder: str, options: JobOptions) -> None:
     # A session of its own: Ctrl-C in the terminal reaches the driver only, and one signal ends the
     # job together with its data-loader workers.
     os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    take_signals()
+    parent = parent_process()
+    # It may be one of the standard streams, where the driver's were closed when its server began.
+    sentinel = None if parent is None else fcntl.fcntl(parent.sentinel, fcntl.F_DUPFD_CLOEXEC, 3)
     with _ending_with_fault(RunFolder(Path(folder))):
         _log_to(RunFolder(Path(folder)).log_file)
-        parent = parent_process()
-        if parent is not None:
-            sentinel = parent.sentinel
+        if sentinel is not None:
             _end_with_driver(lambda: connection.wait([sentinel]))
         os.environ.update(options.resources.environment())  # before CUDA is initialised
         run_job(Path(folder), options)
@@ -54,10 +58,12 @@ def main() -> None:
     """Body of a job that is a command: ``FOLDER OPTIONS [--outlive]``.
 
     Its standard input is a pipe from the driver, and ends with it; the job then ends, too, unless it is to outlive it.
+    Where that is nothing or a file, as of a job that is started by hand, no driver is looked for.
     """
+    open_streams()
     folder, options = Path(sys.argv[1]), from_json(sys.argv[2])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if OUTLIVE not in sys.argv[3:]:
+    take_signals()
+    if OUTLIVE not in sys.argv[3:] and _has_driver(os.fstat(0).st_mode):
         _end_with_driver(lambda: os.read(0, 1))
     with _ending_with_fault(RunFolder(folder)):
         run_job(folder, options)
@@ -76,6 +82,10 @@ def _ending_with_fault(folder: RunFolder) -> Iterator[None]:
             print(last_words(fault), flush=True)
         # Not sys.exit: what still waits to be written to the log would fail again.
         os._exit(os.EX_IOERR)
+
+
+def _has_driver(stdin: int) -> bool:
+    return stat.S_ISFIFO(stdin) or stat.S_ISSOCK(stdin)
 
 
 def _log_to(path: Path) -> None:

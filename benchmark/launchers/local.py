@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,6 +25,7 @@ from benchmark.launchers.processes import (
     kill_group,
     process_id,
 )
+from benchmark.process import signals_held
 from benchmark.run.address import JobAddress, write_address
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
@@ -78,7 +79,11 @@ class LocalLauncher:
             target=run_forked, args=(str(folder), options), name=folder.name
         )
         with _apart():
-            forkserver.ensure_running()
+            resource_tracker.ensure_running()  # it takes signals as it likes, and would undo the next line
+            with (
+                signals_held()
+            ):  # in the server: Ctrl-C in the terminal is not its affair; it ends with this process
+                forkserver.ensure_running()
         process.start()
         return _Forked(process)
 

@@ -29,6 +29,7 @@ _MOST_TELLING = (
     State.FAILED,
     State.DAMAGED,
     State.LOST,
+    State.INTERRUPTED,
     State.PRUNED,
     State.WAITING,
 )
@@ -48,6 +49,7 @@ class RowResult:
         stale: Ids of finished runs of a seed that has no other: made with another config than the row has now.
         unpaired: Why the row has no interval although its runs are complete, empty if there is no such reason.
         unlike: Why it is held against no published value although its table is, empty if there is no such reason.
+        reached: How far each seed's run was when it was interrupted, in words; empty where that is not said.
 
     Raises:
         ValueError: If the first three are not of one length, or there is no seed.
@@ -62,6 +64,7 @@ class RowResult:
     stale: tuple[str, ...] = ()
     unpaired: str = ""
     unlike: str = ""
+    reached: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.seeds) == len(self.records) == len(self.states) > 0:
@@ -176,6 +179,8 @@ class RowResult:
             return f"complete{self._missing_seeds}{self._silent_seeds}{self._scoreless_seeds}"
         if self.state is State.FAILED and self.failure_kinds:
             return f"failed ({', '.join(self.failure_kinds)})"
+        if self.state is State.INTERRUPTED:
+            return ", ".join([self.state.value, *filter(None, self.reached)][:2])
         return f"{self.state.value} (stale)" if self.stale else str(self.state.value)
 
     @property

@@ -25,7 +25,7 @@ class Run(Told):
         run_id: The run's id, None for a seed that has no record.
         folder: Its folder, relative to the results folder.
         seed: Random seed.
-        state: ``complete``, ``failed``, ``pruned``, ``lost``, ``running`` or ``waiting``.
+        state: ``complete``, ``failed``, ``pruned``, ``interrupted``, ``lost``, ``running`` or ``waiting``.
         map50: Fraction in 0..1, of a complete run.
         device: What it ran on.
         commit: Git commit of the code.

@@ -17,6 +17,7 @@ from benchmark.leaderboard.kept import kept_alone, kept_report
 from benchmark.leaderboard.published import why_not_compared, why_row_not_compared
 from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult, Table
 from benchmark.run.plan import Plan, Request, damages, find_dataset, plan_for, refreshed, with_seeds
+from benchmark.run.reached import reached
 from benchmark.run.runs import Runs, Started
 from benchmark.run.state import Planned
 
@@ -125,6 +126,7 @@ def _row_result(
         seeds,
         records=tuple(run.record for run in runs),
         states=tuple(run.state for run in runs),
+        reached=tuple(map(reached, runs)),
         stale=tuple(stale[row.name, seed] for seed in seeds if (row.name, seed) in stale),
         unlike=why_row_not_compared(row, runs[0].config) if compared else "",
     )

@@ -33,13 +33,14 @@ Scores = Mapping[str, Fraction | None]
 class State(str, Enum):
     """How a run ended, or that it has not.
 
-    ``lost`` and those below it are never written to a record: a folder without ``record.json`` is
+    ``interrupted`` and those below it are never written to a record: a folder without ``record.json`` is
     unfinished, and the next sweep continues it, unless it is damaged.
     """
 
     COMPLETE = "complete"
     FAILED = "failed"
     PRUNED = "pruned"
+    INTERRUPTED = "interrupted"  # asked to end, by Ctrl-C for one, and not finished
     LOST = "lost"  # started, no record, and no job holds its folder: killed, or its machine is gone
     RUNNING = "running"  # a job holds its folder
     WAITING = "waiting"  # never started

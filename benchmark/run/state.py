@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmark import locks
+from benchmark.files import read_json
 from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
@@ -70,4 +72,18 @@ def _state(folder: RunFolder, record: RunRecord | None, lives: Lives) -> State:
     if lives(folder):
         return State.RUNNING
     started = folder.lock_file.exists() or folder.job_file.exists()
-    return State.LOST if started else State.WAITING
+    return unfinished(folder) if started else State.WAITING
+
+
+def unfinished(folder: RunFolder) -> State:
+    """The state of a run that was started, has no record, and that no job works on any more."""
+    asked = folder.stop_file.exists() and stop_state(folder.stop_file) != State.PRUNED.value
+    return State.INTERRUPTED if asked else State.LOST
+
+
+def stop_state(path: Path) -> str:
+    """How a job is to end, as ``stop`` says: ``pruned``, or ``interrupted`` to be continued later."""
+    try:
+        return str(read_json(path)["state"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "interrupted"

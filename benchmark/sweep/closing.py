@@ -9,6 +9,7 @@ from benchmark.experiment.experiment import Tracking
 from benchmark.files import remove_leftovers_of
 from benchmark.leaderboard.current import forget, is_current, made_of, note_current
 from benchmark.run.plan import Plan, Request, refreshed
+from benchmark.run.reached import status_of
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.state import Planned
@@ -106,7 +107,7 @@ def _failure_line(run: Planned) -> str:
     if run.problem:
         return f"{run.spec.run_id}: {run.problem}"
     failure = run.record.failure if run.record else None
-    why = f"{run.state.value}: no record; the next sweep continues it"
+    why = f"{status_of(run)}: no record; the next sweep continues it"
     if failure is not None:
         why = f"failed ({failure.kind.value}): {failure.cause}"
     return f"{run.spec.run_id}: {why}; see {run.folder.log_file}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from benchmark.errors import fault_of, told
@@ -13,15 +14,18 @@ from benchmark.job.failures import read_last_words
 from benchmark.launchers import Job, Launcher
 from benchmark.launchers.living import living_job
 from benchmark.locks import patience_s
+from benchmark.process import OutputLost, asked_to_end
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.prepare import prepare, set_aside
+from benchmark.run.reached import reached
 from benchmark.run.record import State
-from benchmark.run.state import Planned, look_again
+from benchmark.run.state import Planned, look_again, unfinished
 from benchmark.sweep.base import Source, Watcher
 from benchmark.sweep.pause import Pause, refusal
 from benchmark.sweep.progress import name_of
 from benchmark.sweep.silence import Listener, Pulse
+from benchmark.sweep.stopping import say_ends, say_waiting
 
 POLL_S = 0.1
 
@@ -63,8 +67,8 @@ class Sweep:
     def run(self, source: Source) -> list[Planned]:
         """Runs until the source is done; a run that fails does not stop the others.
 
-        Ctrl-C asks the running jobs to end and waits for them; a second one kills them. A fault of the machine, a full
-        disk, pauses: what met it is run again when the results folder takes writes again.
+        Ctrl-C asks the running jobs to end and waits for them; a second one kills them. Each says how far it was. A
+        fault of the machine, a full disk, pauses: what met it is run again when the results folder takes writes again.
 
         Returns:
             The runs as they ended.
@@ -82,6 +86,8 @@ class Sweep:
                 self._end_silent()
                 self.watcher.tick()
                 time.sleep(POLL_S)
+                if asked_to_end():  # an exception that a library has swallowed
+                    raise KeyboardInterrupt
         except BaseException:
             self._stop()
             raise
@@ -129,13 +135,23 @@ class Sweep:
             if (run.record and run.folder.finished) or run.state is State.DAMAGED:
                 set_aside(run)
             prepare(run)
-            return self.launcher.submit(run.folder.path, self.options(resources))
+            return self._launched(run, self.options(resources))
         except OSError as error:
             if fault_of(error) is None:
                 raise
             self.launcher.pool.release(resources)
             self._put_back(run, told(error))
             return None
+
+    def _launched(self, run: Planned, options: JobOptions) -> Job:
+        try:
+            return self.launcher.submit(run.folder.path, options)
+        except (KeyboardInterrupt, OutputLost):
+            # In the run itself, of a launcher that trains in this process.
+            with suppress(OSError):
+                ask_to_stop(run.folder, "interrupted")
+            say_ends([run])
+            raise
 
     def _collect(self) -> None:
         for active in [active for active in self._active if active.job.ended()]:
@@ -163,16 +179,19 @@ class Sweep:
     def _judge(self, run: Planned, exit_text: str) -> None:
         found = look_again(run)
         if found.record is None and not found.problem:
-            found = replace(found, state=State.LOST)
+            found = replace(found, state=unfinished(run.folder))
         self._ended.append(found)
         self.watcher.ended(found, cause(found, exit_text))
 
     def _stop(self) -> None:
+        runs = [active.run for active in self._active]
         for active in self._active:
             try:
                 ask_to_stop(active.run.folder, "interrupted")
             except OSError:
                 active.job.kill()  # a full disk takes no word for it
+        if runs:
+            say_waiting(runs, self._patience_s)
         end = time.monotonic() + self._patience_s
         try:
             while any(not active.job.ended() for active in self._active) and time.monotonic() < end:
@@ -180,6 +199,7 @@ class Sweep:
         finally:
             for active in self._active:
                 active.job.kill()
+            say_ends(runs)
 
 
 def _fault(active: _Active) -> str:
@@ -204,6 +224,8 @@ def cause(run: Planned, exit_text: str) -> str:
     """Why a run is not complete, in one line; empty for one that is."""
     if run.problem:
         return run.problem
+    if run.state is State.INTERRUPTED:
+        return "; ".join(filter(None, (reached(run), "the next sweep continues it")))
     if run.record is None:
         return f"{exit_text} without a record; the next sweep continues it"
     if run.record.failure is None:

@@ -83,7 +83,7 @@ class SweepProgress:
         states = [run.state for run in self.runs.values()]
         open_ = (State.RUNNING, State.WAITING)
         parts = [f"{sum(state not in open_ for state in states)} of {self.total} ended"]
-        for state in (*open_, State.FAILED, State.LOST):
+        for state in (*open_, State.FAILED, State.INTERRUPTED, State.LOST):
             if state in states:
                 parts.append(f"{states.count(state)} {state.value}")
         return ", ".join(parts)

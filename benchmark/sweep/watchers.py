@@ -19,6 +19,7 @@ STYLES = {
     State.COMPLETE: "green",
     State.RUNNING: "cyan",
     State.FAILED: "bold red",
+    State.INTERRUPTED: "yellow",
     State.LOST: "yellow",
     State.DAMAGED: "bold red",
     State.PRUNED: "magenta",

@@ -21,6 +21,7 @@ _STYLES = {
     "failed": "red",
     "damaged": "red",
     "lost": "yellow",
+    "interrupted": "yellow",
     "running": "cyan",
 }
 

@@ -60,7 +60,7 @@ const cells = (() => {
     return why ? el("abbr", { class: "dash", title: why, tabindex: "0", role: "img", "aria-label": `none: ${why}` }, state.DASH) : state.DASH;
   }
 
-  const STATES = ["complete", "failed", "damaged", "lost", "pruned", "waiting", "running"];
+  const STATES = ["complete", "failed", "damaged", "interrupted", "lost", "pruned", "waiting", "running"];
   /** Anything that is no state this page knows gets the plain badge. */
   const stateClass = (name) => (STATES.includes(name) ? `badge is-${name}` : "badge");
 
