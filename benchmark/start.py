@@ -62,7 +62,7 @@ def own_modules_first() -> list[str]:
         for entry in sys.path
         if _real(entry) != here or here in asked or (entry and here in installed)
     ]
-    given = [entry for entry in path if _real(entry) in asked - installed]
+    given = [entry for entry in path if _real(entry) in asked and not _is_environment(entry)]
     others = [entry for entry in path if entry not in given]
     rivals = {entry: names for entry in given if (names := _rivals(entry, others))}
     sys.path[:] = [*(entry for entry in path if entry not in rivals), *rivals]
@@ -71,6 +71,11 @@ def own_modules_first() -> list[str]:
         "it out of PYTHONPATH, or install it ('pip install -e') to have it used"
         for entry, names in rivals.items()
     ]
+
+
+def _is_environment(entry: str) -> bool:
+    """Whether packages are installed in a folder, as clusters have them on PYTHONPATH: records name their versions."""
+    return any(Path(entry or ".").glob("*.dist-info"))
 
 
 def is_installed(folder: Path) -> bool:

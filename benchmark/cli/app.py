@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.errors import MachineError, UserError, fault_of, remedy
+from benchmark.home import own_home
 from benchmark.launchers import LAUNCHERS
 from benchmark.start import own_modules_first
 from benchmark.writing.plain_stream import print_plainly
@@ -121,7 +122,7 @@ def main() -> None:
     print_plainly()
     try:
         refuse_empty(sys.argv[1:])
-        warn(own_modules_first())
+        warn([*own_modules_first(), *own_home()])
         app()
     except UserError as error:
         for problem in error.problems:

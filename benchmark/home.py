@@ -1,0 +1,72 @@
+"""Folders of its own for a process whose user has none: in containers, an arbitrary uid without an entry and a home.
+
+numba ends the process where it finds no folder for its cache ("no locator available"), W&B and torch's hub raise, and
+matplotlib warns. All of them look in the user's home, or where ``XDG_CACHE_HOME`` says.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+
+def own_home() -> list[str]:
+    """Sets ``HOME``, ``USER`` and ``XDG_CACHE_HOME`` where what they name cannot be used.
+
+    Returns:
+        A message, if a folder beside the temporary files had to take the place of one.
+    """
+    if "USER" not in os.environ and _entry() is None:
+        os.environ["USER"] = f"uid{os.getuid()}"  # torch asks for a name
+    if not _usable(home := _home()):
+        os.environ["HOME"] = put = _temporary()
+        os.environ.pop("XDG_CACHE_HOME", None)
+        return [_told(f"the home folder ({home or 'none'})", put, "HOME")]
+    if not _usable(cache := os.environ.get("XDG_CACHE_HOME") or str(Path(home, ".cache"))):
+        os.environ["XDG_CACHE_HOME"] = put = _temporary()
+        return [_told(f"the folder of caches ({cache})", put, "XDG_CACHE_HOME")]
+    return []
+
+
+def _told(what: str, put: str, variable: str) -> str:
+    return (
+        f"{what} cannot be written: caches, and weights that are fetched, go to {put}, which may not last; set "
+        f"{variable} to a folder that lasts"
+    )
+
+
+def _home() -> str:
+    entry = _entry()
+    return os.environ.get("HOME") or (entry.pw_dir if entry is not None else "")
+
+
+def _entry() -> pwd.struct_passwd | None:
+    with suppress(KeyError):
+        return pwd.getpwuid(os.getuid())
+    return None
+
+
+def _usable(folder: str) -> bool:
+    """Whether files can be made in a folder, which may have to be made first."""
+    path = Path(folder)
+    if not path.is_absolute():
+        return False
+    with suppress(OSError):
+        there = next(place for place in (path, *path.parents) if place.exists())
+        return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    return False
+
+
+def _temporary() -> str:
+    """A folder for this user alone, the same one every time; another one where somebody else has taken its name."""
+    path = Path(tempfile.gettempdir(), f"detboard-home-{os.getuid()}")
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    found = path.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+        return str(path)
+    return tempfile.mkdtemp(prefix="detboard-home-")
