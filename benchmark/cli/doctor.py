@@ -39,7 +39,7 @@ class Finding:
 
 def findings() -> list[Finding]:
     """Looks at everything; a look that fails is a finding, not the end."""
-    looks = (_packages, _ops, _gpus, _trackers, _disk)
+    looks = (_packages, _conflicts, _ops, _gpus, _shared_memory, _weights, _git, _trackers, _disk)
     return [finding for look in looks for finding in _guarded(look)]
 
 
@@ -59,6 +59,14 @@ def _packages() -> Iterator[Finding]:
     for name, version in versions().items():
         missing = Finding(name, "not installed", "run 'make setup'", problem=True)
         yield Finding(name, version) if version else missing
+
+
+def _conflicts() -> Iterator[Finding]:
+    from benchmark.run.conflicts import conflicts
+
+    for conflict in conflicts():
+        found, _, remedy = conflict.partition("; ")
+        yield Finding("packages", found, remedy, problem=True)
 
 
 def _ops() -> Iterator[Finding]:
@@ -87,7 +95,39 @@ def _gpus() -> Iterator[Finding]:
         remedy = f"the driver is too old for CUDA {torch.version.cuda}: update it"
         yield Finding("GPU", "seen by nvidia-smi, not by torch", remedy, problem=True)
     else:
-        yield Finding("GPU", f"none: runs use {cpu_count()} CPU threads")
+        remedy = "--profile smoke tries a leaderboard out in minutes; full trainings take days"
+        yield Finding("GPU", f"none: runs use {cpu_count()} CPU threads", remedy)
+
+
+def _shared_memory() -> Iterator[Finding]:
+    from benchmark.run.shared_memory import room
+
+    if (found := room()) is not None:
+        small = found.total < _GIB
+        remedy = "batches of loader workers go through pipes too; docker run --shm-size=2g"
+        yield Finding("/dev/shm", f"{found.total >> 20} MiB", remedy if small else "")
+
+
+def _weights() -> Iterator[Finding]:
+    """Those of the backbones, as their parts name them."""
+    from benchmark.config.compose import config_roots
+    from benchmark.config.config_file import load_config
+    from benchmark.run.fetched import hub, to_fetch
+
+    parts = [*config_roots(Path.cwd() / "experiments" / "any.yaml")[-1].glob("backbones/*.py")]
+    absent = {part.stem: {text for _, text in to_fetch(load_config(part))} for part in parts}
+    names = sorted(name for name, texts in absent.items() if texts)
+    found = f"in {hub()}" if not names else f"not in {hub()}: those of {', '.join(names)}"
+    remedy = "the first job fetches them (size not known), and needs a network" if names else ""
+    yield Finding("weights", found, remedy)
+
+
+def _git() -> Iterator[Finding]:
+    from benchmark.run.checkout import distrusted
+
+    for sentence in distrusted(()):
+        found, _, remedy = sentence.partition("; ")
+        yield Finding("git", found, remedy, problem=True)
 
 
 def _trackers() -> Iterator[Finding]:

@@ -40,18 +40,20 @@ def plan(
 ) -> None:
     """Show what would run, what is finished and what stands in the way; trains nothing."""
     from benchmark.cli.options import look_at, request_of, tracking_of
-    from benchmark.launchers import check_launcher, make_launcher
+    from benchmark.data.memory import Memory
+    from benchmark.launchers import check_launcher
     from benchmark.launchers.living import lives
     from benchmark.run.plan import make_plan
     from benchmark.run.runs import Runs
-    from benchmark.sweep.missing import missing, not_data, obstacles, undecoded_images
+    from benchmark.sweep.expected import expected_time
+    from benchmark.sweep.missing import missing
     from benchmark.writing.console import PlainConsole
     from benchmark.writing.terminal import show
-    from benchmark.writing.words import counted
 
     check_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
-    made = make_plan(request, Runs(results, lives))
+    on_disk = Runs(results, lives)
+    made = make_plan(request, on_disk)
     look_at(made, request)
     tracking_of(made, None)  # what it cannot take stands in the way
     console = PlainConsole()
@@ -59,14 +61,24 @@ def plan(
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
     if runs:
-        found = obstacles(made, make_launcher(launcher))
-        found.errors.extend([] if trust else not_data(made))
-        tell(found)
-        if left := undecoded_images(made):
-            typer.echo(
-                f"{counted(left, 'image has', 'images have')} not been decoded yet: "
-                "the sweep does that before it trains."
-            )
+        typer.echo(expected_time(runs, on_disk, Memory(made.cache)))
+        _tell_obstacles(made, launcher, trust)
+
+
+def _tell_obstacles(made: Plan, launcher: str, trust: bool) -> None:
+    """Shows what stands in the way, as far as a few images tell."""
+    from benchmark.launchers import make_launcher
+    from benchmark.sweep.missing import not_data, obstacles, undecoded_images
+    from benchmark.writing.words import counted
+
+    found = obstacles(made, make_launcher(launcher))
+    found.errors.extend([] if trust else not_data(made))
+    tell(found)
+    if left := undecoded_images(made):
+        typer.echo(
+            f"{counted(left, 'image has', 'images have')} not been decoded yet: "
+            "the sweep does that before it trains."
+        )
 
 
 def plan_table(made: Plan, console: Console) -> Table:

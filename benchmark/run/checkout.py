@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -54,6 +55,35 @@ def checkout_of(runs: Sequence[Planned]) -> Checkout | None:
     """The checkout that runs of one results folder are made from; see `read_checkout`."""
     sources = {source for run in runs for source in run.spec.sources}
     return read_checkout(sources, runs[0].folder.path.parents[1])
+
+
+def distrusted(runs: Iterable[Planned], package: Path = _PACKAGE) -> list[str]:
+    """A message for each checkout, the package's or one that runs are composed from, that git says nothing of.
+
+    It says nothing of another user's checkout, unless it is told to trust it.
+    """
+    folders = {Path(source).resolve().parent for run in runs for source in run.spec.sources}
+    asked = {package, *folders}
+    roots = {root for folder in sorted(asked) if (root := _checkout_around(folder)) is not None}
+    return [
+        f"git says nothing of {root}, which is another user's, and records name no commit; to trust it: git config "
+        f"--global --add safe.directory {shlex.quote(str(root))}"
+        for root in sorted(roots)
+        if _is_distrusted(root)
+    ]
+
+
+def _checkout_around(folder: Path) -> Path | None:
+    return next((place for place in (folder, *folder.parents) if (place / ".git").exists()), None)
+
+
+def _is_distrusted(root: Path) -> bool:
+    command = ["git", "rev-parse", "HEAD"]
+    with suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, cwd=root, capture_output=True, timeout=30, check=False)
+        # In every language, git names the setting that it wants.
+        return done.returncode != 0 and b"safe.directory" in done.stderr
+    return False
 
 
 def read_checkout(

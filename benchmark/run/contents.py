@@ -112,6 +112,24 @@ def may_be_path(text: str) -> bool:
     return short and ("/" in text or "." in text) and not _FETCHED.match(text)
 
 
+def addresses(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """The addresses that a config has where weights are named, with their key paths; a job fetches them."""
+    yield from _addresses_below("", {k: v for k, v in config.items() if isinstance(v, str)})
+    for key, value in config.items():
+        if isinstance(value, WITHIN):
+            yield from ((f"{key}.{path}", text) for path, text in _addresses_in(value))
+
+
+@by_content
+def _addresses_in(section: object) -> tuple[tuple[str, str], ...]:
+    return tuple(_addresses_below("", section))
+
+
+def _addresses_below(path: str, node: object) -> Iterator[tuple[str, str]]:
+    of_weights = _texts_of_weights(path, node)
+    yield from ((where, text) for where, _, text in of_weights if _FETCHED.match(text))
+
+
 def missing_files(config: Mapping[str, object]) -> list[str]:
     """A message for each file of weights or boxes that a config names and that is not there.
 
@@ -138,6 +156,12 @@ def _files_in(section: object) -> tuple[tuple[str, str], ...]:
 
 
 def _files_below(path: str, node: object) -> Iterator[tuple[str, str]]:
+    of_weights = _texts_of_weights(path, node)
+    yield from ((where, text) for where, key, text in of_weights if _names_file(key, text))
+
+
+def _texts_of_weights(path: str, node: object) -> Iterator[tuple[str, str, str]]:
+    """Key path, key and text wherever weights or boxes may be named."""
     entries: Iterable[tuple[object, object]] = ()
     if isinstance(node, dict):
         entries = node.items()
@@ -145,9 +169,9 @@ def _files_below(path: str, node: object) -> Iterator[tuple[str, str]]:
         entries = enumerate(node)
     for key, value in entries:
         if not isinstance(value, str):
-            yield from _files_below(f"{path}{key}.", value)
-        elif key in _OF_WEIGHTS and _names_file(str(key), value):
-            yield f"{path}{key}", value
+            yield from _texts_of_weights(f"{path}{key}.", value)
+        elif key in _OF_WEIGHTS:
+            yield f"{path}{key}", str(key), value
 
 
 def _names_file(key: str, text: str) -> bool:

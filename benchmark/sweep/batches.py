@@ -1,4 +1,4 @@
-"""Whether the images of a row make a batch where the rest of them is left out."""
+"""How many batches the images of a row make, and whether any where the rest of them is left out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from benchmark.config.vocabulary.words import class_of, mapping_of
 from benchmark.data.memory import Memory
 from benchmark.data.selection import left
 from benchmark.run.plan import Plan
+from benchmark.run.state import Planned
 from benchmark.sweep.left import chosen_of
 
 
@@ -21,7 +22,7 @@ def without_batch(plan: Plan, memory: Memory) -> list[str]:
         drops = _drops_rest(loader)
         if not drops and not batches:
             continue
-        images = _images(run.config, memory)
+        images = images_of(run.config, memory)
         if batches and images < batch * batches and not _is_balanced(loader):
             problems.append(
                 f"row '{row}': train_dataloader.num_batch_per_epoch: {batches} batches of {batch} are more than the "
@@ -35,11 +36,21 @@ def without_batch(plan: Plan, memory: Memory) -> list[str]:
     return problems
 
 
-def _images(config: Mapping[str, object], memory: Memory) -> int:
+def images_of(config: Mapping[str, object], memory: Memory) -> int:
     """Training images in an epoch, after mmdet's filters and repetitions."""
     times = (leaf.times for leaf in leaves(config["train_dataloader"]))
     taken = (left(path, some, memory).images for path, some in chosen_of(config, "train"))
     return sum(number * repeats for number, repeats in zip(taken, times, strict=True))
+
+
+def iterations_of(run: Planned, memory: Memory) -> int:
+    """Training iterations of a run."""
+    loop, loader = (mapping_of(run.config[key]) for key in ("train_cfg", "train_dataloader"))
+    if loop.get("max_iters"):
+        return int(loop["max_iters"])
+    batch = int(loader["batch_size"]) * run.spec.gpus
+    batches = loader.get("num_batch_per_epoch") or -(-images_of(run.config, memory) // batch)
+    return int(loop.get("max_epochs") or 0) * int(batches)
 
 
 def _drops_rest(loader: Config) -> bool:

@@ -15,12 +15,14 @@ from benchmark.data.memory import Memory
 from benchmark.data.pictures import Decoding, Told, undecoded
 from benchmark.launchers import Launcher
 from benchmark.launchers.machine import visible_gpus
+from benchmark.run.conflicts import conflicts
 from benchmark.run.contents import named_path
 from benchmark.run.pickles import code_in, refusal
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
 from benchmark.run.state import Planned
 from benchmark.sweep.batches import without_batch
+from benchmark.sweep.foresight import foreseen
 from benchmark.sweep.left import left_of
 
 
@@ -57,7 +59,8 @@ def obstacles(plan: Plan, launcher: Launcher, told: Told | None = None) -> Findi
         found.add(check(dataset, decoding=decoding, memory=memory))
     found.add(left_of(plan, memory))
     found.errors.extend(launcher.obstacles({row.name: row.gpus for row in plan.rows}))
-    found.errors.extend([*_lacking(plan), *without_batch(plan, memory)])
+    found.errors.extend([*conflicts(), *_lacking(plan), *without_batch(plan, memory)])
+    found.warnings.extend(foreseen(plan, launcher, memory))
     # The validation images are in each of the data sets.
     return Findings([*dict.fromkeys(found.errors)], [*dict.fromkeys(found.warnings)])
 

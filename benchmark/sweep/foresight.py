@@ -1,0 +1,113 @@
+"""What will cost somebody time, or a record its commit, and can be told before any run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from benchmark.config.shrink import BATCH_SIZES, SCALES
+from benchmark.config.tree import LOADERS, dicts, is_list
+from benchmark.config.vocabulary.words import mapping_of
+from benchmark.data.memory import Memory
+from benchmark.errors import few
+from benchmark.launchers import Launcher
+from benchmark.launchers.machine import MachinePool, cpu_count
+from benchmark.run.checkout import distrusted
+from benchmark.run.fetched import hub, to_fetch
+from benchmark.run.plan import Plan
+from benchmark.run.record import State
+from benchmark.run.shared_memory import room
+from benchmark.run.state import Planned
+from benchmark.sweep.batches import iterations_of
+
+# A CPU does a few full images a second: from here on it is hours.
+_MANY_ITERATIONS = 1000
+_PREFETCHED = 2  # batches a worker, unless prefetch_factor says otherwise
+_AMPLE = 8 * 2**30  # of shared memory
+
+
+def foreseen(plan: Plan, launcher: Launcher, memory: Memory) -> list[str]:
+    """A message for each thing that the runs to do will meet, and that nobody need wait for to know."""
+    waiting = [run for run in plan.runs if run.state is not State.COMPLETE]
+    rows = {run.spec.row: run for run in waiting}
+    return [
+        *distrusted(waiting),
+        *_fetched(rows),
+        *_on_cpus(waiting, rows, launcher, memory),
+        *_beyond_shared_memory(rows),
+    ]
+
+
+def _fetched(rows: Mapping[str, Planned]) -> Iterator[str]:
+    """Weights that are not on this machine."""
+    wanted: dict[str, list[str]] = {}
+    for row, run in rows.items():
+        for _, address in to_fetch(run.config):
+            wanted.setdefault(address, []).append(row)
+    for address, names in wanted.items():
+        yield (
+            f"{_rows(names)}: the weights {address} are not in {hub()}: the first job that needs them fetches them "
+            "(their size is not known), and fails where there is no network"
+        )
+
+
+def _rows(names: list[str]) -> str:
+    names = list(dict.fromkeys(names))
+    return f"{'rows' if len(names) > 1 else 'row'} {few(names)}"
+
+
+def _on_cpus(
+    waiting: list[Planned], rows: Mapping[str, Planned], launcher: Launcher, memory: Memory
+) -> Iterator[str]:
+    """Long trainings where there is no GPU."""
+    pool = launcher.pool
+    if not isinstance(pool, MachinePool) or pool.gpus:
+        return
+    iterations = {row: iterations_of(run, memory) for row, run in rows.items()}
+    long = [run for run in waiting if iterations[run.spec.row] >= _MANY_ITERATIONS]
+    if long:
+        yield (
+            f"this machine shows no GPU: {len(long)} trainings of up to {max(iterations.values())} iterations are to "
+            f"run on {cpu_count()} CPU threads, and may take days; '--profile smoke' tries them out in minutes"
+        )
+
+
+def _beyond_shared_memory(rows: Mapping[str, Planned]) -> Iterator[str]:
+    """Loaders whose workers hold more images than shared memory has room for."""
+    found = room()
+    if found is None or found.total >= _AMPLE:
+        return
+    held = {row: sum(_held(run.config.get(key)) for key in LOADERS) for row, run in rows.items()}
+    large = [row for row, size in held.items() if size > found.total]
+    if large:
+        yield (
+            f"{_rows(large)}: workers of the data loaders hold up to {max(held.values()) >> 20} MiB of images, and "
+            f"/dev/shm has {found.total >> 20} MiB: what finds no room there goes through their pipes; a container "
+            "gets more with --shm-size=2g"
+        )
+
+
+def _held(loader: object) -> int:
+    """Bytes of the images that a loader's workers have ready, at the largest size that its pipeline names."""
+    given = mapping_of(loader)
+    pixels = max(
+        (
+            _pixels(node[key])
+            for node in dicts(given)
+            for key in (SCALES | BATCH_SIZES) & node.keys()
+        ),
+        default=0,
+    )
+    ready = int(given.get("num_workers") or 0) * int(given.get("prefetch_factor") or _PREFETCHED)
+    return ready * int(given.get("batch_size") or 1) * pixels * 3
+
+
+def _pixels(size: object) -> int:
+    """Pixels of the largest of sizes: a number is a side, two are both."""
+    if isinstance(size, int | float):
+        return int(abs(size)) ** 2
+    if not is_list(size):
+        return 0
+    sides = [int(abs(side)) for side in size if isinstance(side, int | float)]
+    return (
+        sides[0] * sides[1] if len(sides) == 2 else max((_pixels(one) for one in size), default=0)
+    )
