@@ -77,7 +77,7 @@ def rename(desk: Desk, row: str = "renamed") -> None:
 
 def line_of(output: str, run_id: str) -> str:
     (line,) = (line for line in output.splitlines() if line.startswith(run_id))
-    return line
+    return line.rstrip()
 
 
 def test_list_says_whose_each_run_is_and_which_is_of_no_row(desk: Desk) -> None:

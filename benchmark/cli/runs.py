@@ -36,7 +36,8 @@ def list_runs(experiments: Experiments = None, results: Results = Path("results"
     on_disk, made = _runs_in(results), _experiments(experiments or ())
     studies = _studies(results)
     found = _listed(on_disk, made, studies)
-    for line in [*_lines(found), *_study_lines(studies, found, made), _sum(found)]:
+    _show(found, results)
+    for line in [*_study_lines(studies, found, made), _sum(found)]:
         typer.echo(line)
     if not experiments:
         typer.echo("With experiment files it says which runs are of no row any more.")
@@ -173,21 +174,26 @@ def _remove(on_disk: Runs, ids: Sequence[str], found: Sequence[Listed]) -> None:
     remove(on_disk, ids, told)
 
 
-def _lines(found: Sequence[Listed]) -> list[str]:
-    """A line a run, as wide as it takes: ids are for copying."""
-    from benchmark.errors import printable
+def _show(found: Sequence[Listed], results: Path) -> None:
+    """A line a run; in a narrow terminal it is whose it is that folds, never the id, which is for copying."""
+    from rich.text import Text
 
-    rows = [
-        (run.spec.run_id, run.state.value, _age(run.age_s), _size(run.size_bytes), run.owner.words)
-        for run in found
+    from benchmark.errors import printable
+    from benchmark.writing.terminal import Shown, show, table_of, unbound_console
+
+    columns = {
+        "run": [run.spec.run_id for run in found],
+        "state": [run.state.value for run in found],
+        "age": [_age(run.age_s) for run in found],
+        "size": [_size(run.size_bytes) for run in found],
+        "whose": [run.owner.words for run in found],
+    }
+    shown = [
+        Shown(key, key, [Text(printable(cell)) for cell in cells], right=key in ("age", "size"))
+        for key, cells in columns.items()
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        printable(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    console = unbound_console()
+    show(console, table_of(f"{results / 'runs'}", shown, console, folds="whose"))
 
 
 def _sum(found: Sequence[Listed]) -> str:
