@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _GIB = 2**30
 # A run of ConvNeXt-large keeps three checkpoints of 2.5 GB each while it trains.
 _ENOUGH_GIB = 10
+_INSTALL = "install it: 'make setup' in a checkout, 'pip install' elsewhere"
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,14 @@ def _guarded(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
         return list(look())
     except Exception as error:
         name = look.__name__.strip("_")
-        return [
-            Finding(name, f"{type(error).__name__}: {error}", "reinstall with 'make setup'", True)
-        ]
+        return [Finding(name, f"{type(error).__name__}: {error}", _INSTALL, True)]
 
 
 def _packages() -> Iterator[Finding]:
     from benchmark.run.provenance import versions
 
     for name, version in versions().items():
-        missing = Finding(name, "not installed", "run 'make setup'", problem=True)
+        missing = Finding(name, "not installed", _INSTALL, problem=True)
         yield Finding(name, version) if version else missing
 
 
