@@ -115,7 +115,9 @@ def _record(name: str, seed: int, map50: float, changes: dict[str, Any]) -> RunR
     address = f"https://wandb.ai/team/leaderboard/runs/{make_record(name, seed).run_id}"
     tracked = {"name": "wandb", "mode": "online", "url": address}
     metrics = changes["metrics"] | {"mAP50": map50 + (seed - 1) * 0.002}
-    own = {"metrics": metrics, "provenance": provenance, "tracking": None if seed else tracked}
+    offline = {"name": "wandb", "mode": "offline", "url": None}
+    modes = {0: tracked, 1: offline}  # of the third seed nothing is known
+    own = {"metrics": metrics, "provenance": provenance, "tracking": modes.get(seed)}
     return make_record(name, seed, **changes | own)
 
 

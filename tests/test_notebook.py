@@ -40,13 +40,44 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_line_for_each_row_of_each_leaderboard(results: Path) -> None:
     frame = benchmark.results(results)
-    keys = ["experiment", "profile", "row"]
+    keys = ["experiment", "profile", "dataset", "board", "row"]
     assert frame[keys].to_numpy().tolist() == [
-        ["first", "full", "good"],
-        ["first", "full", "bad"],
-        ["second", "smoke", "good"],
+        ["first", "full", "waste", "first", "good"],
+        ["first", "full", "waste", "first", "bad"],
+        ["second", "smoke", "waste", "second", "good"],
     ]
     assert list(frame) == [*KEYS, *(column.key for column in STORED)]
+
+
+def test_a_line_for_each_run(results: Path) -> None:
+    frame = benchmark.runs(results)
+    keys = ["experiment", "dataset", "row", "seed", "state", "failure"]
+    assert frame[keys].to_numpy().tolist() == [
+        ["first", "waste", "good", 0, "complete", None],
+        ["first", "waste", "bad", 0, "failed", "oom"],
+        ["second", "waste", "good", 0, "complete", None],
+    ]
+    shown = benchmark.results(results)["map50"]
+    assert frame["map50"].isna().tolist() == [False, True, False]
+    assert frame["map50"].dropna().tolist() == shown.dropna().tolist()
+    assert all((results / folder / "record.json").exists() for folder in frame["folder"])
+    assert (frame["seed"].dtype, frame["dirty"].dtype) == ("Int64", "boolean")
+    for kind in ("units", "about"):
+        assert list(frame.attrs[kind]) == list(frame)
+    assert all(f"`{name}`" in DOCS.read_text() for name in frame)
+
+
+def test_a_label_that_is_called_as_a_column_before_the_others(tmp_path: Path) -> None:
+    """As one of an earlier version may be: the frame had no such column then."""
+    run = write_run(tmp_path, "good", make_matches(0.9))
+    write_board(tmp_path, {"good": [run]}, "first")
+    path = tmp_path / "first.json"
+    path.write_text(
+        path.read_text().replace('"model"', '"dataset"').replace('"Model"', '"Dataset"')
+    )
+    frame = benchmark.results(tmp_path)
+    assert frame[["dataset", "label_dataset"]].to_numpy().tolist() == [["waste", "RetinaNet"]]
+    assert list(frame.attrs["about"]) == list(frame)
 
 
 def test_types_hold_absence_without_loss(results: Path) -> None:

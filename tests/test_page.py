@@ -350,6 +350,7 @@ def test_details_by_keyboard(page: Page) -> None:
         for key in ("run_id", "commit", "config_sha256", "train_sha256", "val_sha256", "device"):
             assert run[key] in told
     assert "with uncommitted changes" in told
+    assert "offline, for wandb sync" in told and "not tracked" in told
     assert page.one("#details a").get_attribute("href").startswith("https://wandb.ai/")
     page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     page.until("return !document.querySelector('#details').open")

@@ -65,18 +65,18 @@ PAGE = """\
 - Intervals: 95 %, over images (1,000 bootstrap resamples); rows whose difference a paired test does not separate \
 (Holm) share ranks
 
-| Rank | Model     | Backbone   | Neck | Head       | Learning Method | Leaderboard mAP50 | Measured mAP50 | \
-95 % interval | Difference | Published inside | Parameters (M) | Training time | State        |
-| ---: | --------- | ---------- | ---- | ---------- | --------------- | ----------------: | -------------: | \
-------------: | ---------: | ---------------- | -------------: | ------------: | ------------ |
-|    — | RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      |            0.4527 |         0.4321 | \
-            — |    -0.0206 | —                |          36.35 |    3 h 07 min | complete     |
-|    — | RetinaNet | ResNet-101 | FPN  | RetinaHead | mstrain_3x      |             0.292 |     **0.5000** | \
-            — |    +0.2080 | —                |          36.35 |        59.0 s | complete     |
-|    — | RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      |                 — |              — | \
-            — |          — | —                |              — |             — | waiting      |
-|    — | RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      |            0.4527 |              — | \
-            — |          — | —                |              — |             — | failed (oom) |
+| Row  | Rank | Model     | Backbone   | Neck | Head       | Learning Method | Differs in | Leaderboard mAP50 | \
+Measured mAP50 | 95 % interval | Difference | Published inside | Parameters (M) | Training time | State        |
+| ---- | ---: | --------- | ---------- | ---- | ---------- | --------------- | ---------- | ----------------: | \
+-------------: | ------------: | ---------: | ---------------- | -------------: | ------------: | ------------ |
+| r50  |    — | RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      | —          |            0.4527 | \
+        0.4321 |             — |    -0.0206 | —                |          36.35 |    3 h 07 min | complete     |
+| r101 |    — | RetinaNet | ResNet-101 | FPN  | RetinaHead | mstrain_3x      | —          |             0.292 | \
+    **0.5000** |             — |    +0.2080 | —                |          36.35 |        59.0 s | complete     |
+| new  |    — | RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      | —          |                 — | \
+             — |             — |          — | —                |              — |             — | waiting      |
+| big  |    — | RetinaNet | ResNet-50  | FPN  | RetinaHead | mstrain_3x      | —          |            0.4527 | \
+             — |             — |          — | —                |              — |             — | failed (oom) |
 
 ## Quality
 """

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
+from benchmark.leaderboard.alike import differences
 from benchmark.leaderboard.columns import (
     columns_of,
     columns_with,
@@ -20,7 +21,7 @@ from benchmark.leaderboard.columns import (
 )
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_column
-from benchmark.leaderboard.columns.result import BEST_KEY
+from benchmark.leaderboard.columns.result import BEST_KEY, DIFFERS_COLUMN
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.leaderboard.run_of_row import Run, run_of
 from benchmark.leaderboard.validations import Told, earlier_better, selection_of
@@ -187,7 +188,8 @@ class Leaderboard(Told):
     @cached_property
     def declared(self) -> tuple[Column, ...]:
         """The columns as they are declared: how their values are worded."""
-        return columns_with(self.labels, any(c.key == BEST_KEY for c in self.columns))
+        keys = {column.key for column in self.columns}
+        return columns_with(self.labels, BEST_KEY in keys, DIFFERS_COLUMN.key in keys)
 
     @cached_property
     def labels(self) -> tuple[Column, ...]:
@@ -306,6 +308,8 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
     complete = [record for result in table.rows for record in result.complete]
     told = any(record.validations for record in complete)
     columns = columns_of((result.row for result in table.rows), told)
+    differ = differences(result.row for result in table.rows)
+    rows = (replace(result, differs=differ.get(result.row.name, "")) for result in table.rows)
     return Leaderboard(
         experiment=table.name,
         board=table.board,
@@ -325,7 +329,7 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
         seeds=table.seeds,
         method=Method(),
         columns=_headings(table, columns),
-        rows=tuple(_line(result, columns, not table.caveat) for result in table.rows),
+        rows=tuple(_line(result, columns, not table.caveat) for result in rows),
     )
 
 

@@ -50,6 +50,7 @@ class RowResult:
         unpaired: Why the row has no interval although its runs are complete, empty if there is no such reason.
         unlike: Why it is held against no published value although its table is, empty if there is no such reason.
         reached: How far each seed's run was when it was interrupted, in words; empty where that is not said.
+        differs: What it has that rows of the same labels have not, empty if there is nothing, or there are none.
 
     Raises:
         ValueError: If the first three are not of one length, or there is no seed.
@@ -65,6 +66,7 @@ class RowResult:
     unpaired: str = ""
     unlike: str = ""
     reached: tuple[str, ...] = ()
+    differs: str = ""
 
     def __post_init__(self) -> None:
         if not len(self.seeds) == len(self.records) == len(self.states) > 0:

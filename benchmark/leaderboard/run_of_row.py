@@ -33,13 +33,14 @@ class Run(Told):
         config_sha256: SHA-256 of ``config.py`` in its folder.
         train_sha256: SHA-256 of the training annotations.
         val_sha256: SHA-256 of the validation annotations.
+        tracked: ``online`` or ``offline``; None where it was not tracked, or the record does not say.
         url: Address of the tracked run, None offline; files of version 0.1 call it ``wandb``.
         finished_at: ISO 8601 time in UTC.
         failure: Why it failed.
         validations: Of a complete run; None where its record does not say.
     """
 
-    silent: ClassVar = ("validations",)
+    silent: ClassVar = ("tracked", "validations")
 
     run_id: str | None
     folder: str | None
@@ -52,6 +53,7 @@ class Run(Told):
     config_sha256: str | None = None
     train_sha256: str | None = None
     val_sha256: str | None = None
+    tracked: str | None = None
     url: str | None = Field(default=None, validation_alias=AliasChoices("url", "wandb"))
     finished_at: str | None = None
     failure: Failure | None = None
@@ -76,8 +78,14 @@ def run_of(seed: int, record: RunRecord | None, state: State) -> Run:
         config_sha256=made.hashes.config,
         train_sha256=made.hashes.train,
         val_sha256=made.hashes.val,
+        tracked=_mode(record),
         url=record.tracking.url if record.tracking else None,
         finished_at=record.finished_at,
         failure=Failure(kind=failure.kind.value, message=failure.cause) if failure else None,
         validations=validations_in(record),
     )
+
+
+def _mode(record: RunRecord) -> str | None:
+    said = record.tracking
+    return said.mode if said and said.mode in ("online", "offline") else None

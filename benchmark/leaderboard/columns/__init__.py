@@ -6,12 +6,15 @@ Those of labels are made for a leaderboard, since its rows say which there are; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from benchmark.experiment.experiment import Row
+from benchmark.leaderboard.alike import alike
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_columns
 from benchmark.leaderboard.columns.measured import measured_columns
 from benchmark.leaderboard.columns.result import (
+    DIFFERS_COLUMN,
     NAME_COLUMN,
     RANK_COLUMNS,
     RESULT_COLUMNS,
@@ -22,7 +25,7 @@ from benchmark.leaderboard.columns.scores import score_columns
 from benchmark.leaderboard.results import RowResult
 
 # Keys that stand before or behind the columns: in the data frame of several leaderboards, in every line of a CSV file.
-_AROUND = ("experiment", "profile")
+_AROUND = ("experiment", "profile", "dataset", "board")
 
 
 def columns_of(rows: Iterable[Row], validations: bool = False) -> tuple[Column, ...]:
@@ -32,19 +35,26 @@ def columns_of(rows: Iterable[Row], validations: bool = False) -> tuple[Column, 
         rows: Its rows.
         validations: Whether a record says which validations there were.
     """
-    taken = {*_AROUND, *(column.key for column in columns_with((), True))}
-    return columns_with(label_columns(rows, taken), validations)
+    rows = list(rows)
+    taken = {*_AROUND, *(column.key for column in columns_with((), True, True))}
+    return columns_with(label_columns(rows, taken), validations, bool(alike(rows)))
 
 
-def columns_with(labels: Iterable[Column], validations: bool = False) -> tuple[Column, ...]:
+def columns_with(
+    labels: Iterable[Column], validations: bool = False, differs: bool = False
+) -> tuple[Column, ...]:
     """All columns, in the order of the CSV file.
 
     Args:
         labels: The columns of labels, see `benchmark.leaderboard.columns.labels`.
         validations: Whether those are among them that say which validations there were: records of earlier versions
             do not, and tables of such records stay as they were.
+        differs: Whether labels do not tell all rows apart: then their names are shown, and in what they differ.
     """
-    before, after = (NAME_COLUMN, *RANK_COLUMNS), (*RESULT_COLUMNS, *score_columns())
+    name, apart = (
+        (replace(NAME_COLUMN, shown=True), (DIFFERS_COLUMN,)) if differs else (NAME_COLUMN, ())
+    )
+    before, after = (name, *RANK_COLUMNS), (*apart, *RESULT_COLUMNS, *score_columns())
     told = VALIDATION_COLUMNS if validations else ()
     return (*before, *labels, *after, *measured_columns(), *STATE_COLUMNS, *told)
 

@@ -20,6 +20,14 @@ NAME_COLUMN = Column(
     "row", "Row", lambda r: r.row.name, "Name of the row in the experiment.", shown=False
 )
 
+DIFFERS_COLUMN = Column(
+    "differs",
+    "Differs in",
+    lambda r: r.differs or None,
+    "What the row sets, or is made of, that not all rows of its labels do.",
+    stored=False,
+)
+
 RANK_COLUMNS = (
     Column(
         "rank",

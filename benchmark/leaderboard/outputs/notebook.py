@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # importing pandas takes over a second: only who asks for a f
 KEYS = {
     "experiment": "Name of the experiment.",
     "profile": "How much was done: only ``full`` compares with published values, and on their data only.",
+    "dataset": "Name of the data set.",
+    "board": "What the files of the leaderboard are called: two data sets of one name differ in it.",
 }
 PER_CLASS = {
     **KEYS,
@@ -33,9 +35,9 @@ PER_CLASS = {
 def results(folder: str | PathLike[str] = "results") -> pd.DataFrame:
     """Every leaderboard of a results folder in one data frame, a line a row.
 
-    The first columns are ``experiment`` and ``profile``; the others are those of the CSV file, under the same names,
-    listed with their units in ``docs/notebook.md``. ``frame.attrs["units"]`` and ``frame.attrs["about"]`` are mappings
-    from column to unit (empty where there is none) and to what it is.
+    The first columns are ``experiment``, ``profile``, ``dataset`` and ``board``; the others are those of the CSV file,
+    under the same names, listed with their units in ``docs/notebook.md``. ``frame.attrs["units"]`` and
+    ``frame.attrs["about"]`` are mappings from column to unit (empty where there is none) and to what it is.
 
     Args:
         folder: The results folder, in which ``detboard sweep`` or ``detboard report`` wrote the leaderboards.
@@ -50,17 +52,19 @@ def results(folder: str | PathLike[str] = "results") -> pd.DataFrame:
     """
     import pandas as pd
 
-    boards = _boards(Path(folder))
+    boards = boards_of(Path(folder))
     columns = _columns(boards)
+    keys = [column.key for column in columns]
     lines = [
-        (board.experiment, board.profile, *(line.values.get(column.key) for column in columns))
+        (*keys_of(board), *(line.values.get(key) for key in keys))
         for board in boards
         for line in board.rows
     ]
-    frame = pd.DataFrame(lines, columns=[*KEYS, *(c.key for c in columns)], dtype=object)
+    frame = pd.DataFrame(lines, columns=[*KEYS, *map(_named, keys)], dtype=object)
     frame["published_inside"] = frame["published_inside"].map({"yes": True, "no": False})
     frame = frame.astype({**dict.fromkeys(KEYS, "object"), **_dtypes(columns)})
-    return _described(frame, {c.key: c.unit for c in columns}, {c.key: c.about for c in columns})
+    units = {_named(c.key): c.unit for c in columns}
+    return described(frame, units, {_named(c.key): c.about for c in columns})
 
 
 def results_per_class(folder: str | PathLike[str] = "results") -> pd.DataFrame:
@@ -72,8 +76,8 @@ def results_per_class(folder: str | PathLike[str] = "results") -> pd.DataFrame:
         folder: The results folder.
 
     Returns:
-        Columns ``experiment``, ``profile``, ``row``, ``class``, ``mAP50`` and ``mAP``, the last two fractions in
-        0..1, ``float64``, NaN for a class without an object. Rows without a complete run have no line.
+        Columns ``experiment``, ``profile``, ``dataset``, ``board``, ``row``, ``class``, ``mAP50`` and ``mAP``, the last
+        two fractions in 0..1, ``float64``, NaN for a class without an object. Rows without a complete run have no line.
         ``attrs`` as in `results`.
 
     Raises:
@@ -83,17 +87,28 @@ def results_per_class(folder: str | PathLike[str] = "results") -> pd.DataFrame:
     import pandas as pd
 
     lines = [
-        (board.experiment, board.profile, line.row, name, found.mAP50, found.mAP)
-        for board in _boards(Path(folder))
+        (*keys_of(board), line.row, name, found.mAP50, found.mAP)
+        for board in boards_of(Path(folder))
         for line in board.rows
         for name, found in line.per_class.items()
     ]
     frame = pd.DataFrame(lines, columns=list(PER_CLASS), dtype=object)
     frame = frame.astype({"mAP50": "float64", "mAP": "float64"})
-    return _described(frame, {"mAP50": "fraction", "mAP": "fraction"}, PER_CLASS)
+    return described(frame, {"mAP50": "fraction", "mAP": "fraction"}, PER_CLASS)
 
 
-def _boards(folder: Path) -> list[Leaderboard]:
+def keys_of(board: Leaderboard) -> tuple[str, str, str, str]:
+    """The values of `KEYS` of a leaderboard."""
+    return board.experiment, board.profile, board.dataset.name, board.stem
+
+
+def boards_of(folder: Path) -> list[Leaderboard]:
+    """The leaderboards of a results folder, at least one.
+
+    Raises:
+        FileNotFoundError: If the folder holds none.
+        benchmark.errors.UserError: If one of them cannot be read.
+    """
     found = list(leaderboards(folder).values())
     if not found:
         what = "holds no leaderboard" if folder.is_dir() else "is no folder"
@@ -111,10 +126,16 @@ def _columns(boards: Sequence[Leaderboard]) -> tuple[Column, ...]:
 
 
 def _dtypes(columns: Sequence[Column]) -> dict[str, Any]:
-    return {c.key: "boolean" if c.key == "published_inside" else c.dtype for c in columns}
+    return {_named(c.key): "boolean" if c.key == "published_inside" else c.dtype for c in columns}
 
 
-def _described(frame: pd.DataFrame, units: dict[str, str], about: dict[str, str]) -> pd.DataFrame:
+def _named(key: str) -> str:
+    """What a column is called: a label of an earlier version may have a key that stands before the columns now."""
+    return f"label_{key}" if key in KEYS else key
+
+
+def described(frame: pd.DataFrame, units: dict[str, str], about: dict[str, str]) -> pd.DataFrame:
+    """A frame that says of each column its unit, and what it is."""
     frame.attrs["units"] = {str(name): units.get(str(name), "") for name in frame.columns}
     frame.attrs["about"] = {str(name): {**KEYS, **about}[str(name)] for name in frame.columns}
     return frame

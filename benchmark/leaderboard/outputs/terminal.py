@@ -74,5 +74,7 @@ def notes(leaderboard: Leaderboard) -> list[str]:
 def _candidates(leaderboard: Leaderboard) -> list[Column]:
     """The row's name, which --rows takes, stands for its labels: fifteen columns fit no terminal."""
     name = [c for c in leaderboard.declared if c.key == "row"]
-    left_out = {"published_inside"} | (set() if leaderboard.comparable else {"leaderboard_map50"})
+    left_out = {"row", "differs", "published_inside"} | (
+        set() if leaderboard.comparable else {"leaderboard_map50"}
+    )
     return [*name, *(c for c in leaderboard.main_columns if not c.label and c.key not in left_out)]

@@ -37,6 +37,9 @@ const details = (() => {
     return [code(run.commit), run.dirty ? el("strong", { class: "warn" }, " with uncommitted changes") : null];
   }
 
+  // W&B's files of the run lie in its folder: wandb sync uploads them.
+  const trackedOffline = (run) => (run.tracked === "offline" ? "offline, for wandb sync" : null);
+
   function runOf(run) {
     return el("article", { class: "run" },
       el("h4", {}, el("span", { class: cells.stateClass(run.state) }, run.state), ` seed ${run.seed}`,
@@ -45,7 +48,7 @@ const details = (() => {
       run.failure ? el("p", { class: "failure" }, el("strong", {}, `${run.failure.kind}: `), run.failure.message) : null,
       run.run_id == null ? null : el("dl", { class: "values" },
         fact("Device", run.device || state.DASH), fact("Finished", run.finished_at || state.DASH),
-        fact("W&B", run.url ? webLink(run.url) : "not tracked"),
+        fact("W&B", run.url ? webLink(run.url) : trackedOffline(run) ?? "not tracked"),
         fact("Run", code(run.run_id)), fact("Folder", code(run.folder)), fact("Commit", ...commit(run)),
         fact("Config hash", code(run.config_sha256)),
         fact("Training data hash", code(run.train_sha256)), fact("Validation data hash", code(run.val_sha256))));
