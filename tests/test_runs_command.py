@@ -42,7 +42,15 @@ def desk(made: Desk, tmp_path: Path) -> Desk:
 
 
 def runs(desk: Desk, *arguments: str) -> str:
-    done = CliRunner().invoke(app, ["runs", *arguments, "--results", str(desk.results)])
+    return detboard(desk, "runs", *arguments)
+
+
+def plan(desk: Desk) -> str:
+    return detboard(desk, "plan", str(desk.experiment), "--data-root", str(desk.data))
+
+
+def detboard(desk: Desk, *arguments: str) -> str:
+    done = CliRunner().invoke(app, [*arguments, "--results", str(desk.results)])
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == 0, done.output
@@ -232,10 +240,16 @@ def test_a_renamed_row_keeps_its_runs(desk: Desk) -> None:
     bad = desk.results / "runs" / "bad" / "spec.json"
     write_json(bad, [])
     rename(desk, "renamed-row")  # a name that cannot stand in an id as it is
+    hint = f"mv {desk.experiment} plain renamed-row --results {desk.results}"
+    assert (
+        f"row 'renamed-row' is row 'plain' under another name: to keep its runs, detboard runs {hint}"
+        in plan(desk)
+    )
     told = runs(desk, "mv", str(desk.experiment), "plain", "renamed-row")
     assert f"'detboard report {desk.experiment}'" in told
     assert f"stays: {bad}" in told
     shutil.rmtree(bad.parent)
+    assert "under another name" not in plan(desk)
     (run, _) = planned(desk)
     assert f"{name} is {run.spec.run_id}" in told
     assert run.record is not None
@@ -246,11 +260,20 @@ def test_a_renamed_row_keeps_its_runs(desk: Desk) -> None:
     board = read_leaderboard(desk.results / "tiny.json")
     assert [line.values["map50"] for line in board.rows] == [0.4, 0.4]
     assert desk.report("--check")[0] == 0
-    # W&B has no new run for it, whoever goes on with it, and however often the row is renamed.
+
+
+def test_trackers_know_a_renamed_run_by_its_first_id_whoever_goes_on_with_it(desk: Desk) -> None:
+    former = of(desk, "plain")
+    name = former.path.name
+    former.record_file.unlink()
+    rename(desk)
+    runs(desk, "mv", str(desk.experiment), "plain", "renamed")
+    (run, _) = planned(desk)
+    assert run.record is None
     prepare(run)
     assert _subject(run.folder.read_spec(), {}, run.folder.path).id == name
     rename(desk, "again")
-    runs(desk, "mv", str(desk.experiment), "renamed-row", "again")
+    runs(desk, "mv", str(desk.experiment), "renamed", "again")
     assert of(desk, "again").read_spec().ids == (name, run.spec.run_id, of(desk, "again").path.name)
 
 

@@ -164,7 +164,10 @@ def look_at(made: Plan, request: Request) -> None:
     from benchmark.leaderboard.boards import refuse_taken
     from benchmark.leaderboard.published import why_not_compared
     from benchmark.run.plan import damages
+    from benchmark.run.renamed import renamed
+    from benchmark.run.runs import Runs
 
     warn([*title_warnings(made.experiment.rows), *damages(made.runs)])
     warn([why] if (why := why_not_compared(made, request)) else [])
+    warn(renamed(made, Runs(request.results)))
     refuse_taken(made, request)
