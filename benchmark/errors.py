@@ -109,6 +109,16 @@ def why(error: BaseException) -> str:
     return line if " " in line else ": ".join(filter(None, [type(inner).__name__, line]))
 
 
+def not_written(path: object, error: OSError) -> UserError | MachineError:
+    """What ends a command that cannot write: the machine is at fault, or the user is to name another place."""
+    what = f"{path}: cannot be written"
+    if fault_of(error) is None:
+        return UserError(f"{what}: {why(error)}")
+    return MachineError(
+        what, error, f"nothing of it is left: {remedy(error)}, and give the same command again"
+    )
+
+
 def attempt(
     problems: list[str], action: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
 ) -> _T | None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import Bench
+from command import Bench, run, run_detboard
 from disks import fill, remount, small_disk
 
 from benchmark.errors import MachineError, UserError, fault_of, why
 from benchmark.files import append_jsonl, write_text
+from benchmark.temporary import usable_tmpdir
 
 
 @pytest.fixture
@@ -112,3 +115,59 @@ def test_a_file_that_is_written_again_keeps_its_mode(tmp_path: Path) -> None:
     finally:
         os.umask(mask)
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Path:
+    folder = tmp_path / ("x" * 80)
+    folder.mkdir()
+    return folder
+
+
+def test_a_temporary_folder_that_jobs_cannot_use_is_warned_of(
+    synthetic_data: Path, long: Path, tmp_path: Path
+) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results")
+    done = bench.run("plan", "--rows", "plain", TMPDIR="/nowhere")
+    assert done.returncode == 0, done.stderr
+    said = the_line(done.stderr)
+    assert said.startswith("warning: TMPDIR=/nowhere: No such file or directory; /")
+    assert said.endswith(" is used")
+    code = """
+import multiprocessing.connection, os
+from benchmark.temporary import usable_tmpdir
+print(usable_tmpdir())
+multiprocessing.connection.Listener(family="AF_UNIX")
+print(len(os.environ["TMPDIR"]) <= 75, usable_tmpdir())
+"""
+    done = run([sys.executable, "-c", code], TMPDIR=str(long))
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert f"TMPDIR={long}: the name is too long for sockets, which take 75 bytes" in first
+    assert second == "True []"
+
+
+def test_without_any_temporary_folder_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    with pytest.raises(MachineError, match=r"No usable temporary .* name a folder that takes them"):
+        usable_tmpdir()
+
+
+def test_data_that_cannot_be_drawn_leaves_nothing(disk: Path) -> None:
+    fill(disk)
+    done = run_detboard("data", "synthesize", str(disk / "data"))
+    assert done.returncode == 1
+    line = the_line(done.stderr)
+    assert f"{disk}/data: cannot be written: No space left on device; nothing of it is left" in line
+    assert [path.name for path in disk.iterdir()] == ["filler"]
+
+
+def test_results_that_lead_nowhere_are_refused(synthetic_data: Path, tmp_path: Path) -> None:
+    link = tmp_path / "results"
+    link.symlink_to("/nowhere/at/all")
+    done = Bench(synthetic_data, link).run("plan", "--rows", "plain")
+    assert done.returncode == 2
+    assert f"--results {link}: {link} leads nowhere; give a folder" in done.stderr

@@ -21,7 +21,7 @@ from benchmark.cli.app import (
 )
 from benchmark.cli.sweep import sweep
 from benchmark.cli.tune import tune
-from benchmark.errors import UserError
+from benchmark.errors import UserError, not_written
 
 _EXPERIMENTS = Path("experiments")
 _SYNTHETIC = Path("data/synthetic")
@@ -118,5 +118,5 @@ def _copies(results: Path) -> tuple[Path, Path]:
             write_text(folder / name, (_EXPERIMENTS / name).read_text(encoding="utf-8"))
         tuned_file(folder / _SMALL).unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{folder}: the small experiment cannot be copied there: {error}") from None
+        raise not_written(folder, error) from None
     return folder / _SMALL, folder / _STUDY

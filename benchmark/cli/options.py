@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 from typing import get_args
 
@@ -39,9 +40,11 @@ def request_of(
         seeds=_seeds(seeds, problems),
         overrides=_overrides(overrides or [], problems),
     )
-    blocked = next((p for p in (results, *results.parents) if p.exists() and not p.is_dir()), None)
+    places = (results, *results.parents)
+    blocked = next((p for p in places if os.path.lexists(p) and not p.is_dir()), None)
     if blocked is not None:
-        problems.append(f"--results {results}: {blocked} is a file; give a folder")
+        what = "leads nowhere" if blocked.is_symlink() else "is a file"
+        problems.append(f"--results {results}: {blocked} {what}; give a folder")
     if problems:
         raise UserError(problems)
     return request

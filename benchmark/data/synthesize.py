@@ -12,7 +12,7 @@ from random import Random
 from PIL import Image
 
 from benchmark.data.scene import CLASSES, draw_floor, draw_object
-from benchmark.errors import UserError
+from benchmark.errors import UserError, not_written
 from benchmark.files import read_json, sha256_file, write_json
 
 VERSION = 1  # of what is drawn: counts up with every change that a picture or a box shows
@@ -61,6 +61,7 @@ def synthesize(
 
     Raises:
         UserError: The folder holds something else, or an argument is out of range.
+        MachineError: The disk is full, or fails.
     """
     plan = _Plan(train=train, val=val, size=size, seed=seed)
     _validate(plan)
@@ -72,7 +73,7 @@ def synthesize(
         _draw_all(unfinished, plan)
         _move(unfinished, folder, plan)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written: {error}") from None
+        raise not_written(folder, error) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, why
 from benchmark.leaderboard.document import Report, Reports
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteError
@@ -48,7 +48,7 @@ class Written:
         except UserError as error:
             self.wrong += tuple(error.problems)
         except OSError as error:
-            self.problems += (f"{error.filename or what}: cannot be written: {error.strerror}",)
+            self.problems += (f"{error.filename or what}: cannot be written: {why(error)}",)
         except Exception as error:  # a picture or a journal that nobody has thought of
             self.problems += (f"{what}: cannot be made: {type(error).__name__}: {error}",)
 

@@ -140,7 +140,8 @@ class Sweep:
             if fault_of(error) is None:
                 raise
             self.launcher.pool.release(resources)
-            self._put_back(run, told(error))
+            unfinished = replace(run, state=State.LOST, record=None)  # its record was set aside
+            self._put_back(run if run.folder.finished else unfinished, told(error))
             return None
 
     def _launched(self, run: Planned, options: JobOptions) -> Job:

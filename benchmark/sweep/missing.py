@@ -24,6 +24,7 @@ from benchmark.run.state import Planned
 from benchmark.sweep.batches import without_batch
 from benchmark.sweep.foresight import foreseen
 from benchmark.sweep.left import left_of
+from benchmark.temporary import usable_tmpdir
 
 
 def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
@@ -54,7 +55,7 @@ def obstacles(plan: Plan, launcher: Launcher, told: Told | None = None) -> Findi
     """
     memory = Memory(plan.cache)
     decoding = replace(decoding_of(plan), every=bool(told), told=told)
-    found = Findings()
+    found = Findings(warnings=usable_tmpdir())
     for dataset in _datasets(plan):
         found.add(check(dataset, decoding=decoding, memory=memory))
     found.add(left_of(plan, memory))

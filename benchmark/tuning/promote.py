@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from benchmark.errors import UserError, allowed
+from benchmark.errors import UserError, allowed, not_written
 from benchmark.experiment.experiment import (
     Experiment,
     Row,
@@ -160,4 +160,4 @@ def _write(file: Path, experiment: str, rows: Sequence[TunedRow]) -> None:
             if repr(load_tuned(temporary)) != repr(list(rows)):
                 raise UserError(f"{file}: the tuned row does not come back as it was written")
     except OSError as error:
-        raise UserError(f"{file}: cannot be written: {error.strerror}") from None
+        raise not_written(file, error) from None
