@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
-import glob
+import fcntl
 import hashlib
 import json
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,11 @@ from benchmark.errors import fault_of
 JsonObject = dict[str, Any]
 """An object of JSON; what is in it, its reader knows."""
 
+TEMPORARY = ".tmp"
+"""What the names of temporary files end in."""
+
+_OLD_S = 24 * 3600.0
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -28,21 +34,24 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The temporary file is in the same folder, so that ``os.replace`` is atomic, and is synced first, so that
     a power cut cannot leave a name that points at nothing. An error leaves ``path`` as it was. A file that is there
-    keeps its mode.
+    keeps its mode. While it is written it is locked, by which `remove_leftovers` tells it from what a kill has left.
 
     Raises:
         OSError: The file system says no; its ``filename`` is ``path``.
     """
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(descriptor)
+        prefix = f".{path.name}."
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=TEMPORARY)
         temporary = Path(name)
         try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield temporary
             _take_place(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+            os.close(descriptor)
 
 
 def _take_place(temporary: Path, path: Path) -> None:
@@ -59,7 +68,7 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         said = error if isinstance(error, OSError) else fault_of(error)
-        if said and (said.filename is None or str(said.filename).endswith(".tmp")):
+        if said and (said.filename is None or str(said.filename).endswith(TEMPORARY)):
             said.filename, said.filename2 = str(path), None
         raise
 
@@ -86,16 +95,31 @@ def is_file(path: str | Path) -> bool:
         return False
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files of `replacing` that a kill left in ``folder`` and below; nobody may be writing."""
-    for path in folder.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
+def remove_leftovers(folder: Path, name: str = "*", deep: bool = False) -> None:
+    """Removes the temporary files of `replacing` that dead processes have left; what cannot be removed stays.
+
+    Args:
+        folder: Where they lie.
+        name: The file that they were to be; of any, if not given.
+        deep: Look below the folder, too.
+    """
+    pattern = f".{name}.*{TEMPORARY}"
+    for path in folder.rglob(pattern) if deep else folder.glob(pattern):
+        with suppress(OSError):
+            if _is_abandoned(path):
+                path.unlink()
 
 
-def remove_leftovers_of(folder: Path, stem: str) -> None:
-    """Removes the temporary files that a kill left of the files in ``folder`` whose names begin with ``stem``."""
-    for path in folder.glob(f".{glob.escape(stem)}*.tmp"):
-        path.unlink(missing_ok=True)
+def _is_abandoned(path: Path) -> bool:
+    """Whether nobody writes a temporary file any more: who does so holds a lock on it; without locks its age tells."""
+    try:
+        with path.open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return time.time() - path.stat().st_mtime > _OLD_S
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import UserError, why
+from benchmark.leaderboard.beside import readme_beside, remove_leftovers_of_boards
 from benchmark.leaderboard.document import Report, Reports
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteError
-from benchmark.leaderboard.outputs.readme import readme_beside
 from benchmark.leaderboard.renaming import rename_boards
 
 
@@ -104,6 +104,8 @@ def publish_all(made: Reports, results: Path, check: bool = False) -> list[Writt
 def publish(report: Report, check: bool = False) -> Written:
     """Writes a report's files, or compares them, and says so; the README is the one beside the results folder."""
     readme = readme_beside(report.runs.results)
+    if not check:
+        remove_leftovers_of_boards(report.runs.results)
     material = Material(report.leaderboard, report.runs, report.configs, readme)
     written = write_report(material, check)
     for line in written.diffs:

@@ -22,7 +22,7 @@ def prepare(run: Planned) -> None:
     """Writes what a job reads, ``spec.json`` and ``config.py``, and clears what a kill left behind."""
     run.folder.path.mkdir(parents=True, exist_ok=True)
     run.folder.stop_file.unlink(missing_ok=True)
-    remove_leftovers(run.folder.path)
+    remove_leftovers(run.folder.path, deep=True)
     config = render(as_written(dict(run.config), run.spec.overrides))
     written = hashlib.sha256(config.encode()).hexdigest()
     run.folder.write_spec(

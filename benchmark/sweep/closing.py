@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmark.experiment.experiment import Tracking
-from benchmark.files import remove_leftovers_of
 from benchmark.leaderboard.current import forget, is_current, made_of, note_current
 from benchmark.run.plan import Plan, Request, refreshed
 from benchmark.run.reached import status_of
@@ -79,7 +78,6 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
         # A trial is not the experiment's leaderboard.
         print("with --set no file is written; detboard report writes them, given the same options")
         return True
-    remove_leftovers_of(request.results, plan.experiment.name)
     of = made_of(refreshed(plan, on_disk), request.results)
     written = publish_all(made, request.results)[0]
     if tracking is not None:
@@ -91,7 +89,7 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
 
 def _noted(written: Written, plan: Plan, request: Request, of: str) -> bool:
     """Notes what the files were made of, or forgets it where one could not be made; returns whether all were."""
-    from benchmark.leaderboard.outputs.readme import readme_beside
+    from benchmark.leaderboard.beside import readme_beside
 
     well = not (written.problems or written.wrong)
     if well:

@@ -12,6 +12,7 @@ from benchmark import locks
 from benchmark.errors import UserError, why
 from benchmark.launchers.living import living_job
 from benchmark.run.state import Planned, lock_is_held
+from benchmark.sweep.tidying import tidy
 
 # A job whose driver was killed a moment ago lets go of its folder in this time.
 _GRACE_S = 5.0
@@ -19,7 +20,7 @@ _GRACE_S = 5.0
 
 @contextmanager
 def only_driver(results: Path) -> Iterator[None]:
-    """Holds the results folder for one driver.
+    """Holds the results folder for one driver, which clears away what those before it have left.
 
     Raises:
         UserError: Another driver holds it.
@@ -38,6 +39,7 @@ def only_driver(results: Path) -> Iterator[None]:
             file=sys.stderr,
         )
     try:
+        tidy(results)
         yield
     finally:
         lock.release()

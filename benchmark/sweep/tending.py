@@ -16,8 +16,7 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.runs import Runs
 from benchmark.sweep.holders import only_driver
 from benchmark.sweep.loop import ask_to_stop
-
-_LEAVING = ".leaving"  # within runs/: no run is there, whatever a kill leaves in it
+from benchmark.sweep.tidying import LEAVING
 
 
 def stop(on_disk: Runs, ids: Sequence[str]) -> None:
@@ -46,7 +45,7 @@ def remove(on_disk: Runs, ids: Sequence[str], told: Callable[[str], None]) -> No
 
 def discard(path: Path) -> None:
     """Removes a run folder: it is gone as a whole, in one step, before its files are removed."""
-    leaving = path.parent / _LEAVING
+    leaving = path.parent / LEAVING
     shutil.rmtree(leaving, ignore_errors=True)  # of one that was killed
     leaving.mkdir()
     gone = path.rename(leaving / path.name)

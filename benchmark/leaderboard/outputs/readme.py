@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from benchmark.leaderboard.document import Leaderboard
 
 
-def readme_beside(results: Path) -> Path:
-    """The README that may hold the table: the one beside the results folder, or what that links to."""
-    return (results.resolve().parent / "README.md").resolve()
-
-
 def _files(material: Material) -> Iterator[File]:
     """The README, if it wants the table.
 

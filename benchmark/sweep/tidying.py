@@ -1,0 +1,69 @@
+"""Clears away what killed processes have left in a results folder, finished runs and boards included."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from benchmark import locks
+from benchmark.files import TEMPORARY, is_file, remove_leftovers
+from benchmark.leaderboard.beside import remove_leftovers_of_boards
+from benchmark.run import checkpoints
+from benchmark.run.folder import Damaged, RunFolder
+from benchmark.run.record import State
+
+LEAVING = ".leaving"  # within runs/: no run is there, whatever a kill leaves in it
+
+
+def tidy(results: Path) -> None:
+    """Removes what nobody needs or writes any more: the caller is the folder's one driver.
+
+    That are temporary files beside runs, boards and studies, and of finished runs what a job that was killed between
+    its record and its end has left: checkpoints to resume from, mmengine's folder, a ``stop``. Folders of unfinished
+    runs are seen to when they are gone on with. What cannot be removed stays.
+    """
+    remove_leftovers_of_boards(results)
+    runs = results / "runs"
+    for folder in (runs, *(path for path in (results / "studies").glob("*") if path.is_dir())):
+        remove_leftovers(folder)
+    shutil.rmtree(runs / LEAVING, ignore_errors=True)
+    for folder in _folders(runs):
+        with suppress(OSError, Damaged):
+            _tidy(RunFolder(folder))
+
+
+def _folders(runs: Path) -> Iterator[Path]:
+    with os.scandir(runs) as entries:
+        yield from (Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+
+
+def _tidy(folder: RunFolder) -> None:
+    left = _left(folder)
+    # A job that has just written its record may still be at it.
+    if not left or locks.is_held(folder.lock_file):
+        return
+    record = folder.read_record()  # of a damaged one nobody knows how it ended
+    if record.state is not State.FAILED:
+        checkpoints.remove_all_but_final(folder.checkpoints)
+    shutil.rmtree(folder.path / "mmengine", ignore_errors=True)
+    folder.stop_file.unlink(missing_ok=True)
+    remove_leftovers(folder.path, deep=True)
+
+
+def _left(folder: RunFolder) -> bool:
+    """Whether a finished run's folder holds what a job removes at its end, by the names in it."""
+    names = [path.name for path in folder.path.iterdir()]
+    if folder.record_file.name not in names or not is_file(folder.record_file):
+        return False
+    with suppress(FileNotFoundError, NotADirectoryError):
+        names += [path.name for path in folder.checkpoints.iterdir()]
+    return any(
+        name in ("mmengine", folder.stop_file.name)
+        or name.endswith(TEMPORARY)
+        or checkpoints.step(Path(name)) >= 0
+        or name.startswith(f"{checkpoints.SELECTED}_")
+        for name in names
+    )
