@@ -24,7 +24,8 @@ def own_home() -> list[str]:
         os.environ["USER"] = f"uid{os.getuid()}"  # torch asks for a name
     if not _usable(home := _home()):
         os.environ["HOME"] = put = _temporary()
-        os.environ.pop("XDG_CACHE_HOME", None)
+        if not _usable(os.environ.get("XDG_CACHE_HOME", "")):
+            os.environ.pop("XDG_CACHE_HOME", None)
         return [_told(f"the home folder ({home or 'none'})", put, "HOME")]
     if not _usable(cache := os.environ.get("XDG_CACHE_HOME") or str(Path(home, ".cache"))):
         os.environ["XDG_CACHE_HOME"] = put = _temporary()

@@ -13,7 +13,7 @@ from benchmark.launchers.processes import process_id
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 
-WAITS = "import time; print('\\033[31mwaits for a batch', flush=True); time.sleep(600)"
+WAITS = "import time; time.sleep(600)"
 
 
 class HungJob(ToyJob):
@@ -25,6 +25,8 @@ class HungLauncher(ToyLauncher):
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
         with RunFolder(folder).log_file.open("ab") as log:
+            log.write(b"\033[31mwaits for a batch\n")
+            log.flush()
             command = [sys.executable, "-c", WAITS]
             process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         (folder / "pid").write_text(str(process.pid))

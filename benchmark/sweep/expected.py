@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import suppress
 from statistics import median
@@ -26,7 +27,7 @@ def expected_time(runs: Sequence[Planned], on_disk: Runs, memory: Memory) -> str
     """
     names, has_gpu = on_disk.ids(), bool(visible_gpus())
     paces = {
-        row: _pace([name for name in names if name.startswith(_stem(run))], run, on_disk, has_gpu)
+        row: _pace(_beginning(names, _stem(run)), run, on_disk, has_gpu)
         for row, run in {run.spec.row: run for run in runs}.items()
     }
     times = [pace * iterations_of(run, memory) for run in runs if (pace := paces[run.spec.row])]
@@ -43,6 +44,11 @@ def expected_time(runs: Sequence[Planned], on_disk: Runs, memory: Memory) -> str
 def _stem(run: Planned) -> str:
     """What the ids of all runs of a row begin with, and those of few others."""
     return run.spec.run_id.rpartition(f"{run.spec.seed}-{run.spec.profile}-")[0]
+
+
+def _beginning(names: Sequence[str], stem: str) -> Sequence[str]:
+    """Those of sorted names that begin so."""
+    return names[bisect_left(names, stem) : bisect_left(names, f"{stem}\U0010ffff")]
 
 
 def _pace(names: Sequence[str], run: Planned, on_disk: Runs, has_gpu: bool) -> float | None:

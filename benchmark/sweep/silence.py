@@ -107,7 +107,8 @@ class Listener:
 
     def end(self, pulse: Pulse, name: str) -> str:
         """Ends a job that has been silent for too long, shows the end of its log, and says how it ended, in words."""
-        words = f"ended after {minutes(pulse.silent_s)} without a sign of life{_of_shared_memory()}"
+        silent = minutes(pulse.silent_s)
+        words = f"no sign of life for {silent}, so that the sweep ended it{_of_shared_memory()}"
         pulse.job.kill()
         tail = [f"    {line}" for line in _tail(pulse.folder.log_file)]
         self._say("\n".join([f"{name}: {words}; its log ends:", *tail]))
