@@ -369,7 +369,7 @@ def test_a_gallery_that_is_missing_says_why(tmp_path: Path) -> None:
     why = "The complete runs have no samples.json."
     assert gallery(older, Runs(tmp_path)) == {**nothing, "missing": why}
     moved = board_of(sampled(tmp_path, "r50", 0, sample("a.png")))
-    why = "The validation images are not where the runs found them."
+    why = "The validation images are not where the runs found them, in their folder of images."
     assert gallery(moved, Runs(tmp_path)) == {**nothing, "missing": why}
 
 

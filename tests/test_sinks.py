@@ -15,6 +15,10 @@ import pytest
 from desk import Desk, make_desk
 
 from benchmark.cli import main
+from benchmark.job.failures import failure
+from benchmark.run.folder import RunFolder
+from benchmark.tracking.runs import _plain
+from benchmark.writing.addresses import public
 from benchmark.writing.console import PlainConsole
 from benchmark.writing.markdown import escape, link
 from benchmark.writing.plain_stream import plain_log, steerless
@@ -158,3 +162,38 @@ def test_the_log_of_a_job_keeps_its_colours_alone() -> None:
     written = io.StringIO()
     print(f"\x1b[31mred\x1b[0m{SCREEN}\x1b[8mhidden", file=plain_log(written))
     assert written.getvalue() == f"\x1b[31mred\x1b[0m{steerless(SCREEN)}\\x1b[8mhidden\n"
+
+
+SIGNED = "https://bucket.s3.amazonaws.com/w.pth?X-Amz-Signature=5ec2e7&versionId=3"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("https://me:s3cr3t@wandb.example.org/a", "https://wandb.example.org/a"),
+        ("http://tok3n@proxy:3128", "http://proxy:3128"),
+        (
+            "postgresql+psycopg://u:p/a@ss@db/x?sslpassword=q",
+            "postgresql+psycopg://db/x?sslpassword=***",
+        ),
+        (SIGNED, "https://bucket.s3.amazonaws.com/w.pth?X-Amz-Signature=***&versionId=3"),
+        ("https://a.blob.net/w?sv=1&sig=a%2Bb&se=2", "https://a.blob.net/w?sv=1&sig=***&se=2"),
+        ("https://hub/w.pth?access_token=abc)", "https://hub/w.pth?access_token=***)"),
+        ("torchvision://resnet50, a@b.org, https://x.org/@me", None),
+        ("https://wandb.ai/a/b/runs/c?nw=nwuser", None),
+        ("mail me@x.org; key=5", None),
+    ],
+)
+def test_addresses_are_shown_without_secrets(said: str, shown: str | None) -> None:
+    assert public(f"at {said} now") == f"at {shown or said} now"
+    written = io.StringIO()
+    print(f"Loads checkpoint from {said}", file=plain_log(written))
+    assert written.getvalue() == f"Loads checkpoint from {shown or said}\n"
+
+
+def test_records_and_trackers_get_addresses_without_secrets(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text(f"fetching {SIGNED}")
+    told = failure(ValueError(f"{SIGNED} is gone"), RunFolder(tmp_path))
+    assert "5ec2e7" not in told.message + told.log_tail
+    assert "X-Amz-Signature=***" in told.message
+    assert "5ec2e7" not in json.dumps(_plain({"load_from": SIGNED, "hooks": [{"url": SIGNED}]}))

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cmaes
 import numpy as np
+import optuna
 import pytest
 import torch
 from command import TINY
+from desk import make_desk
 from mmengine.fileio import load as load_any
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner.checkpoint import CheckpointLoader
+from optuna.samplers import CmaEsSampler
+from PIL import Image
 from test_job import QUICK
 from typer.testing import CliRunner
 
+import benchmark
 from benchmark.cli import app
 from benchmark.errors import UserError
 from benchmark.job.job import run_job
@@ -28,6 +36,7 @@ from benchmark.job.weights import NotTrusted, guarded, load_checkpoint
 from benchmark.run.pickles import OPTION, code_in
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
+from benchmark.tuning.pickled import load_carefully
 
 
 class Call:
@@ -214,6 +223,73 @@ def test_a_job_runs_nothing_of_a_checkpoint(
     assert f"{path}: holds posix.mkdir, which is code and no weights" in record.cause
     assert "--trust-checkpoints" in record.cause
     assert path.exists()
+    assert not canary.exists()
+
+
+def test_what_is_read_of_a_results_folder_is_not_run(
+    tmp_path: Path, synthetic_data: Path, canary: Path
+) -> None:
+    """Of one that was received: report, compare and the notebook read it, and the page shows no file of ours."""
+    desk = make_desk(tmp_path / "desk", synthetic_data)
+    code = f"import os\nos.mkdir({str(canary)!r})\n"
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "private.png")
+    boxes: dict[str, list[object]] = {"truth": [], "predictions": []}
+    names = [str(tmp_path / "private.png"), "../../../private.png", "a/../../../../private.png"]
+    for folder in desk.results.glob("runs/*"):
+        (folder / "config.py").write_text(code)
+        np.savez(folder / "matches.npz", image_ids=np.array([_hostile(canary)], object))
+        np.save(folder / "bootstrap.npy", np.array([_hostile(canary)], object))
+        (folder / "samples.json").write_text(json.dumps([{"file": n, **boxes} for n in names]))
+        _made(folder / "checkpoints")
+        torch.save(_hostile(canary), folder / "checkpoints" / "final.pth")
+        spec = json.loads((folder / "spec.json").read_text())
+        spec["dataset"]["val"]["images"] = str(desk.folder / "results" / "runs")
+        (folder / "spec.json").write_text(json.dumps(spec))
+    (desk.folder / "sitecustomize.py").write_text(code)
+    where = ["--results", str(desk.results)]
+    assert _detboard("report", str(desk.experiment), *where)[0] == 0
+    _detboard("compare", "plain", "momentum", *where)
+    assert len(benchmark.results(desk.results)) == 2
+    (page,) = desk.results.glob("*.html")
+    assert "data:image/jpeg" not in page.read_text()
+    assert not canary.exists()
+
+
+def test_names_that_lead_out_of_the_folder_of_images_are_a_warning(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    shutil.copytree(synthetic_data, tmp_path / "data")
+    val = tmp_path / "data" / "val.json"
+    content = json.loads(val.read_text())
+    (folder,) = {path.parent for path in val.parent.rglob(content["images"][0]["file_name"])}
+    for image, place in zip(content["images"], (f"{folder}/", f"../{folder.name}/"), strict=False):
+        image["file_name"] = f"{place}{image['file_name']}"
+    val.write_text(json.dumps(content))
+    plan = ("plan", str(TINY), "--data-root", str(val.parent), "--results", str(tmp_path / "r"))
+    for command in (("data", "check", str(val.parent)), plan):
+        code, told = _detboard(*command)
+        assert code == 0
+        assert (
+            "image files that lie outside of the folder of images (absolute, or with '..')" in told
+        )
+        assert f"(2): {folder}/" in told.replace("\n", "")
+
+
+def test_the_state_of_a_sampler_in_a_shared_database_is_data(canary: Path) -> None:
+    load_carefully()
+    optimizer = cmaes.CMA(mean=np.zeros(2), sigma=1.0, seed=0)
+    optimizer.tell([(optimizer.ask(), float(at)) for at in range(optimizer.population_size)])
+    sampler = CmaEsSampler(seed=0)
+    for content, state in ((optimizer, "kept"), (_hostile(canary), "code")):
+        attrs = {"cma:optimizer:0": pickle.dumps(content).hex()}
+        trial = optuna.trial.create_trial(value=1.0, system_attrs=attrs)
+        if state == "kept":
+            kept = sampler._restore_optimizer([trial])
+            assert kept is not None
+            assert kept.generation == optimizer.generation == 1
+        else:
+            with pytest.raises(UserError, match=r"CmaEsSampler holds posix.mkdir, which is code"):
+                sampler._restore_optimizer([trial])
     assert not canary.exists()
 
 

@@ -8,7 +8,7 @@ import stat
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from benchmark.data.faults import BACKSLASHES, CLOSED, DANGLING, MISSING, SPELT, URLS, Fault
 from benchmark.files import is_file
@@ -28,6 +28,12 @@ def absent(folder: Path, files: Sequence[str]) -> list[str]:
         if not there or "://" in name:  # mmengine would fetch, not open, the latter
             missing.append(name)
     return missing
+
+
+def outside(name: str) -> bool:
+    """Whether a file name in annotations leads out of the folder of images: absolute, or with ``..``."""
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts
 
 
 def _files_in(folder: str) -> set[str] | None:

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from benchmark.data.absent import outside
 from benchmark.data.annotations import Images, read_annotations
 from benchmark.data.check_boxes import boxes_found
 from benchmark.data.check_pictures import tell_pictures
@@ -118,6 +119,11 @@ def _check_images(reporter: Reporter, images: Images) -> None:
     names = Counter(images.files)
     repeated = [name for name, count in names.items() if count > 1]
     reporter.warning(repeated, "image files that are listed more than once")
+    reporter.warning(
+        [name for name in names if outside(name)],
+        "image files that lie outside of the folder of images (absolute, or with '..'); "
+        "they are read as they are, and the page does not show them",
+    )
 
 
 def _absolute(split: Split, files: Sequence[str]) -> set[str]:

@@ -14,6 +14,7 @@ from benchmark.job.inputs import NotAsAsked
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.record import Failure, FailureKind
+from benchmark.writing.addresses import public
 
 LOG_TAIL_CHARACTERS = 10_000
 
@@ -57,7 +58,7 @@ def failure(error: Exception, folder: RunFolder) -> Failure:
     """What the record says of a run that an error has ended."""
     message = f"{type(error).__name__}: {error}".strip()
     again = isinstance(error, NotAsAsked)
-    return Failure(kind(error), message[:2000], _log_tail(folder.log_file), again)
+    return Failure(kind(error), public(message)[:2000], public(_log_tail(folder.log_file)), again)
 
 
 def _log_tail(path: Path) -> str:

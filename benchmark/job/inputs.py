@@ -14,6 +14,7 @@ from benchmark.run.contents import named_path
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import Hashes
 from benchmark.run.spec import MODULE, RunSpec
+from benchmark.writing.addresses import public
 
 
 class NotAsAsked(Exception):
@@ -142,7 +143,8 @@ class Inputs:
         """Hashes of what was read, as far as it was."""
         own = {name: self._found(asked) for name, asked in self._own.items()}
         named = {text: self._found(asked) for text, asked in self._named.items()}
-        return Hashes(**own, files={text: sha for text, sha in named.items() if sha is not None})
+        files = {public(text): sha for text, sha in named.items() if sha is not None}
+        return Hashes(**own, files=files)
 
     def _found(self, asked: _Asked) -> str | None:
         return self._read[asked.path][1] if asked.path in self._read else None

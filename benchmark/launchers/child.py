@@ -63,6 +63,7 @@ def main() -> None:
     open_streams()
     folder, options = Path(sys.argv[1]), from_json(sys.argv[2])
     take_signals()
+    sys.stdout, sys.stderr = plain_log(sys.stdout), plain_log(sys.stderr)
     if OUTLIVE not in sys.argv[3:] and _has_driver(os.fstat(0).st_mode):
         _end_with_driver(lambda: os.read(0, 1))
     with _ending_with_fault(RunFolder(folder)):

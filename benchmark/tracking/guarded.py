@@ -12,6 +12,7 @@ from benchmark.experiment.experiment import Tracking
 from benchmark.run.record import State, Tracked
 from benchmark.tracking import tracker_class
 from benchmark.tracking.base import Subject, Tracker, warn
+from benchmark.writing.addresses import public
 
 OPEN_PATIENCE_S = 16.0  # the probe of the server, a failed start, and a start offline
 FINISH_PATIENCE_S = 20.0
@@ -90,7 +91,9 @@ class Guarded:
     def _open(self, kind: type[Tracker], subject: Subject, tracking: Tracking) -> None:
         self._tracker = tracker = kind.open(subject, tracking)
         if tracker is not None:
-            self._tracked = Tracked(tracking.name, tracker.mode, tracker.url)
+            self._tracked = Tracked(
+                tracking.name, tracker.mode, public(tracker.url) if tracker.url else None
+            )
 
     def _leave(self, patience_s: float) -> None:
         if self._thread is None:

@@ -14,6 +14,7 @@ from benchmark.run.samples import ImageSample
 from benchmark.run.spec import RunSpec
 from benchmark.tracking.base import Subject, Tracker
 from benchmark.tracking.guarded import Guarded
+from benchmark.writing.addresses import public
 
 _STEPS = ("iter", "epoch")
 _NOT_PLOTTED = frozenset({"kind", "per_class", "elapsed_s", *_STEPS})
@@ -97,7 +98,7 @@ def _config(spec: RunSpec, config: Mapping[str, object]) -> dict[str, object]:
         "train_sha256": spec.dataset.train.sha256,
         "val_sha256": spec.dataset.val.sha256,
     }
-    return {**_plain(config), **asked}
+    return {**_plain(config), **_plain(asked)}
 
 
 def _plain(values: Mapping[str, object]) -> dict[str, object]:
@@ -110,6 +111,8 @@ def _plain_value(value: object) -> object:
         return _plain(value)
     if isinstance(value, list | tuple | set):
         return [_plain_value(item) for item in value]
+    if isinstance(value, str):
+        return public(value)
     return json.loads(json.dumps(value, default=str))
 
 

@@ -14,6 +14,7 @@ import optuna
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.errors import UserError, allowed, attempt
+from benchmark.tuning.pickled import load_carefully
 from benchmark.tuning.seeding import PerTrialSampler
 from benchmark.tuning.storage import Strategies
 from benchmark.tuning.study_file import Strategy, StudyFile
@@ -186,6 +187,7 @@ def sampler_of(file: StudyFile, space: Space | None) -> tuple[BaseSampler, str]:
     filled = {**_defaults(name, arguments, space), **arguments}
     whole = Strategy(type=name, arguments=filled)
     make = _maker(_SAMPLER, whole)
+    load_carefully()
     with _objections(_SAMPLER, whole):
         made = PerTrialSampler(lambda number: make(seed=number), seed, name not in _ONE_ORDER)
     shown = {key: value for key, value in filled.items() if key != "search_space"}

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO, cast
 
+from benchmark.writing.addresses import public
+
 # Controls but for a line's end and a tab, halves of surrogate pairs, ends of lines and paragraphs, and what changes
 # the direction of text (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
 _STEERING = re.compile(
@@ -21,8 +23,8 @@ _COLOUR = re.compile(r"(\x1b\[(?!8m)[0-9;]{0,20}m)")  # but not 8: hidden text
 
 
 def steerless(text: str) -> str:
-    """A text in which whatever would steer a terminal is written out; lines and tabs stay."""
-    return _STEERING.sub(_written_out, text)
+    """A text in which whatever would steer a terminal is written out; lines and tabs stay. Its addresses are public."""
+    return _STEERING.sub(_written_out, public(text))
 
 
 def _written_out(found: re.Match[str]) -> str:

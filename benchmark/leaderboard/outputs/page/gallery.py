@@ -11,10 +11,12 @@ from pathlib import Path
 
 from typing_extensions import NotRequired, TypedDict
 
+from benchmark.data.absent import outside
 from benchmark.errors import UserError
 from benchmark.leaderboard.document import Leaderboard, Line
 from benchmark.run.runs import Runs
 from benchmark.run.samples import BoxJson, SampleJson, read_samples
+from benchmark.writing.words import cut_short
 
 MOST_ROWS = 100
 MOST_IMAGES = 8
@@ -25,7 +27,7 @@ _LYING = {5, 6, 7, 8}  # EXIF orientations that turn the picture by a quarter
 
 _NO_RUN = "No row is complete."
 _NO_SAMPLES = "The complete runs have no samples.json."
-_NO_IMAGES = "The validation images are not where the runs found them."
+_NO_IMAGES = "The validation images are not where the runs found them, in their folder of images."
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,8 @@ def _images(sampled: Sequence[_Sampled], runs: Runs) -> list[PictureJson]:
 
 
 def _image(folder: Path, sample: SampleJson) -> PictureJson | None:
+    if outside(sample["file"]):  # a received samples.json may name any file of this machine
+        return None
     try:
         width, height, source = _thumbnail(folder / sample["file"])
     except Exception:  # a camera's EXIF data may hold anything, and fail in any way: one image less
@@ -184,7 +188,7 @@ def _predictions(run: _Sampled, files: Sequence[str]) -> list[list[DrawnBox]]:
 
 def _box(box: BoxJson) -> DrawnBox:
     """A box at a tenth of a pixel: a hundred rows' digits are most of a page."""
-    short = DrawnBox(label=box["label"], xyxy=[round(value, 1) for value in box["xyxy"]])
+    short = DrawnBox(label=cut_short(box["label"]), xyxy=[round(value, 1) for value in box["xyxy"]])
     if "score" in box:
         short["score"] = round(box["score"], 4)
     return short
