@@ -51,4 +51,4 @@ class _Careful:
 
 def load_carefully() -> None:
     """Has CmaEsSampler load what it has written, and nothing else, from now on."""
-    _cmaes.pickle = _Careful
+    vars(_cmaes)["pickle"] = _Careful
