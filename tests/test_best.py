@@ -175,6 +175,10 @@ class _Training:
         self.epoch = self.iter = 0
         self.best = BestCheckpoint(folder, "best_x", lambda new, old: new > old)
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return (self.run_id,)
+
     def save_checkpoint(self, _folder: str, name: str, meta: dict[str, Any], **_how: bool) -> None:
         content = {"meta": {"run_id": self.run_id, **meta}, "state_dict": {}}
         torch.save(content, self.folder / name)

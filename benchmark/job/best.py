@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from mmengine import dist
 from mmengine.hooks import Hook
+from torch import Tensor
 
 from benchmark.job.metric import HotCocoMetric
-from benchmark.job.resuming import why_not
+from benchmark.job.resuming import iteration_of, why_not
 from benchmark.job.weights import load_checkpoint
 from benchmark.run import checkpoints
-from benchmark.run.journal import now
+from benchmark.run.journal import Point, now
+from benchmark.run.validations import best_of
 from benchmark.statistics.scores import MAIN
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ class BestCheckpoint:
 def _read(path: Path) -> _Kept | None:
     """What a checkpoint of an earlier attempt says; None of one that says no value."""
     meta = load_checkpoint(path)["meta"]
-    if "best" not in meta:
+    if not {"best", "epoch", "iter"} <= meta.keys():
         return None
     return _Kept(path, float(meta["best"]), int(meta["epoch"]), int(meta["iter"]))
 
@@ -138,6 +140,34 @@ class SelectHook(Hook):  # type: ignore[misc]
         self._best.offer(runner, last.scores[MAIN] if last is not None else None)
 
 
+def lost_best(
+    folder: Path,
+    ids: tuple[str, ...],
+    weights: Mapping[str, Tensor],
+    points: Sequence[Point],
+    path: Path,
+) -> str | None:
+    """Why a run that records its best validation cannot go on from one of its checkpoints; None if it can.
+
+    The weights of the best validation until there must be known: they are what the run is to end with.
+
+    Args:
+        folder: The run's ``checkpoints/``.
+        ids: Every id that the run has had.
+        weights: What its model holds, by name.
+        points: The validations of its journal.
+        path: The checkpoint.
+    """
+    done = iteration_of(path)
+    best = best_of([point for point in points if point["iter"] <= done])
+    if best is None:
+        return None
+    for selected in checkpoints.bests(folder, checkpoints.SELECTED):
+        if why_not(selected, ids, weights) is None and iteration_of(selected) == best["iter"]:
+            return None
+    return f"the weights of the best validation until there, at iteration {best['iter']}, are gone"
+
+
 def selected_weights(runner: JobRunner, folder: Path, iteration: int) -> Path:
     """The checkpoint of a run's best validation, as `SelectHook` has kept it.
 
@@ -156,5 +186,5 @@ def selected_weights(runner: JobRunner, folder: Path, iteration: int) -> Path:
             return path
     raise FileNotFoundError(
         f"the weights of the best validation, at iteration {iteration}, are no longer in {folder}; "
-        "remove the run's folder to train it anew"
+        "--retry failed goes on from where they are known"
     )

@@ -5,6 +5,8 @@ The only module that builds a Runner. It knows its folder and nothing else: not 
 
 from __future__ import annotations
 
+import copy
+import gc
 import os
 import shutil
 import sys
@@ -140,24 +142,54 @@ class _Job:
             )
             self.journal.listen(self.tracker.log)
         with guarded(self.options.trust_checkpoints), self.inputs.noting_weights():
-            self.runner = _build_runner(config, self.folder, self.options.resources)
-            self._go_on()
-            self.params = sum(parameter.numel() for parameter in self.runner.model.parameters())
-            self._fit(config)
+            if _rank() == 0:
+                self._clear_places()
+            refused: dict[Path, str] = {}
+            while not self._fitted(copy.deepcopy(config), refused):
+                gc.collect()  # the runner that could not load its checkpoint
+            self._end()
 
-    def _go_on(self) -> None:
-        """Has the training go on from the run's newest checkpoint, if it has one."""
+    def _clear_places(self) -> None:
+        from benchmark.job.resuming import not_taken
+
+        for path in checkpoints.clear_places(self.folder.checkpoints):
+            not_taken(path, "it is no file, and set aside")
+        # It is written at the end: what lies there now is of nobody.
+        (self.folder.checkpoints / checkpoints.FINAL).unlink(missing_ok=True)
+
+    def _fitted(self, config: Config, refused: dict[Path, str]) -> bool:
+        """Trains, from the newest checkpoint that is not refused; whether it could load that, else it is refused."""
+        from benchmark.job.resuming import Unloadable
+
+        self.runner = _build_runner(config, self.folder, self.options.resources)
+        self.runner.belong_to(self.spec.ids, self._from_rank_0(lambda: self._newest(refused)))
+        self.params = sum(parameter.numel() for parameter in self.runner.model.parameters())
+        try:
+            self._fit(config)
+        except Unloadable as error:
+            refused[error.path] = str(error)
+            return False
+        return True
+
+    def _newest(self, refused: Mapping[Path, str]) -> Path | None:
+        """The run's newest checkpoint that the training may go on from."""
+        from benchmark.job.best import lost_best
         from benchmark.job.resuming import newest_own
 
-        if _rank() == 0:  # it is written at the end: what lies there now is of nobody
-            (self.folder.checkpoints / checkpoints.FINAL).unlink(missing_ok=True)
-        ids, weights = self.spec.ids, self.runner.bare_model.state_dict()
-        self.runner.belong_to(ids, newest_own(self.folder.checkpoints, ids, weights))
+        folder, ids = self.folder.checkpoints, self.spec.ids
+        weights = self.runner.bare_model.state_dict()
+
+        def objection(path: Path) -> str | None:
+            if path in refused or self.spec.select != "best":
+                return refused.get(path)
+            return lost_best(folder, ids, weights, self.journal.validations(), path)
+
+        return newest_own(folder, ids, weights, objection)
 
     def _fit(self, config: Config) -> None:
         from benchmark.job.best import SelectHook
         from benchmark.job.metric import HotCocoMetric
-        from benchmark.job.training import JournalHook, MemoryHook, ReadHook, validation_missing
+        from benchmark.job.training import JournalHook, MemoryHook, ReadHook
 
         metrics = self.runner.val_loop.evaluator.metrics
         self.metric = next(metric for metric in metrics if isinstance(metric, HotCocoMetric))
@@ -173,6 +205,11 @@ class _Job:
             self.runner.register_hook(SelectHook(self.metric, self.folder.checkpoints))
         self.runner.register_hook(ReadHook(self._check_inputs))
         self.runner.train()
+
+    def _end(self) -> None:
+        """Validates what has to be, and keeps what the run came to."""
+        from benchmark.job.training import validation_missing
+
         # A kill after the last checkpoint and before the last validation leaves nothing to train.
         if validation_missing(self.runner, self.journal):
             self.runner.val_loop.run()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor
+from typing_extensions import NotRequired, TypedDict
 
 from benchmark.errors import fault_of, few
 from benchmark.job.weights import NotTrusted, load_checkpoint
 from benchmark.run import checkpoints
+from benchmark.run.fields import Checked, Count, Flag, Number
 from benchmark.run.journal import now
 
 # In the meta of a checkpoint.
@@ -19,23 +21,63 @@ RUN_ID, FINISHED = "run_id", "finished"
 _WORK_DIR = re.compile(r"^work_dir *= *(.+)$", re.MULTILINE)
 
 
-def newest_own(folder: Path, ids: tuple[str, ...], weights: Mapping[str, Tensor]) -> Path | None:
+class _Meta(TypedDict):
+    """What a checkpoint says of how far its training was, and of the best value before; 0.1 says less."""
+
+    epoch: NotRequired[Count]
+    iter: NotRequired[Count]
+    best: NotRequired[Number]
+    finished: NotRequired[Flag]
+
+
+_META = Checked(_Meta)
+
+
+class Unloadable(Exception):
+    """A checkpoint that looked whole could not be loaded.
+
+    Attributes:
+        path: The checkpoint.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        super().__init__(f"it cannot be loaded ({why})")
+
+
+def not_taken(path: Path, why: object) -> None:
+    """Prints that a checkpoint is passed over."""
+    print(f"{now()} checkpoint {path.name} is not taken: {why}", flush=True)
+
+
+def newest_own(
+    folder: Path,
+    ids: tuple[str, ...],
+    weights: Mapping[str, Tensor],
+    objection: Callable[[Path], str | None] = lambda _: None,
+) -> Path | None:
     """The newest checkpoint that the run may go on from; what is passed over is printed, with the reason.
 
     Args:
         folder: Folder of the checkpoints.
         ids: Every id that the run has had.
         weights: What its model holds, by name; of a checkpoint the same names and shapes are asked for.
+        objection: What else stands against one that is whole and the run's own; None if nothing.
 
     Returns:
         The file, None where there is none: the training starts anew.
     """
     for path in checkpoints.saved(folder):
-        reason = why_not(path, ids, weights, to_resume=True)
+        reason = why_not(path, ids, weights, to_resume=True) or objection(path)
         if reason is None:
             return path
-        print(f"{now()} checkpoint {path.name} is not taken: {reason}", flush=True)
+        not_taken(path, reason)
     return None
+
+
+def iteration_of(path: Path) -> int:
+    """Training iterations done at a checkpoint that `why_not` has nothing against; -1 where it does not say."""
+    return load_checkpoint(path)["meta"].get("iter", -1)
 
 
 def why_not(
@@ -52,7 +94,8 @@ def why_not(
         return "it is damaged"
     try:
         content = load_checkpoint(path)
-        of, state = _run_of(content["meta"]), content["state_dict"]
+        _META(content["meta"])
+        of, difference = _run_of(content["meta"]), _difference(content["state_dict"], weights)
     except (
         NotTrusted
     ):  # it may be the work of days: whoever made it decides, and nothing begins anew
@@ -67,7 +110,7 @@ def why_not(
         return "it is what a training has ended with, without the optimizer's state"
     if to_resume and "optimizer" not in content:  # that of a best validation under another name
         return "it is without the optimizer's state"
-    return _difference(state, weights)
+    return difference
 
 
 def _run_of(meta: Mapping[str, object]) -> str | None:

@@ -11,16 +11,18 @@ from pathlib import Path
 import torch
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.runner import runner as runner_module
 
+from benchmark.errors import fault_of
 from benchmark.files import replacing
 from benchmark.job.best import BestCheckpoint, SelectHook
 from benchmark.job.metric import HotCocoMetric
-from benchmark.job.resuming import RUN_ID
+from benchmark.job.resuming import RUN_ID, Unloadable
+from benchmark.job.weights import NotTrusted
 from benchmark.run.journal import Journal, Point
 from benchmark.run.state import stop_state
 from benchmark.statistics.evaluation import Evaluation
@@ -71,6 +73,26 @@ class JobRunner(Runner):  # type: ignore[misc]
         model: torch.nn.Module = self.model.module if is_model_wrapper(self.model) else self.model
         return model
 
+    def load_or_resume(self) -> None:
+        """Loads what the training goes on from.
+
+        Raises:
+            Unloadable: It is the run's own checkpoint, and one of the processes cannot load it, whatever the reason:
+                the runner may have parts of it, and is of no use any more.
+        """
+        why = ""
+        try:
+            super().load_or_resume()
+        except Exception as error:
+            if self._own is None or _not_the_files(error):
+                raise
+            why = f"{type(error).__name__}: {error}"
+        if self._own is not None:
+            told = next(filter(None, dist.all_gather_object(why)), "")
+            if told:
+                MessageHub._instance_dict.pop(self.experiment_name, None)  # it is filled already
+                raise Unloadable(Path(self._own), told)
+
     def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> object:
         """Loads weights; of the run's own checkpoint all of them. See `mmengine.runner.Runner`.
 
@@ -120,6 +142,12 @@ class JobRunner(Runner):  # type: ignore[misc]
                 module=model, broadcast_buffers=False, find_unused_parameters=unused
             )
         return super().wrap_model(model_wrapper_cfg, model)
+
+
+def _not_the_files(error: Exception) -> bool:
+    """Whether an error in loading says nothing of the file: of memory or the disk, or it waits for trust."""
+    lacks = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return lacks or isinstance(error, NotTrusted) or fault_of(error) is not None
 
 
 @contextmanager

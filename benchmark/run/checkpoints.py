@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
-import zlib
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 
 from benchmark.errors import fault_of
+from benchmark.files import is_file
 
 FINAL = "final.pth"
 SELECTED = "selected"
@@ -54,12 +55,25 @@ def is_whole(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except OSError as error:
+    except (
+        Exception
+    ) as error:  # a flipped bit in a header is an unknown compression, a password, ...
         if fault_of(error) is not None:
             raise
         return False
-    except (zipfile.BadZipFile, zlib.error, EOFError):
-        return False
+
+
+def clear_places(folder: Path) -> list[Path]:
+    """Sets aside what lies in the place of a checkpoint and is no file, as ``epoch_3.pth.odd``.
+
+    Returns:
+        Where it was.
+    """
+    odd = sorted(path for path in folder.glob("*.pth") if not is_file(path))
+    for path in odd:
+        names = (path.with_name(f"{path.name}.odd{number or ''}") for number in count())
+        path.rename(next(name for name in names if not os.path.lexists(name)))
+    return odd
 
 
 def remove_all_but_final(folder: Path) -> None:
