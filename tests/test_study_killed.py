@@ -253,12 +253,18 @@ def test_database_that_may_not_be_written_is_told_with_its_cause(tmp_path: Path)
     )
 
 
-def test_lock_that_the_file_system_refuses_is_told_with_its_cause(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO])
+def test_study_on_a_file_system_without_locks(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(MachineError, match="cannot be used: No locks available; "):
+    assert _opened(tmp_path / "studies.db") == [(TrialState.WAITING, None)]
+
+
+def test_lock_whose_file_cannot_be_made_is_told_with_its_cause(tmp_path: Path) -> None:
+    (tmp_path / "studies.db.lock").mkdir()
+    with pytest.raises(MachineError, match=r"studies\.db: cannot be used: Is a directory; "):
         _opened(tmp_path / "studies.db")

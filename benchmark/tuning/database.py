@@ -12,10 +12,10 @@ from typing import Any
 
 import optuna
 import sqlalchemy
-from filelock import FileLock, Timeout
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from benchmark import locks
 from benchmark.errors import MachineError, UserError, why
 from benchmark.tuning.file_system import choose_journal
 from benchmark.tuning.schema import complete
@@ -66,7 +66,7 @@ def named(url: URL) -> str:
 
 def _shown(url: URL) -> str:
     """The URL without what follows the question mark, and without its password: both may be secret."""
-    return url.set(query={}).render_as_string()
+    return url.set(drivername=url.drivername.partition("+")[0], query={}).render_as_string()
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ class Lock:
 
     @contextmanager
     def _file(self, patience_s: float) -> Iterator[None]:
-        lock = FileLock(f"{self.url.database}.lock", timeout=patience_s)
+        path = Path(f"{self.url.database}.lock")
         try:
-            lock.acquire()
-        except Timeout:
-            raise Busy(f"another process has locked {self.url.database}") from None
+            lock = locks.acquire(path, patience_s)
+        except locks.Held as held:
+            raise Busy(str(held)) from None
         except OSError as error:
-            raise Busy(f"{self.url.database}.lock: cannot be locked: {why(error)}") from error
+            raise Busy(f"{path}: cannot be locked: {why(error)}") from error
         try:
             yield
         finally:
