@@ -11,6 +11,9 @@ from command import run_detboard, variant
 from rich.console import Console
 
 from benchmark.leaderboard.outputs.terminal import rich_table
+from benchmark.run.journal import Tail
+from benchmark.sweep.progress import RunProgress, SweepProgress
+from benchmark.sweep.watchers import LiveWatcher
 from benchmark.writing.terminal import show
 
 LONG = "retinanet_with_a_name_that_says_all_there_is_to_say_of_it_and_more"  # 66 characters
@@ -41,6 +44,18 @@ def test_nothing_wraps_where_there_is_no_terminal() -> None:
     assert all(len(line) <= 80 for line in shown(80, True, LONG)), "a terminal folds the name alone"
     folded = [line for line in shown(80, True, LONG) if "0.2500" in line]
     assert len(folded) == 1 and folded[0].rstrip().endswith("complete")
+
+
+@pytest.mark.parametrize(("width", "shown"), [(100, "ETA"), (64, "mAP50"), (54, "state")])
+def test_the_live_table_breaks_no_run_id(width: int, shown: str) -> None:
+    console = Console(width=width, height=20, file=io.StringIO(), force_terminal=True)
+    name = f"{LONG[:20]}-s0-full-12345678"
+    progress = SweepProgress(2, {name: RunProgress(Tail(Path("/nowhere")))})
+    watcher = LiveWatcher(console, progress, [f"{name}-waits"])
+    with watcher:
+        watcher.tick()
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert name in said and f"{name}-waits" in said and shown in said
 
 
 def test_a_plan_in_a_pipe_breaks_no_run_id(tmp_path: Path, synthetic_data: Path) -> None:

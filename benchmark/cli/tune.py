@@ -67,6 +67,7 @@ def tune(
 ) -> None:
     """Continue a study, or start it: tune one row with Optuna."""
     from benchmark.cli.options import request_of
+    from benchmark.leaderboard.boards import refuse_taken
 
     request = request_of(study, profile, data_root, results, None, seeds, set_)
     if not promote:
@@ -84,6 +85,8 @@ def tune(
             "--promote: two objectives have no best trial; look at the Pareto front in the summary, "
             "and name one of it with --trial NUMBER"
         )
+    if promote:
+        refuse_taken(made.base, replace(request, overrides={}))
     well, row = _tune(made, slots, launcher, wandb, trials, storage, (promote, trial), trust)
     if row is not None:
         wanted = request.seeds or _seeds_of_board(made)

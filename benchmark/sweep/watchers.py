@@ -8,12 +8,13 @@ from datetime import timedelta
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from benchmark.run.record import State
 from benchmark.run.state import Planned
 from benchmark.sweep.progress import RunProgress, SweepProgress, name_of, show_eta, show_value
+from benchmark.writing.terminal import Shown, fitting, table_of
 
 STYLES = {
     State.COMPLETE: "green",
@@ -26,6 +27,10 @@ STYLES = {
     State.WAITING: "dim",
 }
 _REFRESH_S = 0.5
+_COLUMNS = ("run", "state", "iteration", "ETA", "mAP50", "parameters")
+_NUMBERS = ("state", "iteration", "ETA", "mAP50")
+_SPARED = ("ETA", "iteration", "parameters", "mAP50")  # what is left out where room is short
+_WAITS = ("waiting", "—", "—", "—", "")
 
 
 class LiveWatcher:
@@ -79,27 +84,29 @@ class LiveWatcher:
         self._live.update(self._table(), refresh=True)
 
     def _table(self) -> Table:
-        table = Table(title=self.progress.counts(), title_justify="left", box=None, pad_edge=False)
-        table.add_column("run", overflow="fold")
-        for name in ("state", "iteration", "ETA", "mAP50"):
-            table.add_column(name, justify="right", no_wrap=True)
         room = max(5, self._live.console.height - 6)
         rows = list(self.progress.runs.items())
-        of_trials = any(progress.params for _, progress in rows)
-        if of_trials:
-            table.add_column("parameters", overflow="fold")
-        for name, progress in rows[-room:]:
-            params = [escape(progress.params)] if of_trials else []
-            table.add_row(escape(name), *_cells(progress), *params)
-        for name in self._waiting[: max(0, room - len(rows))]:
-            table.add_row(escape(name), "waiting", "—", "—", "—", style="dim")
-        return table
+        lines = [_cells(name, progress) for name, progress in rows[-room:]]
+        waiting = self._waiting[: max(0, room - len(rows))]
+        lines += [[Text(text, "dim") for text in (name, *_WAITS)] for name in waiting]
+        by_column = list(zip(*lines, strict=True)) or [()] * len(_COLUMNS)
+        columns = [
+            Shown(key, key, cells, right=key in _NUMBERS, elastic=key == "parameters")
+            for key, cells in zip(_COLUMNS, by_column, strict=True)
+            if key != "parameters" or any(progress.params for _, progress in rows)
+        ]
+        console = self._live.console
+        return table_of(
+            self.progress.counts(), fitting(columns, _SPARED, console.width), console, folds="run"
+        )
 
 
-def _cells(progress: RunProgress) -> list[str]:
-    state = f"[{STYLES[progress.state]}]{progress.state.value}[/]"
+def _cells(name: str, progress: RunProgress) -> list[Text]:
+    """A line of the live table, by `_COLUMNS`."""
+    state = Text(progress.state.value, STYLES[progress.state])
     iterations = f"{progress.iteration}/{progress.max_iters or '?'}"
-    return [state, iterations, show_eta(progress.eta_s), show_value(progress.mAP50)]
+    texts = (iterations, show_eta(progress.eta_s), show_value(progress.mAP50), progress.params)
+    return [Text(name), state, *map(Text, texts)]
 
 
 class LineWatcher:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _UNBOUND = 10_000
-_LEAST_FOLDED = 8
+_LEAST_FOLDED, _LEAST_ELASTIC = 8, 16
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,20 @@ class Shown:
         heading: Its heading, which may go over several lines.
         cells: One for each line; each stays on its line.
         right: Whether the cells stand to the right.
+        elastic: Whether the cells may go over several lines: the column takes the room that is left.
     """
 
     key: str
     heading: str
     cells: Sequence[Text]
     right: bool = False
+    elastic: bool = False
 
     @cached_property
     def least(self) -> int:
         """The least width that it takes, in cells of a terminal."""
+        if self.elastic:
+            return min(self.natural, _LEAST_ELASTIC)
         return max([self._cells, *map(_width, self.heading.split())])
 
     @cached_property
@@ -128,8 +132,9 @@ def _widths(columns: Sequence[Shown], console: Console, folds: str) -> list[int]
         return natural
     least = [column.least for column in columns]
     over = sum(least) - room
-    if over > 0 and console.is_terminal:
-        for position, column in enumerate(columns):
-            if column.key == folds:
-                least[position] = max(_LEAST_FOLDED, least[position] - over)
+    for position, column in enumerate(columns):
+        if over < 0 and column.elastic:
+            least[position] = min(natural[position], least[position] - over)
+        elif over > 0 and column.key == folds and console.is_terminal:
+            least[position] = max(_LEAST_FOLDED, least[position] - over)
     return least
