@@ -108,6 +108,9 @@ class Project:
             shutil.copytree(ROOT / name, source / name)
         for path in (*ROOT.glob("*.py"), *(ROOT / name for name in _BESIDE)):
             shutil.copy(path, source)
+        stale = source / "build" / "lib" / "benchmark" / "configs" / "heads" / "stale.py"
+        stale.parent.mkdir(parents=True)
+        stale.touch()
         offline = ("--no-index", "--no-deps", "--no-build-isolation", "--no-cache-dir")
         pip = [sys.executable, "-m", "pip", "install", *offline, "--target", str(self.site)]
         done = run([*pip, str(source)])
@@ -151,6 +154,8 @@ def test_a_wheel_has_all_that_a_folder_of_ones_own_needs(
     """From ``init`` to the table, with a part of one's own that rests on a shipped one."""
     # Somebody else's commit is not DetBoard's.
     assert project.detboard("--version", folder=project.folder) == f"detboard {__version__}\n"
+    packed = project.site / "benchmark" / "configs"
+    assert {p.name for p in packed.rglob("*.py")} == {p.name for p in CONFIGS.rglob("*.py")}
     project.detboard("init", "mine", folder=project.folder)
     project.add_the_part_of_the_readme()
     assert "depth=34" in project.detboard("config", "experiment.yaml", "--rows", "own")
@@ -162,7 +167,7 @@ def test_a_wheel_has_all_that_a_folder_of_ones_own_needs(
     record = json.loads((folder / "record.json").read_text())
     assert (record["state"], record["provenance"]["git"]) == ("complete", None)
     sources = json.loads((folder / "spec.json").read_text())["sources"]
-    assert str(project.site / "benchmark" / "configs" / "heads" / "retina_w32.py") in sources
+    assert str(packed / "heads" / "retina_w32.py") in sources
     assert all(Path(path).is_relative_to(project.folder) for path in sources)
     assert "1 of 2 rows complete" in (project.mine / "README.md").read_text()
     assert "<script>" in (project.mine / "results" / "detectors.html").read_text()

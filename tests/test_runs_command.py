@@ -104,6 +104,15 @@ def test_list_says_whose_each_run_is_and_which_is_of_no_row(desk: Desk) -> None:
     assert "2 of no row" in told
 
 
+def test_a_run_with_set_is_of_its_row(desk: Desk) -> None:
+    request = Request(desk.experiment, desk.results, data_root=desk.data, overrides={_LR: 0.5})
+    run = make_plan(request).runs[0]
+    prepare(run)
+    told = line_of(runs(desk, "list", str(desk.experiment)), run.spec.run_id)
+    assert told.split()[1] == "waiting"
+    assert told.endswith("row plain of tiny, with --set")
+
+
 def test_a_row_that_cannot_be_composed_now_gives_nothing_up(desk: Desk) -> None:
     desk.change(lambda content: content["rows"][0]["parts"].update(head="gone"))
     told = runs(desk, "list", str(desk.experiment))

@@ -132,7 +132,8 @@ def _owner(
         return Owner(Kind.TRIAL, f"trial {spec.trial} of study {spec.experiment}")
     asking = [one.name for one in experiments if spec.run_id in asked[one.path].ids]
     if asking:
-        return Owner(Kind.ROW, f"row {spec.row} of {', '.join(dict.fromkeys(asking))}")
+        changed = ", with --set" if spec.command_line else ""
+        return Owner(Kind.ROW, f"row {spec.row} of {', '.join(dict.fromkeys(asking))}{changed}")
     doubts = [
         f"row {spec.row} of {one.name} cannot be composed: {doubt}"
         for one in experiments
