@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from desk import Desk, make_desk
+from rich.console import Console
 
 from benchmark.cli import main
-from benchmark.job.failures import failure
-from benchmark.run.folder import RunFolder
-from benchmark.tracking.runs import _plain
 from benchmark.writing.addresses import public
 from benchmark.writing.console import PlainConsole
 from benchmark.writing.markdown import escape, link
-from benchmark.writing.plain_stream import plain_log, steerless
+from benchmark.writing.plain_stream import plain_log, print_plainly, steerless
 from benchmark.writing.spreadsheet import cell
 
 SCREEN = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\r\x08"
@@ -158,6 +157,24 @@ def test_colours_are_rich_s_own(capsys: pytest.CaptureFixture[str]) -> None:
     )  # rich drops some
 
 
+def test_help_and_usage_errors_keep_their_style(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", written)
+    print_plainly()
+    Console(force_terminal=True, color_system="standard", width=80).print("[bold]Usage[/bold]")
+    assert "\x1b[1mUsage" in written.getvalue()
+    print("\x1b[1mUsage")
+    assert written.getvalue().endswith("\\x1b[1mUsage\n")
+
+
+def test_no_encoding_leads_past_the_guard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w", encoding="ascii", errors="replace") as ascii_stream:
+        monkeypatch.setattr(sys, "stdout", ascii_stream)
+        print_plainly()
+        typer.echo("\x9b2J\u202e\u2014")
+    assert (tmp_path / "out").read_bytes() == b"\\u009b2J\\u202e?\n"
+
+
 def test_the_log_of_a_job_keeps_its_colours_alone() -> None:
     written = io.StringIO()
     print(f"\x1b[31mred\x1b[0m{SCREEN}\x1b[8mhidden", file=plain_log(written))
@@ -189,11 +206,3 @@ def test_addresses_are_shown_without_secrets(said: str, shown: str | None) -> No
     written = io.StringIO()
     print(f"Loads checkpoint from {said}", file=plain_log(written))
     assert written.getvalue() == f"Loads checkpoint from {shown or said}\n"
-
-
-def test_records_and_trackers_get_addresses_without_secrets(tmp_path: Path) -> None:
-    (tmp_path / "log.txt").write_text(f"fetching {SIGNED}")
-    told = failure(ValueError(f"{SIGNED} is gone"), RunFolder(tmp_path))
-    assert "5ec2e7" not in told.message + told.log_tail
-    assert "X-Amz-Signature=***" in told.message
-    assert "5ec2e7" not in json.dumps(_plain({"load_from": SIGNED, "hooks": [{"url": SIGNED}]}))

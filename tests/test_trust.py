@@ -31,11 +31,14 @@ from typer.testing import CliRunner
 import benchmark
 from benchmark.cli import app
 from benchmark.errors import UserError
+from benchmark.job.failures import failure
 from benchmark.job.job import run_job
 from benchmark.job.weights import NotTrusted, guarded, load_checkpoint
+from benchmark.run.folder import RunFolder
 from benchmark.run.pickles import OPTION, code_in
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
+from benchmark.tracking.runs import _plain
 from benchmark.tuning.pickled import load_carefully
 
 
@@ -291,6 +294,17 @@ def test_the_state_of_a_sampler_in_a_shared_database_is_data(canary: Path) -> No
             with pytest.raises(UserError, match=r"CmaEsSampler holds posix.mkdir, which is code"):
                 sampler._restore_optimizer([trial])
     assert not canary.exists()
+
+
+SIGNED = "https://bucket.s3.amazonaws.com/w.pth?X-Amz-Signature=5ec2e7&versionId=3"
+
+
+def test_records_and_trackers_get_addresses_without_secrets(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text(f"fetching {SIGNED}")
+    told = failure(ValueError(f"{SIGNED} is gone"), RunFolder(tmp_path))
+    assert "5ec2e7" not in told.message + told.log_tail
+    assert "X-Amz-Signature=***" in told.message
+    assert "5ec2e7" not in json.dumps(_plain({"load_from": SIGNED, "hooks": [{"url": SIGNED}]}))
 
 
 def _detboard(*arguments: str) -> tuple[int, str]:

@@ -58,7 +58,14 @@ class PlainStream:
         for line in lines:
             self.write(line)
 
+    @property
+    def rich_proxied_file(self) -> TextIO:
+        """Where rich writes, which styles the help and the usage errors of the command line."""
+        return self.stream
+
     def __getattr__(self, name: str) -> object:
+        if name == "buffer":  # click writes there where the encoding is ASCII, past this stream
+            raise AttributeError(name)
         return getattr(self.stream, name)
 
 
