@@ -47,7 +47,7 @@ _FAULTS = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
     errno.EFBIG: "raise the limit on the size of a file ('ulimit -f')",
-    errno.EROFS: "make the file system writable",
+    errno.EROFS: "make the file system writable, or use another folder",
     errno.EIO: _MOUNT,
     errno.EREMOTEIO: _MOUNT,
     errno.ESTALE: _MOUNT,

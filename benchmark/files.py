@@ -33,8 +33,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary file beside ``path`` that replaces it when the block succeeds.
 
     The temporary file is in the same folder, so that ``os.replace`` is atomic, and is synced first, so that
-    a power cut cannot leave a name that points at nothing. An error leaves ``path`` as it was. A file that is there
-    keeps its mode. While it is written it is locked, by which `remove_leftovers` tells it from what a kill has left.
+    a power cut cannot leave a name that points at nothing. An error leaves ``path`` as it was. A file that is
+    there keeps its mode, and its owner where root writes it. While it is written it is locked, by which
+    `remove_leftovers` tells it from what a kill has left.
 
     Raises:
         OSError: The file system says no; its ``filename`` is ``path``.
@@ -57,7 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def _take_place(temporary: Path, path: Path) -> None:
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
-    temporary.chmod(_mode(path))
+    _look_like(path, temporary)
     temporary.replace(path)
 
 
@@ -73,12 +74,16 @@ def _naming(path: Path) -> Iterator[None]:
         raise
 
 
-def _mode(path: Path) -> int:
-    """The mode of the file at ``path``; where there is none, what the umask makes of a new one."""
+def _look_like(path: Path, temporary: Path) -> None:
+    """Gives a file mode and owner of the one at ``path``; where there is none, the mode of a new file."""
     try:
-        return stat.S_IMODE(path.stat().st_mode)
+        old = path.stat()
     except FileNotFoundError:
-        return 0o666 & ~_umask()
+        temporary.chmod(0o666 & ~_umask())
+        return
+    with suppress(PermissionError):  # root alone may give a file away
+        os.chown(temporary, old.st_uid, old.st_gid)
+    temporary.chmod(stat.S_IMODE(old.st_mode))
 
 
 def _umask() -> int:

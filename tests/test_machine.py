@@ -42,7 +42,7 @@ def test_a_sweep_says_that_its_results_cannot_be_written(
         cause, do = "No space left on device", "make room"
     else:
         remount(disk, "ro")
-        cause, do = "Read-only file system", "make the file system writable"
+        cause, do = "Read-only file system", "make the file system writable, or use another folder"
     done = bench.run("sweep", "--rows", "plain", "--wandb", "off")
     assert done.returncode == 1, done.stderr
     line = the_line(done.stderr)
@@ -122,6 +122,17 @@ def long(tmp_path: Path) -> Path:
     folder = tmp_path / ("x" * 80)
     folder.mkdir()
     return folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away, which root alone may")
+def test_a_file_that_root_writes_again_stays_its_owners(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("mine")
+    path.chmod(0o600)
+    os.chown(path, 54321, 54322)
+    write_text(path, "yours")
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (54321, 54322, 0o600)
 
 
 def test_a_temporary_folder_that_jobs_cannot_use_is_warned_of(

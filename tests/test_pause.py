@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import re
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,11 +18,13 @@ from boards import make_record
 from command import TINY, Bench
 from disks import fill, remount, small_disk
 
-from benchmark.errors import MachineError
+from benchmark.errors import MachineError, fault_of
 from benchmark.experiment.experiment import Tracking
+from benchmark.files import read_jsonl
 from benchmark.job.failures import last_words, read_last_words
 from benchmark.job.job import _Job, run_job
 from benchmark.job.measure import measuring
+from benchmark.job.resuming import newest_own
 from benchmark.job.together import main as torchrun
 from benchmark.launchers.child import _ending_with_fault
 from benchmark.launchers.machine import MachinePool
@@ -245,6 +248,42 @@ def _refusing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "replace", replace)
 
 
+# One of each kind: those of measurements go one way.
+WRITES = ("epoch_1.pth", "metrics.jsonl", "final.pth", "bootstrap.npy", "record.json")
+
+
+@pytest.mark.slow
+@pytest.mark.trains
+def test_a_job_goes_on_after_a_full_disk_at_each_of_its_writes(
+    synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Request(
+        TINY,
+        tmp_path / "results",
+        data_root=synthetic_data,
+        rows=("plain",),
+        overrides={"train_cfg.max_epochs": 2},
+    )
+    (run,) = make_plan(asked).runs
+    prepare(run)
+    for name in WRITES:
+        with monkeypatch.context() as full:
+            _refusing(name, full)
+            with pytest.raises((OSError, RuntimeError)) as found:
+                run_job(run.folder.path, OFF)
+        fault = fault_of(found.value)
+        assert fault is not None and Path(fault.filename).name == name
+        assert not run.folder.finished
+        assert not list(run.folder.path.rglob("*.tmp"))
+    run_job(run.folder.path, OFF)
+    record, points = run.folder.read_record(), read_jsonl(run.folder.metrics_file)
+    assert record.state == "complete" and record.missing is None
+    done = [point["iter"] for point in points if point["kind"] == "val"]
+    assert done == sorted(set(done))
+    last = [point for point in points if point["kind"] == "val"][-1]
+    assert record.score("mAP50") == last["mAP50"]
+
+
 @pytest.mark.parametrize("ends_as", ["complete", "failed"])
 def test_a_record_that_cannot_be_written_leaves_the_run_unfinished(
     ends_as: str, runs: list[Planned], monkeypatch: pytest.MonkeyPatch
@@ -372,3 +411,17 @@ def test_torchrun_ends_with_the_status_of_its_processes(
     with pytest.raises(SystemExit if status else ChildFailedError) as found:
         torchrun()
     assert getattr(found.value, "code", None) == status
+
+
+def test_a_disk_that_fails_says_nothing_of_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To pass it over would begin a training anew that has gone on for days."""
+    (tmp_path / "epoch_3.pth").write_bytes(b"PK")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(zipfile, "ZipFile", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        newest_own(tmp_path, ("a-run",), {})
