@@ -189,6 +189,23 @@ def test_another_file_of_the_same_name_is_refused_before_anything_runs(
     assert ended.value.code == 0, "a file that was renamed goes on with its board"
 
 
+def test_two_files_of_one_name_go_side_by_side_where_their_boards_are_called_otherwise(
+    desk: Desk, other_data: Path
+) -> None:
+    """As the small experiment of a checkout and its copy among the results do."""
+    copy = Desk(desk.folder / "elsewhere", desk.data)
+    copy.folder.mkdir()
+    shutil.copytree(desk.folder / "configs", copy.folder / "configs")
+    shutil.copy(desk.experiment, copy.experiment)
+    (copy.folder / "results").symlink_to(desk.results)
+    sweep(copy, other_data, None, 0.6)
+    assert boards(desk) == {"tiny": 0.4, "tiny.My_waste": 0.6}
+    for one in (desk, copy):
+        assert one.report("--check")[0] == 0, "each looks after its own"
+    with pytest.raises(UserError, match="which has the same name"):
+        copy.report("--data-root", str(desk.data))
+
+
 def test_compare_takes_a_board_by_name(desk: Desk, other_data: Path) -> None:
     sweep(desk, other_data, None, 0.6)
     with pytest.raises(UserError, match=r"in the leaderboards of tiny, tiny\.My_waste: choose one"):

@@ -176,10 +176,14 @@ class Boards:
         made = Made(profile, dataset)
         known = self if made.setting in self.stems else replace(self, made=(*self.made, made))
         stem = known.stems[made.setting]
-        for board in self._all:
-            if board.stem.casefold() == stem.casefold() and self._is_foreign(board):
-                raise UserError(self._taken(board))
+        if other := self.other_of(stem):
+            raise UserError(self._taken(other))
         return stem
+
+    def other_of(self, stem: str) -> Kept | None:
+        """The board of another experiment, or of another file of this name, that is called so, if there is one."""
+        alike = (board for board in self._all if board.stem.casefold() == stem.casefold())
+        return next((board for board in alike if self._is_foreign(board)), None)
 
     def _taken(self, board: Kept) -> str:
         if board.experiment != self.experiment.name:

@@ -36,7 +36,11 @@ def reports_on_disk(request: Request) -> Reports:
     history = history_of(experiment, request, on_disk)
     boards = Boards(experiment, request.results, settings_made(history.started))
     kept = [] if history.skipped else kept_alone(boards, request, nothing_run=not history.started)
-    settings = list(_fitting(history, experiment, request))
+    fitting = list(_fitting(history, experiment, request))
+    # Runs of another experiment file of this name are in the history, too: their board is that file's.
+    settings = [s for s in fitting if not boards.other_of(boards.stems[s.setting])]
+    if not settings and not kept:
+        settings = fitting
     if not settings and not kept:
         settings = [_nothing_run(history, experiment, request)]
     problems: list[str] = []
