@@ -56,6 +56,7 @@ GONE = "lost 3 times: exit status 1 without a record; the next sweep continues i
         (FULL, True, True),
         ("error: RuntimeError: PytorchStreamWriter failed writing file data/3", True, True),
         ("error: OSError: [Errno 5] Input/output error", True, True),
+        ("data: RuntimeError: unable to write to file: No space left on device (28)", True, True),
         ("data: OSError: [Errno 2] No such file or directory: 'a.jpg'", False, False),
         (GONE, True, True),
         (KILLED, True, False),

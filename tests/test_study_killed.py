@@ -19,12 +19,16 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy
+from command import study
 from optuna.trial import TrialState
 
 from benchmark.errors import MachineError, UserError
+from benchmark.run.plan import Request
 from benchmark.tuning import file_system
 from benchmark.tuning.database import storage_url
 from benchmark.tuning.storage import Strategies, StudyKey, open_study
+from benchmark.tuning.study import read_study
+from benchmark.tuning.study_run import answering, open_store
 
 KEY = StudyKey("s", ["maximize"], {"row": "plain"}, {"lr": 0.02})
 RANDOM = Strategies(
@@ -268,3 +272,23 @@ def test_lock_whose_file_cannot_be_made_is_told_with_its_cause(tmp_path: Path) -
     (tmp_path / "studies.db.lock").mkdir()
     with pytest.raises(MachineError, match=r"studies\.db: cannot be used: Is a directory; "):
         _opened(tmp_path / "studies.db")
+
+
+def test_somebody_who_reads_keeps_nobody_from_opening(stock: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(stock, tmp_path / "studies.db"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM studies").fetchall()
+        assert _opened(path) == [(TrialState.COMPLETE, 0.7)]
+
+
+def test_study_that_is_deleted_while_it_runs_is_told(synthetic_data: Path, tmp_path: Path) -> None:
+    file = study(tmp_path, n_trials=1)
+    made = read_study(Request(file, tmp_path / "results", data_root=synthetic_data))
+    with (
+        pytest.raises(MachineError, match=r"study 'tune' is no longer in .*: it was deleted"),
+        answering(made, None),
+        closing(open_store(made, None)) as store,
+    ):
+        optuna.delete_study(study_name="tune", storage=store.storage)
+        store.next_trial(1)

@@ -6,6 +6,8 @@ as failed, and those whose job was lost time and again.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -18,9 +20,10 @@ from benchmark.errors import fault_of
 LOST = "lost"  # the first word of the cause
 _OF = "again"
 _KILLED = re.compile(r"killed by signal")
-_SAVING = re.compile(
-    r"PytorchStreamWriter failed|unexpected pos \d+"
-)  # torch's words for a full disk
+# The system's words without its number, and torch's and SQLite's for a full disk.
+_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+_OTHERS = ("PytorchStreamWriter failed", r"unexpected pos \d+", "disk is full")
+_WORDS = re.compile("|".join([*map(os.strerror, _FAULTS), *_OTHERS]))
 
 
 def make_again(study: optuna.Study, published: Mapping[str, Any]) -> list[int]:
@@ -66,4 +69,4 @@ def _ended_by_machine(trial: FrozenTrial) -> bool:
         return False
     if cause.startswith(f"{LOST} "):
         return bool(trial.user_attrs.get("published")) or not _KILLED.search(cause)
-    return fault_of(OSError(cause)) is not None or bool(_SAVING.search(cause))
+    return fault_of(OSError(cause)) is not None or bool(_WORDS.search(cause))

@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 import sqlalchemy
+from optuna.storages._rdb import models
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -30,6 +31,9 @@ class Busy(Exception):
 
 # What the driver is told when the storage does not answer: it goes on with its jobs and tries again.
 OUTAGES = (optuna.exceptions.StorageInternalError, SQLAlchemyError, Busy)
+
+# What Optuna's KeyError says of a study or trial that the storage does not have.
+NO_RECORD = models.NOT_FOUND_MSG
 
 _BACKENDS = ("sqlite", "postgresql")
 OPENING = 0x0DE7B0A4D  # the advisory lock of whoever creates tables or studies

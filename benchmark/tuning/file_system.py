@@ -23,6 +23,7 @@ _LOCAL = {
     "xfs",
     "zfs",
 }
+_READER_MS = 1000  # who reads now is not waited for: the next command asks again
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -37,6 +38,7 @@ def choose_journal(engine: Engine, database: Path) -> None:
     """
     mode = "wal" if file_system_of(database) in _LOCAL else "delete"
     with suppress(OperationalError), engine.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_READER_MS}")
         if connection.exec_driver_sql("PRAGMA journal_mode").scalar() != mode:
             connection.exec_driver_sql(f"PRAGMA journal_mode={mode}")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import optuna
 
-from benchmark.errors import UserError
+from benchmark.errors import MachineError, UserError
 from benchmark.experiment.experiment import Tracking, TunedRow
 from benchmark.files import read_json, write_json
 from benchmark.launchers import Launcher
@@ -25,7 +25,7 @@ from benchmark.sweep.loop import Sweep
 from benchmark.sweep.watchers import make_watcher
 from benchmark.tracking.door import warnings_of
 from benchmark.tuning.again import begun, replaced
-from benchmark.tuning.database import OUTAGES, storage_url, unanswered
+from benchmark.tuning.database import NO_RECORD, OUTAGES, named, storage_url, unanswered
 from benchmark.tuning.driver import Asked, Tuner
 from benchmark.tuning.findings.findings import About, Findings, Trial, read_findings
 from benchmark.tuning.findings.summary import write_study
@@ -58,15 +58,24 @@ class Running:
 
 @contextmanager
 def answering(study: Study, url: str | None) -> Iterator[None]:
-    """Says in a message that the storage of ``--storage`` no longer answers.
+    """Says in a message that the storage of ``--storage`` no longer answers, or no longer has the study.
 
     Raises:
-        MachineError: It does not.
+        MachineError: So it is.
     """
     try:
         yield
     except OUTAGES as error:
         raise unanswered(storage_url(url, study.request.results), error) from None
+    except KeyError as error:
+        if error.args != (NO_RECORD,):
+            raise
+        where = named(storage_url(url, study.request.results))
+        raise MachineError(
+            f"study '{study.file.name}' is no longer in {where}",
+            "it was deleted meanwhile",
+            "the same command begins it anew; the runs of the one that was deleted stay, and are nobody's",
+        ) from None
 
 
 def open_store(study: Study, url: str | None) -> Store:
