@@ -168,7 +168,7 @@ def _remove(on_disk: Runs, ids: Sequence[str], found: Sequence[Listed]) -> None:
 
     def told(run_id: str) -> None:
         run = known.get(run_id)
-        what = f" ({run.state.value}, {_size(run.size_bytes)}, {run.owner.words})" if run else ""
+        what = f" ({run.status}, {_size(run.size_bytes)}, {run.owner.words})" if run else ""
         typer.echo(f"removed {run_id}{what}")
 
     remove(on_disk, ids, told)
@@ -183,7 +183,7 @@ def _show(found: Sequence[Listed], results: Path) -> None:
 
     columns = {
         "run": [run.spec.run_id for run in found],
-        "state": [run.state.value for run in found],
+        "state": [run.status for run in found],
         "age": [_age(run.age_s) for run in found],
         "size": [_size(run.size_bytes) for run in found],
         "whose": [run.owner.words for run in found],

@@ -12,7 +12,8 @@ from pathlib import Path
 from benchmark.experiment.experiment import Experiment
 from benchmark.run.folder import RunFolder
 from benchmark.run.owners import Kind, Owner, owners_of
-from benchmark.run.record import RunRecord, State
+from benchmark.run.reached import status_of
+from benchmark.run.record import RunRecord
 from benchmark.run.runs import Runs, Started
 from benchmark.run.spec import RunSpec
 
@@ -23,14 +24,14 @@ class Listed:
 
     Attributes:
         spec: What was asked.
-        state: What became of it.
+        status: What became of it, in words.
         age_s: Seconds since it ended, or since its journal was last written.
         size_bytes: Of all files of its folder.
         owner: Whose it is.
     """
 
     spec: RunSpec
-    state: State
+    status: str
     age_s: float
     size_bytes: int
     owner: Owner
@@ -57,8 +58,8 @@ def listed(
 
 def _listed(run: Started, owner: Owner, on_disk: Runs) -> Listed:
     folder = on_disk.folder(run.spec.run_id)
-    state = on_disk.look(run.spec, {}).state
-    return Listed(run.spec, state, _age_s(folder, run.record), size_of(folder.path), owner)
+    status = status_of(on_disk.look(run.spec, {}))
+    return Listed(run.spec, status, _age_s(folder, run.record), size_of(folder.path), owner)
 
 
 def _of_study(spec: RunSpec, owners: Mapping[str, Owner], studies: Collection[str]) -> Owner:
