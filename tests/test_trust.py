@@ -19,6 +19,7 @@ import pytest
 import torch
 from command import TINY
 from desk import make_desk
+from mmengine.config import ConfigDict
 from mmengine.fileio import load as load_any
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
@@ -139,6 +140,7 @@ def test_checkpoints_of_trainings_are_loaded_as_they_are(
         "scheduler": {"anneal_func": OneCycleParamScheduler._annealing_cos, "lr": (0.1, (1, None))},
         "args": argparse.Namespace(lr=0.1, out=Path("/tmp/x"), sizes=np.array([1, 2])),
         "size": torch.Size([1, 2]),
+        "metainfo": ConfigDict(classes=("a",), more={"b": [1]}),
     }
     path = tmp_path / "w.pth"
     torch.save(content, path)
@@ -164,6 +166,7 @@ def test_checkpoints_of_trainings_are_loaded_as_they_are(
             10,
         )
         found["log"]["loss"].update(1.0)
+        assert found["metainfo"] == {"classes": ("a",), "more": {"b": [1]}}
         assert found["scheduler"] == content["scheduler"]
         assert found["args"].sizes.tolist() == [1, 2]
         assert (found["args"].out, found["size"]) == (Path("/tmp/x"), torch.Size([1, 2]))

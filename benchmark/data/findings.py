@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.annotations import Annotations
 from benchmark.errors import few, printable
+from benchmark.writing.words import cut_short
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Reporter:
 
     def _add(self, to: list[str], offenders: Sequence[str], what: str, count: int) -> None:
         if count:
-            named = printable(few(offenders, self.limit, count))
+            cut = [cut_short(offender) for offender in offenders[: self.limit]]
+            named = printable(few(cut, self.limit, count))
             to.append(f"{self.path}: {what} ({count}): {named}")
 
 

@@ -213,11 +213,19 @@ def _scalar(dtype: _Dtype, value: bytes) -> object:
     return np.frombuffer(value, dtype.real, 1)[0]
 
 
+def _mapping(content: dict[str, object]) -> dict[str, object]:
+    """Mmengine's `ConfigDict`, such as a data set's ``metainfo``: a mapping of plain values."""
+    if type(content) is not dict:
+        raise UnpicklingError("a mapping of mmengine's of something else")
+    return content
+
+
 _STAND_INS: dict[str, Callable[..., object]] = {
     "_reconstruct": _Array,
     "scalar": _scalar,
     "dtype": _Dtype,
     "ndarray": _Kind,
+    "ConfigDict": _mapping,
     "HistoryBuffer": _History,
     "OneCycleParamScheduler": _OneCycle,
     "getattr": _Function,

@@ -24,6 +24,7 @@ DATA = frozenset(
         "numpy.core.multiarray.scalar",
         "numpy.dtype",
         "numpy.ndarray",
+        "mmengine.config.config.ConfigDict",
         "mmengine.logging.history_buffer.HistoryBuffer",
         "mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler",
         "builtins.bytes",
