@@ -192,6 +192,16 @@ def test_a_full_dev_shm_is_named(
     assert watched.job.killed
 
 
+def test_a_worker_that_found_no_room_in_dev_shm_is_named(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "room", lambda: Room(2**26, 2**26))
+    with (watched.folder / "log.txt").open("a") as log:
+        log.write("RuntimeError: unable to allocate shared memory(shm) for file </torch_1_2>\n")
+    watched.passes(700)
+    assert "/dev/shm is full: 64 MiB" in watched.listener.end(watched.pulse, "run")
+
+
 def test_a_log_that_is_not_there_is_no_error(watched: Watched) -> None:
     watched.passes(700)
     (watched.folder / "log.txt").unlink()

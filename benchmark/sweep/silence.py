@@ -108,10 +108,11 @@ class Listener:
     def end(self, pulse: Pulse, name: str) -> str:
         """Ends a job that has been silent for too long, shows the end of its log, and says how it ended, in words."""
         silent = minutes(pulse.silent_s)
-        words = f"no sign of life for {silent}, so that the sweep ended it{_of_shared_memory()}"
+        tail = _tail(pulse.folder.log_file)
+        words = f"no sign of life for {silent}, so that the sweep ended it{_of_shared_memory(tail)}"
         pulse.job.kill()
-        tail = [f"    {line}" for line in _tail(pulse.folder.log_file)]
-        self._say("\n".join([f"{name}: {words}; its log ends:", *tail]))
+        shown = [f"    {line}" for line in tail]
+        self._say("\n".join([f"{name}: {words}; its log ends:", *shown]))
         with suppress(OSError), pulse.folder.log_file.open("a", encoding="utf-8") as log:
             log.write(f"{now()} {words}: no record; the next sweep continues the run\n")
         return words
@@ -122,12 +123,13 @@ def minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 
-def _of_shared_memory() -> str:
-    """A cause that a silent loader may have; empty where it has not."""
+def _of_shared_memory(tail: list[str]) -> str:
+    """A cause that a silent loader may have; empty where nothing speaks for it."""
     found = room()
-    if found is None or found.free > found.total / 10:
+    told = any("shared memory" in line for line in tail)  # by torch, in a worker
+    if found is None or not (told or found.free <= found.total / 10):
         return ""
-    return f" (/dev/shm is full: {found.total / 2**20:.0f} MiB, through which loader workers hand over their batches)"
+    return f" (/dev/shm is full: {found.total >> 20} MiB, through which loader workers hand over their batches)"
 
 
 def _tail(log: Path) -> list[str]:
