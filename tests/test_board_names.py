@@ -206,6 +206,19 @@ def test_two_files_of_one_name_go_side_by_side_where_their_boards_are_called_oth
         copy.report("--data-root", str(desk.data))
 
 
+def test_a_board_that_cannot_be_made_costs_itself(
+    desk: Desk, other_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(desk.folder / "configs/profiles/tiny.py", desk.folder / "configs/profiles/mini.py")
+    sweep(desk, other_data, "mini", 0.6)
+    (desk.folder / "configs" / "profiles" / "mini.py").unlink()
+    (desk.results / "tiny.md").unlink()
+    with pytest.raises(UserError, match=r"board tiny\.mini\.My_waste: .*mini"):
+        desk.report()
+    assert boards(desk) == {"tiny": 0.4, "tiny.mini.My_waste": 0.6}
+    assert desk.report("--check", "--profile", "tiny")[0] == 0
+
+
 def test_compare_takes_a_board_by_name(desk: Desk, other_data: Path) -> None:
     sweep(desk, other_data, None, 0.6)
     with pytest.raises(UserError, match=r"in the leaderboards of tiny, tiny\.My_waste: choose one"):

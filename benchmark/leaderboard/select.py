@@ -43,14 +43,31 @@ def reports_on_disk(request: Request) -> Reports:
         settings = fitting
     if not settings and not kept:
         settings = [_nothing_run(history, experiment, request)]
-    problems: list[str] = []
-    made = [attempt(problems, _made, setting, request, history, boards) for setting in settings]
-    made += [attempt(problems, kept_report, board, boards, request, on_disk) for board in kept]
+    problems: dict[str, list[str]] = defaultdict(list)
+    stems = boards.stems
+    made = [
+        attempt(problems[stems.get(setting.setting, "")], _made, setting, request, history, boards)
+        for setting in settings
+    ]
+    made += [
+        attempt(problems[stems[board.setting]], kept_report, board, boards, request, on_disk)
+        for board in kept
+    ]
     found = [report for report in made if report is not None]
+    told = _told(problems)
     if not found:
-        raise UserError(dict.fromkeys(problems))
+        raise UserError(told)
     found.sort(key=lambda report: report.leaderboard.stem)
-    return Reports(tuple(found), boards.renamed, tuple(dict.fromkeys(problems)))
+    return Reports(tuple(found), boards.renamed, told)
+
+
+def _told(problems: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """What stands in the way of boards, by what their files are called; one alone need not be named."""
+    several = len(problems) > 1
+    words = [
+        f"board {stem}: {p}" if several else p for stem, found in problems.items() for p in found
+    ]
+    return tuple(dict.fromkeys(words))
 
 
 def _made(setting: Made, request: Request, history: History, boards: Boards) -> Report:
