@@ -26,6 +26,7 @@ from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner.checkpoint import CheckpointLoader
 from optuna.samplers import CmaEsSampler
 from PIL import Image
+from records import record
 from test_job import QUICK
 from typer.testing import CliRunner
 
@@ -35,11 +36,14 @@ from benchmark.errors import UserError
 from benchmark.job.failures import failure
 from benchmark.job.job import run_job
 from benchmark.job.weights import NotTrusted, guarded, load_checkpoint
+from benchmark.leaderboard.run_of_row import run_of
 from benchmark.run.folder import RunFolder
 from benchmark.run.pickles import OPTION, code_in
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
+from benchmark.run.record import State
 from benchmark.tracking.runs import _plain
+from benchmark.tracking.wandb.environment import _url
 from benchmark.tuning.pickled import load_carefully
 
 
@@ -307,6 +311,11 @@ def test_records_and_trackers_get_addresses_without_secrets(tmp_path: Path) -> N
     told = failure(ValueError(f"{SIGNED} is gone"), RunFolder(tmp_path))
     assert "5ec2e7" not in told.message + told.log_tail
     assert "X-Amz-Signature=***" in told.message
+    for address in ("me:s3cr3t@host", "ftp://me:s3cr3t@host", "http://[me:s3cr3t@host"):
+        assert "s3cr3t" not in _url(address)
+    tracked = {"name": "wandb", "mode": "online", "url": "https://me:s3cr3t@host/run"}
+    made = run_of(0, record(tracking=tracked, schema_version=1), State.COMPLETE)
+    assert made.url == "https://host/run"
     assert "5ec2e7" not in json.dumps(_plain({"load_from": SIGNED, "hooks": [{"url": SIGNED}]}))
 
 

@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field
 
 from benchmark.leaderboard.validations import RunValidations, Told, validations_in
 from benchmark.run.record import RunRecord, State
+from benchmark.writing.addresses import public
 from benchmark.yaml_file import Strict
 
 
@@ -79,7 +80,7 @@ def run_of(seed: int, record: RunRecord | None, state: State) -> Run:
         train_sha256=made.hashes.train,
         val_sha256=made.hashes.val,
         tracked=_mode(record),
-        url=record.tracking.url if record.tracking else None,
+        url=public(record.tracking.url) if record.tracking and record.tracking.url else None,
         finished_at=record.finished_at,
         failure=Failure(kind=failure.kind.value, message=failure.cause) if failure else None,
         validations=validations_in(record),

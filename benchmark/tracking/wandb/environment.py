@@ -72,10 +72,11 @@ def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
     except ValueError as error:
-        return f"{value!r}: {error}"
+        return f"{value.rpartition('@')[2]!r}: {error}"
     if parts.scheme in ("http", "https") and parts.netloc:
         return _refusal("WANDB_BASE_URL", value) if "wandb.ai" in value else ""
-    return f"{value!r} is no address of a server: it begins with https://, as in https://{value or 'api.wandb.ai'}"
+    shown = value.rpartition("@")[2]  # a password may stand before it
+    return f"{shown!r} is no address of a server: it begins with https://, as in https://{shown or 'api.wandb.ai'}"
 
 
 def _key(value: str) -> str:
