@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -318,8 +319,11 @@ class Deaf(ToyLauncher):
     """Starts jobs that do not hear that they are to stop."""
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
-        process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        process = subprocess.Popen(
+            ["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL
+        )
         self.job = ToyJob(process_id(process.pid), RunFolder(folder))
+        print("asleep", flush=True)
         return self.job
 
 
@@ -347,6 +351,64 @@ def test_a_job_that_does_not_stop_after_ctrl_c_is_killed(
     assert 0.5 <= time.monotonic() - began < 30  # it was asked first, and given its time
     assert json.loads(made.folder.stop_file.read_text()) == {"state": "interrupted"}
     assert launcher.job.ended()
+
+
+DEAF = """
+from benchmark.launchers import LAUNCHERS
+LAUNCHERS["deaf"] = "test_launchers:Deaf"
+from detboard_start import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(signal.SIGINT, "interrupted"), (signal.SIGHUP, "the terminal is gone")]
+)
+def test_a_second_ctrl_c_ends_a_job_that_hangs(
+    number: signal.Signals, words: str, synthetic_data: Path, tmp_path: Path
+) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results")
+    arguments = bench.arguments("sweep", "--rows", "plain", "--launcher", "deaf", "--wandb", "off")
+    path = os.pathsep.join([str(HERE), str(HERE.parent)])
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DEAF, *arguments[3:]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert driver.stdout is not None and driver.stderr is not None
+    wait_until(lambda: "asleep" in driver.stdout.readline(), "the job")  # type: ignore[union-attr]
+    time.sleep(0.5)  # until the driver knows it, too
+    driver.send_signal(number)
+    name = bench.folder("plain").name
+    waits = f"{words}: waiting up to 60 s for 1 job to end ({name}); Ctrl-C ends that at once\n"
+    assert driver.stderr.readline() == waits
+    time.sleep(0.2)  # two at once are one
+    driver.send_signal(signal.SIGINT)
+    _, told = driver.communicate(timeout=20)
+    # Its job did not begin: there is nothing to continue.
+    assert told == f"{name}: waiting\n{words}: the same command continues where it was\n"
+    assert driver.returncode == 128 + number
+
+
+def test_ctrl_c_while_the_forkserver_loads_is_one_line(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results")
+    driver = bench.start("sweep", "--rows", "plain", "--wandb", "off")
+    server = Path(f"/proc/{driver.pid}/task/{driver.pid}/children")
+    wait_until(lambda: len(server.read_text().split()) == 2, "the server, and multiprocessing's")
+    servers = [int(pid) for pid in server.read_text().split()]
+    time.sleep(0.3)
+    os.killpg(driver.pid, signal.SIGINT)  # as a terminal does
+    output, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    told = "interrupted: the same command continues where it was"
+    name = bench.folder("plain").name
+    assert output.splitlines()[-2:] == [f"{name}: waiting", told]
+    assert "Traceback" not in output
+    wait_until(lambda: not any(map(alive, servers)), "the server to notice", 30)
 
 
 def with_toy(bench: Bench, verb: str, *more: str) -> list[str]:
