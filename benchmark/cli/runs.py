@@ -37,7 +37,7 @@ def list_runs(experiments: Experiments = None, results: Results = Path("results"
     studies = _studies(results)
     found = _listed(on_disk, made, studies)
     _show(found, results)
-    for line in [*_study_lines(studies, found, made), _sum(found)]:
+    for line in [*_study_lines(studies or (), found, made), _sum(found)]:
         typer.echo(line)
     if not experiments:
         typer.echo("With experiment files it says which runs are of no row any more.")
@@ -110,13 +110,14 @@ def _runs_in(results: Path) -> Runs:
 
 
 def _listed(
-    on_disk: Runs, experiments: Sequence[Experiment], studies: Sequence[Known]
+    on_disk: Runs, experiments: Sequence[Experiment], studies: Sequence[Known] | None
 ) -> list[Listed]:
     """The runs that can be read; warns of the others."""
     from benchmark.sweep.listing import listed
 
     problems: list[str] = []
-    found = listed(on_disk, experiments, {study.study_id for study in studies}, problems)
+    ids = None if studies is None else {study.study_id for study in studies}
+    found = listed(on_disk, experiments, ids, problems)
     warn(problems)
     return found
 
@@ -134,8 +135,8 @@ def _experiments(files: Sequence[Path]) -> list[Experiment]:
     return [experiment for experiment in read if experiment is not None]
 
 
-def _studies(results: Path) -> list[Known]:
-    """The studies, as far as their database can be read; Optuna, which takes its time to load, only where it is."""
+def _studies(results: Path) -> list[Known] | None:
+    """The studies, None where their database cannot be read; Optuna, which takes its time to load, only where it is."""
     if not (results / "studies.db").is_file():
         return []
     from benchmark.tuning.known import known_studies
@@ -144,7 +145,7 @@ def _studies(results: Path) -> list[Known]:
         return known_studies(results)
     except (UserError, MachineError) as error:
         warn([str(error)])
-        return []
+        return None
 
 
 def _study_lines(

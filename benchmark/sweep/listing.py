@@ -40,7 +40,7 @@ class Listed:
 def listed(
     on_disk: Runs,
     experiments: Sequence[Experiment],
-    studies: Collection[str],
+    studies: Collection[str] | None,
     problems: list[str],
 ) -> list[Listed]:
     """The runs of a results folder, sorted by id.
@@ -48,7 +48,7 @@ def listed(
     Args:
         on_disk: The runs.
         experiments: Those that may ask for them.
-        studies: Ids of the studies that are there.
+        studies: Ids of the studies that are there; None where nobody knows.
         problems: Takes a message for each folder that cannot be read.
     """
     runs = on_disk.started(lambda _: True, problems)
@@ -62,9 +62,9 @@ def _listed(run: Started, owner: Owner, on_disk: Runs) -> Listed:
     return Listed(run.spec, status, _age_s(folder, run.record), size_of(folder.path), owner)
 
 
-def _of_study(spec: RunSpec, owners: Mapping[str, Owner], studies: Collection[str]) -> Owner:
+def _of_study(spec: RunSpec, owners: Mapping[str, Owner], studies: Collection[str] | None) -> Owner:
     owner = owners[spec.run_id]
-    if owner.kind is Kind.TRIAL and spec.study not in studies:
+    if owner.kind is Kind.TRIAL and studies is not None and spec.study not in studies:
         return replace(owner, words=f"{owner.words}, which studies.db does not have")
     return owner
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import optuna
 
-from benchmark.tuning.database import open_storage, storage_url
+from benchmark.tuning.database import OUTAGES, open_storage, storage_url, unanswered
 from benchmark.tuning.storage import MADE_FOR, STUDY_ID
 
 
@@ -37,8 +37,14 @@ def known_studies(results: Path) -> list[Known]:
     """
     if not (results / "studies.db").is_file():
         return []
-    storage = open_storage(storage_url(None, results))
-    found = optuna.get_all_study_summaries(storage, include_best_trial=False)
+    url = storage_url(None, results)
+    storage = open_storage(url)
+    try:
+        found = optuna.get_all_study_summaries(storage, include_best_trial=False)
+    except OUTAGES as error:
+        raise unanswered(url, error) from None
+    finally:
+        storage.engine.dispose()
     return sorted(map(_known, found), key=lambda study: study.name)
 
 
