@@ -159,10 +159,15 @@ def _objections(kind: _Kind, strategy: Strategy | None) -> Iterator[None]:
         # GridSampler looks for the grid point of the trial that was enqueued; `Store.tell` knows.
         if isinstance(error, KeyError) and error.args == ("grid_id",):
             return
-        words = f"KeyError: {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(
-            f"{kind.field}: Optuna says: {words}{_arguments_of(kind, strategy)}"
+            f"{kind.field}: Optuna says: {_words_of(error)}{_arguments_of(kind, strategy)}"
         ) from None
+
+
+def _words_of(error: Exception) -> str:
+    if isinstance(error, ZeroDivisionError):
+        return f"{error}: a number is too small"
+    return f"KeyError: {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _arguments_of(kind: _Kind, strategy: Strategy | None) -> str:
