@@ -8,6 +8,7 @@ import os
 import pickle
 import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,16 @@ def test_a_checkpoint_with_code_is_refused_by_every_loader(
         with guarded(trusted=True):
             CheckpointLoader.load_checkpoint(str(path), "cpu")
         assert canary.exists()
+
+
+def test_a_schedule_goes_on_from_a_checkpoint_as_it_was(tmp_path: Path) -> None:
+    """The milestones of mmengine's schedules are a Counter: where they doubled, a resumed training decayed twice."""
+    states = {"milestones": Counter([8, 11, 11]), "plain": {"a": 1}, "nested": [Counter("aab")]}
+    torch.save({"meta": {}, "state_dict": {}, "param_schedulers": [states]}, tmp_path / "a.pth")
+    loaded: Any = load_checkpoint(tmp_path / "a.pth")
+    (found,) = loaded["param_schedulers"]
+    assert found == states
+    assert {type(found["milestones"]), type(found["nested"][0])} == {Counter}
 
 
 @pytest.mark.parametrize("protocol", [2, 4])

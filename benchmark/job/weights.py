@@ -249,7 +249,8 @@ def _real(node: object, seen: set[int]) -> object:
         return node
     if isinstance(node, dict):
         seen.add(id(node))
-        node.update({key: _real(value, seen) for key, value in node.items()})
+        for key in list(node):  # `update` of a Counter adds: milestones would count twice
+            node[key] = _real(node[key], seen)
     elif type(node) is list:
         seen.add(id(node))
         node[:] = [_real(item, seen) for item in node]
