@@ -18,6 +18,8 @@ from pathlib import Path
 
 from benchmark.files import read_json
 
+_MOST_PID = 2**31
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -87,10 +89,11 @@ def read_holder(path: Path) -> Holder | None:
     try:
         content = read_json(path)
         texts = (str(content.get(name, "")) for name in ("space", "start", "by"))
-        return Holder(int(content["pid"]), str(content["host"]), *texts)
+        pid = int(content["pid"])
+        return Holder(pid if 0 < pid < _MOST_PID else 0, str(content["host"]), *texts)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return Holder(0, "an unknown machine")
 
 

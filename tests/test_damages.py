@@ -20,10 +20,12 @@ from evaluated import make_matches, write_board, write_run
 from typer.testing import CliRunner
 
 import benchmark.cli.all  # noqa: F401 - the commands
+from benchmark import results as results_frame
 from benchmark.cli.app import app
 from benchmark.comparison.find import compare
 from benchmark.errors import UserError
 from benchmark.files import parse_json
+from benchmark.launchers.living import living_job
 from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare, set_aside
@@ -32,6 +34,7 @@ from benchmark.run.spec import RunSpec
 from benchmark.run.state import Planned, look_again
 from benchmark.statistics.draws import read_draws
 from benchmark.statistics.matches import Matches
+from benchmark.tuning.study_run import _folder_id
 
 MORE = {
     "best": {"mAP50": 0.4},
@@ -305,3 +308,39 @@ def test_flipped_bits_of_matches_and_draws_are_read_or_said(tmp_path: Path) -> N
             except ValueError as error:
                 told += str(error).startswith("damaged (")
     assert told > 150
+
+
+CACHES = ("job.json", "job.lock.holder", "job.lock.held", "samples.json", "stop")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "null", "3", DEEP, '{"pid": 1e999, "host": 3}', '{"launcher": "local", "job": "x:5"}'],
+    ids=["list", "null", "number", "deep", "holder", "address"],
+)
+def test_what_only_helps_is_taken_for_nothing_where_it_is_damaged(desk: Desk, content: str) -> None:
+    one = planned(desk, 1)[0]
+    for name in CACHES:
+        (one.folder.path / name).write_text(content)
+    for name in (".contents.json", ".tiny.board.json", ".folder-id", "../datasets.json"):
+        (desk.results / "runs" / name).write_text(content)
+    one.folder.record_file.unlink()
+    assert run_command("plan", *options(desk, 1))[0] == 0
+    assert look_again(one).state in (State.LOST, State.INTERRUPTED)
+    assert living_job(one.folder) is None
+    assert len(_folder_id(desk.results)) == 32
+
+
+def test_every_value_of_a_board_with_every_wrong_type(desk: Desk) -> None:
+    desk.report()
+    (path,) = (p for p in desk.results.glob("tiny*.json"))
+    whole = json.loads(path.read_text())
+    every = [Damage(path.stem, where, value) for where in paths(whole) for value in WRONG.values()]
+    refused = 0
+    for damage in random.Random(2).sample(every, 60):
+        path.write_text(damage.of(whole))
+        try:
+            results_frame(desk.results)
+        except (UserError, FileNotFoundError):
+            refused += 1
+    assert refused > 30

@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import JsonValue, TypeAdapter
 
 from benchmark.data.annotations import Annotations, Images, read_annotations, stamp
-from benchmark.files import write_json
+from benchmark.files import read_bytes, write_json
 
 _FROM_BYTES = 1 << 20  # reading a smaller file is as quick as looking it up
 _VERSION = 2
@@ -137,7 +137,7 @@ class Memory:
 @lru_cache(maxsize=1)
 def _read(file: Path, _stamp: tuple[int, ...]) -> Mapping[str, _Known]:
     try:
-        content = _CONTENT.validate_json(file.read_bytes())
+        content = _CONTENT.validate_json(read_bytes(file))
     except (OSError, ValueError):
         return {}  # it only saves time: the annotation files hold all that it does
     return content.files if content.version == _VERSION else {}

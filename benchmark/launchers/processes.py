@@ -74,7 +74,8 @@ class ProcessOfDriver:
 
     @property
     def _pid(self) -> int:
-        return int(self.job.partition(":")[0])
+        number = self.job.partition(":")[0]
+        return int(number) if number.isdecimal() and len(number) < 10 else 0  # of nobody
 
     def ended(self) -> bool:
         """See `benchmark.launchers.base.Job`."""

@@ -100,7 +100,7 @@ def _kept(path: Path) -> Kept | None:
             data["name"],
         )
         seeds = tuple(map(int, content["seeds"]))
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return None
     experiment, profile, train, val, name = map(str, texts)
     if content.get("board", experiment) != path.stem:

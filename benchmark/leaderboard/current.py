@@ -86,5 +86,5 @@ def _note(plan: Plan, results: Path) -> Path:
 def _content(path: Path) -> str | None:
     try:
         return sha256_file(path)
-    except OSError:
+    except (OSError, ValueError):  # a name that no file can have
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from benchmark.data.dataset import Dataset, Split
-from benchmark.errors import UserError, attempt
+from benchmark.errors import UserError, attempt, shown
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.files import read_json
 from benchmark.leaderboard.boards import Boards, Kept, kept_boards
@@ -26,6 +26,8 @@ from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
 from benchmark.validation import worded
+
+_MOST = 2**63  # numpy holds no larger integer; and no column a larger number
 
 
 def read_leaderboard(path: Path) -> Leaderboard:
@@ -84,7 +86,23 @@ def _leaderboard(path: Path, content: object) -> Leaderboard:
     lacking = {key for values in board.values for key in keys - values.keys()}
     if lacking:
         raise _not_ours(path, f"no values of {', '.join(sorted(lacking))}")
+    for line in board.rows:
+        for column in board.declared:
+            value = line.values[column.key]
+            if not _fits(column, value):
+                where = f"row {line.row}: values.{column.key}"
+                raise _not_ours(path, f"{where}: {shown(value)} is no {column.dtype}")
     return board
+
+
+def _fits(column: Column, value: object) -> bool:
+    """Whether a value is one of a column's; None is one of each."""
+    if value is None or column.dtype == "object":
+        return value is None or isinstance(value, str)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    whole = column.dtype == "Int64"
+    return abs(value) < _MOST and (isinstance(value, int) or not whole)
 
 
 def _not_ours(path: Path, why: str) -> UserError:

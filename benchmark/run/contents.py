@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from benchmark.config.tree import WITHIN, by_content, is_list
 from benchmark.data.annotations import stamp
-from benchmark.files import is_file, sha256_file, write_json
+from benchmark.files import is_file, read_bytes, sha256_file, write_json
 
 _CACHE_VERSION = 1
 # What mmengine's CheckpointLoader fetches, or has the path of, by a name of its own.
@@ -86,7 +86,7 @@ class Contents:
             with suppress(
                 OSError, ValueError
             ):  # it saves time only: the files hold all that it does
-                content = _CACHE.validate_json(self._cache.read_bytes()) if self._cache else None
+                content = _CACHE.validate_json(read_bytes(self._cache)) if self._cache else None
                 if content is not None and content.version == _CACHE_VERSION:
                     self._known = content.files
         return self._known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from benchmark.files import read_jsonl
+from benchmark.run.journal import Journal
 from benchmark.run.record import State
 from benchmark.run.state import Planned
 
@@ -16,11 +16,11 @@ def reached(run: Planned) -> str:
     """
     if run.state is not State.INTERRUPTED:
         return ""
-    points = read_jsonl(run.folder.metrics_file)
+    points = Journal(run.folder.metrics_file).points()
     train = run.config.get("train_cfg")
     epochs = train.get("max_epochs") if isinstance(train, dict) else None
     name, key, least = ("epoch", "epoch", 1) if epochs else ("iteration", "iter", 0)
-    totals = [epochs or point.get("max_iters") for point in points if point.get("kind") == "start"]
+    totals = [epochs or point.get("max_iters") for point in points if point["kind"] == "start"]
     done = [point[key] for point in points if isinstance(point.get(key), int | float)]
     return f"{name} {max(least, math.ceil(max(done, default=0)))} of {totals[-1]}" if totals else ""
 

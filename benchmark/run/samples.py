@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
-from benchmark.files import write_json
+from benchmark.files import read_bytes, write_json
 
 
 @dataclass(frozen=True)
@@ -89,4 +89,4 @@ def read_samples(path: Path) -> list[SampleJson]:
         OSError: The file is missing.
         ValueError: It holds something else.
     """
-    return _SAMPLES.validate_json(path.read_bytes())
+    return _SAMPLES.validate_json(read_bytes(path))

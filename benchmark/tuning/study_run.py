@@ -13,11 +13,12 @@ from pathlib import Path
 
 import optuna
 
-from benchmark.errors import MachineError, UserError
+from benchmark.errors import MachineError, UserError, why
 from benchmark.experiment.experiment import Tracking, TunedRow
 from benchmark.files import read_json, write_json
 from benchmark.launchers import Launcher
 from benchmark.run.checkout import checkout_of
+from benchmark.run.fields import Checked
 from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.run.runs import Runs
@@ -93,11 +94,22 @@ def _folder_id(results: Path) -> str:
     """A name for the results folder that no other folder has; a copy of it, or one that was moved, gets another."""
     path = results / "runs" / ".folder-id"
     place = {"host": socket.gethostname(), "path": str(results.resolve())}
-    known = read_json(path) if path.exists() else {}
-    if {name: known.get(name) for name in place} != place:
+    known = _known_place(path)
+    if {name: known.get(name) for name in place} != place or "id" not in known:
         known = {"id": uuid.uuid4().hex, **place}
         write_json(path, known)
-    return str(known["id"])
+    return known["id"]
+
+
+def _known_place(path: Path) -> dict[str, str]:
+    """What the file says; nothing where there is none, or it is damaged: the folder gets another name then."""
+    try:
+        return Checked(dict[str, str])(read_json(path))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        print(f"warning: {path}: damaged, and made anew: {why(error)}", file=sys.stderr)
+        return {}
 
 
 def run_study(study: Study, store: Store, running: Running) -> list[int]:

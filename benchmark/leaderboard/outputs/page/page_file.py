@@ -52,7 +52,7 @@ def _data(text: str) -> Any:
         data = json.loads(match.group(2))
         for image in data["gallery"]["images"]:
             image.pop("src", None)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return data
 
