@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -382,9 +384,45 @@ def _raised_in_data() -> Exception:
     raise AssertionError("a missing image was loaded")
 
 
+def _raised(task: Callable[[], object], cause: Exception | None = None) -> Exception:
+    try:
+        task()
+    except Exception as error:
+        error.__cause__ = cause
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def _unexpectedly() -> None:
+    raise RuntimeError("DataLoader worker (pid(s) 42) exited unexpectedly")
+
+
+def _in_worker(kind: type[Exception], name: str, said: str) -> Exception:
+    """What torch makes of an error in a worker of a data loader."""
+    where = "Original Traceback (most recent call last):\n    raise  # can't allocate memory"
+    return kind(f"Caught {name} in DataLoader worker process 0.\n{where}\n{said}")
+
+
+NO_MEMORY = "(-4:Insufficient memory) Failed to allocate 12000000000000 bytes"
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
+        (_raised(lambda: cv2.resize(np.zeros((9, 9, 3), np.uint8), (2_000_000, 2_000_000))), "oom"),
+        (_raised(lambda: cv2.resize(np.zeros((0, 0), np.uint8), (1, 1))), "error"),
+        (_raised(lambda: np.zeros(1 << 50)), "oom"),
+        (_raised(lambda: torch.zeros(1 << 50)), "oom"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "oom"),
+        (_in_worker(cv2.error, "error", f"cv2.error: OpenCV(5.0.0) error: {NO_MEMORY}"), "oom"),
+        (_in_worker(cv2.error, "error", "cv2.error: OpenCV(5.0.0) error: (-215) !empty"), "data"),
+        (_in_worker(RuntimeError, "MemoryError", "numpy._ArrayMemoryError: 8 PiB"), "oom"),
+        (_in_worker(RuntimeError, "ValueError", "ValueError: 3"), "data"),
+        (
+            _raised(_unexpectedly, RuntimeError("worker (pid 42) is killed by signal: Killed. ")),
+            "oom",
+        ),
+        (KeyError("out of memory"), "error"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "oom"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9e9 bytes"), "oom"),
         (MemoryError(), "oom"),

@@ -18,7 +18,6 @@ from benchmark.writing.addresses import public
 
 LOG_TAIL_CHARACTERS = 10_000
 
-_NO_MEMORY_CV2 = -4  # cv2.Error.StsNoMem
 # The words of libraries that have no type for it, or that come out of another process, where the type is lost.
 _NO_MEMORY = re.compile(
     r"out of memory|(can't|cannot) allocate memory|not enough memory|insufficient memory|out of shared memory"
@@ -99,8 +98,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno == errno.ENOMEM
-    if isinstance(error, cv2.error) and getattr(error, "code", None) is not None:
-        return bool(error.code == _NO_MEMORY_CV2)
+    # OpenCV keeps the code of its last error in the class, so that the text alone is of this one.
     words = isinstance(error, RuntimeError | OSError | cv2.error)
     return words and _NO_MEMORY.search(_without_code(str(error))) is not None
 
