@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.record import State
 
 LEAVING = ".leaving"  # within runs/: no run is there, whatever a kill leaves in it
+_LEFT = re.compile(
+    rf"mmengine|stop|(epoch|iter)_\d+\.pth|{checkpoints.SELECTED}_.*|.*{re.escape(TEMPORARY)}"
+)
 
 
 def tidy(results: Path) -> None:
@@ -30,20 +33,20 @@ def tidy(results: Path) -> None:
     for folder in (runs, *(path for path in (results / "studies").glob("*") if path.is_dir())):
         remove_leftovers(folder)
     shutil.rmtree(runs / LEAVING, ignore_errors=True)
-    for folder in _folders(runs):
+    for name in _folders(runs):
         with suppress(OSError, Damaged):
-            _tidy(RunFolder(folder))
+            if _holds_leftovers(name):
+                _tidy(RunFolder(Path(name)))
 
 
-def _folders(runs: Path) -> Iterator[Path]:
+def _folders(runs: Path) -> list[str]:
     with os.scandir(runs) as entries:
-        yield from (Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+        return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def _tidy(folder: RunFolder) -> None:
-    left = _left(folder)
     # A job that has just written its record may still be at it.
-    if not left or locks.is_held(folder.lock_file):
+    if not is_file(folder.record_file) or locks.is_held(folder.lock_file):
         return
     record = folder.read_record()  # of a damaged one nobody knows how it ended
     if record.state is not State.FAILED:
@@ -53,17 +56,14 @@ def _tidy(folder: RunFolder) -> None:
     remove_leftovers(folder.path, deep=True)
 
 
-def _left(folder: RunFolder) -> bool:
-    """Whether a finished run's folder holds what a job removes at its end, by the names in it."""
-    names = [path.name for path in folder.path.iterdir()]
-    if folder.record_file.name not in names or not is_file(folder.record_file):
+def _holds_leftovers(folder: str) -> bool:
+    """Whether a finished run's folder holds what a job removes at its end, by the names in it alone.
+
+    With texts for paths: it is asked of ten thousand folders where there is nothing else to do.
+    """
+    names = os.listdir(folder)  # noqa: PTH208
+    if "record.json" not in names:
         return False
-    with suppress(FileNotFoundError, NotADirectoryError):
-        names += [path.name for path in folder.checkpoints.iterdir()]
-    return any(
-        name in ("mmengine", folder.stop_file.name)
-        or name.endswith(TEMPORARY)
-        or checkpoints.step(Path(name)) >= 0
-        or name.startswith(f"{checkpoints.SELECTED}_")
-        for name in names
-    )
+    if "checkpoints" in names:
+        names += os.listdir(f"{folder}/checkpoints")  # noqa: PTH208
+    return any(map(_LEFT.fullmatch, names))
