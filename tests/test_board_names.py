@@ -15,8 +15,9 @@ from benchmark.comparison.sides import find_sides
 from benchmark.data.synthesize import synthesize
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
-from benchmark.leaderboard.kept import leaderboards
+from benchmark.leaderboard.kept import leaderboards, read_leaderboard
 from benchmark.leaderboard.outputs import OUTPUTS
+from benchmark.leaderboard.outputs.readme import with_other_markers
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.sweep.closing import close
@@ -148,8 +149,12 @@ def test_own_data_that_was_annotated_anew_keeps_the_board_of_before(
 
 
 def test_boards_of_version_0_1_are_taken_over(desk: Desk, other_data: Path) -> None:
-    """They were called after the experiment, whatever they are of."""
+    """They were called after the experiment, whatever they are of, and so were the markers around their tables."""
+    readme = desk.folder / "README.md"
+    readme.write_text(BLOCK.format("tiny.smoke.My_waste"))
     sweep(desk, other_data, "smoke", 0.8)
+    named = readme.read_text()
+    readme.write_text(named.replace("tiny.smoke.My_waste", "tiny"))
     for path in list(desk.results.glob("tiny*")):
         new = path.name.replace(".smoke.My_waste", "")
         path.rename(path.with_name(new)) if "My_waste" in path.name else path.unlink()
@@ -158,11 +163,24 @@ def test_boards_of_version_0_1_are_taken_over(desk: Desk, other_data: Path) -> N
     path.write_text(json.dumps({k: old[k] for k in old if k not in ("board", "file")}))
     status, output = desk.report("--check")
     assert (status, "to be called tiny.smoke.My_waste" in output) == (1, True), output
-    assert path.exists()
+    assert (path.exists(), readme.read_text()) == (
+        True,
+        named.replace("tiny.smoke.My_waste", "tiny"),
+    )
     status, output = desk.report()
     assert (status, "now called tiny.smoke.My_waste" in output) == (0, True), output
     assert boards(desk) == {"tiny": 0.4, "tiny.smoke.My_waste": 0.8}
+    assert ("0.8000" in named, readme.read_text()) == (True, named), output
     assert desk.report("--check")[0] == 0
+
+
+def test_markers_around_another_table_stay(desk: Desk) -> None:
+    """Those of the experiment's own board, which is still to be made, or which is there."""
+    board = read_leaderboard(desk.results / "tiny.json").model_copy(update={"board": "tiny.smoke"})
+    own = (desk.folder / "README.md").read_text()
+    asked = own.replace("tiny", "tiny.smoke") + BLOCK.format("tiny")
+    for text in (own, BLOCK.format("tiny.smoke"), asked):
+        assert with_other_markers(text, board, "tiny") is None, text
 
 
 def test_another_file_of_the_same_name_is_refused_before_anything_runs(

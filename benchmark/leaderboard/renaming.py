@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from benchmark.errors import UserError
 from benchmark.files import write_text
+from benchmark.leaderboard.beside import readme_beside
+from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.kept import read_leaderboard
 from benchmark.leaderboard.outputs.plots.plots import KINDS, NAMES, plot_file
+from benchmark.leaderboard.outputs.readme import with_other_markers
+from benchmark.leaderboard.outputs.text_file import read_text
 
 _ENDINGS = (".md", ".csv", ".html")
 
 
 def rename_boards(results: Path, renamed: Mapping[str, str], check: bool) -> list[Path]:
     """Renames the files of boards, and says so; a kill in between leaves what the next call does.
+
+    Around the table of a board of version 0.1 the markers in the README are renamed, too.
 
     Args:
         results: The results folder.
@@ -40,9 +47,23 @@ def rename_boards(results: Path, renamed: Mapping[str, str], check: bool) -> lis
 def _rename(results: Path, old: str, new: str) -> None:
     for path, target in _pairs(results, old, new):
         path.rename(target)
-    kept, named = results / f"{old}.json", {"board": new}
-    write_text(results / f"{new}.json", read_leaderboard(kept).model_copy(update=named).text())
+    kept = results / f"{old}.json"
+    board = read_leaderboard(kept)
+    if not board.board:
+        _rename_markers(readme_beside(results), board, new)
+    write_text(results / f"{new}.json", board.model_copy(update={"board": new}).text())
     kept.unlink()  # last: it says whose the files are
+
+
+def _rename_markers(readme: Path, board: Leaderboard, new: str) -> None:
+    """Renames a README's markers around a board of version 0.1, whose tables all stood between the experiment's."""
+    try:
+        text = with_other_markers(read_text(readme) or "", board, new)
+    except UserError:  # no text: publishing says so
+        return
+    if text is not None:
+        write_text(readme, text)
+        print(f"{readme}: the markers around that table now name {new}, too")
 
 
 def _pairs(results: Path, old: str, new: str) -> Iterator[tuple[Path, Path]]:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 from benchmark.errors import UserError
 from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteError, Output
-from benchmark.leaderboard.outputs.markdown import dataset_text, method_text, table_text
+from benchmark.leaderboard.outputs.markdown import (
+    dataset_text,
+    hashes_text,
+    method_text,
+    table_text,
+)
 from benchmark.leaderboard.outputs.text_file import TextFile, read_text
 from benchmark.leaderboard.validations import counted
 from benchmark.writing.markdown import escape
@@ -84,6 +89,26 @@ def replaced(text: str, name: str, block: str, path: Path) -> str | None:
         )
     before, after = text.index(begin) + len(begin), text.index(end)
     return f"{text[:before]}\n{block}{text[after:]}"
+
+
+def with_other_markers(text: str, board: Leaderboard, name: str) -> str | None:
+    """The text of a README whose markers name a board by what its files are called now.
+
+    Args:
+        text: What the README holds.
+        board: The board, as its files are called before.
+        name: What they are called now.
+
+    Returns:
+        The new text, or None if nothing is to change: another table stands between the markers or none, or the README
+        has markers of that name.
+    """
+    (begin, end), others = markers(board.stem), markers(name)
+    _, _, rest = text.partition(begin)
+    block, ended, _ = rest.partition(end)
+    if not ended or hashes_text(board) not in block or any(mark in text for mark in others):
+        return None
+    return text.replace(begin, others[0]).replace(end, others[1])
 
 
 def _times(count: int) -> str:
