@@ -279,7 +279,8 @@ def test_trackers_know_a_renamed_run_by_its_first_id_whoever_goes_on_with_it(des
     former.lock_file.touch()
     former.stop_file.write_text('{"state": "interrupted"}')
     former.metrics_file.write_text(
-        '{"kind": "start", "iter": 0, "max_iters": 9}\n{"kind": "train", "iter": 4}\n'
+        '{"kind": "start", "iter": 0, "max_iters": 9, "time": "2026-01-01T00:00:00+00:00"}\n'
+        '{"kind": "train", "iter": 4}\n'
     )
     told = line_of(runs(desk, "list"), name)
     assert "interrupted, iteration 4 of 9" in told
