@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmark.errors import UserError
 from benchmark.files import write_json
-from benchmark.markers import (
+from benchmark.lock_markers import (
     Holder,
     live_marker,
     make_marker,
@@ -86,7 +86,7 @@ class Lock:
     """A lock that this process holds.
 
     Attributes:
-        refusal: Why it is held by a marker, see `benchmark.markers`; None where the file system has locks.
+        refusal: Why it is held by a marker, see `benchmark.lock_markers`; None where the file system has locks.
     """
 
     def __init__(self, path: Path, descriptor: int, refusal: OSError | None) -> None:
@@ -112,7 +112,7 @@ class Lock:
 def acquire(path: Path, timeout_s: float = 0) -> Lock:
     """Takes the lock at ``path``; it is released when the process ends, however it ends.
 
-    On a file system without locks a marker takes its place (`benchmark.markers`), which a kill leaves behind.
+    On a file system without locks a marker takes its place (`benchmark.lock_markers`), which a kill leaves behind.
 
     Args:
         path: The lock file; a file ``<path>.holder`` beside it names the holder.

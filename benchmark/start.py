@@ -1,8 +1,8 @@
 """Which modules a process imports: ours and those that we need, whatever lies where it was started or on PYTHONPATH.
 
 Python looks first in the current folder (under ``-m`` and ``-c``, which multiprocessing and torchrun use) and in the
-folders of PYTHONPATH. A ``benchmark.py`` there, or a checkout of mmdetection, took the place of ours in jobs, or of
-the version that a record names.
+folders of PYTHONPATH. A ``benchmark.py`` there, or a checkout of mmdetection, would take the place of ours in jobs, or
+of the version that a record names.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from command import Bench
 from desk import Desk, make_desk
 
 from benchmark import locks
+from benchmark.lock_markers import Holder, marker_of, start_of, this_process
 from benchmark.locks import Held, acquire, is_held
-from benchmark.markers import Holder, marker_of, start_of, this_process
 
 NO_LOCKS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EIO]
 FORK = multiprocessing.get_context("fork")

@@ -33,6 +33,8 @@ BESIDE = (
     "results/.tiny-pareto.png.k1ll3d.tmp",
     "results/.tiny.html.k1ll3d.tmp",
     "results/runs/..contents.json.k1ll3d.tmp",
+    "results/runs/.coming/tiny-s0-full-0a1b2c3d/spec.json",
+    "results/runs/.leaving/tiny-s0-full-0a1b2c3d/record.json",
     "results/studies/small/.summary.md.k1ll3d.tmp",
     ".README.md.k1ll3d.tmp",
 )
@@ -108,7 +110,7 @@ def test_what_a_living_process_writes_stays(desk: Desk) -> None:
 
 
 def test_a_report_clears_beside_the_board_and_a_check_changes_nothing(desk: Desk) -> None:
-    left = BESIDE[0], BESIDE[1], BESIDE[4]
+    left = BESIDE[0], BESIDE[1], BESIDE[-1]
     lay(desk.folder, *left)
     desk.report("--check")
     assert there(desk.folder, left) == list(left)

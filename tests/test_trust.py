@@ -45,7 +45,7 @@ from benchmark.run.prepare import prepare
 from benchmark.run.record import State
 from benchmark.tracking.runs import _plain
 from benchmark.tracking.wandb.environment import _url
-from benchmark.tuning.pickled import load_carefully
+from benchmark.tuning.sampler_state import load_carefully
 
 
 class Call:

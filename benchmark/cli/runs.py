@@ -14,7 +14,7 @@ from benchmark.errors import MachineError, UserError
 if TYPE_CHECKING:
     from benchmark.experiment.experiment import Experiment
     from benchmark.run.runs import Runs
-    from benchmark.sweep.listing import Listed
+    from benchmark.sweep.listing import Entry
     from benchmark.tuning.known import Known
 
 runs_app = typer.Typer(
@@ -111,7 +111,7 @@ def _runs_in(results: Path) -> Runs:
 
 def _listed(
     on_disk: Runs, experiments: Sequence[Experiment], studies: Sequence[Known] | None
-) -> list[Listed]:
+) -> list[Entry]:
     """The runs that can be read; warns of the others."""
     from benchmark.sweep.listing import listed
 
@@ -149,7 +149,7 @@ def _studies(results: Path) -> list[Known] | None:
 
 
 def _study_lines(
-    studies: Sequence[Known], found: Sequence[Listed], experiments: Sequence[Experiment]
+    studies: Sequence[Known], found: Sequence[Entry], experiments: Sequence[Experiment]
 ) -> list[str]:
     """A line a study, and whether its row is in one of the experiments that were named."""
     rows = {row.name for experiment in experiments for row in experiment.rows}
@@ -162,7 +162,7 @@ def _study_lines(
     ]
 
 
-def _remove(on_disk: Runs, ids: Sequence[str], found: Sequence[Listed]) -> None:
+def _remove(on_disk: Runs, ids: Sequence[str], found: Sequence[Entry]) -> None:
     from benchmark.sweep.tending import remove
 
     known = {run.spec.run_id: run for run in found}
@@ -175,7 +175,7 @@ def _remove(on_disk: Runs, ids: Sequence[str], found: Sequence[Listed]) -> None:
     remove(on_disk, ids, told)
 
 
-def _show(found: Sequence[Listed], results: Path) -> None:
+def _show(found: Sequence[Entry], results: Path) -> None:
     """A line a run; in a narrow terminal it is whose it is that folds, never the id, which is for copying."""
     from rich.text import Text
 
@@ -197,7 +197,7 @@ def _show(found: Sequence[Listed], results: Path) -> None:
     show(console, table_of(f"{results / 'runs'}", shown, console, folds="whose"))
 
 
-def _sum(found: Sequence[Listed]) -> str:
+def _sum(found: Sequence[Entry]) -> str:
     from benchmark.run.owners import Kind
     from benchmark.writing.words import counted
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import locks
-from benchmark.markers import start_of, stat_of
+from benchmark.lock_markers import start_of, stat_of
 from benchmark.run.folder import RunFolder
 
 KILL_S = 5.0

@@ -13,7 +13,7 @@ _SENTENCES = frozenset({"about", "caveat", "folder", "message", "missing", "sele
 
 
 def shortened_board(leaderboard: Leaderboard) -> Leaderboard:
-    """The leaderboard with its long texts cut: a label of 100 kB made a Markdown file of 96 MB for 1,000 rows.
+    """The leaderboard with its long texts cut: a label of 100 kB would make a Markdown file of 96 MB for 1,000 rows.
 
     Two texts that differ only behind the cut still differ.
     """

@@ -19,8 +19,8 @@ from benchmark.run.spec import RunSpec
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A run of a results folder.
+class Entry:
+    """A run of a results folder, as a line of the list shows it.
 
     Attributes:
         spec: What was asked.
@@ -42,7 +42,7 @@ def listed(
     experiments: Sequence[Experiment],
     studies: Collection[str] | None,
     problems: list[str],
-) -> list[Listed]:
+) -> list[Entry]:
     """The runs of a results folder, sorted by id.
 
     Args:
@@ -56,10 +56,10 @@ def listed(
     return [_listed(run, _of_study(run.spec, owners, studies), on_disk) for run in runs]
 
 
-def _listed(run: Started, owner: Owner, on_disk: Runs) -> Listed:
+def _listed(run: Started, owner: Owner, on_disk: Runs) -> Entry:
     folder = on_disk.folder(run.spec.run_id)
     status = status_of(on_disk.look(run.spec, {}))
-    return Listed(run.spec, status, _age_s(folder, run.record), size_of(folder.path), owner)
+    return Entry(run.spec, status, _age_s(folder, run.record), size_of(folder.path), owner)
 
 
 def _of_study(spec: RunSpec, owners: Mapping[str, Owner], studies: Collection[str] | None) -> Owner:

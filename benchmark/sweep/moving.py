@@ -21,8 +21,7 @@ from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
 from benchmark.sweep.holders import only_driver
 from benchmark.sweep.tending import discard
-
-_COMING = ".coming"  # within runs/: no run is there, whatever a kill leaves in it
+from benchmark.sweep.tidying import COMING
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def _move(on_disk: Runs, move: Move, row: str) -> None:
     """
     folder, there = on_disk.folder(move.spec.run_id), on_disk.folder(move.new_id)
     if not there.path.exists():
-        coming = RunFolder(there.path.parent / _COMING / move.new_id)
+        coming = RunFolder(there.path.parent / COMING / move.new_id)
         shutil.rmtree(coming.path.parent, ignore_errors=True)
         shutil.copytree(folder.path, coming.path, symlinks=True, copy_function=_linked)
         changes = {"run_id": move.new_id, "row": row}

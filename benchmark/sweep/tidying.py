@@ -15,7 +15,8 @@ from benchmark.run import checkpoints
 from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.record import State
 
-LEAVING = ".leaving"  # within runs/: no run is there, whatever a kill leaves in it
+# Folders within runs/ for a moment: no run is there, whatever a kill leaves in them.
+COMING, LEAVING = ".coming", ".leaving"
 _LEFT = re.compile(
     rf"mmengine|stop|(epoch|iter)_\d+\.pth|{checkpoints.SELECTED}_.*|.*{re.escape(TEMPORARY)}"
 )
@@ -32,7 +33,8 @@ def tidy(results: Path) -> None:
     runs = results / "runs"
     for folder in (runs, *(path for path in (results / "studies").glob("*") if path.is_dir())):
         remove_leftovers(folder)
-    shutil.rmtree(runs / LEAVING, ignore_errors=True)
+    for left in (COMING, LEAVING):
+        shutil.rmtree(runs / left, ignore_errors=True)
     for name in _folders(runs):
         with suppress(OSError, Damaged):
             if _holds_leftovers(name):

@@ -14,7 +14,7 @@ import optuna
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.errors import UserError, allowed, attempt
-from benchmark.tuning.pickled import load_carefully
+from benchmark.tuning.sampler_state import load_carefully
 from benchmark.tuning.seeding import PerTrialSampler
 from benchmark.tuning.storage import Strategies
 from benchmark.tuning.study_file import Strategy, StudyFile
