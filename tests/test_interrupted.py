@@ -15,7 +15,7 @@ from benchmark.run.plan import Request, make_plan
 from benchmark.run.reached import status_of
 from benchmark.run.record import State
 
-START = {"kind": "start", "iter": 0, "max_iters": 24}
+START = {"kind": "start", "iter": 0, "max_iters": 24, "time": "2026-01-01T00:00:00+00:00"}
 MIDDLE = [START, {"kind": "train", "iter": 9, "epoch": 1.5}]
 END_OF_EPOCH = [*MIDDLE, {"kind": "val", "iter": 12, "epoch": 2.0}]
 
