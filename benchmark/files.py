@@ -183,6 +183,19 @@ def read_bytes(path: Path) -> bytes:
         return file.read()
 
 
+def end_of(path: Path, characters: int) -> str:
+    """The end of a text file that may be large or damaged; empty where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            # UTF-8 takes four bytes a character at most.
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 4 * characters))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    # Bars of a progress end in a carriage return.
+    return text.replace("\r\n", "\n").replace("\r", "\n")[-characters:]
+
+
 def json_line(value: Mapping[str, object]) -> str:
     """A line of JSON lines, with its end.
 

@@ -164,12 +164,13 @@ def _study_lines(
 
 def _remove(on_disk: Runs, ids: Sequence[str], found: Sequence[Entry]) -> None:
     from benchmark.sweep.tending import remove
+    from benchmark.writing.words import size
 
     known = {run.spec.run_id: run for run in found}
 
     def told(run_id: str) -> None:
         run = known.get(run_id)
-        what = f" ({run.status}, {_size(run.size_bytes)}, {run.owner.words})" if run else ""
+        what = f" ({run.status}, {size(run.size_bytes)}, {run.owner.words})" if run else ""
         typer.echo(f"removed {run_id}{what}")
 
     remove(on_disk, ids, told)
@@ -181,12 +182,13 @@ def _show(found: Sequence[Entry], results: Path) -> None:
 
     from benchmark.errors import printable
     from benchmark.writing.terminal import Shown, show, table_of, unbound_console
+    from benchmark.writing.words import age, size
 
     columns = {
         "run": [run.spec.run_id for run in found],
         "state": [run.status for run in found],
-        "age": [_age(run.age_s) for run in found],
-        "size": [_size(run.size_bytes) for run in found],
+        "age": [age(run.age_s) for run in found],
+        "size": [size(run.size_bytes) for run in found],
         "whose": [run.owner.words for run in found],
     }
     shown = [
@@ -199,24 +201,9 @@ def _show(found: Sequence[Entry], results: Path) -> None:
 
 def _sum(found: Sequence[Entry]) -> str:
     from benchmark.run.owners import Kind
-    from benchmark.writing.words import counted
+    from benchmark.writing.words import counted, size
 
     orphans = [run for run in found if run.owner.kind is Kind.NO_ROW]
-    size = _size(sum(run.size_bytes for run in found))
-    left = _size(sum(run.size_bytes for run in orphans))
+    left = size(sum(run.size_bytes for run in orphans))
     told = f"; {len(orphans)} of no row, {left}" if orphans else ""
-    return f"{counted(len(found), 'run')}, {size}{told}"
-
-
-def _age(seconds: float) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{int(seconds / length)} {unit}"
-    return f"{int(seconds)} s"
-
-
-def _size(count: int) -> str:
-    for unit, length in (("GB", 10**9), ("MB", 10**6)):
-        if count >= length:
-            return f"{count / length:.1f} {unit}"
-    return f"{count / 1000:.1f} kB"
+    return f"{counted(len(found), 'run')}, {size(sum(run.size_bytes for run in found))}{told}"

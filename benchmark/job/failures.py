@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.errors import UserError, fault_of, told
+from benchmark.files import end_of
 from benchmark.job.inputs import NotAsAsked
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
@@ -48,7 +49,7 @@ def last_words(fault: OSError) -> str:
 
 def read_last_words(log: Path) -> str:
     """The fault that a job has met, as `last_words` says it, without the time; empty where its log does not say."""
-    lines = _log_tail(log).rstrip().splitlines() or [""]
+    lines = end_of(log, LOG_TAIL_CHARACTERS).rstrip().splitlines() or [""]
     said = lines[-1].removesuffix(_CONTINUED)
     return said.partition(" ")[2] if said != lines[-1] else ""
 
@@ -57,15 +58,12 @@ def failure(error: Exception, folder: RunFolder) -> Failure:
     """What the record says of a run that an error has ended."""
     message = f"{type(error).__name__}: {error}".strip()
     again = isinstance(error, NotAsAsked)
-    return Failure(kind(error), public(message)[:2000], public(_log_tail(folder.log_file)), again)
-
-
-def _log_tail(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return text[-LOG_TAIL_CHARACTERS:]
+    return Failure(
+        kind(error),
+        public(message)[:2000],
+        public(end_of(folder.log_file, LOG_TAIL_CHARACTERS)),
+        again,
+    )
 
 
 def kind(error: BaseException) -> FailureKind:

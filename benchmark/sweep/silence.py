@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.errors import printable
+from benchmark.files import end_of
 from benchmark.launchers import Job
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.shared_memory import room
+from benchmark.writing.words import minutes
 
 LOOK_S = 10.0  # between two looks at most
 SAID_AFTER = 1 / 6  # of the patience
@@ -118,11 +120,6 @@ class Listener:
         return words
 
 
-def minutes(seconds: float) -> str:
-    """Seconds as ``30 min``, or as ``12 s`` where they are few."""
-    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
-
-
 def _of_shared_memory(tail: list[str]) -> str:
     """A cause that a silent loader may have; empty where nothing speaks for it."""
     found = room()
@@ -133,11 +130,7 @@ def _of_shared_memory(tail: list[str]) -> str:
 
 
 def _tail(log: Path) -> list[str]:
-    try:
-        text = log.read_text(encoding="utf-8", errors="replace")[-4000:]
-    except OSError:
-        return []
-    return [printable(line)[:200] for line in text.splitlines()[-_TAIL_LINES:]]
+    return [printable(line)[:200] for line in end_of(log, 4000).splitlines()[-_TAIL_LINES:]]
 
 
 def _signs(folder: Path) -> _Signs:

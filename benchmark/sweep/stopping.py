@@ -12,11 +12,12 @@ from benchmark.run.reached import status_of
 from benchmark.run.record import State
 from benchmark.run.state import Planned, look_again
 from benchmark.sweep.progress import name_of
+from benchmark.writing.words import counted
 
 
 def say_waiting(runs: Sequence[Planned], seconds: float) -> None:
     """Says which jobs are waited for, for how long, and what ends them at once."""
-    jobs = "1 job" if len(runs) == 1 else f"{len(runs)} jobs"
+    jobs = counted(len(runs), "job")
     how = what_ended() if asked_to_end() else "ending"
     names = few(name_of(run) for run in runs)
     print(

@@ -24,6 +24,27 @@ def duration(seconds: float) -> str:
     return "{} h {:02d} min".format(*divmod(round(seconds / 60), 60))
 
 
+def minutes(seconds: float) -> str:
+    """Words a time that somebody sets in minutes: ``90 min``; ``12 s`` where it is less than one."""
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def age(seconds: float) -> str:
+    """Words how long ago something was, in its largest unit: ``3 d``, ``5 h``, ``12 min``, ``41 s``."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds / length)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def size(count: int) -> str:
+    """Words a number of bytes: ``2.5 GB``, ``1.3 MB``, ``18.8 kB``."""
+    for unit, length in (("GB", 10**9), ("MB", 10**6)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count / 1000:.1f} kB"
+
+
 def fraction(value: float) -> str:
     """Words a fraction: ``0.4527``."""
     return f"{value:.4f}"
