@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -80,9 +80,14 @@ def _key_problems(node: yaml.MappingNode) -> Iterator[str]:
     for name, found in lines.items():
         if len(found) > 1:
             yield (
-                f"lines {' and '.join(map(str, found))}: the key '{name}' is given {len(found)} times, "
+                f"{_lines(found)}: the key '{name}' is given {len(found)} times, "
                 "of which YAML keeps the last: join them, or remove all but one"
             )
+
+
+def _lines(found: Sequence[int]) -> str:
+    numbers = list(dict.fromkeys(found))
+    return f"line{'s' * (len(numbers) > 1)} {' and '.join(map(str, numbers))}"
 
 
 def _word(node: yaml.Node) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from command import TINY, Bench, run, variant
+from command import TINY, Bench, installed_command, run, variant
 
 COMMAND = [sys.executable, "-m", "benchmark"]
 
@@ -27,6 +28,14 @@ def test_help_loads_nothing_heavy() -> None:
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     heavy = {"torch", "mmdet", "mmengine", "wandb", "optuna", "pandas", "numpy", "pydantic", "yaml"}
     assert not loaded & heavy
+
+
+def test_a_current_folder_that_was_removed_is_told(tmp_path: Path) -> None:
+    command = shlex.join([*installed_command(tmp_path), "--version"])
+    (tmp_path / "gone").mkdir()
+    done = run(["bash", "-c", f"cd {shlex.quote(str(tmp_path))}/gone && rmdir $PWD && {command}"])
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the current folder was removed; change to one that is")
 
 
 def test_plan_shows_what_would_run_and_trains_nothing(bench: Bench) -> None:

@@ -15,6 +15,7 @@ from mmengine import Config
 
 from benchmark.config.compose import check_recipes, compose, config_roots, surroundings_of
 from benchmark.config.config_file import load_config, merged, plain, render
+from benchmark.config.overrides import passed_over
 from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Row, load_experiment
@@ -455,6 +456,36 @@ def test_a_row_sets_a_key_once() -> None:
     lr = "optim_wrapper.optimizer.lr"
     [problem] = problems({}, row_overrides={lr: 0.1, f"+{lr}!": 0.2})
     assert f"row 'row': {lr}: given 2 times ({lr}, +{lr}!)" in problem
+
+
+@pytest.mark.parametrize(
+    ("above", "value", "below", "first"),
+    [
+        ("optim_wrapper.optimizer", {"lr": 0.1}, "optim_wrapper.optimizer.lr", True),
+        ("optim_wrapper.optimizer", {"lr": 0.1}, "optim_wrapper.optimizer.lr", False),
+        ("optim_wrapper", {"optimizer": {"lr": 0.1}}, "optim_wrapper.optimizer.lr", True),
+        ("param_scheduler", None, "param_scheduler.0.gamma", False),
+        (
+            "optim_wrapper.optimizer",
+            {"_delete_": True, "type": "Adam"},
+            "optim_wrapper.optimizer.lr",
+            False,
+        ),
+    ],
+)
+def test_no_override_is_passed_over(above: str, value: object, below: str, first: bool) -> None:
+    pairs = [(above, value), (below, 0.2)]
+    [problem] = problems({}, row_overrides=dict(pairs if first else reversed(pairs)))
+    assert f"row 'row': {below}: is given in {above}, too" in problem
+
+
+def test_overrides_side_by_side_are_taken() -> None:
+    given = {"optim_wrapper.optimizer": {"_delete_": True, "type": "Adam"}}
+    assert not passed_over({**given, "+optim_wrapper.optimizer.lr": 0.1})
+    assert not passed_over({"+optim_wrapper.clip_grad": {"max_norm": 1}, "optim_wrapper.type": "a"})
+    assert not passed_over(
+        {"optim_wrapper.optimizer": {"lr": 1}, "optim_wrapper.optimizer.momentum": 1}
+    )
 
 
 def test_loaders_without_workers_are_left_valid() -> None:

@@ -578,11 +578,24 @@ def test_folder_in_another_case_is_named(data: Path) -> None:
     assert f"images that are not in {data / 'images'} (1): photos/b.png" in told
 
 
+def test_a_folder_of_images_that_cannot_be_looked_into_is_told(data: Path) -> None:
+    """As one of another user, or on a mount that is gone: whether the images are there is not known."""
+    (data / "images").rename(data / "elsewhere")
+    (data / "images").symlink_to("images")
+    done = run_detboard("data", "check", str(data))
+    assert done.returncode == 2
+    told = f"its images cannot be looked for: {data / 'images'}: Too many levels of symbolic links"
+    assert told in done.stderr and "not there" not in done.stderr
+
+
 def test_name_that_is_too_long_for_a_file_is_told(data: Path) -> None:
     write(data, "val", ["val_0.png", "x" * 300])
     done = run_detboard("data", "check", str(data))
     assert done.returncode == 2
     assert f"cannot be opened (1): {'x' * 300}: File name too long" in done.stderr
+    write(data, "val", ["val_0.png", "x" * 100_000])
+    [problem] = checked(data).errors
+    assert problem.endswith("x: File name too long") and len(problem) < 1000
     assert "Traceback" not in done.stderr
 
 

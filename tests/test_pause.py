@@ -200,6 +200,24 @@ def test_without_room_the_sweep_ends_in_one_line(
     assert not runs[0].folder.finished
 
 
+def test_where_files_are_too_many_that_is_told_and_fewer_are_room(
+    tmp_path: Path, synthetic_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are bytes enough, and inodes for a few more files alone: what is free in bytes stays as it was."""
+    monkeypatch.setattr(pause, "_LOOK_AGAIN_S", 0.0)
+    said: list[str] = []
+    with small_disk(tmp_path, "1m,nr_inodes=10") as disk:
+        run = make_plan(Request(TINY, disk, data_root=synthetic_data)).runs[0]
+        run.folder.path.parent.mkdir()
+        waits = pause.Pause(said.append, 60)
+        waits.put_back(run, "disk full")
+        waits.look(jobs_run=False)
+        assert waits.lasts and "but inodes for 8 further files alone" in said[0]
+        remount(disk, "nr_inodes=100")
+        waits.look(jobs_run=False)
+        assert not waits.lasts and said[1].endswith("takes writes again: going on")
+
+
 def test_a_run_that_meets_faults_all_the_time_ends_the_sweep(
     runs: list[Planned], room: list[int]
 ) -> None:

@@ -30,7 +30,7 @@ def read(folder: Path, text: str) -> dict[str, object]:
     ("text", "message"),
     [
         ("a: 1\nb: 2\na: 3\n", "lines 1 and 3: the key 'a' is given 2 times"),
-        ("x:\n- {b: 1, c: {d: 1, d: 1}}\n", "lines 2 and 2: the key 'd' is given 2 times"),
+        ("x:\n- {b: 1, c: {d: 1, d: 1}}\n", "line 2: the key 'd' is given 2 times"),
         ("a: 1\n'a': 1\n\"a\": 2\n", "lines 1 and 2 and 3: the key 'a' is given 3 times"),
         ("x: {1: a, '1': b}\n", "the key '1' is given 2 times"),
         ("x: &x {a: 1}\ny:\n  <<: *x\n  <<: *x\n", "lines 3 and 4: the key '<<' is given 2 times"),
@@ -96,6 +96,7 @@ def test_every_file_of_a_command_is_refused(tmp_path: Path, synthetic_data: Path
         (["--set=load_from="], "an empty text is 'load_from=\"\"'"),
         (["--set=a.b=1", "--set=+a.b=2"], "--set a.b: given 2 times (a.b, +a.b)"),
         (["--set=a.b=1", "--set=a.b=2"], "--set a.b: given 2 times (a.b, a.b)"),
+        (["--set=a={'b': 1}", "--set=a.b=2"], "--set a.b: is given in a, too; once is enough"),
         (["--set=a={'x': 1, 'x': 2}"], "the key 'x' is given twice"),
         (["--launcher="], "--launcher: is empty"),
         (["--launcher= "], "--launcher: is empty"),

@@ -114,6 +114,20 @@ def refuse_empty(arguments: Sequence[str]) -> None:
         raise UserError(problems)
 
 
+def refuse_lost_folder() -> None:
+    """Refuses to start in a folder that was removed: torch cannot be loaded there, and results have no place.
+
+    Raises:
+        UserError: The current folder is gone.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError(
+            "the current folder was removed; change to one that is there ('cd .', if it was made again)"
+        ) from None
+
+
 def main() -> None:
     """Entry point of ``detboard``: what is wrong is said in a line, never in a traceback.
 
@@ -121,6 +135,7 @@ def main() -> None:
     """
     print_plainly()
     try:
+        refuse_lost_folder()
         refuse_empty(sys.argv[1:])
         warn([*own_modules_first(), *own_home()])
         app()

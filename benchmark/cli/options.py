@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from benchmark.cli.app import warn
-from benchmark.config.overrides import given_twice, key_path
+from benchmark.config.overrides import given_twice, key_path, passed_over
 from benchmark.errors import UserError, allowed
 from benchmark.experiment.experiment import Tracking, TrackingMode
 from benchmark.run.plan import Plan, Request
@@ -84,7 +84,7 @@ def _overrides(texts: list[str], problems: list[str]) -> dict[str, object]:
         keys.append(key)
         found[key] = _value(value)
         problems += [f"--set {text}: the key {twice} is given twice" for twice in _twice(value)]
-    problems += [f"--set {problem}" for problem in given_twice(keys)]
+    problems += [f"--set {problem}" for problem in [*given_twice(keys), *passed_over(found)]]
     return found
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmark.config.config_file import load_config, merged, plain, with_bases
 from benchmark.config.imports import named_modules
-from benchmark.config.overrides import apply_overrides, given_twice, key_path
+from benchmark.config.overrides import apply_overrides, given_twice, key_path, passed_over
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shipped import SHIPPED
 from benchmark.config.shrink import shrink
@@ -88,7 +88,8 @@ def compose(
     config: Config = pickle.loads(base)
     wanted = [*row.overrides.items(), *overrides.items()]
     # A tuned row has those of its study behind those of the row that was tuned.
-    twice = [] if row.study else given_twice(row.overrides)
+    own = row.overrides
+    twice = [] if row.study else given_twice(own) + passed_over(own)
     problems = twice or apply_overrides(config, wanted)
     if not problems:
         if unfilled or any(isinstance(value, dict | list) for _, value in wanted):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -61,6 +61,30 @@ def given_twice(keys: Iterable[str]) -> list[str]:
         for path, found in by_path.items()
         if len(found) > 1
     ]
+
+
+def passed_over(overrides: Mapping[str, object]) -> list[str]:
+    """A message for each override that another one covers: which of both counts would be a matter of their order."""
+    paths = [(key, key_path(key).split("."), value) for key, value in overrides.items()]
+    return [
+        f"{key_path(inner)}: is given in {key_path(outer)}, too; once is enough"
+        for at, (outer, above, value) in enumerate(paths)
+        for before, (inner, path, _) in enumerate(paths)
+        if path[: len(above)] == above
+        and len(path) > len(above)
+        and _covers(value, path[len(above) :], before < at)
+    ]
+
+
+def _covers(value: object, path: Sequence[str], comes_after: bool) -> bool:
+    """Whether a value that is put above a key path sets what stands there, or takes its place."""
+    for key in path:
+        if not isinstance(value, dict) or (comes_after and value.get("_delete_")):
+            return comes_after
+        if key not in value:
+            return False
+        value = value[key]
+    return True
 
 
 @dataclass(frozen=True)

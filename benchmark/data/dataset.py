@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmark.data.absent import spelt
 from benchmark.data.annotations import Annotations, Category
 from benchmark.data.memory import Memory
-from benchmark.errors import UserError, attempt, few, printable
+from benchmark.errors import UserError, attempt, few, printable, why
 from benchmark.experiment.experiment import DataSource, SplitPaths
 from benchmark.files import is_file
 
@@ -268,9 +268,26 @@ def _images_folder(place: _Place, files: Sequence[str]) -> Path:
     best = max(place.folders, key=lambda folder: held[folder])  # the first of equals
     if held[best]:
         return best
+    if refused := [
+        f"{folder}: {why(error)}" for folder in place.folders if (error := _refusal(folder))
+    ]:
+        raise UserError(
+            f"{place.annotations}: its images cannot be looked for: {'; '.join(refused)}"
+        )
     tried = ", ".join(str(folder) for folder in place.folders)
     told = f"its images are not there: {printable(few(files))}\n  looked in: {tried}"
     raise UserError(f"{place.annotations}: {told}{_likely_cause(files, place.folders)}")
+
+
+def _refusal(folder: Path) -> OSError | None:
+    """What the file system says of a folder whose files cannot be seen; None of one that is open or not there."""
+    try:
+        (folder / "any").stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return error
+    return None
 
 
 def _likely_cause(files: Sequence[str], folders: Sequence[Path]) -> str:

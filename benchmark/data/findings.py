@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from benchmark.data.annotations import Annotations
 from benchmark.errors import few, printable
-from benchmark.writing.words import cut_short
+
+_LONGEST_OFFENDER = 400
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,15 @@ class Reporter:
 
     def _add(self, to: list[str], offenders: Sequence[str], what: str, count: int) -> None:
         if count:
-            cut = [cut_short(offender) for offender in offenders[: self.limit]]
-            named = printable(few(cut, self.limit, count))
+            named = printable(few(map(_cut_inside, offenders[: self.limit]), self.limit, count))
             to.append(f"{self.path}: {what} ({count}): {named}")
+
+
+def _cut_inside(offender: str) -> str:
+    """An offender without the middle of a name that no file can have: what is wrong with it stands at its end."""
+    if len(offender) <= _LONGEST_OFFENDER:
+        return offender
+    return f"{offender[: _LONGEST_OFFENDER // 2]}…{offender[-_LONGEST_OFFENDER // 2 :]}"
 
 
 def _boxed(annotations: Annotations, rows: NDArray[np.intp]) -> list[str]:

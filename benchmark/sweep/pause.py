@@ -16,6 +16,8 @@ from benchmark.run.state import Planned
 # What a job can write that has just met a full disk may be small, and a checkpoint is not: of ConvNeXt-large 2.5 GB.
 _AMPLE_BYTES = 10 * 2**30
 _MORE = 1.1
+_FEW_FILES = 1000
+_MORE_FILES = 16
 _MOST_TRIES = 3
 _PROBE = bytes(64 * 1024)
 _LOOK_AGAIN_S = 1.0
@@ -49,6 +51,7 @@ class Pause:
         self._since: float | None = None
         self._next_look = 0.0
         self._free = 0
+        self._files: int | None = None
         self._refusal: OSError | None = None
 
     @property
@@ -75,8 +78,9 @@ class Pause:
             raise _ended(f"{run.spec.run_id}: {_MOST_TRIES} times a job could not go on", cause)
         if self._since is None:
             self._since, self._free = time.monotonic(), _free(folder)
+            self._files = _few_files(folder)
             self._say(
-                f"paused: jobs cannot write to {folder} ({_free_words(self._free)}): none is started; waiting up to "
+                f"paused: jobs cannot write to {folder} ({_room(folder)}): none is started; waiting up to "
                 f"{self._patience_s:g} s for this to end"
             )
 
@@ -94,7 +98,7 @@ class Pause:
             self._since = None
             self._say(f"{folder} takes writes again: going on")
         elif not jobs_run and time.monotonic() - self._since > self._patience_s:
-            cause = self._refusal or f"disk full ({_free_words(_free(folder))})"
+            cause = self._refusal or f"disk full ({_room(folder)})"
             raise _ended(f"{folder}: jobs cannot write there", cause)
 
     def _takes_writes(self, folder: Path) -> bool:
@@ -102,8 +106,16 @@ class Pause:
         if self._refusal is not None:
             return False
         # The small write was taken all the time: only more room than there was then helps.
-        free = _free(folder)
-        return before is not None or free >= min(_AMPLE_BYTES, self._free * _MORE + len(_PROBE))
+        if before is not None or self._has_room_for_files(folder):
+            return True
+        return _free(folder) >= min(_AMPLE_BYTES, self._free * _MORE + len(_PROBE))
+
+    def _has_room_for_files(self, folder: Path) -> bool:
+        """Whether files were what there was no room for, and there is some now."""
+        if self._files is None:
+            return False
+        now = _few_files(folder)
+        return now is None or now >= self._files * _MORE + _MORE_FILES
 
 
 def _ended(what: str, cause: BaseException | str) -> MachineError:
@@ -121,5 +133,15 @@ def _free(folder: Path) -> int:
         return 0
 
 
-def _free_words(free: int) -> str:
-    return f"{free / 2**20:,.1f} MiB free"
+def _few_files(folder: Path) -> int | None:
+    """How many further files a file system has room for; None where they are many, or not counted."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return found.f_favail if found.f_files and found.f_favail < _FEW_FILES else None
+
+
+def _room(folder: Path) -> str:
+    room, files = f"{_free(folder) / 2**20:,.1f} MiB free", _few_files(folder)
+    return room if files is None else f"{room}, but inodes for {files} further files alone"
