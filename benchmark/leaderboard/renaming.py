@@ -39,7 +39,11 @@ def rename_boards(results: Path, renamed: Mapping[str, str], check: bool) -> lis
             _rename(results, old, new)
         print(
             f"{results / old}.json is a board of other data or another profile than the experiment's own: "
-            f"{'to be called' if check else 'it and its files are now called'} {new}"
+            + (
+                f"to be called {new}, as 'detboard report' does"
+                if check
+                else f"it and its files are now called {new}"
+            )
         )
     return [results / f"{old}.json" for old in renamed]
 
@@ -63,7 +67,7 @@ def _rename_markers(readme: Path, board: Leaderboard, new: str) -> None:
         return
     if text is not None:
         write_text(readme, text)
-        print(f"{readme}: the markers around that table now name {new}, too")
+        print(f"{readme}: the markers around the table of {board.stem} now name {new}")
 
 
 def _pairs(results: Path, old: str, new: str) -> Iterator[tuple[Path, Path]]:
