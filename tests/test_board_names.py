@@ -15,8 +15,9 @@ from benchmark.comparison.sides import find_sides
 from benchmark.data.synthesize import synthesize
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
-from benchmark.leaderboard.kept import leaderboards, read_leaderboard
+from benchmark.leaderboard.kept import leaderboards
 from benchmark.leaderboard.outputs import OUTPUTS
+from benchmark.leaderboard.outputs.markdown import hashes_text
 from benchmark.leaderboard.outputs.readme import with_other_markers
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
@@ -167,6 +168,7 @@ def test_boards_of_version_0_1_are_taken_over(desk: Desk, other_data: Path) -> N
         True,
         named.replace("tiny.smoke.My_waste", "tiny"),
     )
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"rows": None}))
     status, output = desk.report()
     assert (status, "now called tiny.smoke.My_waste" in output) == (0, True), output
     assert boards(desk) == {"tiny": 0.4, "tiny.smoke.My_waste": 0.8}
@@ -176,11 +178,15 @@ def test_boards_of_version_0_1_are_taken_over(desk: Desk, other_data: Path) -> N
 
 def test_markers_around_another_table_stay(desk: Desk) -> None:
     """Those of the experiment's own board, which is still to be made, or which is there."""
-    board = read_leaderboard(desk.results / "tiny.json").model_copy(update={"board": "tiny.smoke"})
+    data = leaderboards(desk.results)["tiny"].dataset
+    shows = hashes_text(data.train, data.val)
     own = (desk.folder / "README.md").read_text()
     asked = own.replace("tiny", "tiny.smoke") + BLOCK.format("tiny")
     for text in (own, BLOCK.format("tiny.smoke"), asked):
-        assert with_other_markers(text, board, "tiny") is None, text
+        assert with_other_markers(text, "tiny.smoke", "tiny", shows) is None, text
+    moved = own.replace("detboard:tiny:", "detboard:tiny.smoke:")
+    assert with_other_markers(own, "tiny", "tiny.smoke", shows) == moved
+    assert with_other_markers(own, "tiny", "tiny.smoke", "train `1`") is None
 
 
 def test_another_file_of_the_same_name_is_refused_before_anything_runs(

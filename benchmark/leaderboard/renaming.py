@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmark.errors import UserError
-from benchmark.files import write_text
+from benchmark.files import read_json, write_json, write_text
 from benchmark.leaderboard.beside import readme_beside
-from benchmark.leaderboard.document import Leaderboard
-from benchmark.leaderboard.kept import read_leaderboard
+from benchmark.leaderboard.outputs.markdown import hashes_text
 from benchmark.leaderboard.outputs.plots.plots import KINDS, NAMES, plot_file
 from benchmark.leaderboard.outputs.readme import with_other_markers
 from benchmark.leaderboard.outputs.text_file import read_text
@@ -31,7 +30,6 @@ def rename_boards(results: Path, renamed: Mapping[str, str], check: bool) -> lis
         The JSON files of the boards that were renamed, or are to be.
 
     Raises:
-        UserError: One of them cannot be read.
         OSError: A file cannot be renamed.
     """
     for old, new in renamed.items():
@@ -52,22 +50,24 @@ def _rename(results: Path, old: str, new: str) -> None:
     for path, target in _pairs(results, old, new):
         path.rename(target)
     kept = results / f"{old}.json"
-    board = read_leaderboard(kept)
-    if not board.board:
-        _rename_markers(readme_beside(results), board, new)
-    write_text(results / f"{new}.json", board.model_copy(update={"board": new}).text())
+    # As it is: a report writes the rest again, whatever is wrong with it.
+    content = read_json(kept)
+    if not content.get("board"):
+        train, val = (str(content["dataset"][split]) for split in ("train", "val"))
+        _rename_markers(readme_beside(results), old, new, hashes_text(train, val))
+    write_json(results / f"{new}.json", content | {"board": new})
     kept.unlink()  # last: it says whose the files are
 
 
-def _rename_markers(readme: Path, board: Leaderboard, new: str) -> None:
+def _rename_markers(readme: Path, old: str, new: str, shows: str) -> None:
     """Renames a README's markers around a board of version 0.1, whose tables all stood between the experiment's."""
     try:
-        text = with_other_markers(read_text(readme) or "", board, new)
+        text = with_other_markers(read_text(readme) or "", old, new, shows)
     except UserError:  # no text: publishing says so
         return
     if text is not None:
         write_text(readme, text)
-        print(f"{readme}: the markers around the table of {board.stem} now name {new}")
+        print(f"{readme}: the markers around the table of {old} now name {new}")
 
 
 def _pairs(results: Path, old: str, new: str) -> Iterator[tuple[Path, Path]]:

@@ -82,13 +82,13 @@ def method_text(leaderboard: Leaderboard) -> str:
 
 def dataset_text(leaderboard: Leaderboard) -> str:
     """The dataset's name and the first digits of its annotation files' SHA-256."""
-    return f"{escape(leaderboard.dataset.name)} ({hashes_text(leaderboard)})"
-
-
-def hashes_text(leaderboard: Leaderboard) -> str:
-    """The first digits of the SHA-256 of the dataset's annotation files."""
     data = leaderboard.dataset
-    return f"train {_digits(data.train)}, val {_digits(data.val)}"
+    return f"{escape(data.name)} ({hashes_text(data.train, data.val)})"
+
+
+def hashes_text(train: str, val: str) -> str:
+    """The first digits of the SHA-256 of a dataset's annotation files."""
+    return f"train {_digits(train)}, val {_digits(val)}"
 
 
 def _digits(sha256: str) -> str:

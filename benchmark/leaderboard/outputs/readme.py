@@ -10,7 +10,6 @@ from benchmark.errors import UserError
 from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteError, Output
 from benchmark.leaderboard.outputs.markdown import (
     dataset_text,
-    hashes_text,
     method_text,
     table_text,
 )
@@ -91,22 +90,23 @@ def replaced(text: str, name: str, block: str, path: Path) -> str | None:
     return f"{text[:before]}\n{block}{text[after:]}"
 
 
-def with_other_markers(text: str, board: Leaderboard, name: str) -> str | None:
+def with_other_markers(text: str, old: str, new: str, shows: str) -> str | None:
     """The text of a README whose markers name a board by what its files are called now.
 
     Args:
         text: What the README holds.
-        board: The board, as its files are called before.
-        name: What they are called now.
+        old: What they were called before.
+        new: What they are called now.
+        shows: What stands between the markers, if it is the board's table.
 
     Returns:
         The new text, or None if nothing is to change: another table stands between the markers or none, or the README
         has markers of that name.
     """
-    (begin, end), others = markers(board.stem), markers(name)
+    (begin, end), others = markers(old), markers(new)
     _, _, rest = text.partition(begin)
     block, ended, _ = rest.partition(end)
-    if not ended or hashes_text(board) not in block or any(mark in text for mark in others):
+    if not ended or shows not in block or any(mark in text for mark in others):
         return None
     return text.replace(begin, others[0]).replace(end, others[1])
 
