@@ -34,7 +34,7 @@ BACKBONES, NECKS, HEADS, SCHEDULES = (
     part_names(kind, ROOTS) for kind in ("backbone", "neck", "head", "schedule")
 )
 CLASSES = 3
-SIDE = 128
+SIDE = 64
 
 # Three narrow levels: this neck and this head go with each other alone.
 NARROW = ("fpn_w32", "retina_w32")
@@ -91,7 +91,7 @@ def batch(images: int, empty: int = 0) -> dict[str, Any]:
             }
         )
         sample.gt_instances = InstanceData(
-            bboxes=torch.tensor([[8.0, 8, 60, 50], [40, 50, 120, 125]])[objects],
+            bboxes=torch.tensor([[4.0, 4, 30, 25], [20, 25, 60, 62]])[objects],
             labels=torch.tensor([0, CLASSES - 1])[objects],
         )
         samples.append(sample)
