@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,13 +11,31 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 
 import benchmark
+from benchmark.cli import main
+
+# A command that counts how often it opens the annotation files; see `opened`.
+_COUNTING = """
+import collections, sys
+opened = collections.Counter()
+sys.addaudithook(lambda event, given: opened.update([str(given[0])]) if event == "open" else None)
+from benchmark.cli import main
+try:
+    main()
+finally:
+    for name, count in opened.items():
+        if name.endswith(("train.json", "val.json")):
+            print("opened", name.rpartition("/")[2], count, file=sys.stderr)
+"""
+COUNTED = [sys.executable, "-c", _COUNTING]
 
 TINY = Path(__file__).parent / "tiny" / "tiny.yaml"
 SHIPPED = Path(__file__).parent.parent / "experiments"
@@ -58,6 +77,10 @@ class Bench:
 
     def run(self, verb: str, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return run(self.arguments(verb, *more), **environment)
+
+    def here(self, verb: str, *more: str) -> subprocess.CompletedProcess[str]:
+        """What `run` gives, from this process; see `here`."""
+        return here(self.arguments(verb, *more)[3:])
 
     def start(self, verb: str, *more: str, **environment: str) -> subprocess.Popen[str]:
         """Starts a command in a process group of its own, as a shell does."""
@@ -120,6 +143,31 @@ def installed_command(folder: Path) -> list[str]:
 
 def run_detboard(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return run([sys.executable, "-m", "benchmark", *arguments], **environment)
+
+
+def here(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs a command in this process, which has imported all: for what starts no job and is about no process."""
+    path, out, err = list(sys.path), io.StringIO(), io.StringIO()
+    with (
+        patch.object(sys, "argv", ["detboard", *arguments]),
+        patch.dict(os.environ, _environment({}), clear=True),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+            status: Any = 0
+        except SystemExit as end:
+            status = end.code
+        finally:
+            sys.path[:] = path
+    return subprocess.CompletedProcess(arguments, int(status or 0), out.getvalue(), err.getvalue())
+
+
+def opened(errors: str) -> dict[str, int]:
+    """How often a `COUNTED` command has opened each annotation file, from its standard error."""
+    told = [line.split() for line in errors.splitlines() if line.startswith("opened ")]
+    return {name: int(count) for _, name, count in told}
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:

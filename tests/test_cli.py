@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from command import TINY, Bench, installed_command, run, variant
-
-COMMAND = [sys.executable, "-m", "benchmark"]
+from command import COUNTED, TINY, Bench, here, installed_command, opened, run, variant
 
 
 @pytest.fixture
@@ -39,7 +37,7 @@ def test_a_current_folder_that_was_removed_is_told(tmp_path: Path) -> None:
 
 
 def test_plan_shows_what_would_run_and_trains_nothing(bench: Bench) -> None:
-    done = bench.run("plan", "--seeds", "0,1")
+    done = bench.here("plan", "--seeds", "0,1")
     assert done.returncode == 0, done.stderr
     assert "4 of 4 runs are missing" in done.stdout
     assert done.stdout.count("waiting") == 4
@@ -49,7 +47,7 @@ def test_plan_shows_what_would_run_and_trains_nothing(bench: Bench) -> None:
 def test_config_prints_a_plain_mmdet_config(bench: Bench, tmp_path: Path) -> None:
     from mmengine.config import Config
 
-    done = bench.run("config", "--rows", "momentum", "--set", "optim_wrapper.optimizer.lr=1e-3")
+    done = bench.here("config", "--rows", "momentum", "--set", "optim_wrapper.optimizer.lr=1e-3")
     assert done.returncode == 0, done.stderr
     path = tmp_path / "printed.py"
     path.write_text(done.stdout)
@@ -63,13 +61,13 @@ def test_config_prints_a_plain_mmdet_config(bench: Bench, tmp_path: Path) -> Non
 def without_data(folder: Path, **dataset: Any) -> list[str]:
     """Prints the config of a row whose experiment names data that is not there."""
     path = variant(folder, lambda content: content.update(dataset=dataset))
-    return [*COMMAND, "config", str(path), "--rows", "plain", "--results", str(folder / "results")]
+    return ["config", str(path), "--rows", "plain", "--results", str(folder / "results")]
 
 
 def test_config_needs_no_data_where_the_classes_are_named(tmp_path: Path) -> None:
     from mmengine.config import Config
 
-    done = run(without_data(tmp_path, root="waste", classes=["can", "bag"]))
+    done = here(without_data(tmp_path, root="waste", classes=["can", "bag"]))
     assert done.returncode == 0, done.stderr
     assert f"{tmp_path / 'waste' / 'train.json'}: the data was not found" in done.stderr
     (tmp_path / "printed.py").write_text(done.stdout)
@@ -89,7 +87,7 @@ def test_config_without_data_has_the_paths_of_both_splits(tmp_path: Path) -> Non
         name: {"annotations": f"{name}_1.json", "images": f"pictures/{name}"}
         for name in ("train", "val")
     }
-    done = run(without_data(tmp_path, classes=["can"], **splits))
+    done = here(without_data(tmp_path, classes=["can"], **splits))
     assert done.returncode == 0, done.stderr
     for path in ("train_1.json", "val_1.json", "pictures/train/", "pictures/val/"):
         assert f"'{tmp_path / path}" in done.stdout
@@ -108,13 +106,13 @@ def test_config_wants_data_without_classes_or_where_some_is_there(
 ) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "train.json").write_text("{}")
-    problems = _problems(run(without_data(tmp_path, **dataset)))
+    problems = _problems(here(without_data(tmp_path, **dataset)))
     assert any(told in problem for problem in problems)
 
 
 def test_config_wants_the_data_that_an_option_names(tmp_path: Path) -> None:
     command = without_data(tmp_path, root="waste", classes=["can"])
-    (problem,) = _problems(run([*command, "--data-root", str(tmp_path / "no")]))
+    (problem,) = _problems(here([*command, "--data-root", str(tmp_path / "no")]))
     assert "no: no such folder" in problem
 
 
@@ -123,12 +121,12 @@ def test_classes_alone_are_no_data_to_run_on(tmp_path: Path, command: str) -> No
     path = variant(
         tmp_path, lambda content: content.update(dataset={"root": "waste", "classes": ["can"]})
     )
-    (problem,) = _problems(run([*COMMAND, command, str(path), "--results", str(tmp_path / "out")]))
+    (problem,) = _problems(here([command, str(path), "--results", str(tmp_path / "out")]))
     assert "waste: no such folder" in problem
 
 
 def test_config_wants_one_run(bench: Bench) -> None:
-    done = bench.run("config")
+    done = bench.here("config")
     assert done.returncode == 2
     assert "plain, momentum" in done.stderr
 
@@ -148,22 +146,22 @@ def test_every_problem_of_an_experiment_is_told_at_once(tmp_path: Path) -> None:
     content["profil"] = "smoke"
     path = tmp_path / "wrong.yaml"
     path.write_text(yaml.safe_dump(content))
-    problems = _problems(run([*COMMAND, "sweep", str(path)]))
+    problems = _problems(here(["sweep", str(path)]))
     for field in ("rows.0.published", "rows.1.partz", "seeds", "profil"):
         assert any(f"{path}: {field}:" in problem for problem in problems), (field, problems)
 
 
 @pytest.mark.slow
 def test_unknown_names_come_with_the_allowed_ones(bench: Bench) -> None:
-    problems = _problems(bench.run("sweep", "--rows", "plane", "--profile", "fool"))
+    problems = _problems(bench.here("sweep", "--rows", "plane", "--profile", "fool"))
     assert any("plane" in problem and "did you mean 'plain'?" in problem for problem in problems)
     assert any("fool" in problem and "allowed: " in problem for problem in problems)
     assert any(
-        "no such launcher" in p for p in _problems(bench.run("sweep", "--launcher", "slurn"))
+        "no such launcher" in p for p in _problems(bench.here("sweep", "--launcher", "slurn"))
     )
-    assert any("--wandb on" in p for p in _problems(bench.run("sweep", "--wandb", "on")))
-    assert any("--retry lost" in p for p in _problems(bench.run("sweep", "--retry", "lost")))
-    assert any("--seeds 1,x" in p for p in _problems(bench.run("sweep", "--seeds", "1,x")))
+    assert any("--wandb on" in p for p in _problems(bench.here("sweep", "--wandb", "on")))
+    assert any("--retry lost" in p for p in _problems(bench.here("sweep", "--retry", "lost")))
+    assert any("--seeds 1,x" in p for p in _problems(bench.here("sweep", "--seeds", "1,x")))
 
 
 def test_unknown_part_names_its_row(tmp_path: Path, synthetic_data: Path) -> None:
@@ -171,7 +169,7 @@ def test_unknown_part_names_its_row(tmp_path: Path, synthetic_data: Path) -> Non
         content["rows"][0]["parts"]["backbone"] = "resnet5"
 
     path = variant(tmp_path, misspell)
-    (problem,) = _problems(Bench(synthetic_data, tmp_path / "results", path).run("plan"))
+    (problem,) = _problems(Bench(synthetic_data, tmp_path / "results", path).here("plan"))
     assert "resnet5" in problem
     assert "resnet50" in problem
     assert "tiny" in problem
@@ -180,17 +178,17 @@ def test_unknown_part_names_its_row(tmp_path: Path, synthetic_data: Path) -> Non
 def test_wrong_overrides_are_told_at_once(bench: Bench) -> None:
     wrong = ["optim_wrapper.optimizer.lrr=0.1", "model.neck.out_channels={}", "no_equals_sign"]
     options = [part for text in wrong[:2] for part in ("--set", text)]
-    problems = "\n".join(_problems(bench.run("sweep", *options)))
+    problems = "\n".join(_problems(bench.here("sweep", *options)))
     assert "optim_wrapper.optimizer.lrr" in problems
     assert "optim_wrapper.optimizer.lr" in problems
     assert "model.neck.out_channels" in problems
-    assert any(wrong[2] in p for p in _problems(bench.run("sweep", "--set", wrong[2])))
+    assert any(wrong[2] in p for p in _problems(bench.here("sweep", "--set", wrong[2])))
 
 
 @pytest.mark.parametrize("command", ["sweep", "plan"])
 def test_missing_data_is_told_before_anything_runs(tmp_path: Path, command: str) -> None:
     bench = Bench(tmp_path / "nowhere", tmp_path / "results")
-    (problem,) = _problems(bench.run(command))
+    (problem,) = _problems(bench.here(command))
     assert str(tmp_path / "nowhere") in problem
     assert not (tmp_path / "results" / "runs" / "plain-s0-tiny").exists()
 
@@ -205,7 +203,7 @@ def test_faults_in_the_data_are_told_before_any_training(
     (data / "train.json").write_text(json.dumps(train))
     (data / "images" / train["images"][-1]["file_name"]).unlink()
     bench = Bench(data, tmp_path / "results")
-    problems = "\n".join(_problems(bench.run("sweep")))
+    problems = "\n".join(_problems(bench.here("sweep")))
     assert "99" in problems
     assert "5000" in problems
     assert train["images"][-1]["file_name"] in problems
@@ -213,50 +211,35 @@ def test_faults_in_the_data_are_told_before_any_training(
 
 
 def test_data_check_counts_and_judges(synthetic_data: Path) -> None:
-    done = run([*COMMAND, "data", "check", str(synthetic_data)])
+    done = here(["data", "check", str(synthetic_data)])
     assert done.returncode == 0, done.stderr
     assert "Styrofoam" in done.stdout
 
 
 def test_missing_experiment_is_a_message() -> None:
-    (problem,) = _problems(run([*COMMAND, "sweep", "no/such.yaml"]))
+    (problem,) = _problems(here(["sweep", "no/such.yaml"]))
     assert "no/such.yaml" in problem
 
 
 @pytest.mark.slow
 def test_doctor_says_where_the_ops_come_from() -> None:
-    done = run([*COMMAND, "doctor"])
+    done = run([sys.executable, "-m", "benchmark", "doctor"])
     assert "mmcv ops" in done.stdout
     assert "torch" in done.stdout
     assert "offline" in done.stdout
 
 
 def test_report_without_runs_says_what_to_do(tmp_path: Path) -> None:
-    command = [*COMMAND, "report", str(TINY), "--results", str(tmp_path / "results")]
-    (problem,) = _problems(run(command))
+    command = ["report", str(TINY), "--results", str(tmp_path / "results")]
+    (problem,) = _problems(here(command))
     assert "detboard sweep" in problem
-
-
-COUNTED = """
-import collections, sys
-opened = collections.Counter()
-sys.addaudithook(lambda event, given: opened.update([str(given[0])]) if event == "open" else None)
-from benchmark.cli import main
-try:
-    main()
-finally:
-    for name, count in opened.items():
-        if name.endswith(("train.json", "val.json")):
-            print("opened", name.rpartition("/")[2], count, file=sys.stderr)
-"""
 
 
 def _opened(arguments: list[str]) -> dict[str, int]:
     """How often the command opens the annotation files."""
-    done = run([sys.executable, "-c", COUNTED, *arguments])
+    done = run([*COUNTED, *arguments])
     assert done.returncode == 0, done.stderr
-    told = [line.split() for line in done.stderr.splitlines() if line.startswith("opened ")]
-    return {name: int(count) for _, name, count in told}
+    return opened(done.stderr)
 
 
 def test_data_check_reads_each_annotation_file_once(synthetic_data: Path) -> None:
@@ -265,15 +248,3 @@ def test_data_check_reads_each_annotation_file_once(synthetic_data: Path) -> Non
 
 def test_plan_reads_each_annotation_file_once(bench: Bench) -> None:
     assert _opened(bench.arguments("plan")[3:]) == {"train.json": 1, "val.json": 1}
-
-
-@pytest.mark.slow
-@pytest.mark.trains
-def test_sweep_and_job_parse_each_annotation_file_once_beside_mmdet(bench: Bench) -> None:
-    """In one process: mmdet's data sets read the files once more, for a run's training and for its validation.
-
-    The third time is the job's, which hashes what it is about to open.
-    """
-    command = bench.arguments("sweep", "--rows", "plain", "--launcher", "inprocess")[3:]
-    assert _opened(command) == {"train.json": 3, "val.json": 3}
-    assert json.loads((bench.folder("plain") / "samples.json").read_text())

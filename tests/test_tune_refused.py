@@ -46,7 +46,7 @@ def test_wrong_study_is_refused_before_anything_is_made(
     change: dict[str, Any], problems: list[str], synthetic_data: Path, tmp_path: Path
 ) -> None:
     bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path, **change))
-    refused = bench.run("tune", "--wandb", "off")
+    refused = bench.here("tune", "--wandb", "off")
     assert refused.returncode == 2, refused.stdout + refused.stderr
     for problem in problems:
         assert problem in refused.stderr
@@ -74,7 +74,7 @@ def test_wrong_options(
     options: tuple[str, ...], words: str, synthetic_data: Path, tmp_path: Path
 ) -> None:
     bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path))
-    refused = bench.run("tune", *options)
+    refused = bench.here("tune", *options)
     assert refused.returncode == 2
     assert words in refused.stderr
     assert "secret" not in refused.stdout + refused.stderr
@@ -85,11 +85,11 @@ def test_wrong_options(
 @pytest.mark.slow
 def test_no_trials_at_all_only_checks(synthetic_data: Path, tmp_path: Path) -> None:
     bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path))
-    done = bench.run("tune", "--trials", "0", "--wandb", "off")
+    done = bench.here("tune", "--trials", "0", "--wandb", "off")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No trial is complete" in done.stdout
     assert (bench.results / "studies" / "tune" / "summary.md").exists()
     assert not list(bench.results.glob("runs/*-s*"))
-    refused = bench.run("tune", "--trials", "0", "--wandb", "off", "--promote")
+    refused = bench.here("tune", "--trials", "0", "--wandb", "off", "--promote")
     assert refused.returncode == 2
     assert "no complete trial: nothing to promote" in refused.stderr
