@@ -81,7 +81,7 @@ def test_every_field_with_every_wrong_type_costs_its_line(tmp_path: Path) -> Non
         (json.dumps(VAL)[:40], "EOF"),
         (json.dumps(VAL)[:40] + json.dumps(LATER), "key must be a string"),
         ('{"iter": 3}', "kind: is missing"),
-        ("[1]", "the whole: should be"),
+        ("[1]", "the whole: must be a mapping"),
         ("\udcff{}".encode("utf-8", "surrogateescape").decode("latin-1"), "expected"),
     ],
 )

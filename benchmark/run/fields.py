@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import Annotated, Generic, TypeVar
 
@@ -10,6 +9,7 @@ from pydantic import AllowInfNan, Field, TypeAdapter, ValidationError
 from pydantic import Strict as Exact
 
 from benchmark.errors import shown
+from benchmark.validation import TIME_PATTERN, objection
 
 # Nothing is taken for a number that is not written as one; other programs' integers end at 2^63.
 Whole = Annotated[int, Exact(), Field(ge=-(2**63), lt=2**63)]
@@ -19,10 +19,9 @@ Positive = Annotated[float, Exact(), AllowInfNan(False), Field(ge=0)]
 Seconds = Annotated[float, Exact(), AllowInfNan(False), Field(ge=0, le=1e11)]  # 3,000 years
 Fraction = Annotated[float, Exact(), AllowInfNan(False), Field(ge=-1e-6, le=1 + 1e-6)]  # rounding
 Flag = Annotated[bool, Exact()]
-Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")]
+Time = Annotated[str, Field(pattern=TIME_PATTERN)]
 
 _Kind = TypeVar("_Kind")
-_PLAIN = re.compile(r"a dictionary or an instance of \w+|a valid (dictionary|mapping)")
 
 
 class Checked(Generic[_Kind]):
@@ -51,10 +50,8 @@ class Checked(Generic[_Kind]):
 
 
 def _words(error: ValidationError) -> str:
-    first, *others = error.errors(include_url=False, include_context=False)
+    first, *others = error.errors(include_url=False)
     where = ".".join(map(str, first["loc"])).replace("metrics.scores.", "metrics.") or "the whole"
-    told = _PLAIN.sub("a mapping", first["msg"].removeprefix("Value error, "))
-    told = told.replace("Input should be", "should be").replace("Field required", "is missing")
     value = f", got {shown(first['input'])}" if first["type"] != "missing" else ""
     more = f"; and {len(others)} more" if others else ""
-    return f"{where}: {told}{value}{more}"
+    return f"{where}: {objection(first)}{value}{more}"

@@ -253,7 +253,7 @@ def _nested(metrics: object) -> object:
 
 def _ended(state: State) -> State:
     if state not in (State.COMPLETE, State.FAILED, State.PRUNED):
-        raise ValueError("should be 'complete', 'failed' or 'pruned'")
+        raise ValueError("must be 'complete', 'failed' or 'pruned'")
     return state
 
 
