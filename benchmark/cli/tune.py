@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,49 +25,55 @@ from benchmark.errors import UserError
 from benchmark.process import OutputLost, say_ended
 
 if TYPE_CHECKING:
+    from benchmark.run.plan import Request
     from benchmark.tuning.study import Study
 
 
+StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")]
+SeedsOfRow = Annotated[
+    str | None,
+    typer.Option(
+        metavar="0,1,2",
+        help="With --promote: seeds that the tuned row is trained with, in place of the leaderboard's.",
+    ),
+]
+More = Annotated[
+    int | None, typer.Option(min=0, help="This many more trials, in place of n_trials in all.")
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="postgresql://..., for several drivers; studies.db in the results folder if not given.",
+    ),
+]
+Promote = Annotated[
+    bool,
+    typer.Option("--promote", help="Make the best trial a row of the experiment, and train that."),
+]
+Promoted = Annotated[
+    int | None, typer.Option(min=0, help="The trial to promote, in place of the best.")
+]
+
+
 def tune(
-    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")],
+    study: StudyPath,
     profile: Profile = None,
     data_root: DataRoot = None,
     results: Results = Path("results"),
-    seeds: Annotated[
-        str | None,
-        typer.Option(
-            metavar="0,1,2",
-            help="With --promote: seeds that the tuned row is trained with, in place of the leaderboard's.",
-        ),
-    ] = None,
+    seeds: SeedsOfRow = None,
     set_: Overrides = None,
     slots: Slots = None,
     launcher: LauncherName = "local",
     wandb: Wandb = None,
-    trials: Annotated[
-        int | None, typer.Option(min=0, help="This many more trials, in place of n_trials in all.")
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="postgresql://..., for several drivers; studies.db in the results folder if not given.",
-        ),
-    ] = None,
-    promote: Annotated[
-        bool,
-        typer.Option(
-            "--promote", help="Make the best trial a row of the experiment, and train that."
-        ),
-    ] = False,
-    trial: Annotated[
-        int | None, typer.Option(min=0, help="The trial to promote, in place of the best.")
-    ] = None,
+    trials: More = None,
+    storage: Storage = None,
+    promote: Promote = False,
+    trial: Promoted = None,
     trust: Trust = False,
 ) -> None:
     """Continue a study, or start it: tune one row with Optuna."""
     from benchmark.cli.options import request_of
-    from benchmark.leaderboard.boards import refuse_taken
 
     request = request_of(study, profile, data_root, results, None, seeds, set_)
     if not promote:
@@ -75,19 +81,10 @@ def tune(
     from benchmark.tuning.study import read_study
 
     made = read_study(request)
-    if made.base.seeds[0] in (request.seeds or ()):
-        raise UserError(
-            f"--seeds {seeds}: the trials train with seed {made.base.seeds[0]}, and the best of them is chosen for its "
-            "result: the tuned row needs other seeds"
-        )
-    if promote and trial is None and len(made.file.objectives) > 1:
-        raise UserError(
-            "--promote: two objectives have no best trial; look at the Pareto front in the summary, "
-            "and name one of it with --trial NUMBER"
-        )
     if promote:
-        refuse_taken(made.base, replace(request, overrides={}))
-    well, row = _tune(made, slots, launcher, wandb, trials, storage, (promote, trial), trust)
+        _refuse_promotion(made, request, trial)
+    options = _Options(slots, launcher, wandb, trials, storage, promote, trial, trust)
+    well, row = _tune(made, options)
     if row is not None:
         wanted = request.seeds or _seeds_of_board(made)
         of_row = replace(made.request, rows=(row,), seeds=wanted, overrides={})
@@ -114,6 +111,28 @@ def _refuse_without_promotion(trial: int | None, seeds: str | None) -> None:
         raise UserError(problems)
 
 
+def _refuse_promotion(made: Study, request: Request, trial: int | None) -> None:
+    """Refuses what a trial cannot be promoted with.
+
+    Raises:
+        UserError: The seeds, the objectives, or another experiment file's board of the same name stand in the way.
+    """
+    from benchmark.leaderboard.boards import refuse_taken
+
+    trained, seeds = made.base.seeds[0], request.seeds or ()
+    if trained in seeds:
+        raise UserError(
+            f"--seeds {','.join(map(str, seeds))}: the trials train with seed {trained}, and the best of "
+            "them is chosen for its result: the tuned row needs other seeds"
+        )
+    if trial is None and len(made.file.objectives) > 1:
+        raise UserError(
+            "--promote: two objectives have no best trial; look at the Pareto front in the summary, "
+            "and name one of it with --trial NUMBER"
+        )
+    refuse_taken(made.base, replace(request, overrides={}))
+
+
 def _seeds_of_board(made: Study) -> tuple[int, ...]:
     """The seeds that the leaderboard has, without the one that the best trial was chosen with."""
     from benchmark.leaderboard.select import seeds_of_board
@@ -126,16 +145,21 @@ def _seeds_of_board(made: Study) -> tuple[int, ...]:
     return tuple(seed for seed in known if seed != trained)
 
 
-def _tune(
-    made: Study,
-    slots: int | None,
-    launcher: str,
-    wandb: str | None,
-    trials: int | None,
-    storage: str | None,
-    promote: tuple[bool, int | None],
-    trust: bool,
-) -> tuple[bool, str | None]:
+@dataclass(frozen=True)
+class _Options:
+    """What was given on the command line, as `tune` has it."""
+
+    slots: int | None
+    launcher: str
+    wandb: str | None
+    trials: int | None
+    storage: str | None
+    promote: bool
+    trial: int | None
+    trust: bool
+
+
+def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
     """Runs a study and writes what it found; returns whether a trial is complete, and the name of a promoted row."""
     from benchmark.cli.options import tracking_of
     from benchmark.launchers import make_launcher
@@ -149,24 +173,24 @@ def _tune(
         run_study,
     )
 
-    starter = make_launcher(launcher, slots)
-    tell_obstacles(made.base, starter, trust)
-    tracking = tracking_of(made.base, wandb)
-    if storage is not None and not starter.prunes:
+    starter = make_launcher(given.launcher, given.slots)
+    tell_obstacles(made.base, starter, given.trust)
+    tracking = tracking_of(made.base, given.wandb)
+    if given.storage is not None and not starter.prunes:
         raise UserError(
-            f"--launcher {launcher} gives no sign of life to the others of a shared study"
+            f"--launcher {given.launcher} gives no sign of life to the others of a shared study"
         )
-    running = Running(starter, tracking, trials, trust)
+    running = Running(starter, tracking, given.trials, given.trust)
     with (
         only_driver(made.request.results),
-        answering(made, storage),
-        closing(open_store(made, storage)) as store,
+        answering(made, given.storage),
+        closing(open_store(made, given.storage)) as store,
     ):
         try:
             ran = run_study(made, store, running)
         except (KeyboardInterrupt, OutputLost):
-            which = "the same command" if trials is None else "the command without --trials"
+            which = "the same command" if given.trials is None else "the command without --trials"
             raise typer.Exit(say_ended(f"{which} continues where it was")) from None
         findings = close_study(made, store, tracking, ran=bool(ran))
-        row = promoted(made, findings, promote[1]) if findings.well and promote[0] else None
+        row = promoted(made, findings, given.trial) if findings.well and given.promote else None
         return findings.well, row.row.name if row else None
