@@ -218,6 +218,10 @@ def _folder(path: Path, _stock: Path) -> None:
     path.mkdir()
 
 
+def _pipe(path: Path, _stock: Path) -> None:
+    os.mkfifo(path)
+
+
 def _dangling(path: Path, _stock: Path) -> None:
     path.symlink_to("/nowhere/x.db")
 
@@ -229,6 +233,7 @@ def _dangling(path: Path, _stock: Path) -> None:
         (_hole, "cannot be used: database disk image is malformed; put a copy of it back"),
         (_cut, "cannot be used: database disk image is malformed; put a copy of it back"),
         (_folder, "is a folder, where a study's database is to be"),
+        (_pipe, "is no file, where a study's database is to be"),
         (_dangling, "leads to /nowhere/x.db, which is not there"),
     ],
 )

@@ -152,6 +152,7 @@ def test_study_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
         ("sqlite:///:memory:", "cannot hold a study"),
         ("postgresql://u:sec:secret@h:1@x/d", "no database URL"),
         ("postgresql://u:a@secret:b/d", "no database URL"),
+        ("postgresql://u:a@secret@h:1/d", "no database URL"),
         ("mysql://h/d?user=u&password=secret", "mysql://h/d cannot hold a study"),
         ("postgresql://u:secret@h", "cannot hold a study"),
         ("sqlite:////nowhere/at/all/studies.db", "no folder /nowhere/at/all"),

@@ -51,6 +51,8 @@ def storage_url(option: str | None, results: Path) -> URL:
     problem = "--storage: {}; give sqlite:///FILE or postgresql://USER@HOST/DATABASE"
     try:
         url = sqlalchemy.make_url(option)
+        if "@" in (url.host or ""):  # the rest of a password, which a driver would quote
+            raise ValueError
     except (ArgumentError, ValueError):  # whose text may quote a password
         raise UserError(
             problem.format("this is no database URL (in a password, write @ as %40 and : as %3A)")
@@ -192,7 +194,7 @@ def _refuse_no_file(url: URL) -> None:
     """Refuses what SQLite could only say of that it is unable to open it.
 
     Raises:
-        UserError: There is a folder in the place of the file, or a link that leads nowhere.
+        UserError: There is something else in the place of the file, or a link that leads nowhere.
     """
     path = Path(str(url.database))
     if not is_sqlite(url):
@@ -201,6 +203,8 @@ def _refuse_no_file(url: URL) -> None:
         raise UserError(f"{path}: is a folder, where a study's database is to be; move it away")
     if path.is_symlink() and not path.exists():
         raise UserError(f"{path}: leads to {path.readlink()}, which is not there; remove the link")
+    if path.exists() and not path.is_file():  # opening a pipe waits for ever
+        raise UserError(f"{path}: is no file, where a study's database is to be; move it away")
 
 
 def _refusal(url: URL, error: Exception) -> UserError | MachineError:
