@@ -7,6 +7,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 SHOWN = 5  # offenders that a message names
@@ -43,6 +44,7 @@ class MachineError(Exception):
 
 
 _ROOM, _MOUNT = "make room", "look at the disk or the mount"
+_FILES = "raise the limit on open files ('ulimit -n')"
 _FAULTS = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -54,6 +56,10 @@ _FAULTS = {
     errno.ENOTCONN: _MOUNT,
     errno.ENODEV: _MOUNT,
     errno.ENXIO: _MOUNT,
+    errno.EUCLEAN: _MOUNT,  # ext4 and XFS that have found themselves damaged
+    errno.EBADMSG: _MOUNT,
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES,
 }
 """What a file system says when it is at fault, whatever it was asked for; and what to do."""
 
@@ -76,6 +82,18 @@ def _number(error: OSError) -> int | None:
     """Its errno; one that comes out of a worker of a data loader has it in its text alone."""
     found = re.search(r"\[Errno (\d+)\]", str(error)) if error.errno is None else None
     return int(found[1]) if found else error.errno
+
+
+def may_be_full(cause: str, folder: Path) -> bool:
+    """Whether what `told` has said, or a job's exit status alone, may mean that the disk of a folder is full.
+
+    It does not where it tells another fault, or a file that lies elsewhere: in a folder of temporary files, say.
+    """
+    others = (os.strerror(number) for number, do in _FAULTS.items() if do is not _ROOM)
+    named = re.fullmatch(r"disk full: (/.+): [^:]+", cause)
+    if named:
+        return folder.resolve() in Path(named[1]).resolve().parents
+    return not any(text in cause for text in others)
 
 
 def remedy(error: OSError) -> str:

@@ -31,6 +31,8 @@ _HELD = (errno.EAGAIN, errno.EACCES)
 # What network file systems say that have no locks, or whose server of locks does not answer.
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EIO)
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def patience_s() -> float:
     """Seconds to wait for another process before it is taken for dead or stuck: 60, or ``DETBOARD_PATIENCE_S``.
@@ -109,7 +111,7 @@ class Lock:
         os.close(self._descriptor)
 
 
-def acquire(path: Path, timeout_s: float = 0) -> Lock:
+def acquire(path: Path, timeout_s: float = 0, makes_room: bool = False) -> Lock:
     """Takes the lock at ``path``; it is released when the process ends, however it ends.
 
     On a file system without locks a marker takes its place (`benchmark.lock_markers`), which a kill leaves behind.
@@ -117,6 +119,7 @@ def acquire(path: Path, timeout_s: float = 0) -> Lock:
     Args:
         path: The lock file; a file ``<path>.holder`` beside it names the holder.
         timeout_s: Seconds to wait for another holder.
+        makes_room: What is to be done makes room: where the disk is full, the holder need not be named.
 
     Raises:
         Held: Somebody else holds it.
@@ -124,25 +127,25 @@ def acquire(path: Path, timeout_s: float = 0) -> Lock:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + max(timeout_s, _MOMENT_S)
-    while (lock := _try(path)) is None:
+    while (lock := _try(path, makes_room)) is None:
         if time.monotonic() > end:
             raise Held(path)
         time.sleep(_POLL_S)
     return lock
 
 
-def _try(path: Path) -> Lock | None:
+def _try(path: Path, makes_room: bool) -> Lock | None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     lock = None
     try:
-        lock = _locked(path, descriptor)
+        lock = _locked(path, descriptor, makes_room)
     finally:
         if lock is None:
             os.close(descriptor)
     return lock
 
 
-def _locked(path: Path, descriptor: int) -> Lock | None:
+def _locked(path: Path, descriptor: int, makes_room: bool) -> Lock | None:
     """The lock by flock, or by a marker where that is refused.
 
     A server of locks that fails for a while refuses one process and not another. So each looks for the other kind,
@@ -152,14 +155,19 @@ def _locked(path: Path, descriptor: int) -> Lock | None:
     if refusal is not None and refusal.errno in _HELD:
         return None
     if refusal is None:
-        return _by_flock(path, descriptor)
+        return _by_flock(path, descriptor, makes_room)
     return _by_marker(path, descriptor, refusal)
 
 
-def _by_flock(path: Path, descriptor: int) -> Lock | None:
+def _by_flock(path: Path, descriptor: int, makes_room: bool) -> Lock | None:
     if os.fstat(descriptor).st_nlink == 0:  # its folder was removed meanwhile
         return None
-    _note_holder(path, "flock")
+    try:
+        _note_holder(path, "flock")
+    except OSError as error:
+        if not (makes_room and error.errno in _FULL):
+            raise
+        _holder_file(path).unlink(missing_ok=True)
     if live_marker(path) is not None:
         _holder_file(path).unlink(missing_ok=True)
         return None

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from command import run, run_detboard
+from disks import small_disk
 
 from benchmark import __version__
 from benchmark.config.config_file import load_config, with_bases
@@ -76,6 +77,13 @@ def test_init_refuses_what_holds_something_and_leaves_it(tmp_path: Path) -> None
         assert done.returncode == 2
         assert f"error: {tmp_path / name}: {why}" in done.stderr
     assert sorted(path.name for path in tmp_path.rglob("*")) == [".hidden", "file", "used"]
+
+
+def test_init_on_a_full_disk_is_given_again(tmp_path: Path) -> None:
+    with small_disk(tmp_path, "300k") as disk:
+        done = run_detboard("init", str(disk))
+        assert done.returncode == 1 and "No space left on device" in done.stderr
+        assert not list(disk.glob("*"))
 
 
 def test_version_names_the_commit_of_a_checkout() -> None:

@@ -229,6 +229,30 @@ def test_a_run_that_meets_faults_all_the_time_ends_the_sweep(
     assert len(launcher.submitted) == 3
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.EIO, os.strerror(errno.EIO), "/data/train/1.jpg"),
+        OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/data/train/1.jpg"),
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/torch_7"),
+    ],
+)
+def test_a_fault_elsewhere_is_not_called_a_full_results_folder(
+    fault: OSError, runs: list[Planned], room: list[int]
+) -> None:
+    def meets_it(folder: RunFolder) -> Ended:
+        folder.log_file.write_text(f"Traceback\n{last_words(fault)}\n")
+        return Ended(fault=True)
+
+    told = Told()
+    with pytest.raises(MachineError, match=f"could not go on: .*{fault.strerror}") as found:
+        swept(Scripted([meets_it] * 3), told, runs)
+    assert "MiB free" not in str(found.value)
+    ended = swept(Scripted([meets_it]), told, runs)
+    assert [run.state.value for run in ended] == ["complete", "complete"]
+    assert not [line for line in told.said if "cannot write" in line]
+
+
 def test_what_the_driver_cannot_write_waits_too(disk: Path, synthetic_data: Path) -> None:
     runs = [make_plan(Request(TINY, disk / "results", data_root=synthetic_data)).runs[0]]
     (disk / "results" / "runs").mkdir(parents=True)
@@ -338,7 +362,10 @@ def test_what_is_cleared_away_after_the_record_changes_nothing(
     assert runs[0].folder.read_record().state == "complete"
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+@pytest.mark.parametrize(
+    "number",
+    [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.EUCLEAN],
+)
 def test_a_fault_costs_no_run_its_record(
     number: int, runs: list[Planned], monkeypatch: pytest.MonkeyPatch
 ) -> None:

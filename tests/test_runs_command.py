@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import optuna
 import pytest
 from desk import Desk, make_desk
+from disks import fill, small_disk
 from typer.testing import CliRunner
 
 from benchmark import locks
@@ -55,6 +58,42 @@ def detboard(desk: Desk, *arguments: str) -> str:
         raise done.exception
     assert done.exit_code == 0, done.output
     return done.output
+
+
+def test_a_folder_that_cannot_be_looked_into_costs_its_size_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job at work removes its last checkpoint but one, say, or a folder is somebody else's."""
+    before = runs(desk, "list").splitlines()
+    removed, denied = sorted(path for path in desk.results.glob("runs/*") if path.is_dir())[:2]
+    (removed / "checkpoints").mkdir(exist_ok=True)
+    errors = {
+        str(removed / "checkpoints"): FileNotFoundError(errno.ENOENT, "No such file or directory"),
+        str(denied): PermissionError(errno.EACCES, "Permission denied"),
+    }
+    scandir = os.scandir
+
+    def looked(folder: str | Path) -> Any:
+        if error := errors.get(str(folder)):
+            raise error
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", looked)
+    after = runs(desk, "list").splitlines()
+    warnings = [line for line in after if line.startswith("warning")]
+    assert warnings == [f"warning: {denied}: its size is not known: Permission denied"]
+    assert [line.split()[0] for line in after if line not in warnings] == [
+        line.split()[0] for line in before
+    ]
+
+
+def test_runs_are_removed_on_a_full_disk(made: Desk, tmp_path: Path) -> None:
+    with small_disk(tmp_path, "8m") as disk:
+        desk = Desk(shutil.copytree(made.folder, disk / "project"), made.data)
+        first = min(path.name for path in desk.results.glob("runs/*") if path.is_dir())
+        fill(disk)
+        assert f"removed {first}" in runs(desk, "rm", first)
+        assert not (desk.results / "runs" / first).exists()
 
 
 def refused(desk: Desk, *arguments: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,11 @@ def init(
 ) -> None:
     """Make a folder of your own: an experiment that runs as it is, data to try it on, a README."""
     _refuse_what_is_there(folder)
-    _fill(folder)
+    try:
+        _fill(folder)
+    except BaseException:
+        _clear(folder)  # or the same command would be refused
+        raise
     typer.echo(f"{folder}: {', '.join([*_FILES.values(), str(_DATA)])}")
     typer.echo(f"Go on with: cd {shlex.quote(str(folder))} && detboard sweep experiment.yaml")
 
@@ -43,3 +48,9 @@ def _fill(folder: Path) -> None:
     synthesize(folder / _DATA)
     for name, written in _FILES.items():
         write_text(folder / written, (_STARTER / name).read_text(encoding="utf-8"))
+
+
+def _clear(folder: Path) -> None:
+    shutil.rmtree(folder / _DATA.parts[0], ignore_errors=True)
+    for name in _FILES.values():
+        (folder / name).unlink(missing_ok=True)

@@ -19,14 +19,18 @@ _GRACE_S = 5.0
 
 
 @contextmanager
-def only_driver(results: Path) -> Iterator[None]:
+def only_driver(results: Path, makes_room: bool = False) -> Iterator[None]:
     """Holds the results folder for one driver, which clears away what those before it have left.
+
+    Args:
+        results: The results folder.
+        makes_room: See `benchmark.locks.acquire`.
 
     Raises:
         UserError: Another driver holds it.
     """
     try:
-        lock = locks.acquire(results / "runs" / ".driver.lock")
+        lock = locks.acquire(results / "runs" / ".driver.lock", makes_room=makes_room)
     except locks.Held as held:
         raise UserError(
             f"another sweep or study ({held.who}) works on {results}: wait for it, or use another --results"

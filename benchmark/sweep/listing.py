@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from benchmark.errors import why
 from benchmark.experiment.experiment import Experiment
 from benchmark.run.folder import RunFolder
 from benchmark.run.owners import Kind, Owner, owners_of
@@ -49,17 +51,18 @@ def listed(
         on_disk: The runs.
         experiments: Those that may ask for them.
         studies: Ids of the studies that are there; None where nobody knows.
-        problems: Takes a message for each folder that cannot be read.
+        problems: Takes a message for each folder that cannot be read; files in it that can be read count.
     """
     runs = on_disk.started(lambda _: True, problems)
     owners = owners_of([run.spec for run in runs], experiments, on_disk)
-    return [_listed(run, _of_study(run.spec, owners, studies), on_disk) for run in runs]
+    return [_listed(run, _of_study(run.spec, owners, studies), on_disk, problems) for run in runs]
 
 
-def _listed(run: Started, owner: Owner, on_disk: Runs) -> Entry:
+def _listed(run: Started, owner: Owner, on_disk: Runs, problems: list[str]) -> Entry:
     folder = on_disk.folder(run.spec.run_id)
     status = status_of(on_disk.look(run.spec, {}))
-    return Entry(run.spec, status, _age_s(folder, run.record), size_of(folder.path), owner)
+    size = size_of(folder.path, problems)
+    return Entry(run.spec, status, _age_s(folder, run.record), size, owner)
 
 
 def _of_study(spec: RunSpec, owners: Mapping[str, Owner], studies: Collection[str] | None) -> Owner:
@@ -85,14 +88,25 @@ def _last_sign(folder: RunFolder) -> float:
     return max((path.stat().st_mtime for path in found), default=time.time())
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of all files in a folder and below; a link counts nothing."""
-    return sum(_sizes(str(folder)))
+def size_of(folder: Path, problems: list[str]) -> int:
+    """Bytes of all files in a folder and below; a link counts nothing.
+
+    What is removed meanwhile counts nothing; of what cannot be read ``problems`` takes a message.
+    """
+    try:
+        return sum(_sizes(folder, problems))
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        problems.append(f"{folder}: its size is not known: {why(error)}")
+        return 0
 
 
-def _sizes(folder: str) -> Iterator[int]:
-    for entry in os.scandir(folder):
-        if entry.is_dir(follow_symlinks=False):
-            yield from _sizes(entry.path)
-        elif entry.is_file(follow_symlinks=False):
-            yield entry.stat(follow_symlinks=False).st_size
+def _sizes(folder: Path, problems: list[str]) -> Iterator[int]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield size_of(Path(entry.path), problems)
+            elif entry.is_file(follow_symlinks=False):
+                with suppress(FileNotFoundError):
+                    yield entry.stat(follow_symlinks=False).st_size

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.errors import MachineError, remedy
+from benchmark.errors import MachineError, may_be_full, remedy
 from benchmark.run.state import Planned
 
 # What a job can write that has just met a full disk may be small, and a checkpoint is not: of ConvNeXt-large 2.5 GB.
@@ -67,6 +67,9 @@ class Pause:
     def put_back(self, run: Planned, cause: str) -> None:
         """Takes a run that is to be started again, and begins the pause.
 
+        There is none where the results folder takes writes and the fault was met elsewhere: nobody knows when that
+        ends, and the run is tried again.
+
         Raises:
             MachineError: It has met a fault so often that another try would not help.
         """
@@ -76,6 +79,8 @@ class Pause:
         self._refusal = refusal(folder)
         if self._tries[run.spec.run_id] >= _MOST_TRIES:
             raise _ended(f"{run.spec.run_id}: {_MOST_TRIES} times a job could not go on", cause)
+        if self._refusal is None and not may_be_full(cause, folder):
+            return
         if self._since is None:
             self._since, self._free = time.monotonic(), _free(folder)
             self._files = _few_files(folder)

@@ -37,7 +37,7 @@ def remove(on_disk: Runs, ids: Sequence[str], told: Callable[[str], None]) -> No
             results folder.
     """
     _folders(on_disk, ids, _busy)
-    with only_driver(on_disk.results):
+    with only_driver(on_disk.results, makes_room=True):
         for folder in _folders(on_disk, ids, _busy):
             discard(folder.path)
             told(folder.path.name)
