@@ -6,6 +6,7 @@ finds it ready.
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import errno
 import io
@@ -184,9 +185,17 @@ def take_signals() -> None:
 
 def _listen() -> None:
     sys.unraisablehook = _end.hear_again
+    atexit.register(_end_undisturbed)  # the first to come is the last to be called
     for number in _WORDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end.hear)
+
+
+def _end_undisturbed() -> None:
+    """Has signals change no exit status while Python takes itself down, when it has put their defaults back."""
+    for number in _WORDS:
+        if signal.getsignal(number) == _end.hear:
+            signal.signal(number, signal.SIG_IGN)
 
 
 class _Output(io.FileIO):

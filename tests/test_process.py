@@ -187,3 +187,14 @@ def test_what_was_ignored_at_the_start_stays_so() -> None:
     code = "os.kill(os.getpid(), signal.SIGINT); os.kill(os.getpid(), signal.SIGHUP); print('on')"
     done = through('trap "" INT HUP; "$@"', body(code))
     assert (done.returncode, done.stdout, done.stderr) == (0, "on\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_python_takes_itself_down_changes_no_status(number: int) -> None:
+    """Torch's teardown takes a second: somebody who is told twice to end had a signal's exit."""
+    kill = f"lambda _, kill=os.kill, me=os.getpid(): kill(me, {int(number)})"
+    code = f"sys.left = type('Left', (), {{'__del__': {kill}}})()"
+    assert run(body(code)).returncode == 0
+    asked = run(body(f"{code}; os.kill(os.getpid(), {int(number)}); time.sleep(9)"))
+    assert asked.returncode == 128 + number
+    assert asked.stderr.count("give the same command again") == 1
