@@ -137,6 +137,17 @@ def not_written(path: object, error: OSError) -> UserError | MachineError:
     )
 
 
+def not_read(path: object, error: OSError) -> UserError | MachineError:
+    """What ends a command that cannot read a file: the machine is at fault, or the user is to name another.
+
+    It is to be raised from `fault_of` the error: a job is ended by a fault of the machine and has not failed.
+    """
+    what = f"{path}: cannot be read"
+    if fault_of(error) is None:
+        return UserError(f"{what}: {error.strerror}")
+    return MachineError(what, error, f"{remedy(error)}, and give the same command again")
+
+
 def attempt(
     problems: list[str], action: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
 ) -> _T | None:

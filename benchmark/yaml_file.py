@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, fault_of, not_read
 from benchmark.validation import NAME_PATTERN, worded
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
@@ -118,7 +118,7 @@ def read_yaml(path: Path, kind: str) -> dict[str, Any]:
     try:
         content = _content(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        raise not_read(path, error) from fault_of(error)
     except (
         yaml.YAMLError,
         ValueError,

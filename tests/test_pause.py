@@ -18,10 +18,11 @@ from boards import make_record
 from command import TINY, Bench
 from disks import fill, remount, small_disk
 
+from benchmark.data.annotations import read_annotations
 from benchmark.errors import MachineError, fault_of
 from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl
-from benchmark.job.failures import last_words, read_last_words
+from benchmark.job.failures import last_words, of_machine, read_last_words
 from benchmark.job.job import _Job, run_job
 from benchmark.job.measure import measuring
 from benchmark.job.resuming import newest_own
@@ -38,6 +39,7 @@ from benchmark.run.state import Planned
 from benchmark.sweep import pause
 from benchmark.sweep.base import Listed
 from benchmark.sweep.loop import Sweep
+from benchmark.yaml_file import read_yaml
 
 OFF = JobOptions(Tracking(mode="off"), Resources((), 1))
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -377,6 +379,29 @@ def test_a_fault_costs_no_run_its_record(
     with pytest.raises(OSError, match=os.strerror(number)):
         run_job(runs[0].folder.path, OFF)
     assert not runs[0].folder.finished
+
+
+@pytest.mark.parametrize(
+    "read", [read_annotations, partial(read_yaml, kind="an experiment")], ids=["json", "yaml"]
+)
+def test_a_disk_that_fails_while_inputs_are_read_is_no_wrong_input(
+    read: Callable[[Path], object],
+    runs: list[Planned],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither of the user, nor of a run whose job reads the annotations."""
+
+    def fails(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    path = tmp_path / "x"
+    path.touch()
+    for name in ("read_bytes", "read_text", "open"):
+        monkeypatch.setattr(Path, name, fails)
+    with pytest.raises(MachineError, match="x: cannot be read: Input/output error; look") as found:
+        read(path)
+    assert of_machine(found.value, runs[0].folder) is not None
 
 
 def test_access_that_is_denied_is_the_machines_in_the_runs_folder_alone(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.data.faults import POINTER_START
-from benchmark.errors import UserError, few, lone_surrogate, printable, shown
+from benchmark.errors import UserError, fault_of, few, lone_surrogate, not_read, printable, shown
 
 if TYPE_CHECKING:  # who finds a file's outline in the cache parses nothing, and needs no numpy
     import numpy as np
@@ -208,7 +208,7 @@ def _bytes_of(path: Path) -> bytes:
     except FileNotFoundError:
         raise UserError(f"{path}: no such annotation file{_others(path.parent)}") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        raise not_read(path, error) from fault_of(error)
 
 
 def _others(folder: Path) -> str:
