@@ -66,7 +66,7 @@ def sweep(desk: Desk, data: Path | None, profile: str | None, map50: float) -> N
 
 def boards(desk: Desk) -> dict[str, float]:
     """The measured value of each board, by what its files are called; every board has all of its files."""
-    found = leaderboards(desk.results)
+    found = leaderboards(desk.results, [])
     for stem in found:
         assert all((desk.results / f"{stem}{ending}").exists() for ending in ENDINGS), stem
     return {stem: board.rows[0].values["map50"] for stem, board in found.items()}
@@ -178,7 +178,7 @@ def test_boards_of_version_0_1_are_taken_over(desk: Desk, other_data: Path) -> N
 
 def test_markers_around_another_table_stay(desk: Desk) -> None:
     """Those of the experiment's own board, which is still to be made, or which is there."""
-    data = leaderboards(desk.results)["tiny"].dataset
+    data = leaderboards(desk.results, [])["tiny"].dataset
     shows = hashes_text(data.train, data.val)
     own = (desk.folder / "README.md").read_text()
     asked = own.replace("tiny", "tiny.smoke") + BLOCK.format("tiny")

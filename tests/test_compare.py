@@ -301,6 +301,28 @@ class TestRefusals:
         )
         assert "MemoryError: no" in problems[2]
 
+    def test_a_run_that_lost_its_files_is_left_out_of_its_row(self, tmp_path: Path) -> None:
+        runs = [write_run(tmp_path, "row", make_matches(0.5, seed), seed) for seed in range(4)]
+        write_board(tmp_path, {"row": runs})
+        folders = [RunFolder(tmp_path / "runs" / run.run_id) for run in runs]
+        folders[0].matches_file.unlink()
+        folders[1].record_file.unlink()
+        folders[2].spec_file.unlink()
+        found = compare("row", "row", tmp_path)
+        assert found.a.seeds == (3,)
+        expected = ("has no matches.npz", "is not finished", "spec.json: is missing")
+        assert all(words in note for words, note in zip(expected, found.a.notes, strict=True))
+
+    def test_a_board_that_cannot_be_read_costs_no_other(self, tmp_path: Path) -> None:
+        record = write_run(tmp_path, "row", make_matches(0.5))
+        write_board(tmp_path, {"row": [record]})
+        for name in ("cut.json", "cut.csv"):
+            (tmp_path / name).write_text("{")
+        (note,) = compare("row", record.run_id, tmp_path).a.notes
+        assert "left out" in note and "cut.json" in note
+        problems = refusal("row", "nothing", tmp_path)
+        assert "cut.json" in problems[0] and "'nothing' is no row" in problems[1]
+
     def test_runs_on_images_without_objects_are_no_zeros(self, tmp_path: Path) -> None:
         full = make_matches(0.5)
         nothing = replace(full, objects=np.zeros_like(full.objects), hit=full.hit & False)

@@ -230,6 +230,13 @@ def test_each_damage_costs_its_run_and_no_other(desk: Desk) -> None:
         assert look_again(run).state is State.WAITING
 
 
+def test_a_run_without_its_spec_is_named(desk: Desk) -> None:
+    run = planned(desk, 1)[0]
+    run.folder.spec_file.unlink()
+    status, output = run_command("runs", "list", "--results", desk.results)
+    assert (status, f"{run.folder.spec_file}: is missing" in output) == (0, True), output
+
+
 def test_a_field_of_another_run_is_named(desk: Desk) -> None:
     run = planned(desk, 1)[0]
     content = json.loads(run.folder.record_file.read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -142,6 +143,18 @@ def test_leaderboard_that_cannot_be_read(tmp_path: Path) -> None:
         True,
         True,
     ]
+
+
+@pytest.mark.parametrize("read", [benchmark.results, benchmark.runs])
+def test_a_leaderboard_that_cannot_be_read_costs_no_other(
+    results: Path, tmp_path: Path, read: Callable[[Path], pd.DataFrame]
+) -> None:
+    whole = read(results)
+    folder = shutil.copytree(results, tmp_path / "copy")
+    for name in ("cut.json", "cut.csv"):
+        (folder / name).write_text("{")
+    with pytest.warns(UserWarning, match=r"left out: .*cut\.json"):
+        assert len(read(folder)) == len(whole)
 
 
 def test_importing_the_package_imports_no_pandas() -> None:

@@ -134,5 +134,5 @@ def test_a_leaderboard_is_parsed_once(desk: Desk, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("benchmark.leaderboard.kept.read_json", counting)
     (desk.results / "copy.json").write_text((desk.results / "tiny.json").read_text())
-    assert list(leaderboards(desk.results)) == ["tiny"]
+    assert list(leaderboards(desk.results, [])) == ["tiny"]
     assert sorted(names) == sorted(path.name for path in desk.results.glob("*.json"))

@@ -120,6 +120,20 @@ def test_readme_that_is_not_text(tmp_path: Path) -> None:
     assert (tmp_path / "results" / "board.md").exists()
 
 
+def test_damaged_files_of_a_board_are_written_again(tmp_path: Path) -> None:
+    write_report(make_board(), tmp_path)
+    whole = (tmp_path / "board.md").read_bytes()
+    (tmp_path / "board.md").write_bytes(whole[:40] + b"\xe2\x80")  # cut within a character
+    (tmp_path / "board.csv").unlink()
+    (tmp_path / "board.csv").mkdir()
+    (tmp_path / "board.json").write_bytes(b"\xff\xfe\x00")
+    written = write_report(make_board(), tmp_path)
+    assert [path.name for path in written.changed] == ["board.md", "board.json"]
+    assert (tmp_path / "board.md").read_bytes() == whole
+    (problem,) = written.problems
+    assert problem.startswith(f"{tmp_path / 'board.csv'}: cannot be") and "[Errno" not in problem
+
+
 def test_replacing_twice_changes_nothing() -> None:
     once = replaced(BEFORE, "board", "\ntable\n", Path("README.md"))
     assert once is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -97,17 +97,20 @@ def find_sides(names: Sequence[str], results: Path, experiment: str | None = Non
         UserError: With every problem.
     """
     problems: list[str] = []
-    boards = attempt(problems, _boards, results, experiment) or {}
+    unread: list[str] = []
+    boards = attempt(problems, _boards, results, experiment, unread) or {}
     runs = Runs(results)
     found = {name: attempt(problems, _side, name, runs, boards) for name in dict.fromkeys(names)}
     if problems:
-        raise UserError(dict.fromkeys(problems))
-    return [side for name in names if (side := found[name]) is not None]
+        raise UserError(dict.fromkeys([*unread, *problems]))
+    sides = [side for name in names if (side := found[name]) is not None]
+    left_out = tuple(f"a leaderboard is left out: {problem}." for problem in unread)
+    return [replace(sides[0], notes=(*sides[0].notes, *left_out)), *sides[1:]]
 
 
-def _boards(results: Path, experiment: str | None) -> dict[str, Leaderboard]:
+def _boards(results: Path, experiment: str | None, unread: list[str]) -> dict[str, Leaderboard]:
     """The leaderboards by name: the one that is called so, or all of an experiment."""
-    boards = leaderboards(results)
+    boards = leaderboards(results, unread)
     if experiment is None:
         return boards
     named = {experiment: boards[experiment]} if experiment in boards else {}
@@ -143,22 +146,12 @@ def _row(name: str, runs: Runs, board: Leaderboard) -> Side:
             "run 'detboard sweep', or 'detboard report' if that is done"
         )
     problems: list[str] = []
-    damaged: list[str] = []
-    read = [attempt(problems, _whole, run, runs, damaged) for run in chosen]
+    read = [attempt(problems, _evaluated, run, runs) for run in chosen]
     found = tuple(run for run in read if run is not None)
-    if problems or not found:
-        raise UserError([*problems, *damaged])
-    left_out = [f"'{name}': left out: {problem}." for problem in damaged]
+    if not found:
+        raise UserError(problems)
+    left_out = [f"'{name}': left out: {problem}." for problem in problems]
     return Side(name, found, (*_left_out(name, line), *left_out))
-
-
-def _whole(name: str, runs: Runs, damaged: list[str]) -> Evaluated | None:
-    """The evaluation of a run, or None and what of it is damaged."""
-    try:
-        return _evaluated(name, runs)
-    except Damaged as damage:
-        damaged.append(str(damage))
-        return None
 
 
 def _left_out(name: str, line: Line) -> tuple[str, ...]:
@@ -208,10 +201,8 @@ def _evaluated(name: str, runs: Runs) -> Evaluated:
     map50 = record.score("mAP50")
     if map50 is None:
         raise UserError(f"run {name} has {record.scoreless}")
-    try:
-        spec = runs.spec(name)
-    except FileNotFoundError:
-        raise Damaged(f"{folder.spec_file}: is missing") from None
+    folder.check_spec()
+    spec = runs.spec(name)
     folder.check_fits(record, spec)
     matches = _matches(folder.matches_file)
     # The bootstrap that the job left, or the same again.

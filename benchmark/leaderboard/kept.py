@@ -39,19 +39,17 @@ def read_leaderboard(path: Path) -> Leaderboard:
     return _leaderboard(path, _content(path))
 
 
-def leaderboards(results: Path) -> dict[str, Leaderboard]:
+def leaderboards(results: Path, problems: list[str]) -> dict[str, Leaderboard]:
     """Every ``<board>.json`` of a results folder, by what its files are called, sorted by it.
 
     Other JSON files are passed over, a copy under another name too: it is no board's.
 
-    Raises:
-        UserError: With every leaderboard that cannot be read.
+    Args:
+        results: The results folder.
+        problems: Takes a message for each leaderboard that cannot be read.
     """
-    problems: list[str] = []
     paths = sorted(results.glob("*.json"), key=lambda path: path.stem)
     read = [attempt(problems, _own, path) for path in paths]
-    if problems:
-        raise UserError(problems)
     return {board.stem: board for board in read if board is not None}
 
 

@@ -108,6 +108,15 @@ class RunFolder:
         self._check_own(self.spec_file, spec.run_id)
         return spec
 
+    def check_spec(self) -> None:
+        """Sees to it that a run that has ended says what it is of.
+
+        Raises:
+            Damaged: It has a record, and no spec.
+        """
+        if self.finished and not os.path.lexists(self.spec_file):
+            raise Damaged(f"{self.spec_file}: is missing; {_then(self.spec_file)}")
+
     def read_record(self) -> RunRecord:
         """What happened.
 

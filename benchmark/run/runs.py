@@ -100,6 +100,7 @@ class Runs:
         try:
             spec = self.spec(run_id)
         except (FileNotFoundError, NotADirectoryError):
+            self.folder(run_id).check_spec()
             return None
         if not wanted(spec):
             return None

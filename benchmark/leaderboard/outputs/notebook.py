@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.errors import UserError
 from benchmark.leaderboard.columns import columns_with, stored_columns
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.result import BEST_KEY
@@ -48,7 +50,7 @@ def results(folder: str | PathLike[str] = "results") -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If the folder holds no leaderboard.
-        benchmark.errors.UserError: If one of them cannot be read.
+        benchmark.errors.UserError: If none of them can be read; of one among others, a warning says why it is left out.
     """
     import pandas as pd
 
@@ -82,7 +84,7 @@ def results_per_class(folder: str | PathLike[str] = "results") -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If the folder holds no leaderboard.
-        benchmark.errors.UserError: If one of them cannot be read.
+        benchmark.errors.UserError: If none of them can be read; of one among others, a warning says why it is left out.
     """
     import pandas as pd
 
@@ -103,13 +105,18 @@ def keys_of(board: Leaderboard) -> tuple[str, str, str, str]:
 
 
 def boards_of(folder: Path) -> list[Leaderboard]:
-    """The leaderboards of a results folder, at least one.
+    """The leaderboards of a results folder, at least one; of each that cannot be read, a warning says why.
 
     Raises:
         FileNotFoundError: If the folder holds none.
-        benchmark.errors.UserError: If one of them cannot be read.
+        benchmark.errors.UserError: If none of them can be read.
     """
-    found = list(leaderboards(folder).values())
+    problems: list[str] = []
+    found = list(leaderboards(folder, problems).values())
+    if problems and not found:
+        raise UserError(problems)
+    for problem in problems:
+        warnings.warn(f"left out: {problem}", stacklevel=3)
     if not found:
         what = "holds no leaderboard" if folder.is_dir() else "is no folder"
         raise FileNotFoundError(

@@ -79,7 +79,7 @@ def runs(folder: str | PathLike[str] = "results") -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If the folder holds no leaderboard.
-        benchmark.errors.UserError: If one of them cannot be read.
+        benchmark.errors.UserError: If none of them can be read; of one among others, a warning says why it is left out.
     """
     import pandas as pd
 

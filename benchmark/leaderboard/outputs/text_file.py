@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmark.errors import UserError
-from benchmark.files import write_text
+from benchmark.files import read_bytes, write_text
 
 MOST_LINES = 200
 
@@ -32,12 +32,15 @@ class TextFile:
 
     @cached_property
     def on_disk(self) -> str | None:
-        """What it holds, None where there is no file.
+        r"""What it holds, None where there is no file; bytes that are no text stand as ``\xff``.
 
         Raises:
-            UserError: It cannot be read as text.
+            OSError: Something else lies in its place.
         """
-        return read_text(self.path)
+        try:
+            return read_bytes(self.path).decode("utf-8", errors="backslashreplace")
+        except FileNotFoundError:
+            return None
 
     def is_right(self) -> bool:
         """Whether it holds what it is to hold, line ends included."""
