@@ -257,3 +257,17 @@ def test_compare_in_a_clone_does_not_advise_to_train_again(desk: Desk) -> None:
         find_sides(["plain", "momentum"], desk.results)
     assert all("its folder is not here" in problem for problem in refused.value.problems)
     assert "sweep" not in str(refused.value).replace("where the sweep ran", "")
+
+
+def test_compare_in_a_clone_says_so_once_for_all_seeds(desk: Desk) -> None:
+    desk.change(lambda content: content.update(seeds=[0, 1, 2]))
+    for run in make_plan(Request(desk.experiment, desk.results)).runs:
+        prepare(run)
+        ids = {"run_id": run.spec.run_id, "profile": run.spec.profile}
+        run.folder.write_record(make_record(run.spec.row, run.spec.seed, 0.4, **ids))
+    assert desk.report()[0] == 0
+    shutil.rmtree(desk.results / "runs")
+    with pytest.raises(UserError) as refused:
+        find_sides(["plain"], desk.results)
+    (problem,) = refused.value.problems
+    assert problem.count("plain-s") == 3 and "their folders are not here" in problem

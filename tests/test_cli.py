@@ -123,6 +123,7 @@ def test_classes_alone_are_no_data_to_run_on(tmp_path: Path, command: str) -> No
     )
     (problem,) = _problems(here([command, str(path), "--results", str(tmp_path / "out")]))
     assert "waste: no such folder" in problem
+    assert "give --data-root DIR" in problem and "detboard data synthesize" in problem
 
 
 def test_config_wants_one_run(bench: Bench) -> None:

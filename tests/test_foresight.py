@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import TINY, Bench, variant
 from records import record
+from rich.console import Console
 
 from benchmark.cli import doctor
 from benchmark.data.memory import Memory
@@ -195,3 +197,12 @@ def test_doctor_tells_of_shared_memory_and_weights(
     (hub / "resnet101-1.pth").touch()
     (weights,) = doctor._weights()
     assert "convnext_tiny, resnet18" in weights.found
+
+
+def test_doctor_breaks_no_path_in_80_columns() -> None:
+    path = "/home/somebody/.cache/torch/hub/checkpoints"
+    text = io.StringIO()
+    found = [doctor.Finding("onedl-mmdetection", f"not in {path}: resnet50", "fetch them", True)]
+    Console(file=text, width=80).print(doctor.table(found))
+    assert f"not in {path}:" in text.getvalue()
+    assert "to do: fetch them" in text.getvalue()

@@ -147,16 +147,17 @@ def _disk() -> Iterator[Finding]:
 
 
 def table(found: list[Finding]) -> Table:
-    """The findings for a terminal."""
+    """The findings for a terminal: what to do stands below what was found, so that paths fit into 80 columns."""
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(box=None, pad_edge=False)
-    for name in ("what", "found", "what to do"):
-        drawn.add_column(name, overflow="fold")
+    drawn.add_column("what", no_wrap=True)
+    drawn.add_column("found, and what to do", overflow="fold")
     for finding in found:
-        style = "bold red" if finding.problem else ""
-        drawn.add_row(finding.what, Text(finding.found, style=style), finding.remedy)
+        drawn.add_row(finding.what, Text(finding.found, "bold red" if finding.problem else ""))
+        if finding.remedy:
+            drawn.add_row("", Text(f"to do: {finding.remedy}"))
     return drawn
 
 

@@ -145,8 +145,9 @@ def _row(name: str, runs: Runs, board: Leaderboard) -> Side:
             f"row '{name}' has no complete run in {board.stem}.json: "
             "run 'detboard sweep', or 'detboard report' if that is done"
         )
-    problems: list[str] = []
-    read = [attempt(problems, _evaluated, run, runs) for run in chosen]
+    absent = [run for run in chosen if not runs.folder(run).path.is_dir()]
+    problems = [_elsewhere(absent, runs)] if absent else []
+    read = [attempt(problems, _evaluated, run, runs) for run in chosen if run not in absent]
     found = tuple(run for run in read if run is not None)
     if not found:
         raise UserError(problems)
@@ -177,13 +178,21 @@ def _unknown(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> str:
     return f"'{name}' is no row of a leaderboard and no run: rows {allowed(name, rows)}{hint}"
 
 
+def _elsewhere(names: Sequence[str], runs: Runs) -> str:
+    """What is said of runs whose folders are not here: once for a row, however many seeds it has."""
+    many = len(names) > 1
+    absent = "their folders are not here" if many else "its folder is not here"
+    return (
+        f"{'runs' if many else 'run'} {', '.join(names)}: {absent} ({runs.folder(names[0]).path.parent}): compare "
+        "reads run folders, which are not under version control; "
+        f"copy {'them' if many else 'it'} from where the sweep ran, or name that results folder with --results"
+    )
+
+
 def _evaluated(name: str, runs: Runs) -> Evaluated:
     folder, record = runs.folder(name), runs.record(name)
     if not folder.path.is_dir():
-        raise UserError(
-            f"run {name}: its folder is not here ({folder.path}): compare reads run folders, which are not under "
-            "version control; copy it from where the sweep ran, or name that results folder with --results"
-        )
+        raise UserError(_elsewhere([name], runs))
     if record is None:
         raise UserError(f"run {name} is not finished: 'detboard sweep' continues it")
     if record.state is not State.COMPLETE:

@@ -79,7 +79,8 @@ def describe(root: Path, name: str | None = None, cache: Path | None = None) -> 
     root = root.expanduser().resolve()
     if not root.is_dir():
         raise UserError(
-            f"{root}: no such folder; the data is a folder with train.json and val.json"
+            f"{root}: no such folder; the data is a folder with train.json and val.json "
+            "('detboard data synthesize DIR' draws one to try)"
         )
     return _found(name or root.name, *_places_in(root), cache)
 
@@ -94,7 +95,14 @@ def describe_source(source: DataSource, base: Path, cache: Path | None = None) -
             not those of the data.
     """
     if source.root:
-        dataset = describe(base / source.root.expanduser(), source.name, cache)
+        root = base / source.root.expanduser()
+        if not root.exists():
+            raise UserError(
+                f"{root.resolve()}: no such folder, which the experiment file names as 'root' under 'dataset': "
+                "give --data-root DIR (a folder with train.json and val.json; 'detboard data synthesize DIR' draws "
+                "one to try), or name yours there"
+            )
+        dataset = describe(root, source.name, cache)
     elif places := _places(source, base):
         dataset = _found(_name(source, places[0]), *places, cache)
     else:
