@@ -71,40 +71,46 @@ def test_killed_job_is_continued_by_the_next_sweep(bench: Bench) -> None:
     assert (bench.folder("momentum") / "record.json").stat().st_mtime_ns == untouched
 
 
-@pytest.mark.parametrize(
-    "kill", [lambda d: (d.kill(), d.wait()), kill_group], ids=["driver", "group"]
-)
-def test_killed_driver_takes_its_job_along(
-    bench: Bench, kill: Callable[[subprocess.Popen[str]], object]
-) -> None:
+def test_killed_driver_takes_its_job_along(bench: Bench) -> None:
     driver = _start_and_wait(bench, "momentum", 1)
     plain = (bench.folder("plain") / "record.json").stat().st_mtime_ns
     job = job_pid(bench.folder("momentum"))
-    kill(driver)
+    driver.kill()
+    driver.wait()
+    _assert_job_ends(bench, job)
+    _assert_goes_on_with_momentum(bench, plain)
+
+
+def test_killed_group_is_continued_from_the_checkpoint_before_a_damaged_one(bench: Bench) -> None:
+    driver = _start_and_wait(bench, "momentum", 3)
+    plain = (bench.folder("plain") / "record.json").stat().st_mtime_ns
+    job = job_pid(bench.folder("momentum"))
+    kill_group(driver)
+    _assert_job_ends(bench, job)
+    folder = bench.folder("momentum") / "checkpoints"
+    newest, before, *_ = sorted(folder.glob("epoch_*.pth"), reverse=True)
+    os.truncate(newest, newest.stat().st_size // 2)
+    half_written = folder / ".epoch_9.pth.x1y2z3.tmp"
+    half_written.write_bytes(b"PK")
+    _assert_goes_on_with_momentum(bench, plain)
+    assert not half_written.exists()
+    continued_from = bench.points("momentum", "start")[1]["iter"]
+    assert continued_from == int(before.stem.removeprefix("epoch_")) * 6
+
+
+def _assert_job_ends(bench: Bench, job: int) -> None:
+    """The job of ``momentum`` notices that its driver is gone, and leaves no record."""
     wait_until(lambda: not alive(job), "the job to notice", 30)
     assert not (bench.folder("momentum") / "record.json").exists()
 
+
+def _assert_goes_on_with_momentum(bench: Bench, plain: int) -> None:
+    """The same command ends ``momentum``, and leaves ``plain`` and its record of that time alone."""
     again = bench.run("sweep", *LONG)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "1 of 2 runs to do" in again.stdout
     _assert_whole(bench, "momentum")
     assert (bench.folder("plain") / "record.json").stat().st_mtime_ns == plain
-
-
-def test_damaged_checkpoint_is_passed_over(bench: Bench) -> None:
-    driver = _start_and_wait(bench, "plain", 3)
-    kill_group(driver)
-    folder = bench.folder("plain") / "checkpoints"
-    newest, before, *_ = sorted(folder.glob("epoch_*.pth"), reverse=True)
-    os.truncate(newest, newest.stat().st_size // 2)
-    half_written = folder / ".epoch_9.pth.x1y2z3.tmp"
-    half_written.write_bytes(b"PK")
-    again = bench.run("sweep", *LONG, "--rows", "plain")
-    assert again.returncode == 0, again.stdout + again.stderr
-    _assert_whole(bench, "plain")
-    assert not half_written.exists()
-    continued_from = bench.points("plain", "start")[1]["iter"]
-    assert continued_from == int(before.stem.removeprefix("epoch_")) * 6
 
 
 def test_ctrl_c_ends_the_jobs_and_keeps_the_run(bench: Bench) -> None:
