@@ -301,15 +301,27 @@ def test_the_state_of_a_sampler_in_a_shared_database_is_data(canary: Path) -> No
     optimizer = cmaes.CMA(mean=np.zeros(2), sigma=1.0, seed=0)
     optimizer.tell([(optimizer.ask(), float(at)) for at in range(optimizer.population_size)])
     sampler = CmaEsSampler(seed=0)
-    for content, state in ((optimizer, "kept"), (_hostile(canary), "code")):
+    pointers = Call(np.ndarray, (1,), np.dtype("O"), b"A" * 8)  # objects at addresses of the file's
+    states = (
+        (optimizer, "kept"),
+        (_hostile(canary), "code"),
+        (pointers, "damaged"),
+        (3, "damaged"),
+    )
+    for content, state in states:
         attrs = {"cma:optimizer:0": pickle.dumps(content).hex()}
         trial = optuna.trial.create_trial(value=1.0, system_attrs=attrs)
         if state == "kept":
             kept = sampler._restore_optimizer([trial])
             assert kept is not None
             assert kept.generation == optimizer.generation == 1
+            assert kept.ask().shape == (2,)
         else:
-            with pytest.raises(UserError, match=r"CmaEsSampler holds posix.mkdir, which is code"):
+            told = {
+                "code": "holds posix.mkdir, which is code",
+                "damaged": "cannot be loaded as one",
+            }
+            with pytest.raises(UserError, match=f"CmaEsSampler {told[state]}"):
                 sampler._restore_optimizer([trial])
     assert not canary.exists()
 
@@ -328,6 +340,23 @@ def test_records_and_trackers_get_addresses_without_secrets(tmp_path: Path) -> N
     made = run_of(0, record(tracking=tracked, schema_version=1), State.COMPLETE)
     assert made.url == "https://host/run"
     assert "5ec2e7" not in json.dumps(_plain({"load_from": SIGNED, "hooks": [{"url": SIGNED}]}))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        cmaes.SepCMA(mean=np.zeros(2), sigma=1.0),
+        cmaes.CMAwM(np.zeros(2), 1.0, np.array([[0.0, 1.0]] * 2), np.array([0.1, 0.1])),
+    ],
+)
+def test_every_optimizer_of_the_sampler_comes_back(made: cmaes.SepCMA | cmaes.CMAwM) -> None:
+    load_carefully()
+    attrs = {"cma:optimizer:0": pickle.dumps(made).hex()}
+    trial = optuna.trial.create_trial(value=1.0, system_attrs=attrs)
+    kept: Any = CmaEsSampler(seed=0)._restore_optimizer([trial])
+    assert type(kept) is type(made)
+    assert kept.population_size == made.population_size
+    assert np.shape(kept.ask()[0]) == np.shape(made.ask()[0])
 
 
 def _detboard(*arguments: str) -> tuple[int, str]:

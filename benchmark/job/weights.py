@@ -15,21 +15,19 @@ from pathlib import Path, PosixPath
 from pickle import UnpicklingError
 from typing import TypedDict, cast
 
-import numpy as np
 import torch
 from mmengine.fileio.handlers.registry_utils import PickleHandler, YamlHandler
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner.checkpoint import get_torch_safe_globals
-from numpy.typing import NDArray
 from typing_extensions import NotRequired
 
 from benchmark.errors import printable
 from benchmark.job.inputs import NotAsAsked
+from benchmark.run.arrays import NumpyArray, NumpyDtype, NumpyKind, numpy_scalar
 from benchmark.run.pickles import DATA, refusal
 
 _REFUSED = re.compile(r"GLOBAL (\S+)|(TorchScript)|unrecognized function (.{1,100})")
-_PLAIN_DTYPE = re.compile(r"[|<>=]?[?biufcSU]\d*")
 
 
 class NotTrusted(NotAsAsked):
@@ -143,37 +141,7 @@ def _safe_yaml(_handler: object, file: object, **_kwargs: object) -> object:
     return yaml.safe_load(file)  # type: ignore[arg-type]
 
 
-# What stands in a pickle for objects of numpy and mmengine: these hold the values, and call nothing of either.
-# numpy's own functions would take sizes, flags and pointers from the file (`np.ndarray(1, object, buffer)`).
-
-
-class _Dtype:
-    """A data type of numbers or texts, as numpy writes it: its name, then its byte order in the state."""
-
-    def __init__(self, name: str, *_flags: object) -> None:
-        if not isinstance(name, str) or not _PLAIN_DTYPE.fullmatch(name):
-            raise UnpicklingError(f"numpy's data type {name!r:.60} is none of numbers")
-        self.real: np.dtype[np.generic] = np.dtype(name)
-
-    def __setstate__(self, state: tuple[object, ...]) -> None:
-        order = state[1]
-        if order == ">":
-            self.real = self.real.newbyteorder(">")
-
-
-class _Array:
-    """An array, as numpy writes it: made empty (``_reconstruct``), then given its state."""
-
-    def __init__(self, *_made_empty: object) -> None:
-        self.real: NDArray[np.generic] = np.empty(0)
-
-    def __setstate__(self, state: tuple[object, ...]) -> None:
-        shape, dtype, by_columns, values = state[-4:]
-        if not isinstance(dtype, _Dtype) or not isinstance(values, bytes):
-            raise UnpicklingError("an array of other things than numbers")
-        flat = np.frombuffer(values, dtype.real)
-        order = "F" if by_columns else "C"
-        self.real = flat.reshape(cast("tuple[int, ...]", shape), order=order).copy(order)  # type: ignore[call-overload]
+# What stands in a pickle for objects of mmengine, as those of `benchmark.run.arrays` do for numpy's.
 
 
 class _History:
@@ -203,16 +171,6 @@ class _Function:
         self.real = getattr(OneCycleParamScheduler, name) if known else None
 
 
-class _Kind:
-    """Names ``numpy.ndarray`` where numpy asks for the kind of an array; nothing can be made with it."""
-
-
-def _scalar(dtype: _Dtype, value: bytes) -> object:
-    if not isinstance(dtype, _Dtype) or not isinstance(value, bytes):
-        raise UnpicklingError("a scalar of numpy's of something else than a number")
-    return np.frombuffer(value, dtype.real, 1)[0]
-
-
 def _mapping(content: dict[str, object]) -> dict[str, object]:
     """Mmengine's `ConfigDict`, such as a data set's ``metainfo``: a mapping of plain values."""
     if type(content) is not dict:
@@ -221,10 +179,10 @@ def _mapping(content: dict[str, object]) -> dict[str, object]:
 
 
 _STAND_INS: dict[str, Callable[..., object]] = {
-    "_reconstruct": _Array,
-    "scalar": _scalar,
-    "dtype": _Dtype,
-    "ndarray": _Kind,
+    "_reconstruct": NumpyArray,
+    "scalar": numpy_scalar,
+    "dtype": NumpyDtype,
+    "ndarray": NumpyKind,
     "ConfigDict": _mapping,
     "HistoryBuffer": _History,
     "OneCycleParamScheduler": _OneCycle,
@@ -236,7 +194,7 @@ _STAND_INS: dict[str, Callable[..., object]] = {
 _ALLOWED: list[Callable[..., object] | tuple[Callable[..., object], str]] = [
     (_STAND_INS[name.rpartition(".")[2]], name) for name in sorted(DATA)
 ]
-_STANDING = (_Array, _Dtype, _History, _Function)
+_STANDING = (NumpyArray, NumpyDtype, _History, _Function)
 
 
 def _real(node: object, seen: set[int]) -> object:
