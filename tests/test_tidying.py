@@ -136,3 +136,13 @@ def test_a_job_that_is_at_its_end_is_left_alone(desk: Desk) -> None:
     held.release()
     sweep(desk)
     assert there(run.path, LEFT) == []
+
+
+def test_a_link_to_checkpoints_elsewhere_removes_none_there(desk: Desk, tmp_path: Path) -> None:
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "epoch_2.pth").write_text("of another training")
+    run = next(desk.results.glob("runs/plain-*"))
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    (run / "checkpoints").symlink_to(elsewhere)
+    assert sweep(desk)
+    assert (elsewhere / "epoch_2.pth").exists()

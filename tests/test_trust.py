@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -118,6 +119,40 @@ def test_a_schedule_goes_on_from_a_checkpoint_as_it_was(tmp_path: Path) -> None:
     assert {type(found["milestones"]), type(found["nested"][0])} == {Counter}
 
 
+@pytest.mark.parametrize(
+    ("content", "protocol", "told"),
+    [
+        (np.array([None, "a"]), 2, "numpy's data type 'O8' is none of numbers; if you trust"),
+        (np.zeros(2, "i4,f4"), 2, "numpy's data type 'V8' is none of numbers; if you trust"),
+        (torch.ones(2), 4, "in a later protocol of pickle than torch loads as data; if you trust"),
+        (None, 2, "is nested too deeply"),
+    ],
+)
+def test_what_cannot_be_loaded_as_data_is_told_without_advice_to_load_it_in_full(
+    tmp_path: Path, content: object, protocol: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("mmengine.runner.checkpoint.print_log", lambda text, **_: said.append(text))
+    for _ in range(900 if content is None else 0):
+        content = [content]
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    torch.save(content, tmp_path / "w.pth", pickle_protocol=protocol)
+    sys.setrecursionlimit(limit)
+    with guarded(trusted=False), pytest.raises((NotTrusted, ValueError)) as refused:
+        CheckpointLoader.load_checkpoint(str(tmp_path / "w.pth"), "cpu")
+    assert f"{tmp_path / 'w.pth'}: cannot be loaded as data: " in str(refused.value)
+    assert told in str(refused.value)
+    assert "weights_only" not in " ".join([str(refused.value), *said])
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02N.", b"<html>"])
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "w.pth").write_bytes(content)
+    with guarded(trusted=False), pytest.raises(Exception, match=r"w\.pth: "):
+        CheckpointLoader.load_checkpoint(str(tmp_path / "w.pth"), "cpu")
+
+
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_other_files_that_are_pickles_are_refused(
     tmp_path: Path, canary: Path, protocol: int
@@ -156,6 +191,7 @@ def test_checkpoints_of_trainings_are_loaded_as_they_are(
         "args": argparse.Namespace(lr=0.1, out=Path("/tmp/x"), sizes=np.array([1, 2])),
         "size": torch.Size([1, 2]),
         "metainfo": ConfigDict(classes=("a",), more={"b": [1]}),
+        "made_with": torch.__version__,
     }
     path = tmp_path / "w.pth"
     torch.save(content, path)
@@ -183,6 +219,7 @@ def test_checkpoints_of_trainings_are_loaded_as_they_are(
         found["log"]["loss"].update(1.0)
         assert found["metainfo"] == {"classes": ("a",), "more": {"b": [1]}}
         assert found["scheduler"] == content["scheduler"]
+        assert found["made_with"] == str(torch.__version__)
         assert found["args"].sizes.tolist() == [1, 2]
         assert (found["args"].out, found["size"]) == (Path("/tmp/x"), torch.Size([1, 2]))
 
@@ -255,7 +292,12 @@ def test_what_is_read_of_a_results_folder_is_not_run(
     code = f"import os\nos.mkdir({str(canary)!r})\n"
     Image.new("RGB", (64, 64), "red").save(tmp_path / "private.png")
     boxes: dict[str, list[object]] = {"truth": [], "predictions": []}
-    names = [str(tmp_path / "private.png"), "../../../private.png", "a/../../../../private.png"]
+    names = [
+        str(tmp_path / "private.png"),
+        "../../../private.png",
+        "a/../../../../private.png",
+        "pipe",
+    ]
     for folder in desk.results.glob("runs/*"):
         (folder / "config.py").write_text(code)
         np.savez(folder / "matches.npz", image_ids=np.array([_hostile(canary)], object))
@@ -266,6 +308,7 @@ def test_what_is_read_of_a_results_folder_is_not_run(
         spec = json.loads((folder / "spec.json").read_text())
         spec["dataset"]["val"]["images"] = str(desk.folder / "results" / "runs")
         (folder / "spec.json").write_text(json.dumps(spec))
+    os.mkfifo(desk.results / "runs" / "pipe")  # which nobody ever writes to
     (desk.folder / "sitecustomize.py").write_text(code)
     where = ["--results", str(desk.results)]
     assert _detboard("report", str(desk.experiment), *where)[0] == 0

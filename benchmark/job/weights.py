@@ -25,8 +25,12 @@ from typing_extensions import NotRequired
 from benchmark.errors import printable
 from benchmark.job.inputs import NotAsAsked
 from benchmark.run.arrays import NumpyArray, NumpyDtype, NumpyKind, numpy_scalar
-from benchmark.run.pickles import DATA, refusal
+from benchmark.run.pickles import DATA, IF_TRUSTED, refusal
 
+_OTHER_KIND = "numpy's data type"
+_LATER_PROTOCOL = re.compile(
+    r"Unsupported operand 149\b"
+)  # FRAME, the first of those of protocol 4
 _REFUSED = re.compile(r"GLOBAL (\S+)|(TorchScript)|unrecognized function (.{1,100})")
 
 
@@ -97,13 +101,12 @@ def _load_data(f: object, *args: object, **kwargs: object) -> object:
     try:
         with _allowed():
             content = _LOAD(f, *positional, **{**kwargs, "weights_only": True})
-    except (UnpicklingError, RuntimeError) as error:
-        refused = _REFUSED.search(str(error))
-        if refused is None:
-            raise _worded(error, f) from None
-        what = next(filter(None, refused.groups()))
-        raise NotTrusted(f"{f}: {refusal([what])}") from None
-    return _real(content, set())
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        raise _worded(error, f) from None
+    try:
+        return _real(content, set())
+    except RecursionError:
+        raise ValueError(f"{f}: cannot be loaded as data: it is nested too deeply") from None
 
 
 @contextmanager
@@ -122,11 +125,18 @@ def _allowed() -> Iterator[None]:
 
 def _worded(error: Exception, file: object) -> Exception:
     """An error of torch's without its advice, which is to load the file in full."""
-    if not isinstance(error, UnpicklingError):
-        return error
-    found = re.search(r"Unsupported operand \d+", str(error))
-    what = found[0] if found else printable(str(error).removeprefix("Weights only load failed. "))
-    return UnpicklingError(f"{file}: cannot be loaded as data: {what[:300]}")
+    if refused := _REFUSED.search(str(error)):
+        return NotTrusted(f"{file}: {refusal(filter(None, refused.groups()))}")
+    if isinstance(error, EOFError):
+        return UnpicklingError(f"{file}: is empty, or cut short")
+    if not isinstance(error, UnpicklingError):  # out of memory, say, which has a type of its own
+        return RuntimeError(f"{file}: {error}") if type(error) is RuntimeError else error
+    what = str(error).rpartition("WeightsUnpickler error:")[2].partition("Check the doc")[0].strip()
+    if _LATER_PROTOCOL.search(what):
+        what = "it is in a later protocol of pickle than torch loads as data"
+    elif _OTHER_KIND not in what:
+        return UnpicklingError(f"{file}: cannot be loaded as data: {printable(what)[:300]}")
+    return NotTrusted(f"{file}: cannot be loaded as data: {what}; {IF_TRUSTED}")
 
 
 def _no_pickle(_handler: object, _file: object, **_kwargs: object) -> object:
@@ -190,6 +200,7 @@ _STAND_INS: dict[str, Callable[..., object]] = {
     "bytes": lambda: b"",  # what pickle writes of no bytes
     "Namespace": argparse.Namespace,
     "PosixPath": PosixPath,
+    "TorchVersion": str,
 }
 _ALLOWED: list[Callable[..., object] | tuple[Callable[..., object], str]] = [
     (_STAND_INS[name.rpartition(".")[2]], name) for name in sorted(DATA)

@@ -13,6 +13,7 @@ from typing import IO
 from benchmark.errors import few, printable
 
 OPTION = "--trust-checkpoints"
+IF_TRUSTED = f"if you trust whoever made the file, give {OPTION} (docs/trust.md)"
 # Modules whose functions a training's job judges one by one, see `benchmark.job.weights`.
 _JUDGED_LATER = ("torch", "collections", "_codecs")
 # What stands in checkpoints of numpy and mmengine, and of the official DETR, DINO and Swin, beside tensors.
@@ -31,6 +32,8 @@ DATA = frozenset(
         "builtins.getattr",
         "argparse.Namespace",
         "pathlib.PosixPath",
+        "pathlib._local.PosixPath",  # Python 3.13
+        "torch.torch_version.TorchVersion",
     }
 )
 _BUILT_IN = {"bytearray", "set", "complex", "getattr", "bytes"}
@@ -41,7 +44,7 @@ def refusal(names: Iterable[str]) -> str:
     """Says that a file is not loaded for what it holds beside data, and what to do."""
     return (
         f"holds {few(map(printable, names), 3)}, which is code and no weights, so that it is not loaded; "
-        f"if you trust whoever made the file, give {OPTION} (docs/trust.md)"
+        f"{IF_TRUSTED}"
     )
 
 

@@ -51,7 +51,8 @@ def _tidy(folder: RunFolder) -> None:
     if not is_file(folder.record_file) or locks.is_held(folder.lock_file):
         return
     record = folder.read_record()  # of a damaged one nobody knows how it ended
-    if record.state is not State.FAILED:
+    # A link may lead to another's checkpoints: a results folder may have come from anywhere.
+    if record.state is not State.FAILED and not folder.checkpoints.is_symlink():
         checkpoints.remove_all_but_final(folder.checkpoints)
     shutil.rmtree(folder.path / "mmengine", ignore_errors=True)
     folder.stop_file.unlink(missing_ok=True)

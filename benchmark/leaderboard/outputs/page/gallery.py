@@ -13,6 +13,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from benchmark.data.absent import outside
 from benchmark.errors import UserError
+from benchmark.files import is_file
 from benchmark.leaderboard.document import Leaderboard, Line
 from benchmark.run.runs import Runs
 from benchmark.run.samples import BoxJson, SampleJson, read_samples
@@ -134,7 +135,8 @@ def _images(sampled: Sequence[_Sampled], runs: Runs) -> list[PictureJson]:
 
 
 def _image(folder: Path, sample: SampleJson) -> PictureJson | None:
-    if outside(sample["file"]):  # a received samples.json may name any file of this machine
+    # A received samples.json may name any file of this machine; and a pipe never ends.
+    if outside(sample["file"]) or not is_file(folder / sample["file"]):
         return None
     try:
         width, height, source = _thumbnail(folder / sample["file"])
