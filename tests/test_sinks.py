@@ -196,6 +196,8 @@ SIGNED = "https://bucket.s3.amazonaws.com/w.pth?X-Amz-Signature=5ec2e7&versionId
         (SIGNED, "https://bucket.s3.amazonaws.com/w.pth?X-Amz-Signature=***&versionId=3"),
         ("https://a.blob.net/w?sv=1&sig=a%2Bb&se=2", "https://a.blob.net/w?sv=1&sig=***&se=2"),
         ("https://hub/w.pth?access_token=abc)", "https://hub/w.pth?access_token=***)"),
+        ("https:/me:s3cr3t@example.org/results", "https:/example.org/results"),  # as a path has it
+        ("https://hub/w.pth#access_token=abc", "https://hub/w.pth#access_token=***"),
         ("torchvision://resnet50, a@b.org, https://x.org/@me", None),
         ("https://wandb.ai/a/b/runs/c?nw=nwuser", None),
         ("mail me@x.org; key=5", None),
