@@ -20,9 +20,13 @@ ops.install()  # before any test imports mmdet's models
 
 def pytest_configure() -> None:
     """Gives each worker a CPU of its own: threads that outnumber the CPUs slow torch tenfold."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # In the background of a script; commands that are started here would ignore Ctrl-C, too.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Ignored in the background of a script, or under nohup: commands that are started here would ignore them, too.
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and hasattr(os, "sched_setaffinity"):
         cpus = sorted(os.sched_getaffinity(0))

@@ -34,6 +34,7 @@ from benchmark.tracking.wandb import tracker as tracker_module
 pytestmark = pytest.mark.usefixtures("clean_wandb")
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
+VAL_HASH = "b2" * 32
 CLASSES = ("Paper", "Plastic bag")
 CONFIG = {"model": {"type": "RetinaNet", "depths": (3, 4)}, "hook": print, "lr": 0.01}
 
@@ -62,8 +63,8 @@ def dataset(tmp_path):
     annotations = {"images": [empty, image], "categories": categories, "annotations": [box]}
     (tmp_path / "val.json").write_text(json.dumps(annotations))
     Image.new("RGB", (60, 40), "green").save(tmp_path / "a.png")
-    val = Split(tmp_path / "val.json", tmp_path, "hash-of-val")
-    return Dataset("waste", CLASSES, Split(tmp_path / "train.json", tmp_path, "hash-of-train"), val)
+    val = Split(tmp_path / "val.json", tmp_path, VAL_HASH)
+    return Dataset("waste", CLASSES, Split(tmp_path / "train.json", tmp_path, "a1" * 32), val)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def spec(dataset):
 
 @pytest.fixture
 def folder(tmp_path):
-    path = tmp_path / "run"
+    path = tmp_path / "retina-s3-smoke-1a2b3c4d"
     path.mkdir()
     return RunFolder(path)
 
@@ -138,7 +139,7 @@ def test_offline_run_holds_points_config_and_summary(spec, folder):
     assert run.config["model"] == {"type": "RetinaNet", "depths": [3, 4]}
     assert run.config["labels"] == {"Backbone": "ResNet-50"}
     assert (run.config["seed"], run.config["profile"]) == (3, "smoke")
-    assert run.config["dataset"]["val_sha256"] == "hash-of-val"
+    assert run.config["dataset"]["val_sha256"] == VAL_HASH
     assert run.config["dataset"]["classes"] == list(CLASSES)
 
     assert run.summary["state"] == "complete"
