@@ -6,7 +6,7 @@ import difflib
 import errno
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -74,6 +74,14 @@ def fault_of(error: BaseException) -> OSError | None:
     return None
 
 
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what it was raised from, one after the other."""
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__
+
+
 def _before(error: BaseException) -> BaseException | None:
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
@@ -116,9 +124,8 @@ def why(error: BaseException) -> str:
     That is what it was raised from, or the fault of a file system that it was raised for. What else was being handled
     at that moment may have nothing to do with it.
     """
-    while error.__cause__ is not None:
-        error = error.__cause__
-    inner = fault_of(error) or error
+    *_, last = causes(error)
+    inner = fault_of(last) or last
     text = str((isinstance(inner, OSError) and inner.strerror) or inner)
     # Of another process, it has that one's traceback before it.
     if "Traceback (most recent call last)" in text:
@@ -186,9 +193,13 @@ def lone_surrogate(text: str) -> int | None:
 def allowed(value: str, choices: Iterable[str]) -> str:
     """Words a list of allowed values, nearest first: ``allowed: a, b; did you mean 'a'?``."""
     names = sorted(choices)
-    near = difflib.get_close_matches(value, names, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return f"allowed: {', '.join(names) or '(none)'}{hint}"
+    return f"allowed: {', '.join(names) or '(none)'}{nearest(value, names)}"
+
+
+def nearest(value: str, names: Iterable[str]) -> str:
+    """Asks whether the most alike of some names was meant: ``; did you mean 'a'?``; empty if none is alike."""
+    near = difflib.get_close_matches(value, list(names), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def few(items: Iterable[str], limit: int = SHOWN, count: int | None = None) -> str:

@@ -100,6 +100,18 @@ def is_file(path: str | Path) -> bool:
         return False
 
 
+def write_refused(folder: str | Path, size: int = 1) -> OSError | None:
+    """What the file system says to a file of ``size`` bytes in a folder; None if it takes it. Nothing is left there."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(size))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error
+    return None
+
+
 def remove_leftovers(folder: Path, name: str = "*", deep: bool = False) -> None:
     """Removes the temporary files of `replacing` that dead processes have left; what cannot be removed stays.
 

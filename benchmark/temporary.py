@@ -6,6 +6,7 @@ import os
 import tempfile
 
 from benchmark.errors import MachineError, why
+from benchmark.files import write_refused
 
 VARIABLE = "TMPDIR"
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm")
@@ -49,9 +50,5 @@ def _found() -> tuple[str, str]:
 
 def _refusal(folder: str) -> str:
     """Why a folder takes no files; empty if it does."""
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"a")
-    except OSError as error:
-        return why(error)
-    return ""
+    refused = write_refused(folder)
+    return why(refused) if refused is not None else ""

@@ -13,6 +13,7 @@ from benchmark.errors import UserError, allowed
 from benchmark.experiment.experiment import Tracking, TrackingMode
 from benchmark.run.plan import Plan, Request
 from benchmark.run.record import State
+from benchmark.run.runs import Runs
 from benchmark.tracking.door import door_of, warnings_of
 
 
@@ -157,8 +158,8 @@ def tracking_of(made: Plan, mode: str | None) -> Tracking:
     return tracking
 
 
-def look_at(made: Plan, request: Request) -> None:
-    """Shows what of the experiment and its runs a user may want to mend.
+def look_at(made: Plan, request: Request, on_disk: Runs) -> None:
+    """Shows what of the experiment and its runs on disk a user may want to mend.
 
     Raises:
         UserError: Its board would be written over another's.
@@ -168,9 +169,8 @@ def look_at(made: Plan, request: Request) -> None:
     from benchmark.leaderboard.published import why_not_compared
     from benchmark.run.plan import damages
     from benchmark.run.renamed import renamed
-    from benchmark.run.runs import Runs
 
     warn([*title_warnings(made.experiment.rows), *damages(made.runs)])
     warn([why] if (why := why_not_compared(made, request)) else [])
-    warn(renamed(made, Runs(request.results)))
+    warn(renamed(made, on_disk))
     refuse_taken(made, request)

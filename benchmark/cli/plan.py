@@ -54,7 +54,7 @@ def plan(
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
     on_disk = Runs(results, lives)
     made = make_plan(request, on_disk)
-    look_at(made, request)
+    look_at(made, request, on_disk)
     tracking_of(made, None)  # what it cannot take stands in the way
     console = PlainConsole()
     show(console, plan_table(made, console))
@@ -68,12 +68,10 @@ def plan(
 def _tell_obstacles(made: Plan, launcher: str, trust: bool) -> None:
     """Shows what stands in the way, as far as a few images tell."""
     from benchmark.launchers import make_launcher
-    from benchmark.sweep.missing import not_data, obstacles, undecoded_images
+    from benchmark.sweep.missing import obstacles, undecoded_images
     from benchmark.writing.words import counted
 
-    found = obstacles(made, make_launcher(launcher))
-    found.errors.extend([] if trust else not_data(made))
-    tell(found)
+    tell(obstacles(made, make_launcher(launcher), trust))
     if left := undecoded_images(made):
         typer.echo(
             f"{counted(left, 'image has', 'images have')} not been decoded yet: "

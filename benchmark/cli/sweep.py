@@ -80,7 +80,7 @@ def run_sweep(
     check_launcher(launcher)
     on_disk = Runs(request.results, lives)
     made = make_plan(request, on_disk)
-    look_at(made, request)
+    look_at(made, request, on_disk)
     # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
     whole = with_all_rows(made, request, on_disk)
     tracking = tracking_of(made, wandb)
@@ -103,11 +103,10 @@ def tell_obstacles(made: Plan, launcher: Launcher, trust: bool) -> None:
         UserError: Something does.
     """
     from benchmark.cli.decoding import decoding_shown
-    from benchmark.sweep.missing import not_data, obstacles
+    from benchmark.sweep.missing import obstacles
 
     with decoding_shown() as told:
-        found = obstacles(made, launcher, told)
-    found.errors.extend([] if trust else not_data(made))
+        found = obstacles(made, launcher, trust, told)
     tell(found)
 
 

@@ -6,10 +6,9 @@ import errno
 import os
 import re
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark.errors import UserError, fault_of, told
+from benchmark.errors import UserError, causes, fault_of, told
 from benchmark.files import end_of
 from benchmark.job.inputs import NotAsAsked
 from benchmark.run.folder import RunFolder
@@ -74,18 +73,10 @@ def kind(error: BaseException) -> FailureKind:
         return FailureKind.DIVERGED
     if isinstance(error, UserError):  # of all that a job reads, the data alone is the user's
         return FailureKind.DATA
-    if any(_is_out_of_memory(one) for one in _causes(error)):
+    if any(_is_out_of_memory(one) for one in causes(error)):
         return FailureKind.OOM
     from_data = isinstance(error, NotAsAsked) or _from_data(error)
     return FailureKind.DATA if from_data else FailureKind.ERROR
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and what it was raised from."""
-    one: BaseException | None = error
-    while one is not None:
-        yield one
-        one = one.__cause__
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -24,7 +24,7 @@ from typing_extensions import NotRequired
 
 from benchmark.errors import printable
 from benchmark.job.inputs import NotAsAsked
-from benchmark.run.arrays import NumpyArray, NumpyDtype, NumpyKind, numpy_scalar
+from benchmark.run.arrays import NUMPY, NumpyArray, NumpyDtype
 from benchmark.run.pickles import DATA, IF_TRUSTED, refusal
 
 _OTHER_KIND = "numpy's data type"
@@ -189,10 +189,6 @@ def _mapping(content: dict[str, object]) -> dict[str, object]:
 
 
 _STAND_INS: dict[str, Callable[..., object]] = {
-    "_reconstruct": NumpyArray,
-    "scalar": numpy_scalar,
-    "dtype": NumpyDtype,
-    "ndarray": NumpyKind,
     "ConfigDict": _mapping,
     "HistoryBuffer": _History,
     "OneCycleParamScheduler": _OneCycle,
@@ -203,7 +199,7 @@ _STAND_INS: dict[str, Callable[..., object]] = {
     "TorchVersion": str,
 }
 _ALLOWED: list[Callable[..., object] | tuple[Callable[..., object], str]] = [
-    (_STAND_INS[name.rpartition(".")[2]], name) for name in sorted(DATA)
+    (NUMPY.get(name) or _STAND_INS[name.rpartition(".")[2]], name) for name in sorted(DATA)
 ]
 _STANDING = (NumpyArray, NumpyDtype, _History, _Function)
 

@@ -6,11 +6,14 @@ numpy's own functions would take sizes, flags and pointers from the file (`np.nd
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pickle import UnpicklingError
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmark.run.pickles import DATA
 
 _PLAIN_DTYPE = re.compile(r"[|<>=]?[?biufcSU]\d*")
 
@@ -61,3 +64,13 @@ def numpy_scalar(dtype: NumpyDtype, value: bytes) -> np.generic:
     if not isinstance(dtype, NumpyDtype) or not isinstance(value, bytes):
         raise UnpicklingError("a scalar of numpy's of something else than a number")
     return cast("np.generic", np.frombuffer(value, dtype.real, 1)[0])
+
+
+_STANDING: dict[str, Callable[..., object]] = {
+    "_reconstruct": NumpyArray,
+    "scalar": numpy_scalar,
+    "dtype": NumpyDtype,
+    "ndarray": NumpyKind,
+}
+NUMPY = {name: _STANDING[name.rpartition(".")[2]] for name in DATA if name.startswith("numpy.")}
+"""What stands in for each name of numpy that a pickle may hold."""

@@ -31,24 +31,6 @@ class _In:
         return folder.path / self.name
 
 
-_FOLDERS = ("checkpoints", "asked_by", "mmengine")
-_FILES = (
-    "spec.json",
-    "config.py",
-    "metrics.jsonl",
-    "predictions.json",
-    "matches.npz",
-    "bootstrap.npy",
-    "samples.json",
-    "record.json",
-    "log.txt",
-    "stop",
-    "job.lock",
-    "job.lock.holder",
-    "job.json",
-)
-
-
 class RunFolder:
     """The paths of a run; the folder is the run.
 
@@ -202,6 +184,10 @@ class RunFolder:
         record.require_scores()
         write_json(self.record_file, record.to_json())
 
+
+_FOLDERS = {"checkpoints", "asked_by", "mmengine"}
+_FILES = {place.name for place in vars(RunFolder).values() if isinstance(place, _In)} - _FOLDERS
+_FILES.add("job.lock.holder")  # see `benchmark.locks`
 
 _Read = TypeVar("_Read")
 _THEN = "move its folder away, or 'detboard sweep --retry damaged' runs it again"

@@ -53,13 +53,9 @@ def asked_of(experiment: Experiment, specs: Iterable[RunSpec], on_disk: Runs) ->
     The data need not be there. A run counts for the row whose name is in its spec.
     """
     names = {row.name for row in experiment.rows}
-    settings: dict[str, list[RunSpec]] = defaultdict(list)
-    for spec in specs:
-        if spec.row in names:
-            settings[setting_key(spec)].append(spec)
     ids: set[str] = set()
     doubts: dict[str, str] = {}
-    for like in settings.values():
+    for like in by_setting(spec for spec in specs if spec.row in names):
         ids |= _asked_in(experiment, like, on_disk, doubts)
     return Asked(frozenset(ids), doubts)
 
@@ -85,9 +81,13 @@ def _ids(plan: Plan) -> set[str]:
     return {run.spec.run_id for run in plan.runs}
 
 
-def setting_key(spec: RunSpec) -> str:
-    """The same for runs of one profile, on one data set, with the same ``--set``."""
-    return json.dumps([spec.profile, spec.dataset.hashes, dict(spec.command_line)], sort_keys=True)
+def by_setting(specs: Iterable[RunSpec]) -> list[list[RunSpec]]:
+    """Runs of one profile, on one data set, with the same ``--set``, together."""
+    settings: dict[str, list[RunSpec]] = defaultdict(list)
+    for spec in specs:
+        setting = [spec.profile, spec.dataset.hashes, dict(spec.command_line)]
+        settings[json.dumps(setting, sort_keys=True)].append(spec)
+    return list(settings.values())
 
 
 def plan_like(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from benchmark.errors import fault_of, told
 from benchmark.experiment.experiment import PATIENCE_MIN
-from benchmark.files import write_json
+from benchmark.files import write_json, write_refused
 from benchmark.job.failures import read_last_words
 from benchmark.launchers import Job, Launcher
 from benchmark.launchers.living import living_job
@@ -22,7 +22,7 @@ from benchmark.run.reached import reached
 from benchmark.run.record import State
 from benchmark.run.state import Planned, look_again, unfinished
 from benchmark.sweep.base import Source, Watcher
-from benchmark.sweep.pause import Pause, refusal
+from benchmark.sweep.pause import PROBE, Pause
 from benchmark.sweep.progress import name_of
 from benchmark.sweep.silence import Listener, Pulse
 from benchmark.sweep.stopping import say_ends, say_waiting
@@ -208,7 +208,7 @@ def _fault(active: _Active) -> str:
     folder = active.run.folder
     if folder.finished:
         return ""
-    refused = refusal(folder.path)
+    refused = write_refused(folder.path, PROBE)
     if refused is not None:
         return told(refused)
     if not active.job.met_fault():

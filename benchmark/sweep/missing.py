@@ -45,12 +45,13 @@ def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
     ]
 
 
-def obstacles(plan: Plan, launcher: Launcher, told: Told | None = None) -> Findings:
+def obstacles(plan: Plan, launcher: Launcher, trusted: bool, told: Told | None = None) -> Findings:
     """What would make runs fail, found before any of them starts: the data, and what the launcher cannot run.
 
     Args:
         plan: What is to be run.
         launcher: What is to run it.
+        trusted: Whether weights that hold code are loaded, too.
         told: Hears how many images are decoded, and how many are to be; if None, only a few images are.
     """
     memory = Memory(plan.cache)
@@ -61,6 +62,7 @@ def obstacles(plan: Plan, launcher: Launcher, told: Told | None = None) -> Findi
     found.add(left_of(plan, memory))
     found.errors.extend(launcher.obstacles({row.name: row.gpus for row in plan.rows}))
     found.errors.extend([*conflicts(), *_lacking(plan), *without_batch(plan, memory)])
+    found.errors.extend([] if trusted else _not_data(plan))
     found.warnings.extend(foreseen(plan, launcher, memory))
     # The validation images are in each of the data sets.
     return Findings([*dict.fromkeys(found.errors)], [*dict.fromkeys(found.warnings)])
@@ -84,7 +86,7 @@ def _lacking(plan: Plan) -> list[str]:
     ]
 
 
-def not_data(plan: Plan) -> list[str]:
+def _not_data(plan: Plan) -> list[str]:
     """A message for each row and file of weights that holds code: what fetches and reads them refuses it, too."""
     named = {
         (run.spec.row, text)

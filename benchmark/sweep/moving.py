@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,14 @@ from pathlib import Path
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment
 from benchmark.files import read_json, write_json
-from benchmark.launchers.living import lives
 from benchmark.run.folder import RunFolder
 from benchmark.run.identity import run_id
-from benchmark.run.owners import askers_of, plan_like, setting_key
+from benchmark.run.owners import askers_of, by_setting, plan_like
 from benchmark.run.plan import choose_rows
 from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
 from benchmark.sweep.holders import only_driver
-from benchmark.sweep.tending import discard
+from benchmark.sweep.tending import busy, discard
 from benchmark.sweep.tidying import COMING
 
 
@@ -114,24 +112,20 @@ def _moves(
 def _asked(experiment: Experiment, specs: Sequence[RunSpec], new: str, on_disk: Runs) -> set[str]:
     """The ids that the new row asks for in the settings of the runs; a setting that it does not fit asks for none."""
     rows = choose_rows(experiment, [new])
-    settings: dict[str, list[RunSpec]] = defaultdict(list)
-    for spec in specs:
-        settings[setting_key(spec)].append(spec)
-    plans = (attempt([], plan_like, experiment, rows, like, on_disk) for like in settings.values())
+    plans = (attempt([], plan_like, experiment, rows, like, on_disk) for like in by_setting(specs))
     return {run.spec.run_id for plan in plans if plan for run in plan.runs}
 
 
 def _objections(move: Move, experiment: Experiment, on_disk: Runs) -> list[str]:
     folder, there = on_disk.folder(move.spec.run_id), on_disk.folder(move.new_id)
     others = [name for name in askers_of(move.spec, on_disk) if name != experiment.name]
-    problems = []
-    if lives(folder):
-        problems.append(f"is running; end it first: detboard runs stop {folder.path.name}")
+    name = folder.path.name
+    problems = [running] if (running := busy(folder)) else []
     if others:
-        problems.append(f"is also of {', '.join(others)}, which would train it again")
+        problems.append(f"{name}: is also of {', '.join(others)}, which would train it again")
     if there.path.exists() and not _is_copy(there, move):
-        problems.append(f"there is a {move.new_id} already; remove one of the two")
-    return [f"{folder.path.name}: {problem}" for problem in problems]
+        problems.append(f"{name}: there is a {move.new_id} already; remove one of the two")
+    return problems
 
 
 def _is_copy(there: RunFolder, move: Move) -> bool:

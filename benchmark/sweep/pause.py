@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.errors import MachineError, may_be_full, remedy
+from benchmark.files import write_refused
 from benchmark.run.state import Planned
 
 # What a job can write that has just met a full disk may be small, and a checkpoint is not: of ConvNeXt-large 2.5 GB.
@@ -19,20 +19,8 @@ _MORE = 1.1
 _FEW_FILES = 1000
 _MORE_FILES = 16
 _MOST_TRIES = 3
-_PROBE = bytes(64 * 1024)
+PROBE = 64 * 1024  # bytes
 _LOOK_AGAIN_S = 1.0
-
-
-def refusal(folder: Path) -> OSError | None:
-    """What the file system says to a write into a folder; None if it takes it."""
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(_PROBE)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        return error
-    return None
 
 
 class Pause:
@@ -76,7 +64,7 @@ class Pause:
         self._runs.append(run)
         self._tries[run.spec.run_id] += 1
         folder = run.folder.path.parent
-        self._refusal = refusal(folder)
+        self._refusal = write_refused(folder, PROBE)
         if self._tries[run.spec.run_id] >= _MOST_TRIES:
             raise _ended(f"{run.spec.run_id}: {_MOST_TRIES} times a job could not go on", cause)
         if self._refusal is None and not may_be_full(cause, folder):
@@ -107,13 +95,13 @@ class Pause:
             raise _ended(f"{folder}: jobs cannot write there", cause)
 
     def _takes_writes(self, folder: Path) -> bool:
-        before, self._refusal = self._refusal, refusal(folder)
+        before, self._refusal = self._refusal, write_refused(folder, PROBE)
         if self._refusal is not None:
             return False
         # The small write was taken all the time: only more room than there was then helps.
         if before is not None or self._has_room_for_files(folder):
             return True
-        return _free(folder) >= min(_AMPLE_BYTES, self._free * _MORE + len(_PROBE))
+        return _free(folder) >= min(_AMPLE_BYTES, self._free * _MORE + PROBE)
 
     def _has_room_for_files(self, folder: Path) -> bool:
         """Whether files were what there was no room for, and there is some now."""

@@ -5,12 +5,11 @@ All that is wrong with the ids is said before anything is done.
 
 from __future__ import annotations
 
-import difflib
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmark.errors import UserError, attempt
+from benchmark.errors import UserError, attempt, nearest
 from benchmark.launchers.living import lives
 from benchmark.run.folder import RunFolder
 from benchmark.run.runs import Runs
@@ -36,9 +35,9 @@ def remove(on_disk: Runs, ids: Sequence[str], told: Callable[[str], None]) -> No
         UserError: With every id that is no run's, and every run that a job works on; or a sweep or study works on the
             results folder.
     """
-    _folders(on_disk, ids, _busy)
+    _folders(on_disk, ids, busy)
     with only_driver(on_disk.results, makes_room=True):
-        for folder in _folders(on_disk, ids, _busy):
+        for folder in _folders(on_disk, ids, busy):
             discard(folder.path)
             told(folder.path.name)
 
@@ -81,8 +80,7 @@ def folder_of(on_disk: Runs, run_id: str) -> RunFolder:
     is_name = bool(run_id) and run_id == Path(run_id).name and not run_id.startswith(".")
     if is_name and folder.path.is_dir():
         return folder
-    near = difflib.get_close_matches(run_id, on_disk.ids(), n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    hint = nearest(run_id, on_disk.ids())
     where = on_disk.results / "runs"
     raise UserError(f"{run_id}: no such run in {where}, see 'detboard runs list'{hint}")
 
@@ -94,6 +92,7 @@ def _idle(folder: RunFolder) -> str:
     return f"{folder.path.name}: is not running, {ended}"
 
 
-def _busy(folder: RunFolder) -> str:
+def busy(folder: RunFolder) -> str:
+    """Why a run can be neither removed nor renamed now; empty if it can."""
     name = folder.path.name
     return f"{name}: is running; end it first: detboard runs stop {name}" if lives(folder) else ""

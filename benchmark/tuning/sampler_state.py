@@ -14,7 +14,7 @@ import cmaes  # type: ignore[import-untyped]
 from optuna.samplers import _cmaes
 
 from benchmark.errors import UserError, why
-from benchmark.run.arrays import NumpyArray, NumpyDtype, NumpyKind, numpy_scalar
+from benchmark.run.arrays import NUMPY, NumpyArray
 
 _OTHERWISE = "Do not use this database; start the study in another one"
 
@@ -44,15 +44,7 @@ def _standing_for(kind: type) -> type[_Optimizer]:
 
 
 _KINDS = (cmaes.CMA, cmaes.SepCMA, cmaes.CMAwM)
-_NUMPY: dict[str, object] = {
-    "numpy.dtype": NumpyDtype,
-    "numpy.ndarray": NumpyKind,
-    "numpy._core.multiarray._reconstruct": NumpyArray,  # numpy 2
-    "numpy._core.multiarray.scalar": numpy_scalar,
-    "numpy.core.multiarray._reconstruct": NumpyArray,  # numpy 1
-    "numpy.core.multiarray.scalar": numpy_scalar,
-}
-_STAND_INS = _NUMPY | {f"{kind.__module__}.{kind.__name__}": _standing_for(kind) for kind in _KINDS}
+_STAND_INS = NUMPY | {f"{kind.__module__}.{kind.__name__}": _standing_for(kind) for kind in _KINDS}
 
 
 class _Unpickler(pickle.Unpickler):
