@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from benchmark.experiment.experiment import Tracking
 from benchmark.tracking.base import Subject
 from benchmark.tracking.door import door_of, told_after
 from benchmark.tracking.guarded import Guarded
+from benchmark.tracking.wandb.environment import usable_settings
 
 pytestmark = pytest.mark.usefixtures("clean_wandb")
 KEY = "0123456789" * 4
@@ -97,6 +100,30 @@ def test_what_wandb_takes_hinders_nothing(
 ) -> None:
     monkeypatch.setenv(name, value)
     assert door_of(Tracking()).hindered == ()
+
+
+def test_the_environment_is_not_written_where_it_is_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """W&B's threads read it in C by then: one that is written meanwhile may end the process."""
+    written: list[bytes] = []
+
+    def watched(call: Callable[..., None], name: bytes, *value: bytes) -> None:
+        written.append(name)
+        call(name, *value)
+
+    for name in ("putenv", "unsetenv"):
+        monkeypatch.setattr(os, name, partial(watched, getattr(os, name)))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert written == [b"WANDB_MODE"]  # they are seen
+    with usable_settings(tmp_path) as set_aside:
+        assert not set_aside
+    assert written == [b"WANDB_MODE"]
+    monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
+    with usable_settings(tmp_path):
+        assert "WANDB_SWEEP_ID" not in os.environ
+        os.environ["WANDB_SERVICE"] = "left behind"
+    assert os.environ["WANDB_SWEEP_ID"] == "abc" and "WANDB_SERVICE" not in os.environ
 
 
 def test_a_run_is_tracked_on_disk_whatever_the_environment_says(

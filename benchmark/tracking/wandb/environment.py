@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -134,8 +134,20 @@ def usable_settings(empty: Path) -> Iterator[list[str]]:
             os.environ["WANDB_CONFIG_DIR"] = str(empty)
         yield told
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        _put_back(before)
+
+
+def _put_back(before: Mapping[str, str]) -> None:
+    """Restores the environment, and writes nothing where nothing has changed.
+
+    W&B's threads run by now, and one that reads the environment in C (getaddrinfo does) while another writes it may end
+    the process with SIGSEGV.
+    """
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    for name, value in before.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 def _unreadable() -> str:
