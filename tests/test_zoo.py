@@ -15,7 +15,7 @@ from mmengine import Config
 from benchmark.config.compose import compose, surroundings_of
 from benchmark.config.config_file import plain
 from benchmark.data.dataset import Dataset, Split
-from benchmark.experiment.experiment import load_experiment
+from benchmark.experiment.experiment import Row, load_experiment
 
 ZOO = {
     "r50_fpn_freeanchor_1x": "free_anchor/freeanchor_r50_fpn_1x_coco.py",
@@ -63,14 +63,17 @@ SAVED_MORE_OFTEN = {"r50_fpn_90k": ("default_hooks.checkpoint.interval",)}
 @pytest.fixture(scope="module")
 def composed() -> dict[str, dict[str, Any]]:
     """The config of every row of the leaderboard under ``full``, by row name."""
+    return {row.name: composed_of(row) for row in load_experiment(LEADERBOARD).rows}
+
+
+def composed_of(row: Row) -> dict[str, Any]:
+    """A row's config under ``full``, in the leaderboard's place."""
     classes = tuple(f"class {i}" for i in range(10))
     splits = [Split(Path(f"/data/{n}.json"), Path("/data/images"), n) for n in ("train", "val")]
     dataset = Dataset("waste", classes, *splits)
     experiment = load_experiment(LEADERBOARD)
     around, seed = surroundings_of(experiment, "full"), experiment.seeds[0]
-    return {
-        row.name: compose(row, dataset, around, seed=seed, overrides={}) for row in experiment.rows
-    }
+    return compose(row, dataset, around, seed=seed, overrides={})
 
 
 def zoo_config(name: str) -> dict[str, Any]:
@@ -163,6 +166,16 @@ def test_zoo_rows_have_ten_classes_and_the_dataset(composed: dict[str, dict[str,
         for split in ("val", "test"):
             assert config[f"{split}_dataloader"]["dataset"]["ann_file"] == "/data/val.json"
             assert config[f"{split}_evaluator"]["ann_file"] == "/data/val.json"
+
+
+@pytest.mark.parametrize("row", ZOO)
+def test_the_same_row_made_from_its_config(row: str, composed: dict[str, dict[str, Any]]) -> None:
+    """Model, optimizer, schedule, pipelines and all else are those of the row of parts."""
+    whole = Row.model_validate({"name": row, "config": f"mmdet::{ZOO[row]}"})
+    ours, theirs = dict(leaves(composed[row])), dict(leaves(composed_of(whole)))
+    unlike = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+    assert unlike <= {*SPELLED_OUT, *SAVED_MORE_OFTEN.get(row, ())}
+    assert ours.keys() - theirs.keys() <= SPELLED_OUT.keys()
 
 
 CONVNEXT_LARGE = {

@@ -7,30 +7,24 @@ rules; overrides come last. mmengine itself is imported only for a file that use
 
 from __future__ import annotations
 
-import os
 import pickle
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from benchmark.config.config_file import load_config, merged, plain, with_bases
-from benchmark.config.imports import named_modules
+from benchmark.config.config_file import plain, with_bases
+from benchmark.config.layers import Base, Found, base_config, find_layers
 from benchmark.config.overrides import apply_overrides, given_twice, key_path, passed_over
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shipped import SHIPPED
-from benchmark.config.shrink import shrink
 from benchmark.config.sizes import give_tuples
-from benchmark.config.sources import Names, own_files
 from benchmark.config.tree import LOADERS, Config
 from benchmark.config.vocabulary.runtime import sections
 from benchmark.data.dataset import Dataset
-from benchmark.errors import UserError
+from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row
-from benchmark.experiment.rows.base import Layer, Surroundings, no_such_part
-
-# A config file and the time of its last change, or a mapping, pickled: what a cache can tell apart.
-_Found = tuple[str, int] | bytes
+from benchmark.experiment.rows.base import Surroundings, no_such_part
+from benchmark.experiment.rows.zoo import is_of_mmdet
 
 
 def config_roots(experiment_path: Path) -> list[Path]:
@@ -83,21 +77,20 @@ def compose(
     Raises:
         UserError: With every layer that is missing or broken, and every override that does not fit.
     """
-    layers = _found(row.name, row.recipe.layers(around), around.roots)
-    base, unfilled, lost = _base_config(layers, dataset, around.folder)
-    config: Config = pickle.loads(base)
+    base = _base(row, dataset, around)
+    config: Config = pickle.loads(base.config)
     wanted = [*row.overrides.items(), *overrides.items()]
     # A tuned row has those of its study behind those of the row that was tuned.
     own = row.overrides
     twice = [] if row.study else given_twice(own) + passed_over(own)
     problems = twice or apply_overrides(config, wanted)
     if not problems:
-        if unfilled or any(isinstance(value, dict | list) for _, value in wanted):
+        if base.unfilled or any(isinstance(value, dict | list) for _, value in wanted):
             # What was put in whole has not seen the data set yet, and belongs to the caller.
             config = plain(config)
             give_tuples(config)
             problems = fill_dataset(config, dataset, around.folder)
-        problems += [] if any(_is_training_data(key) for key, _ in wanted) else lost
+        problems += [] if any(_is_training_data(key) for key, _ in wanted) else base.lost
         problems += sections(config)
     if problems:
         raise UserError([f"row '{row.name}': {problem}" for problem in problems])
@@ -112,93 +105,48 @@ def source_files(row: Row, around: Surroundings) -> tuple[str, ...]:
     Raises:
         UserError: A layer is missing.
     """
-    found = _found(row.name, row.recipe.layers(around), around.roots)
-    return _resting_on(tuple(layer for layer in found if isinstance(layer, tuple)))
+    found = _layers(row, around)
+    return _resting_on(tuple((one.file, one.changed_ns) for one in found if one.file))
+
+
+def changes_of(row: Row, dataset: Dataset, around: Surroundings) -> tuple[str, ...]:
+    """What was changed of the config of a row, one short line each; empty for a row of parts, which fit as they are.
+
+    Raises:
+        UserError: As `compose` does.
+    """
+    return _base(row, dataset, around).changes
+
+
+def _base(row: Row, dataset: Dataset, around: Surroundings) -> Base:
+    layers = _layers(row, around)
+    try:
+        return base_config(layers, dataset, around.folder)
+    except UserError as error:
+        if all(layer.kind == "merged" for layer in layers):
+            raise  # a part is many rows'
+        raise UserError(f"row '{row.name}': {problem}" for problem in error.problems) from None
+
+
+def _layers(row: Row, around: Surroundings) -> tuple[Found, ...]:
+    problems: list[str] = []
+    layers = attempt(problems, row.recipe.layers, around) or ()
+    found = attempt(problems, find_layers, layers, around.roots) or ()
+    if problems:
+        raise UserError(f"row '{row.name}': {problem}" for problem in problems)
+    return found
 
 
 @lru_cache(maxsize=4096)
 def _resting_on(files: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
     paths = [path for file, _ in files for path in with_bases(Path(file))]
-    return tuple(dict.fromkeys(map(str, paths)))
-
-
-def _found(row: str, layers: Sequence[Layer], roots: Sequence[Path]) -> tuple[_Found, ...]:
-    """The layers to merge, in order."""
-    found = [_find(la, roots) if isinstance(la, str) else pickle.dumps(la) for la in layers]
-    missing = [layer for layer, file in zip(layers, found, strict=True) if file is None]
-    if missing:
-        places = ", ".join(str(root) for root in roots)
-        raise UserError([f"row '{row}': no part {n} in {places}" for n in missing])
-    return tuple(file for file in found if file is not None)
-
-
-def _find(name: str, roots: Sequence[Path]) -> tuple[str, int] | None:
-    for root in roots:
-        with suppress(OSError):
-            path = os.path.join(root, name)  # noqa: PTH118 - in a hot loop
-            return path, os.stat(path).st_mtime_ns  # noqa: PTH116 - as above
-    return None
-
-
-# 10 KB each; rows come in any order, and a cache that is too small never hits.
-@lru_cache(maxsize=4096)
-def _base_config(
-    layers: tuple[_Found, ...], dataset: Dataset, folder: Path
-) -> tuple[bytes, tuple[str, ...], tuple[str, ...]]:
-    """The config before overrides, what could not be filled in, and which own files a later part has replaced.
-
-    It is pickled: reading that is ten times faster than ``deepcopy``.
-    """
-    config: Config = {}
-    names, lost = Names(dataset, folder, "train"), dict[Path, str]()
-    for layer in layers:
-        own, name = _read(layer)
-        # Most parts say nothing of data, and looking for files takes longer than to merge them.
-        before = own_files(config, names) if "train_dataloader" in own else set()
-        try:
-            config = _with_imports(merged(own, config), own, config)
-        except TypeError as error:
-            raise UserError(f"{name}: {error}") from None
-        lost |= dict.fromkeys(before - own_files(config, names), name) if before else {}
-    again = own_files(config, names) if lost else set()
-    replaced = [_replaced(path, name) for path, name in lost.items() if path not in again]
-    # Only now: a `_delete_` that has found nothing to delete may be waiting for a later part.
-    config = plain(config)
-    limits = config.pop("shrink", None)
-    if limits is not None:
-        shrink(config, limits)
-    unfilled = fill_dataset(config, dataset, folder)
-    return pickle.dumps(config), tuple(unfilled), tuple(replaced)
-
-
-def _with_imports(config: Config, own: Config, before: Config) -> Config:
-    """A part's modules beside those of the parts before it: each part's classes are in its own, and all are needed."""
-    said = own.get("custom_imports") or {}
-    ours, theirs = named_modules(before), named_modules(own)
-    if not ours or not theirs or "_delete_" in said:
-        return config
-    both = list(dict.fromkeys([*ours, *theirs]))
-    return {**config, "custom_imports": {**config["custom_imports"], "imports": both}}
-
-
-def _replaced(path: Path, name: str) -> str:
-    return (
-        f"train_dataloader.dataset: {name} puts another data set in the place of the one that reads {path}, which an "
-        "earlier part names; put that one into the row's 'set', which comes last, or take another part"
-    )
+    # The version of mmdet, which every record has, says what is in its own.
+    return tuple(dict.fromkeys(str(path) for path in paths if not is_of_mmdet(path)))
 
 
 def _is_training_data(key: str) -> bool:
     """Whether an override says what is read: then the row's own words stand for those of its parts."""
     return key_path(key) in ("train_dataloader", "train_dataloader.dataset")
-
-
-def _read(layer: _Found) -> tuple[Config, str]:
-    """A layer's content, not to be changed, and what to call it."""
-    if isinstance(layer, bytes):
-        return dict(pickle.loads(layer)), "a mapping of the row's recipe"
-    path = Path(layer[0])
-    return load_config(path), str(path)
 
 
 def _mend_workers(config: Config) -> None:

@@ -7,7 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmark.config.compose import check_recipes, compose, source_files, surroundings_of
+from benchmark.config.compose import (
+    changes_of,
+    check_recipes,
+    compose,
+    source_files,
+    surroundings_of,
+)
 from benchmark.config.imports import missing_modules, module_hash, own_module_files
 from benchmark.config.sampled import sampled, with_rule
 from benchmark.config.sources import own_data
@@ -278,6 +284,7 @@ class _Way:
     given: Mapping[str, str]
     sources: tuple[str, ...]
     imports_from: str | None
+    changes: tuple[str, ...]
 
 
 def _ways(setting: _Setting, row: Row) -> Sequence[_Way]:
@@ -304,6 +311,7 @@ def _ways(setting: _Setting, row: Row) -> Sequence[_Way]:
             given=given,
             sources=sources,
             imports_from=imports_from,
+            changes=changes_of(row, setting.dataset, setting.around),
         )
         for config in configs
     ]
@@ -355,6 +363,7 @@ def _spec(setting: _Setting, row: Row, seed: int, way: _Way) -> RunSpec:
         given=given,
         files=way.files,
         imports_from=way.imports_from,
+        changes=way.changes,
         sources=way.sources,
         seed=seed,
         dataset=setting.dataset,

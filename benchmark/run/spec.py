@@ -62,6 +62,8 @@ class RunSpec:
         config_sha256: Hex SHA-256 of ``config.py`` as it was written beside ``spec.json``; None until then.
         imports_from: Folder of the experiment file, where its job looks for modules of the config last; None where
             the config imports none from there.
+        changes: What was changed of a whole config to make it fit the data set, the parts put into it and the profile,
+            a line each; empty for rows of parts.
         former_ids: Ids that the run had before its row was renamed, oldest first.
         schema_version: Version of ``spec.json``.
     """
@@ -86,6 +88,7 @@ class RunSpec:
     sources: tuple[str, ...] = ()
     config_sha256: str | None = None
     imports_from: str | None = None
+    changes: tuple[str, ...] = ()
     former_ids: tuple[str, ...] = ()
     schema_version: Whole = SCHEMA_VERSION
 

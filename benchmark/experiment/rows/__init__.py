@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from benchmark.experiment.rows.base import Recipe
+from benchmark.experiment.rows.config import ConfigRecipe
 from benchmark.experiment.rows.parts import PartsRecipe
 
 RECIPES: dict[str, type[Recipe]] = {
     "parts": PartsRecipe,
+    "config": ConfigRecipe,
 }
 
 

@@ -10,7 +10,33 @@ from pathlib import Path
 from benchmark.errors import allowed
 from benchmark.yaml_file import Strict
 
-Layer = str | Mapping[str, object]
+
+@dataclass(frozen=True)
+class Foreign:
+    """A layer that is a whole config, made for another data set: it is retargeted before it is merged.
+
+    Attributes:
+        config: Absolute path of the file.
+    """
+
+    config: str
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """A layer that takes the place of what stands there of its kind, and is connected to what is around it.
+
+    Attributes:
+        kind: ``dataset``, ``schedule``, ``head``, ``neck`` or ``backbone``.
+        layer: The part's file, relative to one of the roots.
+    """
+
+    kind: str
+    layer: str
+
+
+Layer = str | Mapping[str, object] | Foreign | InPlace
+"""A config file, relative to a root or absolute, or a mapping, both of which are merged; or one of the two above."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +88,9 @@ class Recipe(Strict, ABC):
         """The layers of the config, first to last; a later one wins, by mmengine's rules of merging.
 
         Each is a mmengine config file, relative to one of the roots (``"backbones/resnet50.py"``) or absolute, or a
-        mapping of plain values. The layers of the dataset and of the profile are among them, wherever the recipe
-        wants them (`part_file`): a profile acts on what is before it. The row's overrides come after all layers.
+        mapping of plain values; or it is not just merged, see `Foreign` and `InPlace`. The layers of the dataset and
+        of the profile are among them, wherever the recipe wants them (`part_file`): a profile acts on what is before
+        it. The row's overrides come after all layers.
         """
 
     def given(self, around: Surroundings) -> Mapping[str, str]:
