@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config.config_file import load_config, plain
+from benchmark.config.retarget import retarget
 from benchmark.config.tree import Config
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
@@ -56,4 +57,8 @@ def load_foreign(path: Path, dataset: Dataset) -> tuple[Config, tuple[str, ...]]
     Raises:
         UserError: It cannot be loaded, or with every reason why it cannot be retargeted.
     """
-    return load_pruned(path), ()
+    config = load_pruned(path)
+    try:
+        return config, retarget(config, dataset)
+    except UserError as error:
+        raise UserError(f"{path.name}: {problem}" for problem in error.problems) from None

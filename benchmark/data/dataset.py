@@ -42,12 +42,15 @@ class Dataset:
             ``categories`` in train.json.
         train: The training split.
         val: The validation split.
+        masks: Whether every object of both splits has a mask of polygons; masks as run lengths do not count, which
+            mmdet takes for crowds where a pipeline keeps polygons.
     """
 
     name: str
     classes: tuple[str, ...]
     train: Split
     val: Split
+    masks: bool = False
 
     @property
     def hashes(self) -> tuple[str, str]:

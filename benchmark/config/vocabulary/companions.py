@@ -9,7 +9,7 @@ from benchmark.config.vocabulary.steps import nested
 from benchmark.config.vocabulary.words import class_of, imports_own, mapping_of, named_hooks
 from benchmark.errors import shown
 
-_OF_JOINED = frozenset(
+OF_JOINED = frozenset(
     {
         "CustomSampleSizeSampler",
         "GroupMultiSourceSampler",
@@ -27,7 +27,7 @@ def samplers_of_joined(config: Config) -> Iterator[str]:
     loader = mapping_of(config.get("train_dataloader"))
     for name in ("sampler", "batch_sampler"):
         sampler = class_of(loader.get(name))
-        if sampler in _OF_JOINED and class_of(loader.get("dataset")) != "ConcatDataset":
+        if sampler in OF_JOINED and class_of(loader.get("dataset")) != "ConcatDataset":
             yield f"train_dataloader.{name}: {sampler} draws from the sources of a ConcatDataset; write DefaultSampler"
 
 

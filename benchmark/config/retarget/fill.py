@@ -1,4 +1,4 @@
-"""A config made for another data set: its paths, classes and heads."""
+"""A data set's files, images and classes in the place of the names that parts have for them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.config.retarget.classes import fit_classes
 from benchmark.config.sources import Names, RefusedError, Source
 from benchmark.config.tree import Config, leaves
 from benchmark.data.dataset import Dataset
@@ -31,8 +32,8 @@ def fill_dataset(config: Config, dataset: Dataset, folder: Path) -> list[str]:
         names = Names(dataset, folder, use)
         problems += _fill_loader(config.get(f"{use}_dataloader"), names)
         problems += _fill_evaluators(config.get(f"{use}_evaluator"), names)
-    for head in _classifiers(config.get("model")):
-        head["num_classes"] = len(dataset.classes)
+    if isinstance(config.get("model"), dict):
+        fit_classes(config["model"], len(dataset.classes))
     return problems
 
 
@@ -102,20 +103,6 @@ def _fill_evaluators(evaluators: object, names: Names) -> Iterator[str]:
             evaluator["ann_file"] = str(names.file(str(evaluator.get("ann_file") or "")))
         except RefusedError as error:
             yield f"{key}.ann_file: {error}"
-
-
-def _classifiers(node: object) -> Iterator[Config]:
-    """The heads that tell classes apart; a backbone's own ``num_classes`` is none of them."""
-    if isinstance(node, list | tuple):
-        for item in node:
-            yield from _classifiers(item)
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            if key in ("bbox_head", "mask_head"):
-                heads = value if isinstance(value, list) else [value]
-                yield from (head for head in heads if isinstance(head, dict))
-            else:
-                yield from _classifiers(value)
 
 
 def dataset_leaves(node: object) -> Iterator[Config]:

@@ -1,0 +1,50 @@
+"""How a config is evaluated: by COCO's scores of boxes on the data set's validation images."""
+
+from __future__ import annotations
+
+from benchmark.config.tree import Config, is_list
+from benchmark.config.vocabulary.words import class_of, mapping_of
+from benchmark.data.dataset import Dataset
+
+_COCO = "CocoMetric"
+
+
+def retarget_evaluation(config: Config, dataset: Dataset) -> list[str]:
+    """Gives a config one evaluator of boxes and loops that use it, in place.
+
+    Args:
+        config: A config with a validation loader.
+        dataset: Its ``val`` is evaluated.
+
+    Returns:
+        What was changed.
+    """
+    changes = _told(config.get("val_evaluator"))
+    # mmengine takes the three of a test all, or none.
+    uses = ["val", "test"] if config.get("test_dataloader") else ["val"]
+    for use in uses:
+        config[f"{use}_evaluator"] = {
+            "type": _COCO,
+            "ann_file": str(dataset.val.annotations),
+            "metric": "bbox",
+            "format_only": False,
+            "backend_args": None,
+        }
+        loop = {"type": f"{use.capitalize()}Loop"}
+        config[f"{use}_cfg"] = {**loop, **mapping_of(config.get(f"{use}_cfg"))}
+    if len(uses) == 1:
+        config.pop("test_evaluator", None)
+        config.pop("test_cfg", None)
+    return changes
+
+
+def _told(evaluators: object) -> list[str]:
+    found = list(evaluators) if is_list(evaluators) else [evaluators] if evaluators else []
+    names = [class_of(evaluator) or "an evaluator" for evaluator in found]
+    if not names:
+        return [f"evaluator: {_COCO} of boxes"]
+    if names != [_COCO]:
+        return [f"{' and '.join(dict.fromkeys(names))} -> {_COCO}"]
+    measured: object = mapping_of(found[0]).get("metric", "bbox")
+    kinds = [str(kind) for kind in measured] if is_list(measured) else [str(measured)]
+    return [] if kinds == ["bbox"] else [f"{_COCO}.metric: {', '.join(kinds)} -> bbox"]
