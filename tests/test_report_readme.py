@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from boards import write_report
 
 from benchmark.data.dataset import Dataset, Split
+from benchmark.errors import UserError
 from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.document import Leaderboard, leaderboard_of
 from benchmark.leaderboard.outputs.readme import replaced
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.run.record import State
-from benchmark.writing.markers import markers
+from benchmark.writing.markers import markers, without_tables
 
 BEGIN, END = markers("board")
 BEFORE = f"# Mine\n\nText.\n\n{BEGIN}\nold table\n{END}\n\nMore text, no newline at its end"
@@ -55,6 +57,33 @@ def test_smoke_says_so_in_the_readme_too(tmp_path: Path) -> None:
     text = readme.read_text(encoding="utf-8")
     assert "**smoke profile: shortened training, not comparable with the published values**" in text
     assert "| mAP50 (smoke) |" in text
+
+
+def test_between_short_markers_stands_the_short_form(tmp_path: Path) -> None:
+    begin, end = markers("board", short=True)
+    assert (begin, end) == ("<!-- detboard:board:begin short -->", END)
+    readme = tmp_path / "README.md"
+    readme.write_text(BEFORE.replace(BEGIN, begin), encoding="utf-8")
+    write_report(make_board("smoke"), tmp_path, readme=readme)
+    text = readme.read_text(encoding="utf-8")
+    _, _, rest = text.partition(begin)
+    table = [line for line in rest.partition(end)[0].splitlines() if line.startswith("|")]
+    assert [re.split(r" *\| *", line)[1:-1] for line in table[::2]] == [
+        ["Row", "Leaderboard mAP50", "mAP50 (smoke)", "State"],
+        ["r50", "0.25", "—", "waiting"],
+    ]
+    # What the numbers are of, and what they are not, stands above it as above the whole table.
+    assert rest.startswith("\n\n0 of 1 rows complete on waste ")
+    assert "not comparable with the published values" in rest.partition("|")[0]
+    again = write_report(make_board("smoke"), tmp_path, readme=readme)
+    assert readme in again.unchanged
+    twice = f"{text}\n{BEGIN}\n"
+    with pytest.raises(UserError, match="is there 2 times"):
+        replaced(twice, "board", "", readme)
+    assert (
+        without_tables(text)
+        == f"# Mine\n\nText.\n\n{begin}{end}\n\nMore text, no newline at its end"
+    )
 
 
 def test_check_leaves_the_readme_alone(tmp_path: Path) -> None:

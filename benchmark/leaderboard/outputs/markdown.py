@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     from benchmark.leaderboard.document import Leaderboard, Line
     from benchmark.leaderboard.run_of_row import Run
 
+_SHORT = ("row", "leaderboard_map50", "map50", "status")
 _MOST_CLASSES = 20  # a wider table is for the page and the JSON file
 
 
 def table_text(leaderboard: Leaderboard) -> str:
     """The pipe table of the columns for readers; the best measured mAP50 is bold."""
     return _columns_text(leaderboard, leaderboard.main_columns)
+
+
+def short_table_text(leaderboard: Leaderboard) -> str:
+    """The pipe table in a line's width: each row's name, its published value, what was measured, its state."""
+    by_key = {column.key: column for column in leaderboard.declared}
+    return _columns_text(leaderboard, [by_key[key] for key in _SHORT])
 
 
 def _columns_text(leaderboard: Leaderboard, columns: Sequence[Column]) -> str:

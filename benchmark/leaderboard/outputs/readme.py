@@ -11,6 +11,7 @@ from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteErr
 from benchmark.leaderboard.outputs.markdown import (
     dataset_text,
     method_text,
+    short_table_text,
     table_text,
 )
 from benchmark.leaderboard.outputs.text_file import TextFile, read_text
@@ -35,7 +36,8 @@ def _files(material: Material) -> Iterator[File]:
     on_disk = read_text(readme)
     if on_disk is None:
         raise NothingToWriteError(f"no README written: {readme} does not exist")
-    wanted = replaced(on_disk, name, _block(material.leaderboard), readme)
+    short = markers(name, short=True)[0] in on_disk
+    wanted = replaced(on_disk, name, _block(material.leaderboard, short), readme)
     if wanted is None:
         marks = " ... ".join(markers(name))
         other = _markers_of_own(material, on_disk)
@@ -46,12 +48,12 @@ def _files(material: Material) -> Iterator[File]:
 def _markers_of_own(material: Material, text: str) -> str:
     """What to know of markers that bear the experiment's name, where this board is called otherwise."""
     own = material.leaderboard.experiment
-    if own == material.leaderboard.stem or markers(own)[0] not in text:
+    if own == material.leaderboard.stem or markers(own)[1] not in text:
         return ""
     return f"; those of '{own}' are for the board of the experiment's own data set and profile"
 
 
-def _block(leaderboard: Leaderboard) -> str:
+def _block(leaderboard: Leaderboard, short: bool) -> str:
     # Blank lines: Markdown after an HTML comment starts only after one.
     caveat = f" **{escape(leaderboard.caveat)}**." if leaderboard.caveat else ""
     words = counted(leaderboard.earlier_better)
@@ -59,6 +61,8 @@ def _block(leaderboard: Leaderboard) -> str:
     chosen = f" **Note: {escape(leaderboard.selection)}.**" if leaderboard.selection else ""
     told = f"{caveat}{chosen}{earlier}"
     summary = f"{leaderboard.progress} rows complete on {dataset_text(leaderboard)}.{told}"
+    if short:
+        return f"\n{summary}\n\n{short_table_text(leaderboard)}\n"
     return f"\n{summary}\n\n{table_text(leaderboard)}\n{method_text(leaderboard)}.\n\n"
 
 
@@ -78,7 +82,9 @@ def replaced(text: str, name: str, block: str, path: Path) -> str | None:
         UserError: If a marker is missing, repeated, or the end stands before the begin.
     """
     begin, end = markers(name)
-    counts = text.count(begin), text.count(end)
+    begins = (begin, markers(name, short=True)[0])
+    counts = sum(map(text.count, begins)), text.count(end)
+    begin = next((mark for mark in begins if mark in text), begin)
     if counts == (0, 0):
         return None
     if counts != (1, 1) or text.index(end) < text.index(begin):
