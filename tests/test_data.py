@@ -620,3 +620,37 @@ def test_large_files_are_checked_by_column(data: Path) -> None:
     passing = [told for told in check(describe(data)).warnings if "edge" in told]
     assert len(passing) == 1
     assert f"(1): annotation {annotations[700]['id']} " in passing[0]
+
+
+POLYGON = [[0, 0, 40, 0, 40, 30]]
+RUN_LENGTHS = {"size": [30, 40], "counts": "0"}
+
+
+@pytest.mark.parametrize(
+    ("masks", "crowd", "known"),
+    [
+        (POLYGON, 0, True),
+        ([[0, 0, 40, 0], *POLYGON], 0, True),
+        ([[0, 0, 40, 0]], 0, False),
+        ([[0, 0, 40, 0, 40, 30, 7]], 0, False),
+        ([], 0, False),
+        (None, 0, False),
+        (RUN_LENGTHS, 0, False),
+        (RUN_LENGTHS, 1, True),
+    ],
+)
+def test_a_data_set_has_masks_where_every_object_has_one(
+    data: Path, masks: Any, crowd: int, known: bool
+) -> None:
+    def all_masked(content: Content) -> None:
+        for entry in content["annotations"]:
+            entry["segmentation"] = POLYGON
+
+    def last_as_told(content: Content) -> None:
+        all_masked(content)
+        content["annotations"][-1].update(segmentation=masks, iscrowd=crowd)
+
+    edit(data, "train", all_masked)
+    assert not describe(data).masks
+    edit(data, "val", last_as_told)
+    assert describe(data).masks == known

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmark.data.entries import Entry, box_fault, image_fault, is_masked
 from benchmark.data.faults import POINTER_START
 from benchmark.errors import UserError, fault_of, few, lone_surrogate, not_read, printable, shown
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:  # who finds a file's outline in the cache parses nothing, and
     import numpy as np
     from numpy.typing import NDArray
 
-_BIGGEST = 2**31 - 1  # of a width, a height, a coordinate or an area; what hotcoco takes
 _BIGGEST_ID = 2**63 - 1
 
 # What people have in the place of an annotation file, by how it begins.
@@ -33,8 +31,6 @@ _NOT_JSON = {
     b"PK\x03\x04": "a zip archive: unpack it",
     b"<": "HTML or XML: a page that was saved in its place?",
 }
-
-Entry = Mapping[str, object]
 
 
 class Category(NamedTuple):
@@ -110,6 +106,7 @@ class Annotations:
         categories: In the order of the file; no id and no name repeats.
         images: Its images.
         boxes: Its boxes.
+        masks: Whether it has boxes, and each of them a mask, see `is_masked`.
     """
 
     path: Path
@@ -117,6 +114,7 @@ class Annotations:
     categories: tuple[Category, ...]
     images: Images
     boxes: Boxes
+    masks: bool
 
     @property
     def images_without_box(self) -> int:
@@ -199,6 +197,7 @@ def _read(path: Path, _stamp: tuple[int, ...]) -> Annotations:
         _categories(path, content["categories"]),
         _images(content["images"]),
         _boxes(content["annotations"]),
+        bool(content["annotations"]) and all(map(is_masked, content["annotations"])),
     )
 
 
@@ -298,7 +297,7 @@ def _repeated(path: Path, categories: Sequence[Category]) -> list[str]:
 
 
 def _images(entries: Sequence[object]) -> Images:
-    good, faults = _sorted_out(entries, _image_fault)
+    good, faults = _sorted_out(entries, image_fault)
     files = [str(entry["file_name"]) for entry in good]
     return Images(
         ids=_integers(good, "id"),
@@ -318,7 +317,7 @@ def _names(entries: Sequence[object]) -> list[str]:
 def _boxes(entries: Sequence[object]) -> Boxes:
     import numpy as np
 
-    good, faults = _sorted_out(entries, _box_fault)
+    good, faults = _sorted_out(entries, box_fault)
     return Boxes(
         ids=_integers(good, "id"),
         image_ids=_integers(good, "image_id"),
@@ -351,61 +350,3 @@ def _sorted_out(
         else:
             good.append(entry)
     return good, faults
-
-
-def _image_fault(entry: Entry) -> str | None:
-    if not _is_id(entry.get("id")):
-        return _fault(entry, "id", "an integer from 0 to 2**63 - 1")
-    name = entry.get("file_name")
-    if not (isinstance(name, str) and name):
-        return _fault(entry, "file_name", "a file name")
-    if place := lone_surrogate(name):
-        return f"'file_name' {name!r} has half of a surrogate pair at character {place}: rename it"
-    for key in ("width", "height"):
-        if not _is_size(entry.get(key)):
-            return _fault(entry, key, "a whole number of pixels from 1")
-    return None
-
-
-def _box_fault(entry: Entry) -> str | None:
-    for key in ("id", "image_id", "category_id"):
-        if not _is_id(entry.get(key)):
-            return _fault(entry, key, "an integer from 0 to 2**63 - 1")
-    box = entry.get("bbox")
-    if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
-        return _fault(entry, "bbox", "[x, y, width, height] in finite pixels")
-    if not _is_area(entry.get("area")):  # mmdet reads it of every annotation
-        return _fault(entry, "area", "a finite number of square pixels")
-    if entry.get("iscrowd", 0) not in (0, 1):
-        return _fault(entry, "iscrowd", "0 or 1")
-    return None
-
-
-def _fault(entry: Entry, key: str, wanted: str) -> str:
-    if key not in entry:
-        return f"'{key}' is missing"
-    return f"'{key}' is {shown(entry[key])}, not {wanted}"
-
-
-# The tests below are by exact type, for bool is an int in Python: `true` would pass as 1.
-def _is_id(value: object) -> bool:
-    return type(value) is int and 0 <= value <= _BIGGEST_ID
-
-
-def _is_size(value: object) -> bool:
-    if type(value) is int:
-        return 1 <= value <= _BIGGEST
-    return type(value) is float and 1 <= value <= _BIGGEST and value.is_integer()
-
-
-def _is_area(value: object) -> bool:
-    """Whether it is finite: one outside COCO's range, up to 1e10, is for the rules of evaluation to leave out."""
-    if type(value) is float:
-        return math.isfinite(value)
-    return type(value) is int and abs(value) <= sys.float_info.max
-
-
-def _is_number(value: object) -> bool:
-    if type(value) is float:
-        return math.isfinite(value) and abs(value) <= _BIGGEST
-    return type(value) is int and abs(value) <= _BIGGEST

@@ -42,8 +42,7 @@ class Dataset:
             ``categories`` in train.json.
         train: The training split.
         val: The validation split.
-        masks: Whether every object of both splits has a mask of polygons; masks as run lengths do not count, which
-            mmdet takes for crowds where a pipeline keeps polygons.
+        masks: Whether every object of both splits has a mask, see `benchmark.data.entries.is_masked`.
     """
 
     name: str
@@ -230,11 +229,12 @@ def _name(source: DataSource, train: _Place) -> str:
 
 @dataclass(frozen=True)
 class _Outline:
-    """What is kept of an annotation file: its hash, its categories, and some file names spread over its images."""
+    """What is kept of an annotation file: some file names spread over its images, and whether all boxes have masks."""
 
     sha256: str
     categories: tuple[Category, ...]
     files: tuple[str, ...]
+    masks: bool
 
 
 def _found(name: str, train: _Place, val: _Place, cache: Path | None) -> Dataset:
@@ -256,11 +256,12 @@ def _found(name: str, train: _Place, val: _Place, cache: Path | None) -> Dataset
         tuple(name for _, name in in_train.categories),
         Split(train.annotations, train_images, in_train.sha256),
         Split(val.annotations, val_images, in_val.sha256),
+        masks=in_train.masks and in_val.masks,
     )
 
 
 def _outline(path: Path, cache: Path | None) -> _Outline:
-    return Memory(cache).answer(path, "outline/1", _Outline, _outline_of)
+    return Memory(cache).answer(path, "outline/2", _Outline, _outline_of)
 
 
 def _outline_of(annotations: Annotations) -> _Outline:
@@ -271,7 +272,7 @@ def _outline_of(annotations: Annotations) -> _Outline:
         raise UserError(f"{path}: the entries of 'images' have no 'file_name'")
     # Splits made of several folders show in a spread sample.
     sample = names[:: max(1, len(names) // _SAMPLE)][:_SAMPLE]
-    return _Outline(annotations.sha256, annotations.categories, tuple(sample))
+    return _Outline(annotations.sha256, annotations.categories, tuple(sample), annotations.masks)
 
 
 def _images_folder(place: _Place, files: Sequence[str]) -> Path:
