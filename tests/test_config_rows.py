@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from command import TINY
+from command import TINY, here
 
+from benchmark.cli.changes import changes_by_rows
 from benchmark.errors import UserError
 from benchmark.run.plan import Plan, Request, make_plan
 
-FASTER = "faster-rcnn_r50_fpn_1x_coco"
+FASTER, RETINA = "faster-rcnn_r50_fpn_1x_coco", "retinanet_r50_fpn_1x_coco"
 
 
 def experiment(folder: Path, *rows: dict[str, Any]) -> Path:
@@ -79,3 +81,185 @@ def test_every_wrong_name_is_told_with_the_nearest(tmp_path: Path, synthetic_dat
         "row 'parts': replace.head: no part 'retna'",
         "row 'parts': replace.neck: no part 'fpm'",
     ]
+
+
+LABELS = {
+    "faster-rcnn_r50_fpn_1x_coco": ("FasterRCNN", "ResNet-50", "FPN", "StandardRoIHead", "1x"),
+    "libra-faster-rcnn_x101-64x4d_fpn_1x_coco": (
+        "FasterRCNN",
+        "ResNeXt-101-64x4d",
+        "FPN + BFP",
+        "StandardRoIHead",
+        "1x",
+    ),
+    "retinanet_r50_fpn_ms-640-800-3x_coco": ("RetinaNet", "ResNet-50", "FPN", "RetinaHead", "3x"),
+    "retinanet_r50_fpn_90k_coco": ("RetinaNet", "ResNet-50", "FPN", "RetinaHead", "90k iterations"),
+    "retinanet_swin-t-p4-w7_fpn_1x_coco": ("RetinaNet", "Swin-T", "FPN", "RetinaHead", "1x"),
+    "retinanet_regnetx-3.2GF_fpn_1x_coco": (
+        "RetinaNet",
+        "RegNetX-3.2GF",
+        "FPN",
+        "RetinaHead",
+        "1x",
+    ),
+    "retinanet_pvtv2-b3_fpn_1x_coco": ("RetinaNet", "PVTv2-B3", "FPN", "RetinaHead", "1x"),
+    "fcos_hrnetv2p-w18-gn-head_4xb4-1x_coco": ("FCOS", "HRNet-W18", "HRFPN", "FCOSHead", "1x"),
+    "rtmdet_tiny_8xb32-300e_coco": (
+        "RTMDet",
+        "CSPNeXt-tiny",
+        "CSPNeXtPAFPN",
+        "RTMDetSepBNHead",
+        "300 epochs",
+    ),
+    "detr_r50_8xb2-150e_coco": ("DETR", "ResNet-50", "ChannelMapper", "DETRHead", "150 epochs"),
+}
+TITLES = ("Model", "Backbone", "Neck", "Head", "Learning Method")
+
+
+def test_labels_are_what_the_config_says(planned: Any) -> None:
+    rows = [{"name": f"row{i}", "config": name} for i, name in enumerate(LABELS)]
+    assert [tuple(row.cells[t] for t in TITLES) for row in planned(*rows).rows] == [
+        *LABELS.values()
+    ]
+
+
+def test_labels_follow_the_row_and_not_the_profile(planned: Any) -> None:
+    """A profile trains for fewer epochs, which says nothing of the row; its own ``set`` is the row."""
+    deeper = {"model.backbone.depth": 18, "+model.backbone.base_channels": 16}
+    longer = {"train_cfg.max_epochs": 20}
+    made = planned(
+        {"name": "own", "config": FASTER, "labels": {"Neck": "mine", "Owner": "me"}},
+        {"name": "deeper", "config": FASTER, "set": deeper},
+        {"name": "longer", "config": FASTER, "set": longer},
+    )
+    shown = {row.name: row.cells for row in made.rows}
+    assert shown["own"] == {
+        **dict(zip(TITLES, LABELS[FASTER], strict=True)),
+        "Neck": "mine",
+        "Owner": "me",
+    }
+    assert shown["deeper"]["Backbone"] == "ResNet-18-w16"
+    assert shown["longer"]["Learning Method"] == "20 epochs"
+    assert [run.spec.labels for run in made.runs] == [row.cells for row in made.rows]
+
+
+REFUSED = {
+    "yolox_tta": "has no 'model'; it is a part of other configs: name one that trains a detector",
+    "mmdet::sort/faster-rcnn_r50_fpn_8xb2-4e_mot17train_test-mot17train.py": "cannot be loaded: FileNotFoundError",
+    "solov2_r50_fpn_1x_coco": "SOLOv2: predicts masks alone",
+    "mask2former_r50_8xb2-lsj-50e_coco": "Mask2Former: predicts masks alone",
+    "broken.py": "broken.py: cannot be loaded: SyntaxError: ",
+    "lonely.py": "lonely.py: cannot be loaded: FileNotFoundError: ",
+}
+
+
+def test_what_makes_no_row_is_told_once_with_row_and_config(planned: Any, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("model = dict(")
+    (tmp_path / "lonely.py").write_text("_base_ = ['nowhere.py']")
+    rows = ({"name": f"row{i}", "config": name} for i, name in enumerate(REFUSED))
+    with pytest.raises(UserError) as caught:
+        planned(*rows, {"name": "sound", "config": FASTER})
+    told = caught.value.problems
+    assert len(told) == len(REFUSED)
+    for number, (line, (name, words)) in enumerate(zip(told, REFUSED.items(), strict=True)):
+        assert line.startswith(f"row 'row{number}': config '{name}': ")
+        assert words in line
+
+
+OWN = """
+_base_ = ["../bases/own_base.py"]
+steps = [1]
+model = dict(
+    backbone=dict(
+        _delete_=True, type="ResNet", depth=18, num_stages=4, out_indices=(0, 1, 2, 3), norm_eval=True, style="pytorch"
+    ),
+    neck=dict(in_channels=[64, 128, 256, 512]),
+)
+param_scheduler = [dict(type="MultiStepLR", milestones=[{{_base_.at}}], by_epoch=True, end=12)]
+custom_imports = dict(imports=["beside"])
+work_dir, resume, vis_backends = "/nowhere", True, []
+"""
+
+
+def test_a_config_of_one_s_own(planned: Any, tmp_path: Path) -> None:
+    """Bases relative to its folder, ``_delete_``, ``{{ }}``, a module beside the experiment."""
+    for folder in ("models", "bases"):
+        (tmp_path / folder).mkdir()
+    base = f"_base_ = ['mmdet::retinanet/{RETINA}.py']\nat = 7\n"
+    (tmp_path / "bases" / "own_base.py").write_text(base)
+    (tmp_path / "models" / "own.py").write_text(OWN)
+    (tmp_path / "beside.py").write_text("found = True\n")
+    row = {"name": "own", "config": "models/own.py"}
+    (run,) = planned(row).runs
+    config = run.config
+    assert config["model"]["backbone"] == {
+        "type": "ResNet",
+        "depth": 18,
+        "num_stages": 4,
+        "out_indices": (0, 1, 2, 3),
+        "norm_eval": True,
+        "style": "pytorch",
+    }
+    assert [one.get("milestones") for one in config["param_scheduler"]] == [[7]]
+    assert not {"steps", "at", "work_dir"} & config.keys()
+    assert config["resume"] is False
+    names = {Path(file).name for file in run.spec.sources}
+    assert names == {"mine.yaml", "runtime.py", "tiny.py", "own.py", "own_base.py", "beside.py"}
+    assert run.spec.imports_from == str(tmp_path)
+    assert run.spec.given.keys() == {"module beside"}
+
+    (tmp_path / "models" / "own.py").write_text(OWN.replace("steps = [1]", "steps = [2]"))
+    assert planned(row).runs[0].spec.run_id == run.spec.run_id
+    (tmp_path / "models" / "own.py").write_text(OWN.replace("depth=18", "depth=34"))
+    assert planned(row).runs[0].spec.run_id != run.spec.run_id
+
+
+def test_what_was_changed_is_told(tmp_path: Path, synthetic_data: Path) -> None:
+    """By plan, each change once; by ``config --diff`` with every line; on the page in the row's dialog."""
+    parts = {"backbone": "resnet18", "neck": "fpn", "head": "retina", "schedule": "step_1x"}
+    path = experiment(
+        tmp_path,
+        {"name": "faster", "config": FASTER},
+        {"name": "retina", "config": RETINA},
+        {"name": "parts", "parts": parts},
+    )
+    where = [str(path), "--data-root", str(synthetic_data), "--results", str(tmp_path / "results")]
+    done = here(["plan", *where])
+    assert done.returncode == 0, done.stderr
+    assert "Changed in faster:\n  roi_head.bbox_head.num_classes: 80 -> 10\n" in done.stdout
+    assert "Changed in faster, retina:\n" in done.stdout
+    assert "parts:" not in done.stdout
+
+    diff = here(["config", *where, "--rows", "faster", "--diff"])
+    assert (
+        diff.stdout.startswith("# ")
+        and "\n--- faster-rcnn_r50_fpn_1x_coco\n+++ faster (tiny)\n" in diff.stdout
+    )
+    assert "# roi_head.bbox_head.num_classes: 80 -> 10\n" in diff.stdout
+    changed = [line for line in diff.stdout.splitlines() if line.startswith(("-  ", "+  "))]
+    assert [line.split()[-1] for line in changed if "num_classes" in line] == [
+        "num_classes=80,",
+        "num_classes=10,",
+    ]
+    assert not [line for line in changed if "backbone" in line]
+    none = here(["config", *where, "--rows", "parts", "--diff"])
+    assert (none.returncode, none.stderr.count("row 'parts' is made from parts")) == (2, 1)
+
+    assert here(["report", *where]).returncode == 0
+    rows = json.loads((tmp_path / "results" / "mine.json").read_text())["rows"]
+    assert [row.get("changes", [])[:1] for row in rows] == [
+        ["roi_head.bbox_head.num_classes: 80 -> 10"],
+        ["bbox_head.num_classes: 80 -> 10"],
+        [],
+    ]
+
+
+def test_many_changes_are_few_lines() -> None:
+    many = {f"row{i}": [f"a: {'long ' * 20}", f"own {i}", "b"] for i in range(200)}
+    lines = changes_by_rows(many, 80)
+    assert lines[0] == "Changed in row0, row1, row2, row3 ... and 196 more:"
+    assert [line.strip() for line in lines].count("b") == 1
+    assert len(lines) == 40 and max(map(len, lines[:-1])) <= 80
+    assert lines[-1].startswith(
+        "... and 365 more lines: detboard config EXPERIMENT --rows NAME --diff"
+    )

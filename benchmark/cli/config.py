@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from difflib import unified_diff
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from benchmark.cli.app import DataRoot, Experiment, Overrides, Profile, Results, Rows, Seeds
 from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.config.tree import Config
+    from benchmark.run.plan import Plan
 
 
 def config(
@@ -19,6 +25,12 @@ def config(
     results: Results = Path("results"),
     seeds: Seeds = None,
     set_: Overrides = None,
+    diff: Annotated[
+        bool,
+        typer.Option(
+            "--diff", help="What was changed of the config file that the row is made from."
+        ),
+    ] = False,
 ) -> None:
     """Print a row's composed config, a plain mmdet config; trains nothing.
 
@@ -40,4 +52,24 @@ def config(
         told = "the config has the classes and paths that the experiment states"
         typer.echo(f"warning: {place}: the data was not found; {told}", err=True)
     run = made.runs[0]
-    typer.echo(render(as_written(dict(run.config), run.spec.overrides)), nl=False)
+    written = as_written(dict(run.config), run.spec.overrides)
+    told = _difference(made, written) if diff else render(written)
+    typer.echo(told, nl=False)
+
+
+def _difference(made: Plan, config: Config) -> str:
+    """What was changed of the config file that the only row of a plan is made from: in words, and line by line."""
+    from benchmark.config.compose import original, surroundings_of
+    from benchmark.config.config_file import render
+
+    (row,), spec = made.rows, made.runs[0].spec
+    before = original(row, surroundings_of(made.experiment, made.profile))
+    if before is None:
+        raise UserError(
+            f"--diff: row '{row.name}' is made from parts, not from a config to hold it against"
+        )
+    in_order = {key: config[key] for key in {**before, **config} if key in config}
+    names = (spec.names["config"], f"{row.name} ({made.profile})")
+    texts = (render(before).splitlines(), render(in_order).splitlines())
+    lines = unified_diff(*texts, *names, lineterm="")
+    return "".join(f"{line}\n" for line in (*(f"# {change}" for change in spec.changes), *lines))

@@ -47,8 +47,6 @@ def plan(
     from benchmark.run.runs import Runs
     from benchmark.sweep.expected import expected_time
     from benchmark.sweep.missing import missing
-    from benchmark.writing.console import PlainConsole
-    from benchmark.writing.terminal import show
 
     check_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
@@ -56,8 +54,7 @@ def plan(
     made = make_plan(request, on_disk)
     look_at(made, request, on_disk)
     tracking_of(made, None)  # what it cannot take stands in the way
-    console = PlainConsole()
-    show(console, plan_table(made, console))
+    _show(made)
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
     if runs:
@@ -77,6 +74,19 @@ def _tell_obstacles(made: Plan, launcher: str, trust: bool) -> None:
             f"{counted(left, 'image has', 'images have')} not been decoded yet: "
             "the sweep does that before it trains."
         )
+
+
+def _show(made: Plan) -> None:
+    """Every run and its state, and what was changed of the configs that rows are made from."""
+    from benchmark.cli.changes import changes_by_rows
+    from benchmark.writing.console import PlainConsole
+    from benchmark.writing.terminal import show
+
+    console = PlainConsole()
+    show(console, plan_table(made, console))
+    changes = {run.spec.row: run.spec.changes for run in made.runs}
+    for line in changes_by_rows(changes, console.width):
+        typer.echo(line)
 
 
 def plan_table(made: Plan, console: Console) -> Table:

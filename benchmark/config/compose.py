@@ -13,7 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from benchmark.config.config_file import plain, with_bases
-from benchmark.config.layers import Base, Found, base_config, find_layers
+from benchmark.config.foreign import load_pruned
+from benchmark.config.labels import OUTLINE, labels_of
+from benchmark.config.layers import FOREIGN, MERGED, Base, Found, base_config, find_layers
 from benchmark.config.overrides import apply_overrides, given_twice, key_path, passed_over
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shipped import SHIPPED
@@ -118,12 +120,44 @@ def changes_of(row: Row, dataset: Dataset, around: Surroundings) -> tuple[str, .
     return _base(row, dataset, around).changes
 
 
+def labelled(row: Row, dataset: Dataset, around: Surroundings) -> Row:
+    """A row with the labels that its config gives by default, for the titles that it has none for.
+
+    They are those of the row in any profile, with what its own ``set`` has changed. Rows of parts have theirs from the
+    names of these.
+
+    Raises:
+        UserError: As `compose` does.
+    """
+    outline = _base(row, dataset, around).outline
+    if not outline:
+        return row
+    config: Config = pickle.loads(outline)
+    about = {key: value for key, value in row.overrides.items() if _top(key) in OUTLINE}
+    apply_overrides(config, about.items())  # what is wrong with them is told by `compose`
+    return row.model_copy(update={"labels": {**labels_of(config), **row.labels}})
+
+
+def original(row: Row, around: Surroundings) -> Config | None:
+    """The config file that a row is made from, as it is, without variables; None of a row of parts.
+
+    Raises:
+        UserError: It cannot be loaded.
+    """
+    whole = (layer for layer in _layers(row, around) if layer.kind == FOREIGN)
+    return next((load_pruned(Path(layer.file)) for layer in whole), None)
+
+
+def _top(key: str) -> str:
+    return key_path(key).partition(".")[0]
+
+
 def _base(row: Row, dataset: Dataset, around: Surroundings) -> Base:
     layers = _layers(row, around)
     try:
         return base_config(layers, dataset, around.folder)
     except UserError as error:
-        if all(layer.kind == "merged" for layer in layers):
+        if all(layer.kind == MERGED for layer in layers):
             raise  # a part is many rows'
         raise UserError(f"row '{row.name}': {problem}" for problem in error.problems) from None
 

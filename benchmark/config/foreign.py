@@ -36,7 +36,7 @@ def load_pruned(path: Path) -> Config:
     model = config.get("model")
     if not isinstance(model, dict) or "type" not in model:
         raise UserError(
-            f"{path}: has no 'model'; it is a part of other configs: name one that trains a detector"
+            "has no 'model'; it is a part of other configs: name one that trains a detector"
         )
     if "data_preprocessor" in model:  # the Runner reads that one then
         config.pop("data_preprocessor", None)
@@ -58,7 +58,4 @@ def load_foreign(path: Path, dataset: Dataset) -> tuple[Config, tuple[str, ...]]
         UserError: It cannot be loaded, or with every reason why it cannot be retargeted.
     """
     config = load_pruned(path)
-    try:
-        return config, retarget(config, dataset)
-    except UserError as error:
-        raise UserError(f"{path.name}: {problem}" for problem in error.problems) from None
+    return config, retarget(config, dataset)

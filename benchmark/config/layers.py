@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.config.config_file import load_config, merged, plain
 from benchmark.config.foreign import load_foreign
 from benchmark.config.imports import named_modules
+from benchmark.config.labels import OUTLINE
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
 from benchmark.config.sources import Names, own_files
@@ -21,6 +23,8 @@ from benchmark.config.tree import Config
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.experiment.rows.base import Foreign, InPlace, Layer
+
+MERGED, FOREIGN = "merged", "foreign"
 
 
 class Found(NamedTuple):
@@ -30,18 +34,25 @@ class Found(NamedTuple):
         file: The config file; empty for a mapping.
         changed_ns: When the file was last changed.
         mapping: A mapping of plain values, pickled; empty for a file.
-        kind: ``merged``, ``foreign``, or the kind of part that it takes the place of.
+        kind: `MERGED`, `FOREIGN`, or the kind of part that it takes the place of.
+        called: What the row calls a config that is whole.
     """
 
     file: str = ""
     changed_ns: int = 0
     mapping: bytes = b""
-    kind: str = "merged"
+    kind: str = MERGED
+    called: str = ""
 
     @property
     def name(self) -> str:
         """What messages call it."""
         return self.file or "a mapping of the row's recipe"
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it takes the place of what stands there."""
+        return self.kind not in (MERGED, FOREIGN)
 
     def read(self) -> Config:
         """Its content, not to be changed."""
@@ -56,12 +67,14 @@ class Base(NamedTuple):
         unfilled: What could not be filled in from the data set.
         lost: Which own files of the training data a later part has replaced.
         changes: What was changed to make a config of others fit.
+        outline: What labels are made from, before a profile shortens it, pickled; empty where no config is whole.
     """
 
     config: bytes
     unfilled: tuple[str, ...]
     lost: tuple[str, ...]
     changes: tuple[str, ...]
+    outline: bytes
 
 
 def find_layers(layers: Sequence[Layer], roots: Sequence[Path]) -> tuple[Found, ...]:
@@ -86,10 +99,11 @@ def _find(layer: Layer, roots: Sequence[Path]) -> Found | None:
     if isinstance(layer, Mapping):
         return Found(mapping=pickle.dumps(layer))
     if isinstance(layer, Foreign):
-        return _on_disk(layer.config, roots, "foreign")
+        found = _on_disk(layer.config, roots, FOREIGN)
+        return found and found._replace(called=layer.name)
     if isinstance(layer, InPlace):
         return _on_disk(layer.layer, roots, layer.kind)
-    return _on_disk(layer, roots, "merged")
+    return _on_disk(layer, roots, MERGED)
 
 
 def _on_disk(name: str, roots: Sequence[Path], kind: str) -> Found | None:
@@ -115,15 +129,17 @@ def base_config(layers: tuple[Found, ...], dataset: Dataset, folder: Path) -> Ba
         UserError: With everything that is wrong with a layer.
     """
     making = _Making(dataset, Names(dataset, folder, "train"))
-    for layer in layers:
-        making.add(layer)
+    for in_place, group in groupby(layers, key=lambda layer: layer.in_place):
+        same = list(group)
+        making.put_in_place(same) if in_place else making.add(same)
     # Only now: a `_delete_` that has found nothing to delete may be waiting for a later part.
     config = plain(making.config)
     limits = config.pop("shrink", None)
     if limits is not None:
         shrink(config, limits)
     unfilled = fill_dataset(config, dataset, folder)
-    return Base(pickle.dumps(config), tuple(unfilled), making.replaced(), tuple(making.changes))
+    told = (tuple(unfilled), making.replaced(), tuple(making.changes))
+    return Base(pickle.dumps(config), *told, making.outline)
 
 
 @dataclass
@@ -135,16 +151,27 @@ class _Making:
     config: Config = field(default_factory=dict)
     lost: dict[Path, str] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
+    outline: bytes = b""
 
-    def add(self, layer: Found) -> None:
-        if layer.kind == "foreign":
-            own, changes = load_foreign(Path(layer.file), self.dataset)
+    def add(self, layers: Iterable[Found]) -> None:
+        for layer in layers:
+            if layer.kind != FOREIGN:
+                self._merge(layer.read(), layer.name)
+                continue
+            try:
+                own, changes = load_foreign(Path(layer.file), self.dataset)
+            except UserError as error:
+                said = f"config '{layer.called}'"
+                raise UserError(f"{said}: {problem}" for problem in error.problems) from None
             self.changes += changes
             self._merge(own, layer.name)
-        elif layer.kind == "merged":
-            self._merge(layer.read(), layer.name)
-        else:
-            raise UserError(f"replace.{layer.kind}: cannot be replaced yet")
+            self._keep_outline()
+
+    def put_in_place(self, layers: Sequence[Found]) -> None:
+        raise UserError([f"replace.{layer.kind}: cannot be replaced yet" for layer in layers])
+
+    def _keep_outline(self) -> None:
+        self.outline = pickle.dumps({k: self.config[k] for k in OUTLINE if k in self.config})
 
     def _merge(self, own: Config, name: str) -> None:
         # Most parts say nothing of data, and looking for files takes longer than to merge them.

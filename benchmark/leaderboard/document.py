@@ -90,7 +90,7 @@ class ClassPrecision(Strict):
     mAP: float | None  # noqa: N815
 
 
-class Line(Strict):
+class Line(Told):
     """One row.
 
     Attributes:
@@ -101,7 +101,10 @@ class Line(Strict):
         missing: Why a value is missing, by column key.
         runs: One for each seed.
         stale: Ids of finished runs that were made with another config than the row has now.
+        changes: What was changed of the config that the row is made from, so that it fits; empty for rows of parts.
     """
+
+    silent: ClassVar = ("changes",)
 
     row: str
     names: dict[str, str] = Field(validation_alias=AliasChoices("names", "parts"))
@@ -110,6 +113,7 @@ class Line(Strict):
     missing: dict[str, str]
     runs: tuple[Run, ...]
     stale: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
     @property
     def all_complete(self) -> bool:
@@ -362,4 +366,5 @@ def _line(result: RowResult, columns: Sequence[Column], comparable: bool) -> Lin
         missing=reasons(result, columns, values),
         runs=tuple(run_of(seed, record, state) for seed, record, state in ends),
         stale=result.stale,
+        changes=result.changes,
     )

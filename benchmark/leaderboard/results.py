@@ -51,6 +51,7 @@ class RowResult:
         unlike: Why it is held against no published value although its table is, empty if there is no such reason.
         reached: How far each seed's run was when it was interrupted, in words; empty where that is not said.
         differs: What it has that rows of the same labels have not, empty if there is nothing, or there are none.
+        changes: What was changed of the config that it is made from, see `benchmark.run.spec.RunSpec`.
 
     Raises:
         ValueError: If the first three are not of one length, or there is no seed.
@@ -67,6 +68,7 @@ class RowResult:
     unlike: str = ""
     reached: tuple[str, ...] = ()
     differs: str = ""
+    changes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.seeds) == len(self.records) == len(self.states) > 0:

@@ -150,6 +150,7 @@ def _row_result(
         reached=tuple(map(reached, runs)),
         stale=tuple(stale[row.name, seed] for seed in seeds if (row.name, seed) in stale),
         unlike=why_row_not_compared(row, runs[0].config) if compared else "",
+        changes=runs[0].spec.changes,
     )
 
 

@@ -11,6 +11,7 @@ from benchmark.config.compose import (
     changes_of,
     check_recipes,
     compose,
+    labelled,
     source_files,
     surroundings_of,
 )
@@ -67,7 +68,7 @@ class Plan:
 
     Attributes:
         profile: Name of the profile that it runs under.
-        rows: The rows that were chosen, in order.
+        rows: The rows that were chosen, in order, with the labels that their configs give by default.
         seeds: The seeds of each row.
         runs: One for each row and seed, row by row.
         cache: File that remembers what large annotation files hold.
@@ -128,15 +129,18 @@ def plan_for(
     on_disk = on_disk or Runs(request.results)
     setting = _setting(experiment, request, dataset, profile, on_disk)
     problems: list[str] = []
+    shown: list[Row] = []
     runs: list[Planned] = []
     for row in rows:
-        asked = attempt(problems, _runs, setting, row, seeds)
+        told = attempt(problems, labelled, row, dataset, setting.around)
+        asked = None if told is None else attempt(problems, _runs, setting, told, seeds)
+        shown.append(told or row)
         looked = [on_disk.look(*run) for run in asked or ()]
         problems += _objections(request, row, looked)
         runs += looked
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
-    chosen = (tuple(rows), tuple(seeds), tuple(runs))
+    chosen = (tuple(shown), tuple(seeds), tuple(runs))
     return Plan(experiment, dataset, profile, *chosen, cache=_cache(request))
 
 

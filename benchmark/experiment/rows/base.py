@@ -17,9 +17,11 @@ class Foreign:
 
     Attributes:
         config: Absolute path of the file.
+        name: What the row calls it.
     """
 
     config: str
+    name: str
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class ConfigRecipe(Recipe):
         replaced = self.replace.names.items()
         return (
             "runtime.py",
-            Foreign(str(config_file(self.config, around.folder))),
+            Foreign(str(config_file(self.config, around.folder)), self.config),
             *(InPlace(kind, part_file(kind, name)) for kind, name in replaced),
             part_file("profile", around.profile),
         )

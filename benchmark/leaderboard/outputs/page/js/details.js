@@ -63,6 +63,9 @@ const details = (() => {
   const stale = (row) => (row.stale.length
     ? dom.note(`Left out, made with another config: ${row.stale.join(", ")}.`) : null);
 
+  const changes = (row) => (row.changes?.length
+    ? [el("h3", {}, "Changed to fit"), el("ul", { class: "changes" }, row.changes.map((text) => el("li", {}, text)))] : null);
+
   function content(row) {
     const at = state.value(row, "state");
     const runs = row.runs.length ? row.runs.map(runOf) : [dom.note("This row has no run yet.")];
@@ -74,6 +77,7 @@ const details = (() => {
       el("div", { class: "dialog-body" },
         el("h3", { id: "details-values" }, "Values"), el("div", { class: "value-groups" }, values(row)),
         el("h3", { id: "details-runs" }, dom.plural(row.runs.length, "run")), runs, stale(row),
+        changes(row),
         el("h3", { id: "details-config" }, "Config difference"), configDiff.section(row.name)),
     ];
   }
