@@ -75,7 +75,7 @@ def _ops() -> Iterator[Finding]:
     import mmcv.ops  # noqa: F401 - fails where the ops cannot be served
 
     origin = ops.origin()
-    served = "" if origin == "compiled" else f": {', '.join(ops.served())}"
+    served = "" if origin == "compiled" else f": {', '.join(ops.kinds())}"
     yield Finding("mmcv ops", f"{origin}{served}")
 
 

@@ -21,19 +21,34 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Literal
 
+from benchmark.ops import mends
+
 _EXTENSION = "mmcv._ext"
 _IMPLEMENTATION = "benchmark.ops.torch_ops"
-_SERVED = (
-    "nms",
-    "nms_match",
-    "roi_align_backward",
-    "roi_align_forward",
-    "sigmoid_focal_loss_backward",
-    "sigmoid_focal_loss_forward",
-    "softmax_focal_loss_backward",
-    "softmax_focal_loss_forward",
-    "softnms",
-)
+# What is served, by the module that has it.
+_SERVED = {
+    "carafe": ("carafe_backward", "carafe_forward"),
+    "deform_conv": (
+        "deform_conv_backward_input",
+        "deform_conv_backward_parameters",
+        "deform_conv_forward",
+        "modulated_deform_conv_backward",
+        "modulated_deform_conv_forward",
+    ),
+    "deform_roi_pool": ("deform_roi_pool_backward", "deform_roi_pool_forward"),
+    "focal_loss": (
+        "sigmoid_focal_loss_backward",
+        "sigmoid_focal_loss_forward",
+        "softmax_focal_loss_backward",
+        "softmax_focal_loss_forward",
+    ),
+    "masked_conv": ("masked_col2im_forward", "masked_im2col_forward"),
+    "ms_deform_attn": ("ms_deform_attn_backward", "ms_deform_attn_forward"),
+    "nms": ("nms", "nms_match", "softnms"),
+    "roi_align": ("roi_align_backward", "roi_align_forward"),
+    "roi_pool": ("roi_pool_backward", "roi_pool_forward"),
+}
+_MODULES = {name: module for module, names in _SERVED.items() for name in names}
 # Built with pip's own build environment, which has no torch, mmcv leaves its operators out without
 # a word; and its setup.py asks for C++17, where torch's headers need C++20 in torch 2.14.
 _HOW_TO_COMPILE = (
@@ -44,14 +59,15 @@ _HOW_TO_COMPILE = (
 
 
 def install() -> None:
-    """Makes ``mmcv.ops`` importable.
+    """Makes ``mmcv.ops`` importable, and mmdet's models whole: see `mends`.
 
-    Does nothing where mmcv's own operators are compiled, or when called again.
+    Leaves mmcv's own operators alone where they are compiled; called again it does nothing.
 
     Raises:
         RuntimeError: mmdet's models were imported before, without operators: some of them have
             already bound replacements that fail when they are called.
     """
+    mends.install()
     if _EXTENSION in sys.modules or _is_compiled():
         return
     if "mmdet.models" in sys.modules:
@@ -71,6 +87,11 @@ def origin() -> Literal["compiled", "torchvision"]:
 
 def served() -> list[str]:
     """Names of the operators that the stand-in serves, sorted."""
+    return sorted(_MODULES)
+
+
+def kinds() -> list[str]:
+    """Kinds of operators that the stand-in serves, sorted; each has what mmcv's layers need of it."""
     return sorted(_SERVED)
 
 
@@ -97,9 +118,10 @@ class _Extension(types.ModuleType):
     def __getattr__(self, name: str) -> Callable[..., object]:
         if name.startswith("__"):
             raise AttributeError(name)
-        if name not in _SERVED:
+        if name not in _MODULES:
             return missing(name)
-        operator: Callable[..., object] = getattr(importlib.import_module(_IMPLEMENTATION), name)
+        module = importlib.import_module(f"{_IMPLEMENTATION}.{_MODULES[name]}")
+        operator: Callable[..., object] = getattr(module, name)
         return operator
 
 
