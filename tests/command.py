@@ -146,7 +146,10 @@ def run_detboard(*arguments: str, **environment: str) -> subprocess.CompletedPro
 
 
 def here(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Runs a command in this process, which has imported all: for what starts no job and is about no process."""
+    """Runs a command in this process, for what is about no process: all is imported, and so it is for its jobs.
+
+    The server that forks these outlives the command: the next one's jobs have nothing to import either.
+    """
     path, out, err = list(sys.path), io.StringIO(), io.StringIO()
     with (
         patch.object(sys, "argv", ["detboard", *arguments]),

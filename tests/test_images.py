@@ -244,7 +244,7 @@ def test_sweep_decodes_what_no_check_has_seen(tmp_path: Path, data: Path) -> Non
     plan = bench.run("plan", "--rows", "plain")
     assert plan.returncode == 0, plan.stderr
     assert "images have not been decoded yet: the sweep does that" in plan.stdout
-    done = bench.run("sweep", "--rows", "plain")
+    done = bench.here("sweep", "--rows", "plain")
     assert done.returncode == 2
     assert "many_13.png (PNG, RGB" in done.stderr
     assert not list(bench.results.glob("runs/*/log.txt"))
@@ -455,7 +455,7 @@ def test_odd_names_run_through(tmp_path: Path) -> None:
 
     data = odd_data(tmp_path)
     bench = Bench(data, tmp_path / "results", variant(tmp_path, once))
-    done = bench.run("sweep", "--wandb", "offline")
+    done = bench.here("sweep", "--wandb", "offline")
     assert done.returncode == 0, done.stderr
     run = bench.folder("plain")
     config = Config.fromfile(run / "config.py")
@@ -472,7 +472,7 @@ def test_odd_names_run_through(tmp_path: Path) -> None:
     assert len(warnings) == 2  # of train.json and val.json
     assert all("lie outside of the folder of images (absolute, or" in line for line in warnings)
     next((data / "images").glob("val*")).unlink()
-    done = bench.run("sweep", "--wandb", "offline")  # with nothing to do, no image is looked at
+    done = bench.here("sweep", "--wandb", "offline")  # with nothing to do, no image is looked at
     assert done.returncode == 0, done.stderr
 
 

@@ -56,7 +56,7 @@ def test_documented_parts_train(tmp_path: Path, synthetic_data: Path) -> None:
 
     bench = Bench(synthetic_data, tmp_path / "results", variant(tmp_path, change))
     write_documented_parts(tmp_path)
-    done = bench.run("sweep", "--profile", "smoke", "--wandb", "off")
+    done = bench.here("sweep", "--profile", "smoke", "--wandb", "off")
     assert done.returncode == 0, done.stdout + done.stderr
     assert bench.record("atss")["metrics"]["mAP50"] is not None
     config = (bench.folder("atss") / "config.py").read_text()

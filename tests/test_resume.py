@@ -60,7 +60,7 @@ def test_killed_job_is_continued_by_the_next_sweep(bench: Bench) -> None:
 
     name = bench.folder("plain").name
     assert "lost" in bench.run("plan", *LONG[:2]).stdout
-    again = bench.run("sweep", *LONG)
+    again = bench.here("sweep", *LONG)
     assert again.returncode == 0, again.stdout + again.stderr
     assert bench.folder("plain").name == name
     _assert_whole(bench, "plain")
@@ -106,7 +106,7 @@ def _assert_job_ends(bench: Bench, job: int) -> None:
 
 def _assert_goes_on_with_momentum(bench: Bench, plain: int) -> None:
     """The same command ends ``momentum``, and leaves ``plain`` and its record of that time alone."""
-    again = bench.run("sweep", *LONG)
+    again = bench.here("sweep", *LONG)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "1 of 2 runs to do" in again.stdout
     _assert_whole(bench, "momentum")
@@ -155,7 +155,7 @@ def test_live_job_of_a_dead_driver_is_ended(bench: Bench) -> None:
 def test_second_driver_is_told_and_a_stop_file_prunes_the_run_of_the_first(bench: Bench) -> None:
     driver = bench.start("sweep", *LONG)
     wait_until((bench.results / "runs" / ".driver.lock.holder").exists, "the first driver")
-    second = bench.run("sweep", *LONG)
+    second = bench.here("sweep", *LONG)
     assert second.returncode == 2
     assert f"process {driver.pid}" in second.stderr
 
@@ -181,6 +181,6 @@ def test_kill_between_checkpoint_and_validation_loses_no_number(bench: Bench) ->
         pytest.skip("the run was over before it could be killed")
     lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
     (folder / "metrics.jsonl").write_text("".join(lines[:-1]))
-    again = bench.run("sweep", *LONG, "--rows", "momentum")
+    again = bench.here("sweep", *LONG, "--rows", "momentum")
     assert again.returncode == 0, again.stdout + again.stderr
     _assert_whole(bench, "momentum")

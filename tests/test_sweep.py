@@ -175,7 +175,7 @@ def test_stock_train_script_runs_the_config(swept: tuple[Bench, object], tmp_pat
 
 def test_failures_are_recorded_and_the_others_go_on(synthetic_data: Path, tmp_path: Path) -> None:
     bench = Bench(synthetic_data, tmp_path / "results", variant(tmp_path, _break_rows))
-    done = bench.run("sweep", "--wandb", "off")
+    done = bench.here("sweep", "--wandb", "off")
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     assert bench.record("plain")["state"] == "complete"
@@ -187,10 +187,10 @@ def test_failures_are_recorded_and_the_others_go_on(synthetic_data: Path, tmp_pa
     assert "log.txt" in done.stderr
 
     plain = (bench.folder("plain") / "record.json").stat().st_mtime_ns
-    again = bench.run("sweep", "--wandb", "off", "--rows", "broken,plain")
+    again = bench.here("sweep", "--wandb", "off", "--rows", "broken,plain")
     assert again.returncode == 1
     assert "nothing to do" in again.stdout
-    retried = bench.run("sweep", "--wandb", "off", "--rows", "broken,plain", "--retry", "failed")
+    retried = bench.here("sweep", "--wandb", "off", "--rows", "broken,plain", "--retry", "failed")
     assert "1 of 2 runs to do" in retried.stdout
     assert (bench.folder("broken") / "record-1.json").exists()
     assert bench.record("broken")["finished_at"] > broken["finished_at"]
@@ -255,7 +255,7 @@ def test_real_photographs(tmp_path: Path) -> None:
         pytest.skip("DETBOARD_TEST_DATA names no folder with train.json and val.json")
     bench = Bench(Path(folder), tmp_path / "results", Path("experiments/leaderboard.yaml"))
     options = ("--profile", "smoke", "--rows", "r50_fpn_3x", "--wandb", "off")
-    done = bench.run("sweep", *options, "--set", "train_cfg.max_epochs=1")
+    done = bench.here("sweep", *options, "--set", "train_cfg.max_epochs=1")
     assert done.returncode == 0, done.stdout + done.stderr
     record = bench.record("r50_fpn_3x")
     classes = [

@@ -46,7 +46,7 @@ def tuned(
     )
     bench = Bench(synthetic_data, folder / "results", file)
     options = ("--slots", "2", "--wandb", "offline", "--set", "train_cfg.max_epochs=3")
-    return bench, bench.run("tune", *options, "--promote", "--trial", "1")
+    return bench, bench.here("tune", *options, "--promote", "--trial", "1")
 
 
 def test_every_trial_ends_and_is_a_run(
@@ -162,7 +162,7 @@ def test_same_command_again_runs_nothing(tuned: tuple[Bench, object]) -> None:
     bench, _ = tuned
     before = {path: path.stat().st_mtime_ns for path in bench.results.glob("runs/*-s*/*.json")}
     experiment = (bench.experiment.parent / "tiny.tuned.yaml").read_bytes()
-    again = bench.run("tune", "--set", "train_cfg.max_epochs=3", "--promote", "--trial", "1")
+    again = bench.here("tune", "--set", "train_cfg.max_epochs=3", "--promote", "--trial", "1")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "nothing to do: 1 complete" in again.stdout
     assert "row plain_tuned: as it is in" in again.stdout
@@ -188,11 +188,11 @@ def test_promoted_row_runs_with_the_seeds_of_the_leaderboard(
         record = make_record(spec.row, spec.seed, run_id=spec.run_id, profile=spec.profile)
         planned.folder.write_record(record)
     options = ("--set", "train_cfg.max_epochs=3", "--promote", "--trial", "1", "--wandb", "off")
-    done = bench.run("tune", *options)
+    done = bench.here("tune", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seed 1 of the leaderboard is left out for the tuned row" in done.stdout
     assert "nothing to do: 3 complete" in done.stdout  # of seeds 0, 5, 8
-    chosen = bench.run("tune", *options, "--seeds", "8")
+    chosen = bench.here("tune", *options, "--seeds", "8")
     assert "nothing to do: 1 complete" in chosen.stdout, chosen.stdout + chosen.stderr
 
 
@@ -200,7 +200,7 @@ def test_pruned_trial_ends_early_and_keeps_its_best(synthetic_data: Path, tmp_pa
     bench = Bench(
         synthetic_data, tmp_path / "results", study(tmp_path, n_trials=3, pruner=MERCILESS)
     )
-    done = bench.run("tune", *LONG)
+    done = bench.here("tune", *LONG)
     assert done.returncode == 0, done.stdout + done.stderr
     assert states(bench) == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.PRUNED]
     for trial in trials(bench)[1:]:
@@ -218,7 +218,7 @@ def test_pruned_trial_ends_early_and_keeps_its_best(synthetic_data: Path, tmp_pa
 def test_same_parameters_are_not_trained_twice(synthetic_data: Path, tmp_path: Path) -> None:
     file = study(tmp_path, n_trials=20, search=CHOICES, sampler="GridSampler", pruner="NopPruner")
     bench = Bench(synthetic_data, tmp_path / "results", file)
-    done = bench.run("tune", *QUICK, "--slots", "2")
+    done = bench.here("tune", *QUICK, "--slots", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     found = trials(bench)
     assert len(list(bench.results.glob("runs/tune-s*"))) == 2
@@ -227,7 +227,7 @@ def test_same_parameters_are_not_trained_twice(synthetic_data: Path, tmp_path: P
     first = found[twin.user_attrs["same_as"]]
     assert (twin.params, twin.value) == (first.params, first.value)
     assert twin.user_attrs["epochs"] == 0
-    assert bench.run("tune", *QUICK).returncode == 0
+    assert bench.here("tune", *QUICK).returncode == 0
     assert len(trials(bench)) == len(found)  # exhausted
 
 
@@ -236,7 +236,7 @@ def test_objective_that_never_arrives_ends_the_study_at_the_first_validation(
 ) -> None:
     file = study(tmp_path, n_trials=4, objective="mAP_l")  # no object is that large
     bench = Bench(synthetic_data, tmp_path / "results", file)
-    done = bench.run("tune", *LONG)
+    done = bench.here("tune", *LONG)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "objective 'mAP_l': the first validation of trial 0 has no such value" in done.stderr
     (trial,) = trials(bench)
@@ -251,7 +251,7 @@ def test_two_objectives_give_a_front_and_prune_nothing(
     search["width"]["with"] = ["model.bbox_head.in_channels"]
     file = study(tmp_path, n_trials=3, search=search, objective=["mAP50", "latency"])
     bench = Bench(synthetic_data, tmp_path / "results", file)
-    done = bench.run("tune", *QUICK)
+    done = bench.here("tune", *QUICK)
     assert done.returncode == 0, done.stdout + done.stderr
     found = trials(bench)
     assert [trial.state for trial in found] == [TrialState.COMPLETE] * 3
@@ -261,7 +261,7 @@ def test_two_objectives_give_a_front_and_prune_nothing(
     assert "two objectives: no trial is pruned" in done.stdout
     assert "Pareto front: trials" in done.stdout
     assert (bench.results / "studies" / "tune" / "pareto.png").stat().st_size > 5000
-    refused = bench.run("tune", *QUICK, "--promote")
+    refused = bench.here("tune", *QUICK, "--promote")
     assert refused.returncode == 2
     assert "--trial NUMBER" in refused.stderr
 
@@ -276,7 +276,7 @@ def test_failing_trials_are_said_and_the_study_goes_on(
     sampler = {"type": "BruteForceSampler"}
     file = study(tmp_path, n_trials=5, search=search, sampler=sampler, pruner="NopPruner")
     bench = Bench(synthetic_data, tmp_path / "results", file)
-    done = bench.run("tune", "--set", "train_cfg.max_epochs=1", "--wandb", "off")
+    done = bench.here("tune", "--set", "train_cfg.max_epochs=1", "--wandb", "off")
     assert done.returncode == 0, done.stdout + done.stderr
     found = trials(bench)
     assert TrialState.RUNNING not in [trial.state for trial in found]

@@ -55,7 +55,7 @@ def test_whatever_is_killed_no_trial_is_lost(synthetic_data: Path, tmp_path: Pat
     assert len(_points(bench, finished, "start")) == 2
     untouched = (folder_of(bench, finished) / "record.json").stat().st_mtime_ns
 
-    again = bench.run("tune", *LONG)
+    again = bench.here("tune", *LONG)
     assert again.returncode == 0, again.stdout + again.stderr
     assert states(bench) == [TrialState.COMPLETE] * 2
     continued = trials(bench)[1]
@@ -115,7 +115,7 @@ def test_ctrl_c_keeps_the_study(synthetic_data: Path, tmp_path: Path) -> None:
 def one_trial(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a study of one trial that has ended."""
     folder = tmp_path_factory.mktemp("one")
-    done = Bench(synthetic_data, folder / "results", study(folder, n_trials=1)).run("tune", *QUICK)
+    done = Bench(synthetic_data, folder / "results", study(folder, n_trials=1)).here("tune", *QUICK)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -132,7 +132,7 @@ def ended(one_trial: Path, synthetic_data: Path, tmp_path: Path) -> Bench:
 
 def test_more_trials_can_be_asked_for(ended: Bench) -> None:
     (first,) = trials(ended)
-    more = ended.run("tune", *QUICK, "--trials", "2")
+    more = ended.here("tune", *QUICK, "--trials", "2")
     assert more.returncode == 0, more.stdout + more.stderr
     assert len(trials(ended)) == 3
     assert trials(ended)[0].datetime_complete == first.datetime_complete
@@ -146,7 +146,7 @@ def test_driver_killed_before_it_could_tell_tells_later(ended: Bench) -> None:
         connection.execute("UPDATE trials SET state = 'RUNNING', datetime_complete = NULL")
         connection.execute("DELETE FROM trial_values")
     record = (folder_of(ended, before) / "record.json").stat().st_mtime_ns
-    again = ended.run("tune", *QUICK)
+    again = ended.here("tune", *QUICK)
     assert again.returncode == 0, again.stdout + again.stderr
     (after,) = trials(ended)
     assert (after.state, after.value) == (TrialState.COMPLETE, before.value)
@@ -157,12 +157,12 @@ def test_driver_killed_before_it_could_tell_tells_later(ended: Bench) -> None:
 
 def test_study_for_something_else_is_refused(ended: Bench) -> None:
     study(ended.experiment.parent, search={"lr": {"type": "float", "low": 0.01, "high": 0.1}})
-    refused = ended.run("tune", *QUICK)
+    refused = ended.here("tune", *QUICK)
     assert refused.returncode == 2
     assert "study 'tune' was made for another search space: lr" in refused.stderr
     assert "another 'name'" in refused.stderr
     assert "another config of that row" not in refused.stderr
-    changed = ended.run("tune", "--set", "train_cfg.max_epochs=1", "--wandb", "off")
+    changed = ended.here("tune", "--set", "train_cfg.max_epochs=1", "--wandb", "off")
     assert "another config of that row" in changed.stderr
     assert len(trials(ended)) == 1
 
@@ -170,11 +170,11 @@ def test_study_for_something_else_is_refused(ended: Bench) -> None:
 def test_promotion_without_a_better_trial_says_so(ended: Bench) -> None:
     experiment = ended.experiment.parent / "tiny.yaml"
     before = experiment.read_bytes()
-    done = ended.run("tune", *QUICK, "--promote")
+    done = ended.here("tune", *QUICK, "--promote")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nothing to promote: no trial beat the row's own setting" in done.stdout
     assert experiment.read_bytes() == before
     assert not experiment.with_name("tiny.tuned.yaml").exists()
-    wrong = ended.run("tune", *QUICK, "--promote", "--trial", "7")
+    wrong = ended.here("tune", *QUICK, "--promote", "--trial", "7")
     assert wrong.returncode == 2
     assert "--trial 7: no such complete trial; allowed: 0" in wrong.stderr

@@ -70,7 +70,7 @@ def test_every_file_of_a_command_is_refused(tmp_path: Path, synthetic_data: Path
     made = study(tmp_path)
     bench = Bench(synthetic_data, tmp_path / "results", made)
     made.write_text(made.read_text() + "n_trials: 5\n")
-    done = bench.run("tune")
+    done = bench.here("tune")
     assert done.returncode == 2 and f"{made}: lines" in done.stderr and "'n_trials'" in done.stderr
     experiment = tmp_path / "tiny.yaml"
     rows = yaml.safe_load(experiment.read_text())["rows"]
