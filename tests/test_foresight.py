@@ -194,7 +194,7 @@ def test_doctor_tells_of_shared_memory_and_weights(
     assert memory.found == "64 MiB" and "--shm-size" in memory.remedy
     (weights,) = doctor._weights()
     assert f"not in {hub}: those of convnext_large, convnext_tiny, resnet101" in weights.found
-    (hub / "resnet101-1.pth").touch()
+    (hub / "resnet101-63fe2227.pth").touch()  # the very file that mmengine looks for
     (weights,) = doctor._weights()
     assert "convnext_tiny, resnet18" in weights.found
 

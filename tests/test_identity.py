@@ -196,7 +196,7 @@ def test_weights_that_are_not_there_are_refused_before_any_job(asked: Asked) -> 
         "teacher_ckpt: file:",
     ):
         assert sum(place in line and "row 'plain'" in line for line in output.splitlines()) == 1
-    for fetched in ("torchvision://resnet18", "https://example.org/w.pth", "open-mmlab://resnet50"):
+    for fetched in ("torchvision://resnet18", "https://example.org/w.pth", "mmcls://vgg11"):
         assert _plan(asked, "--set", f"load_from={fetched}")[0] == 0
 
 

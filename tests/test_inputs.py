@@ -128,10 +128,11 @@ def test_what_was_parsed_is_held_against_the_plan(desk: Desk) -> None:
 def test_a_record_names_what_was_read(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A training starts from fetched weights, its backbone from a file; at first a file changes while it is opened."""
+    """A training starts from weights in a shared folder, its backbone from a file; at first a file changes."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    fetched = tmp_path / "torch" / "hub" / "checkpoints" / "weights.pth"
+    fetched = tmp_path / "shared" / "weights.pth"
     fetched.parent.mkdir(parents=True)
+    monkeypatch.setenv("DETBOARD_WEIGHTS", str(fetched.parent))
     torch.save({"state_dict": {}}, fetched)
     local, address = tmp_path / "backbone.pth", "https://example.org/weights.pth"
     torch.save({"state_dict": {"x": torch.zeros(1)}}, local)
@@ -149,6 +150,7 @@ def test_a_record_names_what_was_read(
     assert hashes.config == _sha256(folder / "config.py")
     assert hashes.files == {address: _sha256(fetched), str(local): _sha256(local)}
     assert (folder / "record-1.json").exists()
+    assert not (tmp_path / "torch").exists()  # read where they lie
 
 
 def _run_with_a_change_on_the_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> RunRecord:

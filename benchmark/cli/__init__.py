@@ -12,6 +12,7 @@ from benchmark.cli import (
     sweep,
     tune,
     version,
+    weights,
 )
 from benchmark.cli.all import run_all
 from benchmark.cli.app import app, main
@@ -28,6 +29,7 @@ for _command in (
     report.report,
     compare.compare,
     doctor.doctor,
+    weights.weights,
 ):
     app.command()(_command)
 app.command("all")(run_all)

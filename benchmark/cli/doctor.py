@@ -117,8 +117,8 @@ def _weights() -> Iterator[Finding]:
     absent = {part.stem: {text for _, text in to_fetch(load_config(part))} for part in parts}
     names = sorted(name for name, texts in absent.items() if texts)
     found = f"in {hub()}" if not names else f"not in {hub()}: those of {', '.join(names)}"
-    remedy = "the first job fetches them (size not known), and needs a network" if names else ""
-    yield Finding("weights", found, remedy)
+    remedy = "a sweep fetches them before it starts jobs; 'detboard weights EXPERIMENT --fetch' now"
+    yield Finding("weights", found, remedy if names else "")
 
 
 def _git() -> Iterator[Finding]:

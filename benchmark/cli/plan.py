@@ -18,6 +18,7 @@ from benchmark.cli.app import (
     Seeds,
     Trust,
     tell,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -66,9 +67,11 @@ def _tell_obstacles(made: Plan, launcher: str, trust: bool) -> None:
     """Shows what stands in the way, as far as a few images tell."""
     from benchmark.launchers import make_launcher
     from benchmark.sweep.missing import obstacles, undecoded_images
+    from benchmark.sweep.weights import to_come
     from benchmark.writing.words import counted
 
     tell(obstacles(made, make_launcher(launcher), trust))
+    warn(to_come(made.runs))
     if left := undecoded_images(made):
         typer.echo(
             f"{counted(left, 'image has', 'images have')} not been decoded yet: "

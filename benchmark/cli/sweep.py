@@ -116,7 +116,9 @@ def _run(
     """Runs what is missing; returns the runs as they ended."""
     from functools import partial
 
+    from benchmark.cli.weights import fetch_shown
     from benchmark.run.checkout import checkout_of
+    from benchmark.run.fetched.needs import needs_of
     from benchmark.run.options import JobOptions
     from benchmark.sweep.base import Listed
     from benchmark.sweep.holders import end_orphans
@@ -126,6 +128,7 @@ def _run(
     from benchmark.writing.console import PlainConsole
 
     tell_obstacles(made, launcher, trust)
+    fetch_shown(needs_of(runs), runs)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {launcher.pool.slots} at a time.")
     names, progress = [name_of(run) for run in runs], SweepProgress(len(runs))
     options = partial(

@@ -162,7 +162,9 @@ class _Options:
 def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
     """Runs a study and writes what it found; returns whether a trial is complete, and the name of a promoted row."""
     from benchmark.cli.options import tracking_of
+    from benchmark.cli.weights import fetch_shown
     from benchmark.launchers import make_launcher
+    from benchmark.run.fetched.needs import needs_of
     from benchmark.sweep.holders import only_driver
     from benchmark.tuning.study_run import (
         Running,
@@ -175,6 +177,8 @@ def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
 
     starter = make_launcher(given.launcher, given.slots)
     tell_obstacles(made.base, starter, given.trust)
+    searched = [parameter.choices for parameter in made.file.search.values()]
+    fetch_shown(needs_of(made.base.runs, searched), made.base.runs)
     tracking = tracking_of(made.base, given.wandb)
     if given.storage is not None and not starter.prunes:
         raise UserError(

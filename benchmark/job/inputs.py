@@ -11,6 +11,7 @@ from benchmark.config.imports import module_hash, own_module_files
 from benchmark.data.annotations import Annotations, stamp
 from benchmark.files import is_file, sha256_file
 from benchmark.run.contents import named_path
+from benchmark.run.fetched.soundness import wrong_digits
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import Hashes
 from benchmark.run.spec import MODULE, RunSpec
@@ -137,7 +138,9 @@ class Inputs:
     def _note(self, name: str, path: Path) -> None:
         if path.parent != self._checkpoints.absolute() and is_file(path):
             self._named.setdefault(name, _Asked(path, None))
-            self._hash(path)
+            told = wrong_digits(path.name, self._hash(path) or "") if name != str(path) else None
+            if told is not None:
+                raise NotAsAsked(f"{path}: {told}; give the command again, which fetches it anew")
 
     def hashes(self) -> Hashes:
         """Hashes of what was read, as far as it was."""

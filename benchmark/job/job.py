@@ -123,8 +123,8 @@ class _Job:
         import torch
         from mmengine.config import Config
 
+        from benchmark.job.on_disk import loading
         from benchmark.job.sharing import survive_little_shared_memory
-        from benchmark.job.weights import guarded
 
         survive_little_shared_memory()
         torch.set_num_threads(self.options.resources.threads)
@@ -141,7 +141,7 @@ class _Job:
                 self.spec, config.to_dict(), self.folder.path, self.options.tracking
             )
             self.journal.listen(self.tracker.log)
-        with guarded(self.options.trust_checkpoints), self.inputs.noting_weights():
+        with loading(self.options.trust_checkpoints), self.inputs.noting_weights():
             if _rank() == 0:
                 self._clear_places()
             refused: dict[Path, str] = {}

@@ -142,6 +142,15 @@ def missing_files(config: Mapping[str, object]) -> list[str]:
     ]
 
 
+def weights_files(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """The paths that a config has where weights are named, with their key paths; boxes are left out."""
+    yield from (
+        (path, text)
+        for path, text in _files_named(config)
+        if path.rpartition(".")[2] != "proposal_file"
+    )
+
+
 def _files_named(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """The texts that can only name files, with their key paths."""
     yield from _files_below("", {k: v for k, v in config.items() if isinstance(v, str)})

@@ -12,7 +12,6 @@ from benchmark.errors import few
 from benchmark.launchers import Launcher
 from benchmark.launchers.machine import MachinePool, cpu_count
 from benchmark.run.checkout import distrusted
-from benchmark.run.fetched import hub, to_fetch
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
 from benchmark.run.shared_memory import room
@@ -31,23 +30,9 @@ def foreseen(plan: Plan, launcher: Launcher, memory: Memory) -> list[str]:
     rows = {run.spec.row: run for run in waiting}
     return [
         *distrusted(waiting),
-        *_fetched(rows),
         *_on_cpus(waiting, rows, launcher, memory),
         *_beyond_shared_memory(rows),
     ]
-
-
-def _fetched(rows: Mapping[str, Planned]) -> Iterator[str]:
-    """Weights that are not on this machine."""
-    wanted: dict[str, list[str]] = {}
-    for row, run in rows.items():
-        for _, address in to_fetch(run.config):
-            wanted.setdefault(address, []).append(row)
-    for address, names in wanted.items():
-        yield (
-            f"{_rows(names)}: the weights {address} are not in {hub()}: the first job that needs them fetches them "
-            "(their size is not known), and fails where there is no network"
-        )
 
 
 def _rows(names: list[str]) -> str:

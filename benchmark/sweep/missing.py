@@ -13,10 +13,13 @@ from benchmark.data.dataset import Dataset
 from benchmark.data.findings import Findings
 from benchmark.data.memory import Memory
 from benchmark.data.pictures import Decoding, Told, undecoded
+from benchmark.errors import attempt
 from benchmark.launchers import Launcher
 from benchmark.launchers.machine import visible_gpus
 from benchmark.run.conflicts import conflicts
 from benchmark.run.contents import named_path
+from benchmark.run.fetched.needs import unnamable
+from benchmark.run.fetched.places import own
 from benchmark.run.pickles import code_in, refusal
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
@@ -24,6 +27,7 @@ from benchmark.run.state import Planned
 from benchmark.sweep.batches import without_batch
 from benchmark.sweep.foresight import foreseen
 from benchmark.sweep.left import left_of
+from benchmark.sweep.weights import junk, waiting
 from benchmark.temporary import usable_tmpdir
 
 
@@ -63,6 +67,8 @@ def obstacles(plan: Plan, launcher: Launcher, trusted: bool, told: Told | None =
     found.errors.extend(launcher.obstacles({row.name: row.gpus for row in plan.rows}))
     found.errors.extend([*conflicts(), *_lacking(plan), *without_batch(plan, memory)])
     found.errors.extend([] if trusted else _not_data(plan))
+    attempt(found.errors, own)
+    found.errors.extend([*unnamable(waiting(plan.runs)), *junk(plan.runs)])
     found.warnings.extend(foreseen(plan, launcher, memory))
     # The validation images are in each of the data sets.
     return Findings([*dict.fromkeys(found.errors)], [*dict.fromkeys(found.warnings)])
