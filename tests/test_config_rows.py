@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import yaml
 from command import TINY, here
+from desk import Desk
 
 from benchmark.cli.changes import changes_by_rows
 from benchmark.errors import UserError
+from benchmark.leaderboard.select import reports_on_disk
 from benchmark.run.plan import Plan, Request, make_plan
 
 FASTER, RETINA = "faster-rcnn_r50_fpn_1x_coco", "retinanet_r50_fpn_1x_coco"
@@ -263,3 +265,35 @@ def test_many_changes_are_few_lines() -> None:
     assert lines[-1].startswith(
         "... and 365 more lines: detboard config EXPERIMENT --rows NAME --diff"
     )
+
+
+def test_a_config_that_is_broken_later_ends_no_report(tmp_path: Path, synthetic_data: Path) -> None:
+    """Rows that have records are shown with them; what the config's own row lacks is said."""
+    desk = Desk(tmp_path / "desk", synthetic_data)
+    mine = desk.folder / "mine.py"
+    tiny = experiment(
+        desk.folder,
+        {"name": "own", "config": "mine.py", "labels": {"Owner": "me"}},
+        {"name": "renamed", "config": "mine.py"},
+        {"name": "zoo", "config": FASTER},
+    ).rename(desk.experiment)
+    mine.write_text(f"_base_ = ['mmdet::retinanet/{RETINA}.py']\n")
+    desk.run_all()
+    request = Request(desk.experiment, desk.results)
+    (before,) = reports_on_disk(request).reports
+
+    mine.write_text("model = dict(")
+    tiny.write_text(tiny.read_text().replace("renamed", "another"))
+    made = reports_on_disk(request)
+    broken = f"config 'mine.py': {mine}: cannot be loaded: SyntaxError: "
+    assert [problem.partition(broken)[0] for problem in made.problems] == [
+        "row 'own': ",
+        "row 'another': ",
+    ]
+    assert all(line.endswith("; its runs are shown as they were made") for line in made.problems)
+    (report,) = made.reports
+    lines, known = report.leaderboard.rows, before.leaderboard.rows
+    for now, then in ((lines[0], known[0]), (lines[2], known[2])):
+        assert (now.runs, now.changes, now.values["map50"]) == (then.runs, then.changes, 0.4)
+    assert [line.values["state"] for line in lines] == ["complete", "waiting", "complete"]
+    assert lines[0].values["backbone"] == "ResNet-50" and lines[0].changes

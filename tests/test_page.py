@@ -371,6 +371,17 @@ def test_config_difference(page: Page) -> None:
     assert "train_cfg.max_epochs" not in lines and "model.neck.type" not in lines
 
 
+def test_what_was_changed_to_fit_is_told(page: Page) -> None:
+    page.open(HTML, fragment="#row=r101_fpn_3x")
+    assert page.texts(".changes li") == [
+        "bbox_head.num_classes: 80 -> 10",
+        "LVISMetric -> CocoMetric",
+    ]
+    assert "Changed to fit" in page.texts(".dialog-body > h3")
+    page.open(HTML, fragment="#row=r50_fpn_3x")
+    assert page.texts(".changes li") == []
+
+
 def test_failure_and_reasons_are_told(page: Page) -> None:
     page.open(HTML, fragment="#row=r50_fpn_pisa_1x")
     assert "CUDA out of memory" in page.text("#details .failure")

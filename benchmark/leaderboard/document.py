@@ -34,7 +34,7 @@ from benchmark.yaml_file import Strict
 VERSION = 1
 
 
-class Data(Strict):
+class Data(Told):
     """The dataset that every run was made on.
 
     Attributes:
@@ -43,13 +43,17 @@ class Data(Strict):
         train: SHA-256 of the training annotations.
         val: SHA-256 of the validation annotations.
         val_images: Number of images that the runs were evaluated on, None before the first complete run.
+        masks: Whether every object has a mask, see `benchmark.data.dataset.Dataset`.
     """
+
+    silent: ClassVar = ("masks",)
 
     name: str
     classes: tuple[str, ...]
     train: str
     val: str
     val_images: int | None
+    masks: bool = False
 
 
 class Method(Strict):
@@ -329,6 +333,7 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
             train=data.train.sha256,
             val=data.val.sha256,
             val_images=val_images,
+            masks=data.masks,
         ),
         seeds=table.seeds,
         method=Method(),

@@ -21,7 +21,7 @@ from benchmark.leaderboard.published import kept_otherwise
 from benchmark.leaderboard.results import RowResult
 from benchmark.run.contents import missing_files
 from benchmark.run.identity import former_run_id
-from benchmark.run.plan import Plan, Request, asked_ids, find_dataset, plan_for
+from benchmark.run.plan import Plan, Request, asked_ids, find_dataset, plan_as_far
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
@@ -171,14 +171,12 @@ def kept_report(board: Kept, boards: Boards, request: Request, on_disk: Runs) ->
     kept = read_leaderboard(board.path)
     if stem != kept.stem:
         kept = kept.model_copy(update={"board": stem, "file": boards.file})
-    plan = plan_for(
-        experiment,
-        replace(request, seeds=kept.seeds, needs_data=False),
-        _dataset(kept.dataset),
-        kept.profile,
-        experiment.rows,
-    )
-    return Report(kept, on_disk, None, tuple(_differences(kept, plan, board.path)))
+    asked = replace(request, seeds=kept.seeds, needs_data=False)
+    where = (_dataset(kept.dataset), kept.profile, Runs(board.path.parent))
+    plan, lost = plan_as_far(experiment, asked, *where)
+    untold = tuple(problem for problems in lost.values() for problem in problems)
+    of_plan = kept.model_copy(update={"rows": tuple(r for r in kept.rows if r.row not in lost)})
+    return Report(kept, on_disk, None, (*_differences(of_plan, plan, board.path), *untold))
 
 
 def _other_options(kept: Kept, experiment: Experiment, request: Request) -> list[str]:
@@ -198,7 +196,7 @@ def _other_options(kept: Kept, experiment: Experiment, request: Request) -> list
 def _dataset(data: Data) -> Dataset:
     """The dataset without its files: a run id counts their hashes only."""
     train, val = (Split(Path(), Path(), sha256) for sha256 in (data.train, data.val))
-    return Dataset(data.name, data.classes, train, val)
+    return Dataset(data.name, data.classes, train, val, masks=data.masks)
 
 
 def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from benchmark.errors import UserError, attempt
@@ -16,7 +16,16 @@ from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.kept import kept_alone, kept_report
 from benchmark.leaderboard.published import why_not_compared, why_row_not_compared
 from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult, Table
-from benchmark.run.plan import Plan, Request, damages, find_dataset, plan_for, refreshed, with_seeds
+from benchmark.leaderboard.uncomposed import told_of, uncomposed_result
+from benchmark.run.plan import (
+    Plan,
+    Request,
+    damages,
+    find_dataset,
+    plan_as_far,
+    refreshed,
+    with_seeds,
+)
 from benchmark.run.reached import reached
 from benchmark.run.runs import Runs, Started
 from benchmark.run.state import Planned
@@ -46,7 +55,7 @@ def reports_on_disk(request: Request) -> Reports:
     problems: dict[str, list[str]] = defaultdict(list)
     stems = boards.stems
     made = [
-        attempt(problems[stems.get(setting.setting, "")], _made, setting, request, history, boards)
+        _attempted(problems[stems.get(setting.setting, "")], setting, request, history, boards)
         for setting in settings
     ]
     made += [
@@ -70,13 +79,30 @@ def _told(problems: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-def _made(setting: Made, request: Request, history: History, boards: Boards) -> Report:
-    """The board of a setting; neither data nor weights are needed: the records hold what they came to."""
+def _attempted(
+    problems: list[str], setting: Made, request: Request, history: History, boards: Boards
+) -> Report | None:
+    """The board of a setting, None if it cannot be made; ``problems`` takes why, and which rows are not whole."""
+    made = attempt(problems, _made, setting, request, history, boards)
+    if made is None:
+        return None
+    report, lost = made
+    problems += told_of(lost)
+    return report
+
+
+def _made(
+    setting: Made, request: Request, history: History, boards: Boards
+) -> tuple[Report, Mapping[str, Sequence[str]]]:
+    """The board of a setting, and why rows of it cannot be composed.
+
+    Neither data nor weights are needed: the records hold what they came to.
+    """
     seeds = request.seeds or tuple(history.seeds(setting.setting)) or None
     wanted = replace(request, seeds=seeds, needs_data=False)
     experiment, on_disk = boards.experiment, history.on_disk
-    where = (setting.dataset, setting.profile, experiment.rows)
-    return _report(plan_for(experiment, wanted, *where, on_disk), request, history, boards)
+    plan, lost = plan_as_far(experiment, wanted, setting.dataset, setting.profile, on_disk)
+    return _report(plan, request, history, boards, lost), lost
 
 
 def report_of_sweep(plan: Plan, request: Request, on_disk: Runs) -> Reports:
@@ -93,7 +119,12 @@ def report_of_sweep(plan: Plan, request: Request, on_disk: Runs) -> Reports:
     seeds = history.seeds(_setting_of(plan))
     now = with_seeds(refreshed(plan, on_disk), request, seeds, on_disk)
     boards = Boards(plan.experiment, request.results, settings_made(history.started))
-    return Reports((_report(now, request, history, boards),), boards.renamed)
+    chosen = {row.name for row in plan.rows}
+    others = [row.name for row in plan.experiment.rows if row.name not in chosen]
+    lost = (
+        [] if request.overrides else others
+    )  # which a plan for the table leaves out for no other reason
+    return Reports((_report(now, request, history, boards, lost),), boards.renamed)
 
 
 def seeds_of_board(plan: Plan, request: Request) -> tuple[int, ...]:
@@ -108,8 +139,13 @@ def seeds_of_board(plan: Plan, request: Request) -> tuple[int, ...]:
     return tuple(sorted({*plan.experiment.seeds, *history.seeds(_setting_of(plan))}))
 
 
-def _report(plan: Plan, request: Request, history: History, boards: Boards) -> Report:
-    """The leaderboard of a plan's rows; overrides of the request stand in its title."""
+def _report(
+    plan: Plan, request: Request, history: History, boards: Boards, lost: Collection[str]
+) -> Report:
+    """The leaderboard of a plan's rows, and of the ``lost`` ones, which cannot be composed.
+
+    Overrides of the request stand in its title.
+    """
     stem = boards.stem(plan.profile, plan.dataset)
     planned: dict[str, list[Planned]] = defaultdict(list)
     for run in sorted(plan.runs, key=lambda run: run.spec.seed):
@@ -118,6 +154,11 @@ def _report(plan: Plan, request: Request, history: History, boards: Boards) -> R
     unlike = why_not_compared(plan, request)
     compared = plan.profile == COMPARABLE_PROFILE and not unlike
     rows = [_row_result(row, planned[row.name], stale, compared) for row in plan.rows]
+    if lost:
+        by_name = {result.row.name: result for result in rows}
+        gone = (row for row in plan.experiment.rows if row.name in lost)
+        by_name |= {row.name: uncomposed_result(row, plan, history, compared) for row in gone}
+        rows = [by_name[row.name] for row in plan.experiment.rows if row.name in by_name]
     rows_judged, images = judged(rows, request.results)
     changed = ", ".join(
         f"{key.removesuffix('!')}={value}" for key, value in request.overrides.items()

@@ -144,6 +144,30 @@ def plan_for(
     return Plan(experiment, dataset, profile, *chosen, cache=_cache(request))
 
 
+def plan_as_far(
+    experiment: Experiment, request: Request, dataset: Dataset, profile: str, on_disk: Runs
+) -> tuple[Plan, dict[str, list[str]]]:
+    """The plan over every row of an experiment that can be composed, and why each other one cannot, by its name.
+
+    Raises:
+        UserError: No row can be composed, or overrides of the command line fit not all of them.
+    """
+    where = (dataset, profile)
+    try:
+        return plan_for(experiment, request, *where, experiment.rows, on_disk), {}
+    except UserError:
+        if request.overrides:
+            raise
+        lost: dict[str, list[str]] = {row.name: [] for row in experiment.rows}
+        for row in experiment.rows:
+            attempt(lost[row.name], plan_for, experiment, request, *where, [row], on_disk)
+        lost = {name: problems for name, problems in lost.items() if problems}
+        if len(lost) == len(experiment.rows):
+            raise
+    rows = [row for row in experiment.rows if row.name not in lost]
+    return plan_for(experiment, request, *where, rows, on_disk), lost
+
+
 def _objections(request: Request, row: Row, runs: Sequence[Planned]) -> list[str]:
     """What stands in the way of runs that are to be made; one that is complete has shown that nothing did."""
     made = all(run.state is State.COMPLETE for run in runs)
@@ -178,7 +202,7 @@ def asked_ids(
 
 
 def with_all_rows(plan: Plan, request: Request, on_disk: Runs) -> Plan:
-    """The plan over every row of the experiment, for the table; as it is where an override fits no other row."""
+    """The plan over every row that can be composed, for the table; as it is where an override fits no other row."""
     rows = plan.experiment.rows
     if len(plan.rows) == len(rows):
         return plan
@@ -186,7 +210,7 @@ def with_all_rows(plan: Plan, request: Request, on_disk: Runs) -> Plan:
         request, needs_data=False
     )  # what a row lacks that is not to run now is told when it is
     try:
-        return plan_for(plan.experiment, asked, plan.dataset, plan.profile, rows, on_disk)
+        return plan_as_far(plan.experiment, asked, plan.dataset, plan.profile, on_disk)[0]
     except UserError:
         return plan
 
