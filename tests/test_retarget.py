@@ -250,6 +250,34 @@ def test_a_mask_branch_stays_where_the_data_has_masks(
     assert config["val_evaluator"]["metric"] == "bbox"
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"type": "HybridTaskCascade", "roi_head": {"type": "HybridTaskCascadeRoIHead"}},
+        {"type": "CondInst", "bbox_head": {"type": "CondInstBboxHead"}, "mask_head": {"in": 1}},
+        {"type": "RTMDet", "bbox_head": {"type": "RTMDetInsSepBNHead"}},
+    ],
+)
+def test_what_learns_boxes_and_masks_together_needs_masks(model: dict[str, Any]) -> None:
+    model = plain(model)
+    if "roi_head" in model:
+        model["roi_head"].update(
+            mask_head=[{"num_classes": 80}], semantic_head={"num_classes": 183}
+        )
+    config = config_of(model)
+    train_set(config)["pipeline"] = steps(with_mask=True, with_seg=True)
+    with pytest.raises(UserError, match="learns boxes and masks together"):
+        retarget(plain(config), DATA)
+    lines = told(config, WITH_MASKS)
+    assert train_set(config)["pipeline"] == steps(with_mask=True)
+    maps = "branch for semantic maps dropped: roi_head.semantic_head"
+    assert (maps in lines) == ("roi_head" in model)
+    assert config["model"].get("mask_head") in (None, {"in": 1})  # it takes no number of classes
+    if "roi_head" in model:
+        roi_head = {"type": "HybridTaskCascadeRoIHead", "mask_head": [{"num_classes": 4}]}
+        assert config["model"]["roi_head"] == roi_head
+
+
 def test_a_detector_of_boxes_is_shown_no_masks_even_where_there_are_some() -> None:
     config = config_of()
     train_set(config)["pipeline"] = steps(with_mask=True)
@@ -419,6 +447,30 @@ def test_rows_are_judged_by_one_evaluator_of_boxes(evaluator: Any, line: str | N
     assert not {"test_dataloader", "test_evaluator", "test_cfg"} & config.keys()
 
 
+@pytest.mark.parametrize(
+    ("score", "ours"),
+    [
+        ("pascal_voc/mAP", "coco/bbox_mAP"),
+        ("coco/segm_mAP_50", "coco/bbox_mAP"),
+        ("val/bbox_mAP_75", "coco/bbox_mAP_75"),
+        ("coco/bbox_mAP_50", "coco/bbox_mAP_50"),
+        ("auto", "auto"),
+        (["lvis/bbox_AP", "coco/bbox_mAP"], ["coco/bbox_mAP"]),
+    ],
+)
+def test_what_waits_for_a_score_waits_for_one_of_boxes(score: Any, ours: Any) -> None:
+    config = config_of(
+        default_hooks={"checkpoint": {"type": "CheckpointHook", "save_best": score}},
+        custom_hooks=[{"type": "EarlyStoppingHook", "monitor": score}],
+        param_scheduler=[{"type": "ReduceOnPlateauLR", "monitor": score}, {"type": "LinearLR"}],
+    )
+    lines = told(config)
+    assert config["default_hooks"]["checkpoint"]["save_best"] == ours
+    assert config["custom_hooks"][0]["monitor"] == ours
+    assert config["param_scheduler"][0]["monitor"] == ours
+    assert len(lines) == 1 + 2 * (score != ours)
+
+
 def test_what_would_end_a_run_or_leave_it_without_a_score_is_mended() -> None:
     loop = {
         "type": "IterBasedTrainLoop",
@@ -517,10 +569,13 @@ def test_a_prefix_or_a_class_hides_no_detector_of_masks() -> None:
         ),
         ({"type": "RPN", "rpn_head": {}}, "RPN: proposes regions without a class"),
         ({"type": "SOLO", "mask_head": {}}, "SOLO: predicts masks alone"),
-        ({"type": "RTMDet", "bbox_head": {"type": "RTMDetInsHead"}}, "RTMDetInsHead: needs masks"),
+        (
+            {"type": "RTMDet", "bbox_head": {"type": "RTMDetInsHead"}},
+            "RTMDetInsHead: learns boxes and masks together, and not every object of the data has a mask",
+        ),
         (
             {"type": "CascadeRCNN", "roi_head": {"type": "SCNetRoIHead"}},
-            "SCNetRoIHead: needs semantic maps",
+            "SCNetRoIHead: learns boxes and masks together",
         ),
         ({"type": "PanopticFPN", "semantic_head": {}}, "PanopticFPN: needs panoptic annotations"),
         (

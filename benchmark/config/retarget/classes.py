@@ -19,8 +19,8 @@ _WITHOUT_CLASSES = frozenset(
         "semantic_head",
     }
 )
-# Heads of mmdet that have a number of classes also where a config does not say it; mostly COCO's.
-_CLASSIFIERS = frozenset({"bbox_head", "mask_head", "mask_iou_head"})
+# Heads of mmdet that have a number of classes also where a config does not say it: COCO's.
+_CLASSIFIERS = ("bbox_head", "roi_head.mask_head", "roi_head.mask_iou_head")
 _OF_COCO = 80
 
 
@@ -44,7 +44,7 @@ def _fit(node: object, path: str, before: int | None, count: int) -> Iterator[st
             yield from _fit(item, path, before, count)
     if not isinstance(node, dict):
         return
-    if path.rpartition(".")[2] in _CLASSIFIERS:
+    if path.endswith(_CLASSIFIERS):
         before = node.setdefault("num_classes", before or _OF_COCO)
     if isinstance(node.get("num_classes"), int):
         before = node["num_classes"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from benchmark.config.tree import Config, is_list
+from collections.abc import Iterator
+
+from benchmark.config.tree import Config, dicts, is_list
 from benchmark.config.vocabulary.words import class_of, mapping_of
 from benchmark.data.dataset import Dataset
+from benchmark.statistics.scores import SCORES
 
 _COCO = "CocoMetric"
+_SCORES = frozenset(score.metric for score in SCORES.values())
 
 
 def retarget_evaluation(config: Config, dataset: Dataset) -> list[str]:
@@ -35,7 +39,32 @@ def retarget_evaluation(config: Config, dataset: Dataset) -> list[str]:
     if len(uses) == 1:
         config.pop("test_evaluator", None)
         config.pop("test_cfg", None)
-    return changes
+    return [*changes, *_monitored(config)]
+
+
+def _monitored(config: Config) -> Iterator[str]:
+    """Scores that hooks and schedulers wait for: other evaluators give others, under other names."""
+    for key in ("default_hooks", "custom_hooks", "param_scheduler"):
+        for node in dicts(config.get(key)):
+            for name in ("save_best", "monitor"):
+                given = node.get(name)
+                ours = _ours(given)
+                if ours != given:
+                    node[name] = ours
+                    yield f"{name}: {_listed(given)} -> {_listed(ours)}"
+
+
+def _ours(score: object) -> object:
+    if is_list(score):
+        return list(dict.fromkeys(map(_ours, score)))
+    if not isinstance(score, str) or "/" not in score:
+        return score
+    metric = score.rpartition("/")[2]
+    return f"coco/{metric}" if metric in _SCORES else "coco/bbox_mAP"
+
+
+def _listed(value: object) -> str:
+    return ", ".join(map(str, value)) if is_list(value) else str(value)
 
 
 def _told(evaluators: object) -> list[str]:
@@ -46,5 +75,5 @@ def _told(evaluators: object) -> list[str]:
     if names != [_COCO]:
         return [f"{' and '.join(dict.fromkeys(names))} -> {_COCO}"]
     measured: object = mapping_of(found[0]).get("metric", "bbox")
-    kinds = [str(kind) for kind in measured] if is_list(measured) else [str(measured)]
-    return [] if kinds == ["bbox"] else [f"{_COCO}.metric: {', '.join(kinds)} -> bbox"]
+    kinds = _listed(measured)
+    return [] if kinds == "bbox" else [f"{_COCO}.metric: {kinds} -> bbox"]

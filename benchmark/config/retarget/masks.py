@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.config.tree import Config, dicts
-from benchmark.config.vocabulary.words import class_of, mapping_of
+from benchmark.config.vocabulary.words import class_of, each
 
 _OF_MASKS = ("mask_head", "mask_roi_extractor", "mask_iou_head", "point_head")
 # Semantic maps are files beside the annotations, which a data set here has none of.
@@ -16,11 +16,25 @@ _OF_BOXES = {
     "MaskScoringRoIHead": "StandardRoIHead",
     "PointRendRoIHead": "StandardRoIHead",
 }
+# Heads that predict boxes and masks at once.
+MASK_HEADS = (
+    "BoxInstBboxHead",
+    "CondInstBboxHead",
+    "RTMDetInsHead",
+    "RTMDetInsSepBNHead",
+    "YOLACTHead",
+)
 
 
 def predicts_masks(model: Config) -> bool:
     """Whether a model has a branch for masks, and so must be shown some."""
-    return bool(mapping_of(model.get("roi_head")).get("mask_head"))
+    heads = [head for _, head in each(model.get("bbox_head"), "")]
+    roi_heads = _roi_heads(model)
+    return bool(
+        model.get("mask_head")
+        or any(head.get("mask_head") for head in roi_heads)
+        or any(class_of(head) in MASK_HEADS for head in heads)
+    )
 
 
 def drop_masks(model: Config, has_masks: bool) -> list[str]:
@@ -33,19 +47,27 @@ def drop_masks(model: Config, has_masks: bool) -> list[str]:
     Returns:
         What was changed.
     """
-    roi_head = mapping_of(model.get("roi_head"))
-    keys = _OF_MAPS if has_masks else (*_OF_MASKS, *_OF_MAPS)
-    dropped = [key for key in keys if roi_head.pop(key, None) is not None]
-    changes = [_dropped(dropped)] if dropped else []
-    return (
-        changes
-        if has_masks
-        else [*changes, *_as_boxes(model), *_as_boxes(roi_head), *_unpadded(model)]
-    )
+    changes = []
+    for roi_head in _roi_heads(model):
+        keys = _OF_MAPS if has_masks else (*_OF_MASKS, *_OF_MAPS)
+        changes += _dropped([key for key in keys if roi_head.pop(key, None) is not None])
+        changes += [] if has_masks else _as_boxes(roi_head)
+    return changes if has_masks else [*changes, *_as_boxes(model), *_unpadded(model)]
 
 
-def _dropped(keys: list[str]) -> str:
-    return f"mask branch dropped: {', '.join(f'roi_head.{key}' for key in keys)}"
+def _roi_heads(model: Config) -> list[Config]:
+    """The RoI heads; some detectors of others have several."""
+    return [head for _, head in each(model.get("roi_head"), "") if isinstance(head, dict)]
+
+
+def _dropped(keys: list[str]) -> list[str]:
+    masks = [f"roi_head.{key}" for key in keys if key in _OF_MASKS]
+    maps = [f"roi_head.{key}" for key in keys if key in _OF_MAPS]
+    return [
+        f"{kind} dropped: {', '.join(names)}"
+        for kind, names in (("mask branch", masks), ("branch for semantic maps", maps))
+        if names
+    ]
 
 
 def _as_boxes(node: Config) -> list[str]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from benchmark.config.retarget.masks import MASK_HEADS
 from benchmark.config.tree import Config, dicts, is_list
-from benchmark.config.vocabulary.words import class_of, mapping_of
+from benchmark.config.vocabulary.words import class_of, each, mapping_of
 from benchmark.errors import shown
 
 _PROMPTS = "detects by text prompts; needs BERT weights"
-_VIDEO = "follows objects through videos; the data has images"
+_VIDEO = "follows objects through videos, and the data has images; the config of its detector can be a row"
 _TEACHER = "learns from a teacher that was trained on its own classes"
 _UNLABELLED = (
     "learns from images without boxes as well (semi-supervised), which the data has none of"
 )
 _MASKS = "predicts masks alone, and rows are judged by boxes"
-_BY_MASKS = "needs masks for all that it learns, and rows are judged by boxes"
-_MAPS = "needs semantic maps beside its masks, which the data has none of"
+_BY_MASKS = "learns boxes and masks together, and not every object of the data has a mask"
 _PANOPTIC = "needs panoptic annotations, which the data has none of"
 _PROPOSALS = "learns from proposals of another model; take the detector that makes its own"
 _CLASSES = "classifies whole images, and finds no boxes"
@@ -31,12 +31,12 @@ _MODELS = {
     "CLRNet": "finds lanes, and no boxes",
     "CondInst": _BY_MASKS,
     "DeepSORT": _VIDEO,
-    "Detectron2Wrapper": "is a model of detectron2, which its own config builds",
+    "Detectron2Wrapper": "is a model of detectron2, whose settings mmdet does not know",
     "FastRCNN": _PROPOSALS,
     "GLIP": _PROMPTS,
     "GroundingDINO": _PROMPTS,
-    "HybridTaskCascade": _MAPS,
-    "HybridTaskCascadeRoIHead": _MAPS,
+    "HybridTaskCascade": _BY_MASKS,
+    "HybridTaskCascadeRoIHead": _BY_MASKS,
     "ImageClassifier": _CLASSES,
     "KnowledgeDistillationSingleStageDetector": _TEACHER,
     "LAD": _TEACHER,
@@ -48,8 +48,8 @@ _MODELS = {
     "PanopticFPN": _PANOPTIC,
     "QDTrack": _VIDEO,
     "RPN": "proposes regions without a class, and is no detector; take one that has it as rpn_head",
-    "SCNet": _MAPS,
-    "SCNetRoIHead": _MAPS,
+    "SCNet": _BY_MASKS,
+    "SCNetRoIHead": _BY_MASKS,
     "SOLO": _MASKS,
     "SOLOv2": _MASKS,
     "SemiBaseDetector": _UNLABELLED,
@@ -57,14 +57,6 @@ _MODELS = {
     "StrongSORT": _VIDEO,
     "TwoStagePanopticSegmentor": _PANOPTIC,
     "YOLACT": _BY_MASKS,
-}
-# Heads within detectors that have others, too.
-_HEADS = {
-    "BoxInstBboxHead": _BY_MASKS,
-    "CondInstBboxHead": _BY_MASKS,
-    "RTMDetInsHead": _BY_MASKS,
-    "RTMDetInsSepBNHead": _BY_MASKS,
-    "YOLACTHead": _BY_MASKS,
 }
 # Keys of a model that are not those of a detector of boxes; also of classes that are not mmdet's own.
 _KEYS = {
@@ -92,16 +84,18 @@ _TRANSFORMS = {
 _DATA_FILE = re.compile(r".+\.(csv|json|npy|npz|pkl|txt|xml|ya?ml)")
 
 
-def reasons_against(config: Config) -> list[str]:
+def reasons_against(config: Config, has_masks: bool) -> list[str]:
     """Why a config cannot be retargeted: a line each, the same reason once; empty if it can be.
 
     Args:
         config: A whole config, in which classes are called by their names.
+        has_masks: Whether the data has a mask for every object.
     """
     model = mapping_of(config.get("model"))
     if not model:
         return ["no model: it is a part of other configs, or of another task"]
     found = [*_of_model(model), *_of_data(config)]
+    found = [(subject, reason) for subject, reason in found if reason != _BY_MASKS or not has_masks]
     by_reason = {reason: subject for subject, reason in reversed(found)}
     return [f"{subject}: {reason}" for subject, reason in found if by_reason[reason] == subject]
 
@@ -111,12 +105,12 @@ def _of_model(model: Config) -> Iterator[tuple[str, str]]:
     if name in _MODELS:
         yield name, _MODELS[name]
         return  # all else that is strange in it comes of that
-    roi_head, bbox_head = class_of(model.get("roi_head")), model.get("bbox_head")
-    if roi_head in _MODELS:
-        yield roi_head, _MODELS[roi_head]
-    for head in bbox_head if is_list(bbox_head) else [bbox_head]:
-        if class_of(head) in _HEADS:
-            yield class_of(head), _HEADS[class_of(head)]
+    for _, roi_head in each(model.get("roi_head"), ""):
+        if class_of(roi_head) in _MODELS:
+            yield class_of(roi_head), _MODELS[class_of(roi_head)]
+    for _, head in each(model.get("bbox_head"), ""):
+        if class_of(head) in MASK_HEADS:
+            yield class_of(head), _BY_MASKS
     for key in _KEYS:
         if model.get(key):
             yield f"{name} with {key}", _KEYS[key]
@@ -147,6 +141,6 @@ def _of_data(config: Config) -> Iterator[tuple[str, str]]:
 def _told(key: str, loader: object) -> str | None:
     if is_list(loader):
         return f"is a list of {len(loader)}; write the one that is to read the data"
-    if not mapping_of(loader).get("dataset"):
+    if not isinstance(mapping_of(loader).get("dataset"), dict):
         return "is missing, so that nothing says how images are read (mmdet 3 does not read mmdet 2's 'data')"
     return None
