@@ -28,6 +28,11 @@ def experiment(title: str, **changes: Any) -> dict[str, Any]:
     return {"title": title, "rows": [row], "dataset": {"root": "../data/synthetic"}}
 
 
+def miniature() -> dict[str, Any]:
+    row = {"name": "mini", "parts": _PARTS, "set": {"train_cfg.max_epochs": 1}}
+    return {"rows": [row], "dataset": {"root": "../data/miniature"}, "seeds": [0, 1, 2]}
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A row learns nothing at its own rate, so that one of its trials is better."""
@@ -36,6 +41,7 @@ def checkout(tmp_path: Path) -> Path:
     search = {"lr": {"type": "float", "low": 1e-8, "high": 3e-3}}
     files = {
         "leaderboard.yaml": experiment("Board"),
+        "miniature.yaml": miniature(),
         "small.yaml": experiment("Small", **{_LR: 1e-8, "train_cfg.max_epochs": 1}),
         "tune/small.yaml": {
             "name": "small_tpe",
@@ -60,22 +66,23 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 @pytest.mark.trains
 @pytest.mark.slow
-def test_sweeps_both_experiments_and_promotes_the_best_trial(checkout: Path) -> None:
+def test_sweeps_all_experiments_and_promotes_the_best_trial(checkout: Path) -> None:
     before = contents(checkout / "experiments")
     options = ("--results", "out", "--slots", "1", "--wandb", "off", "--seeds", "5")
     done = run_all(checkout, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     out = checkout / "out"
     assert len(list((checkout / "data" / "synthetic" / "images").glob("*.png"))) == 260
-    # The profile and the seeds are the leaderboard's; the small row has its own.
-    runs = sorted(path.name.rpartition("-")[0] for path in (out / "runs").glob("r18-s*"))
-    assert runs == ["r18-s0-full", "r18-s5-smoke"]
+    # The profile and the seeds are the leaderboard's; the small row has its own; of the miniature's seeds one is run.
+    found = [path for kind in ("r18-s*", "mini-s*") for path in (out / "runs").glob(kind)]
+    runs = sorted(path.name.rpartition("-")[0] for path in found)
+    assert runs == ["mini-s0-full", "r18-s0-full", "r18-s5-smoke"]
     assert "smoke" in (out / "leaderboard.smoke.md").read_text()
-    assert "r18" in (out / "small.synthetic.csv").read_text()
+    assert "| complete |" in (out / "miniature.md").read_text()  # on data of its own
     assert "r18_tuned" in (out / "small.synthetic.csv").read_text()
     assert (out / "studies" / "small_tpe" / "summary.md").exists()
-    assert not list(out.rglob("wandb"))  # --wandb, --results and --slots go to all three commands
-    assert done.stdout.count(", 1 at a time") >= 2
+    assert not list(out.rglob("wandb"))  # --wandb, --results and --slots go to all commands
+    assert done.stdout.count(", 1 at a time") >= 3
     assert not (checkout / "results").exists()
     # The best trial became a row of a copy.
     assert contents(checkout / "experiments") == before
@@ -85,7 +92,7 @@ def test_sweeps_both_experiments_and_promotes_the_best_trial(checkout: Path) -> 
     assert {path.relative_to(out): text for path, text in copied.items()} == {
         path.relative_to(checkout): text
         for path, text in before.items()
-        if path.name != "leaderboard.yaml"
+        if path.name not in ("leaderboard.yaml", "miniature.yaml")
     }
 
     again = run_all(checkout, *options)
@@ -110,6 +117,7 @@ def test_tunes_nothing_on_data_or_under_a_profile_of_ones_own(
     assert used == str(own / "train.json")
     assert not (checkout / "results" / "experiments").exists()
     assert not (checkout / "results" / "studies").exists()
+    assert not (checkout / "data" / "miniature").exists()
 
 
 @pytest.mark.trains
@@ -128,6 +136,16 @@ def test_wrong_options_end_it_before_anything_runs(checkout: Path, tmp_path: Pat
     assert "did you mean 'r18'?" in done.stderr
     assert not (checkout / "data").exists()
     assert not list(checkout.glob("results/runs/*"))
+
+
+def test_rows_are_those_of_both_leaderboards(checkout: Path) -> None:
+    done = run_all(checkout, "--rows", "mini, r19,")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: --rows r19: no such row; allowed: mini, r18; did you mean 'r18'?",
+        "error: --rows : no such row; allowed: mini, r18",
+    ]
+    assert not (checkout / "data").exists()
 
 
 def test_elsewhere_says_where_it_runs(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -21,12 +22,28 @@ from benchmark.cli.app import (
 )
 from benchmark.cli.sweep import sweep
 from benchmark.cli.tune import tune
-from benchmark.errors import UserError, not_written
+from benchmark.errors import UserError, allowed, not_written
 
 _EXPERIMENTS = Path("experiments")
+_LEADERBOARD = _EXPERIMENTS / "leaderboard.yaml"
 _SYNTHETIC = Path("data/synthetic")
+_MINIATURE, _MINIATURE_DATA = _EXPERIMENTS / "miniature.yaml", Path("data/miniature")
+MINIATURE_IMAGES = {"train": 160, "val": 160, "size": 96}  # as its experiment file says
+_MINIATURE_SEED = (
+    "0"  # of the three that the committed board has: the other two take twice as long again
+)
 _SMALL, _STUDY = Path("small.yaml"), Path("tune/small.yaml")
 _SMALL_SLOTS = 2  # small enough for two side by side on any machine
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How the small rows run: where they land, how many side by side, by whom, who watches."""
+
+    results: Path
+    slots: int
+    launcher: str
+    wandb: str | None
 
 
 def run_all(
@@ -42,55 +59,107 @@ def run_all(
     retry: Retry = None,
     trust: Trust = False,
 ) -> None:
-    """Run the leaderboard of this checkout, and tune a small row: what run_all.sh does.
+    """Run the leaderboard of this checkout and the miniature one, and tune a small row: what run_all.sh does.
 
     Without --data-root the data is synthetic, without --profile it is smoke;
-    with either of them, nothing is tuned. All options go to the sweep of the
-    leaderboard, and --results, --slots, --launcher and --wandb to the small
-    row's, too.
+    with either of them, only the leaderboard is run. All options go to the
+    sweep of the leaderboard, and --results, --slots, --launcher and --wandb
+    to the others, too. --rows names rows of both leaderboards.
     """
-    leaderboard = _EXPERIMENTS / "leaderboard.yaml"
-    if not leaderboard.is_file():
+    _check_folder()
+    # What takes minutes more on somebody's own data or schedule is theirs to start.
+    alone = data_root is not None or profile is not None
+    published, miniature = (rows, None) if alone else _shared_out(rows)
+    data = data_root or _synthetic_data()
+    if published != "":
+        # Each ends the command with its exit status where it is not done.
+        sweep(
+            _LEADERBOARD,
+            profile=profile or "smoke",
+            data_root=data,
+            results=results,
+            rows=published,
+            seeds=seeds,
+            set_=set_,
+            slots=slots,
+            launcher=launcher,
+            wandb=wandb,
+            retry=retry,
+            trust=trust,
+        )
+    if not alone:
+        way = _Way(results, slots or _SMALL_SLOTS, launcher, wandb)
+        if miniature != "":
+            _sweep_miniature(miniature, way)
+        typer.echo()
+        _sweep_and_tune_small(data, way)
+
+
+def _check_folder() -> None:
+    if not _LEADERBOARD.is_file():
         raise UserError(
-            f"{leaderboard}: no such file; detboard all runs in the folder of a checkout of DetBoard; "
+            f"{_LEADERBOARD}: no such file; detboard all runs in the folder of a checkout of DetBoard; "
             "'detboard init DIR' makes a folder of your own"
         )
-    # A study on somebody's own data or schedule is theirs to start.
-    small = data_root is None and profile is None
-    data = data_root or _synthetic_data()
-    # Each ends the command with its exit status where it is not done.
+
+
+def _shared_out(rows: str | None) -> tuple[str | None, str | None]:
+    """The rows of --rows that are the leaderboard's, and the miniature's, each empty for none.
+
+    Raises:
+        UserError: A name is of neither, or empty.
+    """
+    from benchmark.experiment.experiment import load_experiment
+
+    if rows is None:
+        return None, None
+    names = [name.strip() for name in rows.split(",")]
+    known = [
+        {row.name for row in load_experiment(file).rows} for file in (_LEADERBOARD, _MINIATURE)
+    ]
+    strange = [name for name in names if not any(name in of for of in known)]
+    if strange:
+        both = set().union(*known)
+        raise UserError([f"--rows {name}: no such row; {allowed(name, both)}" for name in strange])
+    published, miniature = (",".join(name for name in names if name in of) for of in known)
+    return published, miniature
+
+
+def _sweep_miniature(rows: str | None, way: _Way) -> None:
+    """Runs the miniature leaderboard, on data of its own, with one seed."""
+    from benchmark.data.synthesize import synthesize
+
+    folder = synthesize(_MINIATURE_DATA, **MINIATURE_IMAGES)
+    typer.echo(f"\nsynthetic data in {folder}")
     sweep(
-        leaderboard,
-        profile=profile or "smoke",
-        data_root=data,
-        results=results,
+        _MINIATURE,
+        results=way.results,
         rows=rows,
-        seeds=seeds,
-        set_=set_,
-        slots=slots,
-        launcher=launcher,
-        wandb=wandb,
-        retry=retry,
-        trust=trust,
+        seeds=_MINIATURE_SEED,
+        slots=way.slots,
+        launcher=way.launcher,
+        wandb=way.wandb,
     )
-    if small:
-        typer.echo()
-        _sweep_and_tune_small(results, data, slots or _SMALL_SLOTS, launcher, wandb)
 
 
-def _sweep_and_tune_small(
-    results: Path, data: Path, slots: int, launcher: str, wandb: str | None
-) -> None:
+def _sweep_and_tune_small(data: Path, way: _Way) -> None:
     """Runs the small experiment, tunes its row, and promotes the best trial, in a copy among the results."""
-    experiment, study = _copies(results)
-    sweep(experiment, data_root=data, results=results, slots=slots, launcher=launcher, wandb=wandb)
+    experiment, study = _copies(way.results)
+    sweep(
+        experiment,
+        data_root=data,
+        results=way.results,
+        slots=way.slots,
+        launcher=way.launcher,
+        wandb=way.wandb,
+    )
     tune(
         study,
         data_root=data,
-        results=results,
-        slots=slots,
-        launcher=launcher,
-        wandb=wandb,
+        results=way.results,
+        slots=way.slots,
+        launcher=way.launcher,
+        wandb=way.wandb,
         promote=True,
     )
 
