@@ -560,6 +560,10 @@ def test_a_prefix_or_a_class_hides_no_detector_of_masks() -> None:
         ),
         ({"type": "LAD", "teacher_ckpt": "a.pth"}, "LAD: learns from a teacher"),
         (
+            {"type": "CrowdDet", "roi_head": {"type": "MultiInstanceRoIHead"}},
+            "MultiInstanceRoIHead: has one class built in",
+        ),
+        (
             {"type": "Mine", "teacher_config": "a.py"},
             "Mine with teacher_config: learns from a teacher",
         ),
