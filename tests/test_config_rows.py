@@ -145,6 +145,27 @@ def test_labels_follow_the_row_and_not_the_profile(planned: Any) -> None:
     assert [run.spec.labels for run in made.runs] == [row.cells for row in made.rows]
 
 
+def test_parts_stand_in_the_place_of_the_config_s_own(planned: Any) -> None:
+    """Labels and changes are those of what stands there now."""
+    parts = {"backbone": "convnext_tiny", "schedule": "mstrain_3x"}
+    (run,) = planned({"name": "mixed", "config": FASTER, "replace": parts}).runs
+    assert run.spec.names == {
+        "config": FASTER,
+        "schedule": "mstrain_3x",
+        "backbone": "convnext_tiny",
+    }
+    shown = tuple(run.spec.labels[title] for title in TITLES)
+    assert shown == ("FasterRCNN", "ConvNeXt-tiny", "FPN", "StandardRoIHead", "3x")
+    assert "neck.in_channels: 256, 512, 1024, 2048 -> 96, 192, 384, 768" in run.spec.changes
+    sources = {Path(file).name for file in run.spec.sources}
+    assert sources >= {"convnext_tiny.py", "mstrain_3x.py", "runtime.py"}
+    unfit = {"config": "faster-rcnn_r50-caffe_c4-1x_coco", "replace": {"backbone": "convnext_tiny"}}
+    with pytest.raises(UserError) as caught:
+        planned({"name": "unfit", **unfit})
+    (told,) = caught.value.problems
+    assert told.startswith("row 'unfit': replace: ") and "roi_head.shared_head" in told
+
+
 REFUSED = {
     "yolox_tta": "has no 'model'; it is a part of other configs: name one that trains a detector",
     "mmdet::sort/faster-rcnn_r50_fpn_8xb2-4e_mot17train_test-mot17train.py": "cannot be loaded: FileNotFoundError",

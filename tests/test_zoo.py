@@ -178,6 +178,20 @@ def test_the_same_row_made_from_its_config(row: str, composed: dict[str, dict[st
     assert ours.keys() - theirs.keys() <= SPELLED_OUT.keys()
 
 
+@pytest.mark.parametrize("row", load_experiment(LEADERBOARD).rows, ids=lambda row: row.name)
+def test_a_config_with_every_part_replaced_is_the_row_of_parts(
+    row: Row, composed: dict[str, dict[str, Any]]
+) -> None:
+    """Nothing of a two-stage detector leaks into what takes its place."""
+    whole = {"name": row.name, "config": "faster-rcnn_r50_fpn_1x_coco", "replace": row.recipe.names}
+    ours = dict(leaves(composed[row.name]))
+    theirs = {
+        "log_processor.by_epoch": True,
+        **dict(leaves(composed_of(Row.model_validate(whole)))),
+    }
+    assert {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)} == set()
+
+
 CONVNEXT_LARGE = {
     "model.type": "RetinaNet",
     "model.backbone": {

@@ -16,6 +16,7 @@ from benchmark.config.config_file import load_config, merged, plain
 from benchmark.config.foreign import load_foreign
 from benchmark.config.imports import named_modules
 from benchmark.config.labels import OUTLINE
+from benchmark.config.replace import Part, replace_parts
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
 from benchmark.config.sources import Names, own_files
@@ -35,7 +36,7 @@ class Found(NamedTuple):
         changed_ns: When the file was last changed.
         mapping: A mapping of plain values, pickled; empty for a file.
         kind: `MERGED`, `FOREIGN`, or the kind of part that it takes the place of.
-        called: What the row calls a config that is whole.
+        called: What the row calls a config that is whole, or a part that takes the place of another.
     """
 
     file: str = ""
@@ -102,7 +103,8 @@ def _find(layer: Layer, roots: Sequence[Path]) -> Found | None:
         found = _on_disk(layer.config, roots, FOREIGN)
         return found and found._replace(called=layer.name)
     if isinstance(layer, InPlace):
-        return _on_disk(layer.layer, roots, layer.kind)
+        found = _on_disk(layer.layer, roots, layer.kind)
+        return found and found._replace(called=layer.name)
     return _on_disk(layer, roots, MERGED)
 
 
@@ -168,7 +170,13 @@ class _Making:
             self._keep_outline()
 
     def put_in_place(self, layers: Sequence[Found]) -> None:
-        raise UserError([f"replace.{layer.kind}: cannot be replaced yet" for layer in layers])
+        self.config = plain(self.config)
+        parts = {layer.kind: Part(layer.read(), layer.called) for layer in layers}
+        try:
+            self.changes += replace_parts(self.config, parts, self.names.folder)
+        except UserError as error:
+            raise UserError(f"replace: {problem}" for problem in error.problems) from None
+        self._keep_outline()
 
     def _keep_outline(self) -> None:
         self.outline = pickle.dumps({k: self.config[k] for k in OUTLINE if k in self.config})

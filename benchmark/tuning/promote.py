@@ -51,7 +51,12 @@ class Promotion:
 
 
 def promote(
-    experiment_path: Path, row: str, study: str, trial: int, overrides: Mapping[str, Any]
+    experiment_path: Path,
+    row: str,
+    study: str,
+    trial: int,
+    overrides: Mapping[str, Any],
+    method: str = "",
 ) -> Promotion:
     """Adds a tuned row to an experiment, or brings the one from this study up to date.
 
@@ -66,6 +71,7 @@ def promote(
         study: Name of the study.
         trial: Number of the trial.
         overrides: All overrides of the new row, those of the tuned row included: plain values, lists, mappings.
+        method: The learning method that the row's config tells where neither the row nor its recipe does.
 
     Returns:
         The row, and whether the file of tuned rows changed.
@@ -79,7 +85,9 @@ def promote(
     mine = [r for r in experiment.rows if r.study == study and r.name.startswith(f"{row}_tuned")]
     earlier = next((r for r in mine if isinstance(r, TunedRow)), None)
     source = {"set": _plain(overrides), "study": study, "trial": trial}
-    tuned = _valid({**_content(original), **_named(experiment, original, earlier), **source}, file)
+    tuned = _valid(
+        {**_content(original), **_named(experiment, original, earlier, method), **source}, file
+    )
     same = next((r for r in mine if _setting(r) == _setting(tuned)), None)
     if same is not None:
         return Promotion(same, file, changed=False, replaced=False, left=None)
@@ -103,11 +111,13 @@ def _content(row: Row) -> dict[str, Any]:
     return {"name": content.pop("name"), **_plain(content.pop("recipe")), **content}
 
 
-def _named(experiment: Experiment, original: Row, earlier: Row | None) -> dict[str, Any]:
+def _named(
+    experiment: Experiment, original: Row, earlier: Row | None, method: str
+) -> dict[str, Any]:
     if earlier is not None:
         return {"name": earlier.name, "labels": earlier.labels}
     number = _free_number(experiment, original.name)
-    return {"name": f"{original.name}_tuned{number}", "labels": _labels(original, number)}
+    return {"name": f"{original.name}_tuned{number}", "labels": _labels(original, number, method)}
 
 
 def _free_number(experiment: Experiment, name: str) -> str:
@@ -116,8 +126,8 @@ def _free_number(experiment: Experiment, name: str) -> str:
     return next(number for number in numbers if f"{name}_tuned{number}" not in taken)
 
 
-def _labels(original: Row, number: str) -> dict[str, str]:
-    method = original.labels.get(_METHOD, original.recipe.labels.get(_METHOD))
+def _labels(original: Row, number: str, method: str) -> dict[str, str]:
+    method = original.cells.get(_METHOD, method)
     tuned = f"tuned {number}".rstrip()
     return {**original.labels, _METHOD: f"{method} ({tuned})" if method else tuned}
 

@@ -242,7 +242,8 @@ def promoted(study: Study, findings: Findings, number: int | None) -> Promotion 
         print(f"nothing to promote: {which} the row's own setting")
         return None
     overrides = study.promoted(chosen.params)
-    made = promote(file.experiment, file.row, file.name, chosen.number, overrides)
+    method = study.base.rows[0].cells.get("Learning Method", "")
+    made = promote(file.experiment, file.row, file.name, chosen.number, overrides, method)
     print(_promotion_line(made, file.experiment))
     found = worth(findings, chosen, Runs(study.request.results))
     print(

@@ -11,7 +11,7 @@ from benchmark.config.imports import named_modules
 from benchmark.config.replace import necks
 from benchmark.config.replace.connect import Connection, backbone_of, before
 from benchmark.config.replace.done import Done
-from benchmark.config.replace.schedule import put_schedule
+from benchmark.config.replace.schedule import OF_PIPELINES, drop_hooks, put_schedule
 from benchmark.config.replace.shares import NORMALISATION, share
 from benchmark.config.tree import Config
 from benchmark.errors import UserError, attempt
@@ -122,6 +122,9 @@ class _Work:
             raise UserError(str(error)) from None
 
     def _put_dataset(self, own: Config) -> None:
+        named = self.parts["dataset"].name
+        self.done.changes.append(f"data, pipelines and evaluators: those of {named}")
+        self.done.changes += drop_hooks(self.config, OF_PIPELINES)
         for key in own:
             self.config.pop(key, None)
         self._merge(own)

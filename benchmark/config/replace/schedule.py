@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from benchmark.config.config_file import merged
 from benchmark.config.tree import Config, dicts, leaves
@@ -12,7 +13,8 @@ OWN = (*LOOPS, "param_scheduler", "optim_wrapper", "auto_scale_lr")
 """What nothing but a schedule says."""
 
 # They change pipeline or weights at moments of the schedule that they come with.
-_HOOKS = ("EMAHook", "PipelineSwitchHook", "YOLOXModeSwitchHook")
+OF_PIPELINES = ("PipelineSwitchHook", "YOLOXModeSwitchHook")
+_HOOKS = ("EMAHook", *OF_PIPELINES)
 
 
 def put_schedule(config: Config, part: Config) -> list[str]:
@@ -26,7 +28,7 @@ def put_schedule(config: Config, part: Config) -> list[str]:
         What was changed.
     """
     told = [_told(config, part)]
-    told += _drop_hooks(config)
+    told += drop_hooks(config, _HOOKS)
     for key in OWN:
         config.pop(key, None)
     _forget_unit(config, part)
@@ -56,9 +58,10 @@ def _in_words(config: Config) -> str:
     return f"{length}, {optimizer.get('type', 'no optimizer')} at {optimizer.get('lr', '?')}"
 
 
-def _drop_hooks(config: Config) -> list[str]:
+def drop_hooks(config: Config, kinds: Collection[str]) -> list[str]:
+    """Leaves out the custom hooks of some types, in place; says which."""
     hooks = list(dicts(list(config.get("custom_hooks") or [])))
-    gone = [hook for hook in hooks if str(hook.get("type")).removeprefix("mmdet.") in _HOOKS]
+    gone = [hook for hook in hooks if str(hook.get("type")).removeprefix("mmdet.") in kinds]
     if not gone:
         return []
     config["custom_hooks"] = [hook for hook in config["custom_hooks"] if hook not in gone]

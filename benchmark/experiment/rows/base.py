@@ -31,10 +31,12 @@ class InPlace:
     Attributes:
         kind: ``dataset``, ``schedule``, ``head``, ``neck`` or ``backbone``.
         layer: The part's file, relative to one of the roots.
+        name: What the row calls it.
     """
 
     kind: str
     layer: str
+    name: str
 
 
 Layer = str | Mapping[str, object] | Foreign | InPlace

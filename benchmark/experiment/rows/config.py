@@ -69,7 +69,7 @@ class ConfigRecipe(Recipe):
         return (
             "runtime.py",
             Foreign(str(config_file(self.config, around.folder)), self.config),
-            *(InPlace(kind, part_file(kind, name)) for kind, name in replaced),
+            *(InPlace(kind, part_file(kind, name), name) for kind, name in replaced),
             part_file("profile", around.profile),
         )
 
