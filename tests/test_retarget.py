@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ DATA = Dataset(
     Split(Path("/data/train.json"), Path("/data/images"), "a" * 64),
     Split(Path("/data/val.json"), Path("/data/images"), "b" * 64),
 )
-WITH_MASKS = Dataset(DATA.name, DATA.classes, DATA.train, DATA.val, masks=True)
+WITH_MASKS = replace(DATA, masks=True)
 SHARED = {"type": "DefaultSampler", "shuffle": False}
 
 
@@ -609,6 +610,14 @@ def test_what_cannot_be_retargeted_is_refused_with_one_reason(
     assert len(error.value.problems) == 1
     assert reason in error.value.problems[0]
     assert config == before
+
+
+def test_a_detector_of_one_class_is_taken_for_data_of_one() -> None:
+    head = {"type": "MultiInstanceBBoxHead", "num_classes": 1}
+    config = config_of({"type": "CrowdDet", "roi_head": {"bbox_head": head}})
+    with pytest.raises(UserError, match="CrowdDet: finds objects of one class, and the data has 4"):
+        retarget(plain(config), DATA)
+    assert told(config, replace(DATA, classes=("person",))) == ()
 
 
 def test_all_reasons_are_told_at_once() -> None:

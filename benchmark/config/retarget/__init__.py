@@ -35,7 +35,7 @@ def retarget(config: Config, dataset: Dataset) -> tuple[str, ...]:
             classes in the place of their names.
     """
     use_registered_names(config)
-    if reasons := reasons_against(config, dataset.masks):
+    if reasons := reasons_against(config, dataset):
         raise UserError(reasons)
     model: Config = config["model"]
     changes = drop_masks(model, dataset.masks)

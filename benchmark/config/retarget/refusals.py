@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from benchmark.config.retarget.masks import MASK_HEADS
 from benchmark.config.tree import Config, dicts, is_list
 from benchmark.config.vocabulary.words import class_of, each, mapping_of
+from benchmark.data.dataset import Dataset
 from benchmark.errors import shown
 
 _PROMPTS = "detects by text prompts; needs BERT weights"
@@ -85,18 +86,18 @@ _TRANSFORMS = {
 _DATA_FILE = re.compile(r".+\.(csv|json|npy|npz|pkl|txt|xml|ya?ml)")
 
 
-def reasons_against(config: Config, has_masks: bool) -> list[str]:
+def reasons_against(config: Config, dataset: Dataset) -> list[str]:
     """Why a config cannot be retargeted: a line each, the same reason once; empty if it can be.
 
     Args:
         config: A whole config, in which classes are called by their names.
-        has_masks: Whether the data has a mask for every object.
+        dataset: What it is to be trained and evaluated on.
     """
     model = mapping_of(config.get("model"))
     if not model:
         return ["no model: it is a part of other configs, or of another task"]
-    found = [*_of_model(model), *_of_data(config)]
-    found = [(subject, reason) for subject, reason in found if reason != _BY_MASKS or not has_masks]
+    found = [*_of_model(model), *_of_one_class(model, len(dataset.classes)), *_of_data(config)]
+    found = [pair for pair in found if pair[1] != _BY_MASKS or not dataset.masks]
     by_reason = {reason: subject for subject, reason in reversed(found)}
     return [f"{subject}: {reason}" for subject, reason in found if by_reason[reason] == subject]
 
@@ -116,6 +117,15 @@ def _of_model(model: Config) -> Iterator[tuple[str, str]]:
         if model.get(key):
             yield f"{name} with {key}", _KEYS[key]
     yield from _files(model, name)
+
+
+def _of_one_class(model: Config, count: int) -> Iterator[tuple[str, str]]:
+    """CrowdDet labels whatever it finds as the first class; it was made for pedestrians."""
+    heads = [
+        head for node in dicts(model.get("roi_head")) for _, head in each(node.get("bbox_head"), "")
+    ]
+    if count > 1 and any(class_of(head) == "MultiInstanceBBoxHead" for head in heads):
+        yield class_of(model), f"finds objects of one class, and the data has {count}"
 
 
 def _files(model: Config, name: str) -> Iterator[tuple[str, str]]:
