@@ -154,7 +154,7 @@ def test_a_record_names_what_was_read(
 
 
 def _run_with_a_change_on_the_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> RunRecord:
-    build, train = job._build_runner, desk.data / "train.json"
+    build, train = job.build_runner, desk.data / "train.json"
     before = train.read_bytes()
 
     def build_and_change(*arguments: Any) -> Any:
@@ -163,7 +163,7 @@ def _run_with_a_change_on_the_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
         return made
 
     with monkeypatch.context() as patched:
-        patched.setattr(job, "_build_runner", build_and_change)
+        patched.setattr(job, "build_runner", build_and_change)
         record = desk.run()
     train.write_bytes(before)
     assert (record.state, record.failure_kind) == (State.FAILED, FailureKind.DATA)

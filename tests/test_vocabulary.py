@@ -64,6 +64,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "val_evaluator.1: DumpDetResults is not used",
     ),
     "two": ({"val_evaluator!": [{"type": "CocoMetric"}] * 2}, "val_evaluator: has 2 metrics"),
+    "unprepared": (
+        {"model.data_preprocessor": {"_delete_": True, "mean": [0, 0, 0]}},
+        "model.data_preprocessor: needs a 'type'",
+    ),
+    "prepared": (
+        {"+model.data_preprocessor.pad": 32},
+        "model.data_preprocessor.pad: DetDataPreprocessor takes no 'pad'",
+    ),
+    "headless": (
+        {"model.neck": {"_delete_": True, "num_outs": 5}},
+        "model.neck: needs a 'type'",
+    ),
+    "momentum": (
+        {"optim_wrapper.optimizer.type": "AdamW"},
+        "optim_wrapper.optimizer.momentum: AdamW takes no 'momentum'",
+    ),
     "unjudged": ({"val_evaluator": None}, "val_evaluator: is missing"),
     "untested": ({"test_cfg": None}, "test_cfg: mmengine wants"),
     "template": ({f"+{CHECKPOINT}.filename_tmpl": "e_{}.pth"}, f"{CHECKPOINT}.filename_tmpl: "),

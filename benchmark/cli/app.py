@@ -71,6 +71,14 @@ Trust = Annotated[
         help="Load checkpoints that hold more than data, and run the code in them.",
     ),
 ]
+Build = Annotated[
+    bool,
+    typer.Option("--build", help="Try out each row: build all, train a step, evaluate an image."),
+]
+Preflight = Annotated[
+    bool,
+    typer.Option("--preflight", help="Try out all rows first, and start nothing if one fails."),
+]
 Retry = Annotated[
     str | None, typer.Option(metavar="failed", help="Run these again: failed, pruned, damaged.")
 ]

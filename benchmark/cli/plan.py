@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from benchmark.cli.app import (
+    Build,
     DataRoot,
     Experiment,
     LauncherName,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from benchmark.run.plan import Plan
+    from benchmark.run.runs import Runs
 
 
 def plan(
@@ -38,16 +40,14 @@ def plan(
     set_: Overrides = None,
     launcher: LauncherName = "local",
     trust: Trust = False,
+    build: Build = False,
 ) -> None:
-    """Show what would run, what is finished and what stands in the way; trains nothing."""
+    """Show what would run, what is finished and what stands in the way; trains no run."""
     from benchmark.cli.options import look_at, request_of, tracking_of
-    from benchmark.data.memory import Memory
     from benchmark.launchers import check_launcher
     from benchmark.launchers.living import lives
     from benchmark.run.plan import make_plan
     from benchmark.run.runs import Runs
-    from benchmark.sweep.expected import expected_time
-    from benchmark.sweep.missing import missing
 
     check_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
@@ -56,11 +56,38 @@ def plan(
     look_at(made, request, on_disk)
     tracking_of(made, None)  # what it cannot take stands in the way
     _show(made)
+    _tell_missing(made, on_disk, launcher, trust)
+    if build:
+        _try_out(made, launcher, trust)
+
+
+def _tell_missing(made: Plan, on_disk: Runs, launcher: str, trust: bool) -> None:
+    """Says how many runs are to be made, how long that may take, and what stands in the way."""
+    from benchmark.data.memory import Memory
+    from benchmark.sweep.expected import expected_time
+    from benchmark.sweep.missing import missing
+
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
     if runs:
         typer.echo(expected_time(runs, on_disk, Memory(made.cache)))
         _tell_obstacles(made, launcher, trust)
+
+
+def _try_out(made: Plan, name: str, trust: bool) -> None:
+    """Tries out every row that is not complete.
+
+    Raises:
+        UserError: Rows fail.
+    """
+    from benchmark.cli.tryouts import try_rows
+    from benchmark.launchers import make_launcher
+
+    launcher = make_launcher(name)
+    try:
+        try_rows(made, made.runs, launcher, trust)
+    finally:
+        launcher.close()
 
 
 def _tell_obstacles(made: Plan, launcher: str, trust: bool) -> None:

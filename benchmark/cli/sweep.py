@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from benchmark.cli.app import (
     Experiment,
     LauncherName,
     Overrides,
+    Preflight,
     Profile,
     Results,
     Retry,
@@ -35,6 +37,25 @@ if TYPE_CHECKING:
     from benchmark.run.state import Planned
 
 
+@dataclass(frozen=True)
+class _How:
+    """How runs are started.
+
+    Attributes:
+        launcher: Name of what starts them.
+        slots: Runs side by side; None for as many as the launcher thinks right.
+        tracking: Where they are tracked.
+        trust: Whether checkpoints that hold code are loaded, too.
+        preflight: Whether their rows are tried out first.
+    """
+
+    launcher: str
+    slots: int | None
+    tracking: Tracking
+    trust: bool
+    preflight: bool
+
+
 def sweep(
     experiment: Experiment,
     profile: Profile = None,
@@ -48,12 +69,13 @@ def sweep(
     wandb: Wandb = None,
     retry: Retry = None,
     trust: Trust = False,
+    preflight: Preflight = False,
 ) -> None:
     """Run what is missing, and write the table."""
     from benchmark.cli.options import request_of, states_of
 
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
-    if not run_sweep(request, slots, launcher, wandb, states_of(retry), trust):
+    if not run_sweep(request, slots, launcher, wandb, states_of(retry), trust, preflight):
         raise typer.Exit(FAILED)
 
 
@@ -64,10 +86,14 @@ def run_sweep(
     wandb: str | None,
     again: set[State],
     trust: bool = False,
+    preflight: bool = False,
 ) -> bool:
-    """Runs what is missing and writes the table; returns whether all that was asked for is done."""
+    """Runs what is missing and writes the table; returns whether all that was asked for is done.
+
+    With ``preflight`` every row is tried out first.
+    """
     from benchmark.cli.options import look_at, tracking_of
-    from benchmark.launchers import check_launcher, make_launcher
+    from benchmark.launchers import check_launcher
     from benchmark.launchers.living import lives
     from benchmark.run.plan import make_plan, refreshed, with_all_rows
     from benchmark.run.runs import Runs
@@ -87,7 +113,7 @@ def run_sweep(
     with only_driver(request.results):
         runs = missing(made, again)
         note_askers(made, runs, on_disk)
-        ended = _run(made, runs, make_launcher(launcher, slots), tracking, trust) if runs else []
+        ended = _run(made, runs, _How(launcher, slots, tracking, trust, preflight)) if runs else []
         on_disk.keep(ended)
         # What was read a moment ago still holds where nothing ran.
         asked = refreshed(made, on_disk) if runs else made
@@ -110,15 +136,42 @@ def tell_obstacles(made: Plan, launcher: Launcher, trust: bool) -> None:
     tell(found)
 
 
-def _run(
-    made: Plan, runs: list[Planned], launcher: Launcher, tracking: Tracking, trust: bool
-) -> list[Planned]:
+def _make_sure(made: Plan, runs: list[Planned], launcher: Launcher, how: _How) -> None:
+    """Sees to it that nothing stands in the way of runs, and that the weights are there that they need.
+
+    Raises:
+        UserError: Something does.
+    """
+    from benchmark.cli.weights import fetch_shown
+    from benchmark.run.fetched.needs import needs_of
+
+    tell_obstacles(made, launcher, how.trust)
+    if how.preflight:  # before what may be large is fetched
+        _try_out(made, runs, launcher, how.trust)
+    fetch_shown(needs_of(runs), runs)
+
+
+def _try_out(made: Plan, runs: list[Planned], launcher: Launcher, trust: bool) -> None:
+    """Tries out the row of every run; the launcher stays open for the runs.
+
+    Raises:
+        UserError: A row fails.
+    """
+    from benchmark.cli.tryouts import try_rows
+
+    try:
+        try_rows(made, runs, launcher, trust)
+    except BaseException:
+        launcher.close()
+        raise
+
+
+def _run(made: Plan, runs: list[Planned], how: _How) -> list[Planned]:
     """Runs what is missing; returns the runs as they ended."""
     from functools import partial
 
-    from benchmark.cli.weights import fetch_shown
+    from benchmark.launchers import make_launcher
     from benchmark.run.checkout import checkout_of
-    from benchmark.run.fetched.needs import needs_of
     from benchmark.run.options import JobOptions
     from benchmark.sweep.base import Listed
     from benchmark.sweep.holders import end_orphans
@@ -127,12 +180,16 @@ def _run(
     from benchmark.sweep.watchers import make_watcher
     from benchmark.writing.console import PlainConsole
 
-    tell_obstacles(made, launcher, trust)
-    fetch_shown(needs_of(runs), runs)
+    launcher = make_launcher(how.launcher, how.slots)
+    _make_sure(made, runs, launcher, how)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {launcher.pool.slots} at a time.")
     names, progress = [name_of(run) for run in runs], SweepProgress(len(runs))
     options = partial(
-        JobOptions, tracking, cost=True, checkout=checkout_of(runs), trust_checkpoints=trust
+        JobOptions,
+        how.tracking,
+        cost=True,
+        checkout=checkout_of(runs),
+        trust_checkpoints=how.trust,
     )
     try:
         end_orphans(runs)

@@ -171,6 +171,15 @@ def _layers(row: Row, around: Surroundings) -> tuple[Found, ...]:
     return found
 
 
+def layers_of(row: Row, around: Surroundings) -> list[tuple[str, Config]]:
+    """What a row is composed from, first to last: what to call each layer, and its content, not to be changed.
+
+    Raises:
+        UserError: A layer is missing, or cannot be loaded.
+    """
+    return [(layer.name, layer.read()) for layer in _layers(row, around)]
+
+
 @lru_cache(maxsize=4096)
 def _resting_on(files: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
     paths = [path for file, _ in files for path in with_bases(Path(file))]

@@ -1,6 +1,6 @@
 """One training and evaluation: reads a run folder, trains, and writes the folder's record.
 
-The only module that builds a Runner. It knows its folder and nothing else: not the launcher, not Optuna.
+It knows its folder and nothing else: not the launcher, not Optuna.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmark import locks
-from benchmark.config.imports import importing_from
-from benchmark.config.vocabulary.evaluation import FULFILLED
+from benchmark.job.building import build_runner, config_of, make_ready, read_content
 from benchmark.job.failures import failure, of_machine
 from benchmark.job.inputs import Inputs
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Point, now
-from benchmark.run.options import JobOptions, Resources
+from benchmark.run.options import JobOptions
 from benchmark.run.record import Failure, Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.run.validations import chosen, validations_of
@@ -33,7 +32,7 @@ from benchmark.statistics.scores import SCORES
 from benchmark.tracking.runs import RunTracker
 
 if TYPE_CHECKING:
-    from mmengine.config import Config, ConfigDict
+    from mmengine.config import Config
 
     from benchmark.job.measure.measuring import Findings
     from benchmark.job.metric import HotCocoMetric
@@ -41,12 +40,11 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# Those that it registers itself, and leaves out where a config says null.
-_HOOKS_OF_MMENGINE = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler")
-
 
 def run_job(path: Path, options: JobOptions) -> None:
     """Trains and evaluates the run at ``path`` and writes its record; a finished run is left alone.
+
+    A try-out goes the same way on two images, and leaves what it has found in place of a record.
 
     Raises:
         locks.Held: Another job has held the folder all the time that `locks.patience_s` gives.
@@ -56,7 +54,11 @@ def run_job(path: Path, options: JobOptions) -> None:
     folder = RunFolder(path)
     lock = locks.acquire(folder.lock_file, locks.patience_s()) if _rank() == 0 else None
     try:
-        if not folder.finished:
+        if options.try_out:
+            from benchmark.job.tryout import try_out
+
+            try_out(folder, options)
+        elif not folder.finished:
             _Job(folder, options).run()
     finally:
         if lock is not None:
@@ -117,25 +119,11 @@ class _Job:
             self.tracker.abandon()
 
     def _train(self) -> None:
-        from benchmark import ops
-
-        ops.install()
-        import torch
-        from mmengine.config import Config
-
+        make_ready(self.options.resources)
         from benchmark.job.on_disk import loading
-        from benchmark.job.sharing import survive_little_shared_memory
 
-        survive_little_shared_memory()
-        torch.set_num_threads(self.options.resources.threads)
         print(f"{now()} run {self.spec.run_id}, process {os.getpid()}", flush=True)
-        self.inputs.check()
-        path = str(self.folder.config_file)
-        # mmengine writes the config into the log and every checkpoint, laid out with yapf: 0.3 s each time.
-        with importing_from(self.spec.imports_from):
-            content = Config.fromfile(path, lazy_import=False).to_dict()
-        self.inputs.check_modules(content)
-        config = Config(content, filename=path, format_python_code=False)
+        config = config_of(self.folder, read_content(self.spec, self.folder, self.inputs))
         if _rank() == 0:
             self.tracker = RunTracker(
                 self.spec, config.to_dict(), self.folder.path, self.options.tracking
@@ -161,7 +149,7 @@ class _Job:
         """Trains, from the newest checkpoint that is not refused; whether it could load that, else it is refused."""
         from benchmark.job.resuming import Unloadable
 
-        self.runner = _build_runner(config, self.folder, self.options.resources)
+        self.runner = build_runner(config, self.folder, self.options.resources)
         self.runner.belong_to(self.spec.ids, self._from_rank_0(lambda: self._newest(refused)))
         self.params = sum(parameter.numel() for parameter in self.runner.model.parameters())
         try:
@@ -343,47 +331,3 @@ def _best(points: Iterable[Point]) -> dict[str, float] | None:
         key: [point[key] for point in validations if point.get(key) is not None] for key in SCORES
     }
     return {key: SCORES[key].best(known) for key, known in values.items() if known} or None
-
-
-def _build_runner(config: Config, folder: RunFolder, resources: Resources) -> JobRunner:
-    """Builds the Runner with our metric, checkpoints and log in place of mmengine's.
-
-    They are set here and not in ``config.py``, so that stock ``tools/train.py`` can run that file.
-    """
-    from benchmark.job.training import JobRunner
-
-    config.work_dir = str(folder.path / "mmengine")
-    config.default_hooks = _our_hooks(config.get("default_hooks") or {}, folder)
-    if config.get("visualizer") is not None:
-        config.visualizer.vis_backends = None
-    for key in ("val_evaluator", "test_evaluator"):
-        _use_our_metric(config.get(key) or [])
-    if resources.processes > 1:
-        _start_distributed(config)
-    runner: JobRunner = JobRunner.from_cfg(config)
-    return runner
-
-
-def _our_hooks(hooks: Mapping[str, object], folder: RunFolder) -> dict[str, object]:
-    """The default hooks with our checkpoints; null leaves out one of mmengine's, and is refused for any other."""
-    ours = {"type": "RunCheckpointHook", "folder": str(folder.checkpoints), "_scope_": "mmengine"}
-    saving = hooks.get("checkpoint", {})
-    kept = {name: hook for name, hook in hooks.items() if hook or name in _HOOKS_OF_MMENGINE}
-    return {**kept, "checkpoint": {**saving, **ours} if isinstance(saving, dict) else None}
-
-
-def _use_our_metric(evaluators: ConfigDict | list[ConfigDict]) -> None:
-    for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
-        if evaluator["type"] in ("CocoMetric", "mmdet.CocoMetric"):
-            evaluator["type"] = "HotCocoMetric"
-            for argument in FULFILLED & evaluator.keys():
-                del evaluator[argument]
-
-
-def _start_distributed(config: Config) -> None:
-    """Joins the processes that torchrun started; on CPUs before mmengine does, which would ask for CUDA."""
-    import torch
-
-    config.launcher = "pytorch"
-    if not torch.cuda.is_available():
-        torch.distributed.init_process_group(backend="gloo")

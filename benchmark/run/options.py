@@ -19,6 +19,7 @@ class JobOptions:
             a study do without, unless they are judged by it.
         checkout: What the driver's code and the config are from; None outside of a checkout.
         trust_checkpoints: Load checkpoints and other pickles in full, with whatever code they hold; else as data alone.
+        try_out: Take one step on two images in place of the training; nothing is tracked, and there is no record.
     """
 
     tracking: Tracking
@@ -26,6 +27,7 @@ class JobOptions:
     cost: bool = False
     checkout: Checkout | None = None
     trust_checkpoints: bool = False
+    try_out: bool = False
 
 
 @dataclass(frozen=True)

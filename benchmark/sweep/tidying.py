@@ -14,6 +14,7 @@ from benchmark.leaderboard.beside import remove_leftovers_of_boards
 from benchmark.run import checkpoints
 from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.record import State
+from benchmark.sweep.trying import remove_tryouts
 
 # Folders within runs/ for a moment: no run is there, whatever a kill leaves in them.
 COMING, LEAVING = ".coming", ".leaving"
@@ -35,6 +36,7 @@ def tidy(results: Path) -> None:
         remove_leftovers(folder)
     for left in (COMING, LEAVING):
         shutil.rmtree(runs / left, ignore_errors=True)
+    remove_tryouts(runs)
     for name in _folders(runs):
         with suppress(OSError, Damaged):
             if _holds_leftovers(name):

@@ -304,6 +304,23 @@ YOLOXHSVRandomAug: hue_delta saturation_delta value_delta
 """
 )
 
+PREPROCESSORS = _table(
+    """
+BaseDataPreprocessor: non_blocking
+BoxInstDataPreprocessor: batch_augments bgr_to_rgb bottom_pixels_removed boxtype2tensor
+    mask_pad_value mask_stride mean non_blocking pad_mask pad_seg pad_size_divisor pad_value
+    pairwise_color_thresh pairwise_dilation pairwise_size rgb_to_bgr seg_pad_value std
+DetDataPreprocessor: batch_augments bgr_to_rgb boxtype2tensor mask_pad_value mean non_blocking
+    pad_mask pad_seg pad_size_divisor pad_value rgb_to_bgr seg_pad_value std
+ImgDataPreprocessor: bgr_to_rgb mean non_blocking pad_size_divisor pad_value rgb_to_bgr std
+MultiBranchDataPreprocessor: data_preprocessor!
+ReIDDataPreprocessor: batch_augments mean num_classes pad_size_divisor pad_value std to_onehot
+    to_rgb
+TrackDataPreprocessor: batch_augments bgr_to_rgb boxtype2tensor mask_pad_value mean non_blocking
+    pad_mask pad_seg pad_size_divisor pad_value rgb_to_bgr seg_pad_value std use_det_processor
+"""
+)
+
 
 # torch's DataLoader, and what mmengine takes beside its arguments.
 LOADER = _table(

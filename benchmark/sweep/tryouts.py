@@ -1,0 +1,170 @@
+"""Tries rows out before any of them trains: in the launcher's own kind of job, so that it meets what a run would."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmark.config.compose import surroundings_of
+from benchmark.config.origin import origins
+from benchmark.errors import attempt
+from benchmark.experiment.experiment import Tracking
+from benchmark.job.failures import read_last_words
+from benchmark.launchers import Job, Launcher
+from benchmark.process import asked_to_end
+from benchmark.run.folder import RunFolder
+from benchmark.run.options import JobOptions, Resources
+from benchmark.run.plan import Plan
+from benchmark.run.prepare import prepare
+from benchmark.run.record import State
+from benchmark.run.state import Planned
+from benchmark.run.tried import Tried, read_tried
+from benchmark.sweep.silence import Listener, Pulse
+from benchmark.writing.words import minutes
+
+POLL_S = 0.1
+_KILLED = "killed by signal 9"
+_NOT_BEGUN = Tried(step="its process started")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of trying a row out.
+
+    Attributes:
+        run: The run that stands for the row.
+        tried: How far it has come.
+        end: How its process ended, where it died of that; empty where it did not.
+        fault: What of the machine has ended it, which says nothing of the row; empty where nothing has.
+    """
+
+    run: Planned
+    tried: Tried
+    end: str = ""
+    fault: str = ""
+
+    @property
+    def well(self) -> bool:
+        """Whether the row trains a step, and is evaluated."""
+        return self.tried.complete and not self.tried.cause
+
+
+@dataclass(frozen=True)
+class _Active:
+    run: Planned
+    job: Job
+    resources: Resources
+    pulse: Pulse
+
+
+class TryOuts:
+    """Tries rows out, as many side by side as the launcher has slots.
+
+    Args:
+        launcher: Starts the jobs; it is left open.
+        folder: Where they are made, see `benchmark.sweep.trying`.
+        trusted: Whether weights that hold code are loaded, too.
+        say: Shows a line to the user.
+        silence_s: Seconds without a sign of life after which a job is ended.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        folder: Path,
+        trusted: bool,
+        say: Callable[[str], None],
+        silence_s: float,
+    ) -> None:
+        self._launcher = launcher
+        self._folder = folder
+        self._trusted = trusted
+        self._silence_s = silence_s
+        self._listener = Listener(say, silence_s)
+        self._active: list[_Active] = []
+
+    def results(self, runs: Sequence[Planned]) -> Iterator[Result]:
+        """Gives what came of each run, in the order in which they end.
+
+        Whoever stops to listen, and Ctrl-C, end the jobs that run.
+        """
+        waiting = list(runs)
+        try:
+            while waiting or self._active:
+                self._start(waiting)
+                ended = [active for active in self._active if active.job.ended()]
+                yield from [*map(self._ended, ended), *self._silent()]
+                if asked_to_end():  # an exception that a library has swallowed
+                    raise KeyboardInterrupt
+                if self._active and not ended:
+                    time.sleep(POLL_S)
+        finally:
+            for active in self._active:
+                active.job.kill()
+
+    def _start(self, waiting: list[Planned]) -> None:
+        pool = self._launcher.pool
+        while waiting and (resources := pool.acquire(waiting[0].spec.gpus)) is not None:
+            run = waiting.pop(0)
+            placed = replace(run, folder=RunFolder(self._folder / run.spec.run_id), record=None)
+            prepare(placed)
+            options = JobOptions(
+                Tracking(mode="off"), resources, trust_checkpoints=self._trusted, try_out=True
+            )
+            job = self._launcher.submit(placed.folder.path, options)
+            self._active.append(_Active(placed, job, resources, Pulse(job, placed.folder)))
+
+    def _ended(self, active: _Active) -> Result:
+        self._leave(active)
+        folder = active.run.folder
+        tried = read_tried(folder) or _NOT_BEGUN
+        if active.job.met_fault():
+            fault = read_last_words(folder.log_file) or active.job.exit_text()
+            return Result(active.run, tried, fault=fault)
+        died = not (tried.complete or tried.cause)
+        return Result(active.run, tried, _death(active.job.exit_text()) if died else "")
+
+    def _silent(self) -> list[Result]:
+        silent = [
+            one for one in self._active if self._listener.gives_up(one.pulse, one.run.spec.row)
+        ]
+        for active in silent:
+            active.job.kill()
+            self._leave(active)
+        words = f"no sign of life for {minutes(self._silence_s)}, so that it was ended"
+        return [Result(one.run, read_tried(one.run.folder) or _NOT_BEGUN, words) for one in silent]
+
+    def _leave(self, active: _Active) -> None:
+        self._active.remove(active)
+        self._launcher.pool.release(active.resources)
+
+
+def _death(exit_text: str) -> str:
+    hint = ", as the system does where memory runs short" if exit_text.startswith(_KILLED) else ""
+    return exit_text + hint
+
+
+def to_try(runs: Sequence[Planned]) -> list[Planned]:
+    """One run of each row that has one which is not complete: rows are tried, not seeds."""
+    open_runs = [run for run in runs if run.state is not State.COMPLETE]
+    return list({run.spec.row: run for run in reversed(open_runs)}.values())[::-1]
+
+
+def objection(made: Plan, result: Result) -> str:
+    """What is wrong with a row, in one line: the key and where it comes from, the error, and what was being done."""
+    row, tried = result.run.spec.row, result.tried
+    where = _where(made, result) if tried.key else ""
+    at = f" at {tried.at}" if tried.at else ""
+    what = result.end or f"{tried.cause}{at}"
+    return f"row '{row}': {where}{what}; while {tried.step}"
+
+
+def _where(made: Plan, result: Result) -> str:
+    """The key and where it comes from: ``model.neck (configs/necks/fpn.py): ``."""
+    spec, key = result.run.spec, result.tried.key
+    row = next(row for row in made.rows if row.name == spec.row)
+    around = surroundings_of(made.experiment, made.profile)
+    files = attempt([], origins, row, around, key, spec.command_line) or []
+    return f"{key} ({', '.join(files)}): " if files else f"{key}: "
