@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from benchmark import ops
 from benchmark.config.compose import compose, config_roots
 from benchmark.config.retarget import dataset_leaves
 from benchmark.config.shrink import shrink
+from benchmark.config.shrink.weights import STATISTICS_KEPT
 from benchmark.data.dataset import Dataset, Split
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Row, load_experiment
@@ -377,3 +379,21 @@ def test_wrong_limits_are_all_reported() -> None:
         "shrink.val_images: 'many' is not a positive whole number",
         "shrink.pretrained: 1 is neither True nor False",
     ]
+
+
+def test_backbones_that_keep_statistics_are_those_of_mmdet_that_do_by_default() -> None:
+    from mmdet.models import backbones  # needs the operators that a fixture installs
+
+    classes = [getattr(backbones, name) for name in backbones.__all__]
+    kept = {each.__name__ for each in classes if _default(each, "norm_eval") is True}
+    assert kept == STATISTICS_KEPT
+
+
+def _default(kind: type, name: str) -> Any:
+    """An argument's default, of the first class in the order of bases that has it."""
+    for each in kind.__mro__:
+        made = vars(each).get("__init__")
+        found = inspect.signature(made).parameters if made and each is not object else {}
+        if name in found:
+            return found[name].default
+    return None

@@ -67,7 +67,7 @@ class Base(NamedTuple):
         config: The config, pickled: reading that is ten times faster than ``deepcopy``.
         unfilled: What could not be filled in from the data set.
         lost: Which own files of the training data a later part has replaced.
-        changes: What was changed to make a config of others fit.
+        changes: What was changed to make a config of others fit, and to do less of it than plain sizes say.
         outline: What labels are made from, before a profile shortens it, pickled; empty where no config is whole.
     """
 
@@ -138,7 +138,7 @@ def base_config(layers: tuple[Found, ...], dataset: Dataset, folder: Path) -> Ba
     config = plain(making.config)
     limits = config.pop("shrink", None)
     if limits is not None:
-        shrink(config, limits)
+        making.changes += shrink(config, limits)
     unfilled = fill_dataset(config, dataset, folder)
     told = (tuple(unfilled), making.replaced(), tuple(making.changes))
     return Base(pickle.dumps(config), *told, making.outline)

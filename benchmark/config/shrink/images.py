@@ -1,0 +1,179 @@
+"""Smaller images: every size of every pipeline by the factor that makes training images as small as asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from benchmark.config.shrink.pixels import (
+    ALBU_SIZES,
+    BATCH_SIZES,
+    LENGTHS,
+    SCALES,
+    Grid,
+    has_size,
+    mapped,
+    numbers,
+)
+from benchmark.config.tree import LOADERS, Config, dicts, is_list, leaves
+from benchmark.config.vocabulary.words import class_of
+
+# A pair of sides further apart means the short side alone, as DETR's (400, 4200); few photographs are longer than
+# 16 : 9.
+_FURTHEST_APART = 3
+_LONG_TO_SHORT = 16 / 9
+
+_EVALUATION = ("val_dataloader", "test_dataloader")
+
+
+class Shrunk(NamedTuple):
+    """What became of the images.
+
+    Attributes:
+        factor: What their sides were multiplied by.
+        share: Of their number that is as much work as asked for: below 1 where the model takes one size only.
+    """
+
+    factor: float = 1
+    share: float = 1
+
+
+def shrink_images(config: Config, longest_side: int, changes: list[str]) -> Shrunk:
+    """Shrinks every image size of a config, in place.
+
+    Args:
+        config: A merged config.
+        longest_side: Of a training image, in pixels.
+        changes: Takes a line for each thing that is more than a smaller size.
+
+    """
+    preprocessor = (config.get("model") or {}).get("data_preprocessor") or {}
+    trained = _training_side(config, preprocessor)
+    published = trained or _pipelines_side(config, *_EVALUATION)
+    if published > longest_side and _takes_one_size(config.get("model")):
+        changes.append(f"images stay at {published} px, the one size that this model takes")
+        return Shrunk(share=(longest_side / published) ** 2)
+    target = _target(config, published, longest_side, preprocessor)
+    if target < published:
+        _shrink_all(config, target / published, preprocessor)
+    if not trained:
+        _resize(config, ("train_dataloader",), target, changes)
+    if not trained or target < published:
+        _resize(config, _EVALUATION, target, changes)
+    return Shrunk(min(target / published, 1) if published else 1)
+
+
+def _takes_one_size(model: object) -> bool:
+    """SSD's layers and anchors are laid out for one size of image."""
+    return any(
+        class_of(node) == "SSDAnchorGenerator" or "input_size" in node for node in dicts(model)
+    )
+
+
+def _target(config: Config, published: int, longest_side: int, preprocessor: Config) -> int:
+    """The longest side fits the grid, or padding alone would multiply the work."""
+    divisor = preprocessor.get("pad_size_divisor", 1)
+    sizes = (node.get(key) for node in dicts(config.get("train_dataloader")) for key in BATCH_SIZES)
+    of_a_batch = divisor > 1 or any(published in numbers(size) for size in sizes)
+    return (Grid.of(published, divisor) if of_a_batch else Grid(1)).within(longest_side)
+
+
+# How large a training image is
+
+
+def _training_side(config: Config, preprocessor: Config) -> int:
+    """The longest side of a training image in pixels; 0 where nothing tells."""
+    augments = preprocessor.get("batch_augments")
+    return _pipelines_side(config, "train_dataloader") or max(_sides(augments), default=0)
+
+
+def _pipelines_side(config: Config, *loaders: str) -> int:
+    nodes = (node for loader in loaders for node in dicts(config.get(loader)))
+    return max((side for node in nodes for side in _sides(node.get("pipeline"))), default=0)
+
+
+def _sides(steps: object, most: float = math.inf) -> Iterator[int]:
+    """The longest side after each step of a pipeline that is not cut down later in it."""
+    for step in reversed(steps) if is_list(steps) else ():
+        if is_list(step) or not isinstance(step, dict):
+            yield from _sides(step, most)
+            continue
+        yield from _sides(step.get("transforms"), most)
+        side = max((_long_side(step.get(key)) for key in SCALES | BATCH_SIZES), default=0)
+        if side:
+            yield int(min(side, most))
+        if side and _settles(step):
+            most = min(most, side)
+
+
+def _settles(step: Config) -> bool:
+    """Whether no image is larger after a step than it says."""
+    kind = class_of(step)
+    if "Crop" in kind:
+        return not str(step.get("crop_type", "")).startswith("relative")
+    return kind.endswith("Resize")
+
+
+def _long_side(size: object) -> int:
+    """The longest side of an image of a size, a pair or a list of these."""
+    if not is_list(size):
+        return max(map(abs, numbers(size)), default=0)
+    if len(size) != 2 or any(map(is_list, size)):
+        return max(map(_long_side, size), default=0)
+    short, long = sorted([*map(abs, numbers(size)), 0, 0][:2])
+    return round(short * _LONG_TO_SHORT) if 0 < short * _FURTHEST_APART < long else max(short, long)
+
+
+# What is done to it
+
+
+def _shrink_all(config: Config, factor: float, preprocessor: Config) -> None:
+    divisor = preprocessor.get("pad_size_divisor", 1)
+    places = [config.get(name) for name in (*LOADERS, "tta_pipeline")]
+    # The pipeline that a hook puts in later works on the same images.
+    later = [hook.get("switch_pipeline") for hook in dicts(config.get("custom_hooks"))]
+    for place in (*places, *later, preprocessor):
+        for node in dicts(place):
+            if "type" in node:
+                _shrink_sizes(node, factor, divisor)
+
+
+def _shrink_sizes(transform: Config, factor: float, divisor: int) -> None:
+    for key in (SCALES | LENGTHS) & transform.keys():
+        transform[key] = mapped(transform[key], lambda side: round(side * factor))
+    free = str(transform.get("crop_type", "")).endswith("_range") and divisor == 1
+    for key in BATCH_SIZES & transform.keys():
+        transform[key] = mapped(
+            transform[key],
+            lambda side: (Grid(1) if free else Grid.of(side, divisor)).near(side * factor),
+        )
+    if class_of(transform) == "Albu":
+        for node in dicts(transform.get("transforms")):
+            for key in ALBU_SIZES & node.keys():
+                node[key] = mapped(node[key], lambda side: max(round(side * factor), 1))
+
+
+def _resize(config: Config, loaders: Sequence[str], side: int, changes: list[str]) -> None:
+    """Puts a ``Resize`` into the pipelines that take images as large as they are, as those of CornerNet do."""
+    for loader in loaders:
+        # Boxes are resized with images that are learnt from; those that are held out stay as they are annotated.
+        after = "Load" if loader == "train_dataloader" else "LoadImage"
+        for leaf in leaves(config.get(loader), (loader,)):
+            steps = list(dicts(leaf.node.get("pipeline")))
+            loads = any(class_of(step).startswith("LoadImage") for step in steps)
+            if loads and not any(map(has_size, steps)):
+                leaf.node["pipeline"] = _with_resize(leaf.node["pipeline"], side, after)
+                changes.append(
+                    f"{leaf.key}.pipeline: Resize to {side} px, where it took images as large as they are"
+                )
+
+
+def _with_resize(steps: Sequence[Config], side: int, after: str) -> list[Config]:
+    for node in dicts(steps):
+        keys = node.get("meta_keys")
+        if is_list(keys) and "scale_factor" not in keys:
+            # Without it boxes would stay those of the small image.
+            node["meta_keys"] = (*keys, "scale_factor")
+    at = max((i + 1 for i, step in enumerate(steps) if class_of(step).startswith(after)), default=0)
+    return [*steps[:at], {"type": "Resize", "scale": (side, side), "keep_ratio": True}, *steps[at:]]
