@@ -39,6 +39,7 @@ NEEDED = (
     "rich",
     "scipy",
     "sqlalchemy",
+    "timm",
     "torch",
     "torchvision",
     "typer",

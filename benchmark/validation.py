@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from benchmark.errors import allowed, shown
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"
+MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.+:/-]*$"
 TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 
 _KINDS = {
@@ -31,6 +32,7 @@ _KINDS = {
 }
 _PATTERNS = {
     NAME_PATTERN: "letters, digits and _ . + - alone, the first one a letter or a digit",
+    MODEL_PATTERN: "letters, digits and _ . + - : / alone, the first one a letter or a digit",
     TIME_PATTERN: "a time, as in 2026-01-31T12:00:00+00:00",
     "^[0-9a-fA-F]{64}$": "the 64 hexadecimal digits of a SHA-256",
 }

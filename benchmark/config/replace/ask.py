@@ -17,7 +17,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmark.config.replace.levels import Described, described, known
+from benchmark.config.replace.levels import Described, Level, described, known
 from benchmark.config.tree import Config
 from benchmark.errors import UserError
 from benchmark.files import JsonObject, read_json, write_json
@@ -26,6 +26,8 @@ _START = Path(__file__).parents[3] / "detboard_start.py"
 _PACKAGES = ("timm", "onedl-mmdetection", "onedl-mmpretrain", "onedl-mmcv", "torch")
 _VERSION = 1  # of what an answer holds
 _MOST = 2000  # answers that are remembered
+_OF_TIMM = ("TimmFeatures", "EfficientNetLite0")  # see `benchmark.models`
+_LITE0, _LITE0_LEVELS = "tf_efficientnet_lite0", (1, 2, 3, 4)
 # What says nothing of the maps: weights, and what is done with them.
 _NO_MATTER = ("frozen_stages", "init_cfg", "norm_eval", "pretrained", "with_cp")
 
@@ -44,11 +46,23 @@ def describe(backbone: Config, modules: Sequence[str], folder: Path | None = Non
     found = known(backbone)
     if found is not None:
         return found
+    if backbone.get("type") in _OF_TIMM:
+        return _described_by_timm(backbone)
     plain = {key: value for key, value in backbone.items() if key not in _NO_MATTER}
     request: JsonObject = {"backbone": repr(plain), "modules": list(modules)}
     if folder is not None and any(_lies_in(folder, module) for module in modules):
         request["folder"] = str(folder)
     return described(ask(request, f"backbone {backbone.get('type')}"))
+
+
+def _described_by_timm(backbone: Config) -> Described:
+    name = backbone.get("model_name", _LITE0)
+    answer = ask({"timm": name}, f"backbone timm/{name}")
+    levels = tuple(Level(*level) for level in answer["levels"])
+    every = None if "model_name" in backbone else _LITE0_LEVELS
+    chosen = backbone.get("out_indices", every) or [level.index for level in levels]
+    given = tuple(level for level in levels if level.index in chosen)
+    return Described(levels, given, chooses=True, norm_eval=True)
 
 
 def _lies_in(folder: Path, module: str) -> bool:
@@ -74,6 +88,13 @@ def ask(request: Mapping[str, object], who: str) -> JsonObject:
     if remembers and _digest(key) not in _remembered():
         _remember(_digest(key), answer)
     return answer
+
+
+def remember(request: Mapping[str, object], answer: JsonObject) -> None:
+    """Notes that a request has an answer which is known from another one."""
+    digest = _digest(json.dumps(request, sort_keys=True))
+    if digest not in _remembered():
+        _remember(digest, answer)
 
 
 @lru_cache(maxsize=4096)

@@ -126,10 +126,11 @@ class Connection:
             self.done.problems.append(f"backbone {self.name} gives {new}; {taker} {at}")
             return ()
         if levels != new.given:
-            had = backbone.get("out_indices", ())
-            indices = [level.index for level in levels]
+            had, indices = backbone.get("out_indices"), [level.index for level in levels]
             backbone["out_indices"] = like(had if is_list(had) else (), indices)
-            self.done.changes.append(f"backbone.out_indices: {listed(indices)}")
+            if had is not None:
+                told = f"backbone.out_indices: {listed(had)} -> {listed(indices)}"
+                self.done.changes.append(told)
         return levels
 
     def _connect_neck(self, stage: Config, levels: Sequence[Level], backwards: bool) -> None:

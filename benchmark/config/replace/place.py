@@ -33,10 +33,12 @@ class Part:
     Attributes:
         config: What it says.
         name: What messages call it; its type, if empty.
+        told: What is to be known of it.
     """
 
     config: Config
     name: str = ""
+    told: tuple[str, ...] = ()
 
 
 def put_in_place(config: Config, kind: str, part: Config, name: str = "") -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     import torch
     from timm.models import PretrainedCfg
 
-_Map = tuple[int, int]
-
+_DIGITS = re.compile(r"-[0-9a-f]{8,}\.pth$")
 # What the sides of images are tried as multiples of, before the side that a model was made for: any, as they come;
 # and what most detectors pad to. Each with two images that fit it.
 _SIZES = {1: ((203, 157), (96, 128)), 32: ((160, 192), (96, 128))}
@@ -40,9 +40,9 @@ def of_timm(name: str) -> dict[str, object]:
         name: With or without the tag of its weights: ``resnet34``, ``resnet34.a1_in1k``.
 
     Returns:
-        ``levels``: ``[index, channels, stride]`` each; ``name`` with the tag; ``pretrained``: whether there are
-        weights; ``mean`` and ``std`` in 0..255, RGB; ``options`` of its constructor, and ``pad_to``, what the sides
-        of images are to be padded to multiples of; ``hub`` and ``url``: where its weights are.
+        ``levels``: ``[index, channels, stride]`` each; ``name`` with the tag; ``weights``: their address, None if
+        there are none; ``mean`` and ``std`` in 0..255, RGB; ``options`` of its constructor, and ``pad_to``, what the
+        sides of images are to be padded to multiples of.
 
     Raises:
         ValueError: There is no such model, or it gives no maps of images of any size.
@@ -55,13 +55,11 @@ def of_timm(name: str) -> dict[str, object]:
     return {
         "levels": maps,
         "name": f"{config.architecture}.{config.tag}" if config.tag else name,
-        "pretrained": bool(config.hf_hub_id or config.url),
+        "weights": _address(name, config),
         "mean": [round(value * 255, 3) for value in config.mean],
         "std": [round(value * 255, 3) for value in config.std],
         "options": options,
         "pad_to": pad_to,
-        "hub": config.hf_hub_id,
-        "url": config.url,
     }
 
 
@@ -78,6 +76,19 @@ def _weights(name: str) -> PretrainedCfg:
     return timm.models.get_pretrained_cfg(name) or timm.models.PretrainedCfg(
         architecture=architecture, hf_hub_id=None
     )
+
+
+def _address(name: str, config: PretrainedCfg) -> str | None:
+    """Where a model's weights are: at an address whose name has digits of their hash, or on Hugging Face's hub."""
+    url = config.url if isinstance(config.url, str) else ""
+    if _DIGITS.search(url) and not config.custom_load:
+        return url
+    if not config.hf_hub_id:
+        return url or None
+    hub = config.hf_hub_id
+    repository = f"{hub}{name}" if hub.endswith("/") else hub
+    file = config.hf_hub_filename or "pytorch_model.bin"
+    return f"https://huggingface.co/{repository}/resolve/main/{file}"
 
 
 def _maps(name: str, side: int) -> tuple[Mapping[str, bool], int, list[list[int]]]:

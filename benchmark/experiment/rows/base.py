@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import allowed
+from benchmark.experiment.rows.made import cannot_be_made, is_made
 from benchmark.yaml_file import Strict
 
 
@@ -30,7 +31,7 @@ class InPlace:
 
     Attributes:
         kind: ``dataset``, ``schedule``, ``head``, ``neck`` or ``backbone``.
-        layer: The part's file, relative to one of the roots.
+        layer: The part's file, relative to one of the roots; or the name of a model, see `is_made`.
         name: What the row calls it.
     """
 
@@ -115,6 +116,11 @@ def part_file(kind: str, name: str) -> str:
     return f"{kind}s/{name}.py"
 
 
+def in_place(kind: str, name: str) -> InPlace:
+    """The layer that puts a part in place, be it a file or made of a model."""
+    return InPlace(kind, name if is_made(name) else part_file(kind, name), name)
+
+
 def part_names(kind: str, roots: Sequence[Path]) -> list[str]:
     """Names of the parts of a kind (``backbone``, ``dataset``, ...) in all roots, sorted."""
     found = {path.stem for root in roots for path in root.glob(part_file(kind, "*"))}
@@ -123,6 +129,8 @@ def part_names(kind: str, roots: Sequence[Path]) -> list[str]:
 
 def no_such_part(kind: str, name: str, roots: Sequence[Path]) -> str | None:
     """Says that no root has a part, with the names of those that there are; None if one has it."""
-    if any((root / part_file(kind, name)).is_file() for root in roots):
+    if is_made(name):
+        return cannot_be_made(kind, name)
+    if "/" not in name and any((root / part_file(kind, name)).is_file() for root in roots):
         return None
     return f"no part '{name}'; {allowed(name, part_names(kind, roots))}"

@@ -10,13 +10,14 @@ from pydantic import Field
 from benchmark.errors import attempt
 from benchmark.experiment.rows.base import (
     Foreign,
-    InPlace,
     Layer,
     Recipe,
     Surroundings,
+    in_place,
     no_such_part,
     part_file,
 )
+from benchmark.experiment.rows.made import BackboneName
 from benchmark.experiment.rows.zoo import config_file
 from benchmark.yaml_file import Name, Strict
 
@@ -29,9 +30,9 @@ _ORDER = ("dataset", "schedule", "head", "neck", "backbone")
 class Replaced(Strict):
     """Names of parts that stand in the place of the config's own."""
 
-    backbone: Name | None = None
-    neck: Name | None = None
-    head: Name | None = None
+    backbone: BackboneName | None = None
+    neck: BackboneName | None = None
+    head: BackboneName | None = None
     schedule: Name | None = None
     dataset: Name | None = None
 
@@ -69,7 +70,7 @@ class ConfigRecipe(Recipe):
         return (
             "runtime.py",
             Foreign(str(config_file(self.config, around.folder)), self.config),
-            *(InPlace(kind, part_file(kind, name), name) for kind, name in replaced),
+            *(in_place(kind, name) for kind, name in replaced),
             part_file("profile", around.profile),
         )
 

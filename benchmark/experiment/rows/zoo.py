@@ -32,7 +32,7 @@ def config_file(name: str, folder: Path) -> Path:
         UserError: There is no such file; the message gives the nearest names.
     """
     if name.startswith(PREFIX):
-        return _of_mmdet(name.removeprefix(PREFIX))
+        return of_mmdet(name.removeprefix(PREFIX))
     if "/" not in name and not name.endswith(".py"):
         return _by_short_name(name)
     path = folder / Path(name).expanduser()
@@ -41,7 +41,12 @@ def config_file(name: str, folder: Path) -> Path:
     return path.resolve()
 
 
-def _of_mmdet(name: str) -> Path:
+def of_mmdet(name: str) -> Path:
+    """The file of one of mmdet's configs, ``family/file.py``.
+
+    Raises:
+        UserError: There is none; the message gives the nearest names.
+    """
     if name not in _files():
         raise UserError(f"mmdet has no config '{name}'{_nearest_of_mmdet(name)}")
     return _files()[name]

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from benchmark.errors import few
 from benchmark.files import is_file, read_lines, write_text
+from benchmark.models import file_name
 from benchmark.run.contents import Contents, addresses
 from benchmark.run.fetched.names import unknown_name, url_of
-from benchmark.run.fetched.places import TWINS, file_name, find, places
+from benchmark.run.fetched.places import TWINS, find, places
 from benchmark.run.fetched.soundness import digits_of, flaw
 from benchmark.run.state import Planned
 from benchmark.writing.addresses import public

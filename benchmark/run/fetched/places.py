@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from benchmark.errors import UserError
 from benchmark.files import is_file
+from benchmark.models import file_name
 from benchmark.writing.addresses import public
 
 OWN_VARIABLE = "DETBOARD_WEIGHTS"
@@ -23,11 +24,6 @@ def hub() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")  # noqa: PTH118 - '~' stays
     return Path(os.path.expanduser(home), "hub", "checkpoints")  # noqa: PTH111 - never raises
-
-
-def file_name(url: str) -> str:
-    """The name under which torch's hub keeps what an address of the web leads to; empty if it leads to no file."""
-    return PurePosixPath(urlsplit(url).path).name
 
 
 @dataclass(frozen=True)
