@@ -612,14 +612,6 @@ def test_what_cannot_be_retargeted_is_refused_with_one_reason(
     assert config == before
 
 
-def test_a_detector_of_one_class_is_taken_for_data_of_one() -> None:
-    head = {"type": "MultiInstanceBBoxHead", "num_classes": 1}
-    config = config_of({"type": "CrowdDet", "roi_head": {"bbox_head": head}})
-    with pytest.raises(UserError, match="CrowdDet: finds objects of one class, and the data has 4"):
-        retarget(plain(config), DATA)
-    assert told(config, replace(DATA, classes=("person",))) == ()
-
-
 def test_all_reasons_are_told_at_once() -> None:
     config = config_of({"type": "SOLO", "mask_head": {}}, train_dataloader=None)
     config["val_dataloader"] = [config["val_dataloader"], config["val_dataloader"]]

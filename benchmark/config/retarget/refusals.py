@@ -96,7 +96,7 @@ def reasons_against(config: Config, dataset: Dataset) -> list[str]:
     model = mapping_of(config.get("model"))
     if not model:
         return ["no model: it is a part of other configs, or of another task"]
-    found = [*_of_model(model), *_of_one_class(model, len(dataset.classes)), *_of_data(config)]
+    found = [*_of_model(model), *_of_data(config)]
     found = [pair for pair in found if pair[1] != _BY_MASKS or not dataset.masks]
     by_reason = {reason: subject for subject, reason in reversed(found)}
     return [f"{subject}: {reason}" for subject, reason in found if by_reason[reason] == subject]
@@ -117,15 +117,6 @@ def _of_model(model: Config) -> Iterator[tuple[str, str]]:
         if model.get(key):
             yield f"{name} with {key}", _KEYS[key]
     yield from _files(model, name)
-
-
-def _of_one_class(model: Config, count: int) -> Iterator[tuple[str, str]]:
-    """CrowdDet labels whatever it finds as the first class; it was made for pedestrians."""
-    heads = [
-        head for node in dicts(model.get("roi_head")) for _, head in each(node.get("bbox_head"), "")
-    ]
-    if count > 1 and any(class_of(head) == "MultiInstanceBBoxHead" for head in heads):
-        yield class_of(model), f"finds objects of one class, and the data has {count}"
 
 
 def _files(model: Config, name: str) -> Iterator[tuple[str, str]]:
