@@ -16,7 +16,7 @@ from benchmark.config.compose import compose, surroundings_of
 from benchmark.config.config_file import plain
 from benchmark.config.overrides import apply_overrides
 from benchmark.data.dataset import Dataset, Split
-from benchmark.experiment.experiment import load_experiment
+from benchmark.experiment.experiment import Row, load_experiment
 from benchmark.run.identity import essence
 from benchmark.tuning.search.knobs import KNOBS, MISSING, NoSuchSetting, Unfit, value_at
 
@@ -57,14 +57,19 @@ OTHER_VALUES: dict[str, Any] = {
 }
 
 
-@lru_cache
-def _row_config(name: str, profile: str) -> dict[str, Any]:
+def composed(row: Row, profile: str) -> dict[str, Any]:
+    """A row's config where the leaderboard's experiment lies."""
     train, val = (
         Split(Path(f"/data/{name}.json"), Path(f"/data/{name}"), name) for name in ("train", "val")
     )
     around = surroundings_of(load_experiment(LEADERBOARD), profile)
     data = Dataset("some", ("a", "b", "c"), train, val)
-    return compose(ROWS[name], data, around, seed=0, overrides={})
+    return compose(row, data, around, seed=0, overrides={})
+
+
+@lru_cache
+def _row_config(name: str, profile: str) -> dict[str, Any]:
+    return composed(ROWS[name], profile)
 
 
 def row_config(name: str = "r50_fpn_3x", profile: str = "full") -> dict[str, Any]:
@@ -319,3 +324,29 @@ def test_no_images_to_scale() -> None:
 )
 def test_value_at(path: str, value: Any) -> None:
     assert value_at({"a": {"b": 1}, "c": (None, {"d": 2})}, path) is value
+
+
+TWO_STAGES = {
+    "nms_iou": ("model.test_cfg.rcnn.nms.iou_threshold", 0.5),
+    "score_thr": ("model.test_cfg.rcnn.score_thr", 0.05),
+    "anchor_ratios": ("model.rpn_head.anchor_generator.ratios", [0.5, 1.0, 2.0]),
+}
+
+
+@pytest.mark.parametrize("profile", ["full", "smoke"])
+@pytest.mark.parametrize("name", KNOBS)
+def test_a_detector_of_two_stages_has_the_knob_or_says_what_it_lacks(
+    name: str, profile: str
+) -> None:
+    row = Row.model_validate({"name": "faster", "config": "faster-rcnn_r50_fpn_1x_coco"})
+    config, knob = composed(row, profile), KNOBS[name]
+    if name in ("layer_decay_rate", "focal_gamma", "focal_alpha", "octave_base_scale", "drop_path"):
+        with pytest.raises(NoSuchSetting, match=PATHS[name]):
+            knob.read(config)
+        return
+    own = knob.read(config)
+    if name in TWO_STAGES:
+        path, published = TWO_STAGES[name]
+        assert own == published or profile == "smoke"
+        assert list(knob.overrides(config, own)) == [path]
+    assert essence(with_overrides(config, knob.overrides(config, own))) == essence(config)

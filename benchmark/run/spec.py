@@ -62,8 +62,8 @@ class RunSpec:
         config_sha256: Hex SHA-256 of ``config.py`` as it was written beside ``spec.json``; None until then.
         imports_from: Folder of the experiment file, where its job looks for modules of the config last; None where
             the config imports none from there.
-        changes: What was changed of a whole config to make it fit the data set, the parts put into it and the profile,
-            a line each; empty for rows of parts.
+        changes: What was changed of a whole config to make it fit the data set and the parts put into it, and by the
+            profile beside plain sizes, a line each; empty where all fits as it is, as it does in rows of parts.
         former_ids: Ids that the run had before its row was renamed, oldest first.
         schema_version: Version of ``spec.json``.
     """

@@ -7,7 +7,7 @@ Values of a config that were worked out from another value stay behind when that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
@@ -106,6 +106,18 @@ def _at(path: str, about: str, **limits: Any) -> Knob:
         return {path: value}
 
     return Knob(about, lambda config: _there(config, path), overrides, **limits)
+
+
+def _at_first(paths: Sequence[str], about: str, **limits: Any) -> Knob:
+    """A knob that sets the first of some key paths that a config has: where detectors of a kind hold it."""
+
+    def found(config: Config) -> str:
+        return next((path for path in paths if value_at(config, path) is not MISSING), paths[-1])
+
+    def overrides(config: Config, value: Any) -> Overrides:
+        return {found(config): value}
+
+    return Knob(about, lambda config: _there(config, found(config)), overrides, **limits)
 
 
 # Schedulers
@@ -294,19 +306,22 @@ KNOBS: dict[str, Knob] = {
         "side of the smallest anchor of a level, in strides of the level",
         positive=True,
     ),
-    "anchor_ratios": _at(
-        "model.bbox_head.anchor_generator.ratios",
+    "anchor_ratios": _at_first(
+        ("model.rpn_head.anchor_generator.ratios", "model.bbox_head.anchor_generator.ratios"),
         "list of the anchors' heights divided by their widths",
         takes="list",
     ),
-    "nms_iou": _at(
-        "model.test_cfg.nms.iou_threshold",
-        "overlap (IoU) above which the weaker of two boxes is dropped",
+    "nms_iou": _at_first(
+        ("model.test_cfg.rcnn.nms.iou_threshold", "model.test_cfg.nms.iou_threshold"),
+        "overlap (IoU) above which the weaker of two boxes is dropped, of the last stage of two",
         least=0,
         most=1,
     ),
-    "score_thr": _at(
-        "model.test_cfg.score_thr", "lowest score that counts as a detection", least=0, most=1
+    "score_thr": _at_first(
+        ("model.test_cfg.rcnn.score_thr", "model.test_cfg.score_thr"),
+        "lowest score that counts as a detection",
+        least=0,
+        most=1,
     ),
     "image_scale": Knob(
         "factor of every image size, 1.0 as published: of training, validation, test and test-time augmentation, "
