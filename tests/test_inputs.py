@@ -18,6 +18,7 @@ from benchmark.job import job
 from benchmark.job.inputs import Inputs, NotAsAsked
 from benchmark.job.job import run_job
 from benchmark.run.contents import named_path
+from benchmark.run.loaded import Loaded
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare, set_aside
 from benchmark.run.record import FailureKind, RunRecord, State
@@ -58,6 +59,13 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, synthetic_data: Path) -> Desk:
     return Desk(tmp_path, synthetic_data)
+
+
+OF_ANOTHER = {
+    "neck.lateral_convs.0.conv.bias": torch.zeros(16),
+    "bbox_head.retina_cls.bias": torch.zeros(720),
+    "roi_head.fc.weight": torch.zeros(81),
+}
 
 
 def _sha256(path: Path) -> str:
@@ -126,14 +134,19 @@ def test_what_was_parsed_is_held_against_the_plan(desk: Desk) -> None:
 
 @pytest.mark.trains
 def test_a_record_names_what_was_read(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A training starts from weights in a shared folder, its backbone from a file; at first a file changes."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     fetched = tmp_path / "shared" / "weights.pth"
     fetched.parent.mkdir(parents=True)
     monkeypatch.setenv("DETBOARD_WEIGHTS", str(fetched.parent))
-    torch.save({"state_dict": {}}, fetched)
+    torch.save(
+        dict(OF_ANOTHER), fetched
+    )  # of a detector of 80 classes and two stages, without a wrapping
     local, address = tmp_path / "backbone.pth", "https://example.org/weights.pth"
     torch.save({"state_dict": {"x": torch.zeros(1)}}, local)
     init = {"type": "Pretrained", "checkpoint": str(local)}
@@ -151,6 +164,22 @@ def test_a_record_names_what_was_read(
     assert hashes.files == {address: _sha256(fetched), str(local): _sha256(local)}
     assert (folder / "record-1.json").exists()
     assert not (tmp_path / "torch").exists()  # read where they lie
+    _holds_what_fits(record.loaded, address, capsys.readouterr().out)
+
+
+def _holds_what_fits(loaded: Loaded | None, address: str, said: str) -> None:
+    assert loaded is not None and loaded.used == 1
+    assert (loaded.file, loaded.unused) == (
+        address,
+        {
+            "roi_head.fc.weight": "not in the model",
+            "bbox_head.retina_cls.bias": "(720) in the file, (90) in the model",
+        },
+    )
+    assert "bbox_head.retina_cls.bias" in loaded.fresh
+    assert "neck.lateral_convs.0.conv.bias" not in loaded.fresh
+    assert f"starts from {address}: 1 of its 3 keys used, 2 not, " in said
+    assert "  not used: roi_head.fc.weight: not in the model\n" in said
 
 
 def _run_with_a_change_on_the_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> RunRecord:

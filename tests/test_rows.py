@@ -80,7 +80,7 @@ def problems_of(folder: Path, *rows: str) -> list[str]:
 
 
 KEYS = "gpus, labels, name, parts, published, set, study"  # of a row of parts
-ALL_KEYS = "config, gpus, labels, name, parts, published, replace, set, study"
+ALL_KEYS = "config, gpus, labels, load_from, name, parts, published, replace, set, study"
 
 
 def test_every_problem_of_every_row_is_said_at_once(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError, attempt
 from benchmark.experiment.rows.base import Foreign, InPlace, Layer
 from benchmark.experiment.rows.made import is_made
+from benchmark.writing.addresses import public
 
 MERGED, FOREIGN = "merged", "foreign"
 
@@ -145,12 +146,22 @@ def base_config(layers: tuple[Found, ...], dataset: Dataset, folder: Path) -> Ba
         making.put_in_place(same) if in_place else making.add(same)
     # Only now: a `_delete_` that has found nothing to delete may be waiting for a later part.
     config = plain(making.config)
+    start = config.get("load_from")
     limits = config.pop("shrink", None)
     if limits is not None:
         making.changes += shrink(config, limits)
+    if making.outline and start:
+        making.changes.append(_start(start, config))
     unfilled = fill_dataset(config, dataset, folder)
     told = (tuple(unfilled), making.replaced(), tuple(making.changes))
     return Base(pickle.dumps(config), *told, making.outline)
+
+
+def _start(named: object, config: Config) -> str:
+    """Says what a whole config starts from, if the profile leaves it that."""
+    if not config.get("load_from"):
+        return "load_from dropped: the profile loads no weights"
+    return f"load_from: {public(str(named))}"
 
 
 @dataclass

@@ -24,6 +24,7 @@ from benchmark.job.inputs import Inputs
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Point, now
+from benchmark.run.loaded import read_loaded, write_loaded
 from benchmark.run.options import JobOptions
 from benchmark.run.record import Failure, Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
@@ -214,6 +215,8 @@ class _Job:
     def _check_inputs(self) -> None:
         """Once more, when all is open: what changed while it was opened is found, too."""
         if _rank() == 0:
+            if self.runner.loaded is not None:
+                write_loaded(self.folder.loaded_file, self.runner.loaded)
             self.inputs.check_parsed(self.metric.annotations)
         self.inputs.check()
 
@@ -316,6 +319,7 @@ class _Job:
             tracking=self.tracker.tracked if self.tracker is not None else None,
             best=_best(points),
             validations=validations_of(points, self.spec.select),
+            loaded=read_loaded(self.folder.loaded_file),
         )
         found = self.findings
         if found is None:

@@ -22,8 +22,10 @@ from benchmark.files import replacing
 from benchmark.job.best import BestCheckpoint, SelectHook
 from benchmark.job.metric import HotCocoMetric
 from benchmark.job.resuming import RUN_ID, Unloadable
+from benchmark.job.starting import counted_loading
 from benchmark.job.weights import NotTrusted
 from benchmark.run.journal import Journal, Point
+from benchmark.run.loaded import Loaded
 from benchmark.run.state import stop_state
 from benchmark.statistics.evaluation import Evaluation
 
@@ -45,8 +47,13 @@ class Diverged(Exception):
 
 
 class JobRunner(Runner):  # type: ignore[misc]
-    """mmengine's Runner, but a checkpoint is whole or absent and says whose it is, and the log has one file."""
+    """mmengine's Runner, but a checkpoint is whole or absent and says whose it is, and the log has one file.
 
+    Attributes:
+        loaded: What of another checkpoint the training has started from; None if it has from none.
+    """
+
+    loaded: Loaded | None = None
     _ids: tuple[str, ...] = ("",)
     _own: str | None = None
     _resume: bool
@@ -94,13 +101,18 @@ class JobRunner(Runner):  # type: ignore[misc]
                 raise Unloadable(Path(self._own), told)
 
     def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> object:
-        """Loads weights; of the run's own checkpoint all of them. See `mmengine.runner.Runner`.
+        """Loads weights; of the run's own checkpoint all of them, of another what fits. See `mmengine.runner.Runner`.
 
         A config that the checkpoint holds as text is left out: mmengine would run it, to count its GPUs.
         """
         if filename == self._own:
             kwargs["strict"] = True
-        content: dict[str, object] = super().load_checkpoint(filename, *args, **kwargs)
+        if kwargs.get("strict"):
+            content: dict[str, object] = super().load_checkpoint(filename, *args, **kwargs)
+        else:
+            with counted_loading(filename) as told:
+                content = super().load_checkpoint(filename, *args, **kwargs)
+            self.loaded = told()
         if isinstance(meta := content.get("meta"), dict):
             meta.pop("config", None)
         return content

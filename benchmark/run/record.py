@@ -23,6 +23,7 @@ from benchmark.run.fields import (
     Time,
     Whole,
 )
+from benchmark.run.loaded import Loaded
 from benchmark.run.spec import SCHEMA_VERSION
 from benchmark.statistics.scores import MAIN
 
@@ -162,8 +163,7 @@ class Validations:
         count: How many there were, each iteration once.
         iter: Training iterations done at the one whose scores are recorded.
         epoch: Epochs done at that one.
-        best_iter: Training iterations done at the one with the best mAP50, the first of equals; None where no
-            validation has an mAP50.
+        best_iter: Training iterations done at the one with the best mAP50, the first of equals; None if none has it.
         best_epoch: Epochs done at that one.
         best_mAP50: Its mAP50, a fraction in 0..1.
     """
@@ -203,8 +203,7 @@ class Hashes:
         train: The training annotations.
         val: The validation annotations.
         config: ``config.py``.
-        files: Every other file: weights by the path or the address in the config, annotations that a part has of its
-            own.
+        files: Every other file: weights by the path or address in the config, annotations that a part has itself.
     """
 
     train: str | None = None
@@ -282,15 +281,14 @@ class RunRecord:
         best: By key of a score the best value of any validation of this run, each on its own: they may stem from
             different validations. A score that had a value in none is left out; None without a validation.
         flops: Multiply-adds of one forward pass. None as ``latency_ms``.
-        tide: How much mAP50, as a fraction, each kind of error costs: ``Cls``, ``Loc``, ``Both``, ``Dupe``, ``Bkg``
-            and ``Miss``, see `benchmark.statistics.tide.error_shares`. None where the run is not complete, and
-            where it could not be computed.
+        tide: How much mAP50, as a fraction, each kind of error costs, see `benchmark.statistics.tide.error_shares`.
+            None where the run is not complete, and where it could not be computed.
         measured: What the other entries of `benchmark.job.measure.MEASUREMENTS` found, by key.
         missing: Why what was asked for of a complete run could not be had, by key of ``MEASUREMENTS``: the error in
             one line. None if nothing is missing.
         val_images: The images of that validation. None without one.
-        validations: Which validation the scores are of, and which was the best. None without one, and of versions
-            that did not record it.
+        validations: Which validation the scores are of, and which was the best. None without one, or unrecorded.
+        loaded: What of a checkpoint the training started from (``load_from``). None where it started from none.
         schema_version: Version of ``record.json``.
     """
 
@@ -317,6 +315,7 @@ class RunRecord:
     missing: Mapping[str, str] | None = None
     val_images: ValImages | None = None
     validations: Validations | None = None
+    loaded: Loaded | None = None
     schema_version: Whole = SCHEMA_VERSION
 
     @classmethod

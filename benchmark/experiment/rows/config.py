@@ -17,6 +17,7 @@ from benchmark.experiment.rows.base import (
     no_such_part,
     part_file,
 )
+from benchmark.experiment.rows.checkpoint import checkpoint_of
 from benchmark.experiment.rows.made import BackboneName
 from benchmark.experiment.rows.zoo import config_file
 from benchmark.yaml_file import Name, Strict
@@ -50,34 +51,41 @@ class ConfigRecipe(Recipe):
         config: ``mmdet::family/file.py``, the name of such a file alone (``faster-rcnn_r50_fpn_1x_coco``), or a path
             relative to the experiment file.
         replace: Parts in the place of the config's own.
+        load_from: Weights of a whole detector to start from: ``zoo``, the checkpoint that mmdet names for the config;
+            an address; or a path relative to the experiment file. What of them does not fit is not loaded.
     """
 
     config: ConfigName
     replace: Replaced = Replaced()
+    load_from: ConfigName | None = None
 
     @property
     def names(self) -> Mapping[str, str]:
-        """The config's name as the row has it, and those of the parts in its place."""
-        return {"config": self.config, **self.replace.names}
+        """The config's name as the row has it, those of the parts in its place, and what it starts from."""
+        start = {"load_from": self.load_from} if self.load_from else {}
+        return {"config": self.config, **self.replace.names, **start}
 
     def layers(self, around: Surroundings) -> Sequence[Layer]:
         """The runtime is before the config, so that the config's own settings win; the profile acts on all of it.
 
         Raises:
-            UserError: There is no such config.
+            UserError: There is no such config, or no checkpoint of it.
         """
         replaced = self.replace.names.items()
+        start = self._start(around)
         return (
             "runtime.py",
             Foreign(str(config_file(self.config, around.folder)), self.config),
             *(in_place(kind, name) for kind, name in replaced),
+            *([{"load_from": start}] if start else []),
             part_file("profile", around.profile),
         )
 
     def problems(self, around: Surroundings) -> list[str]:
         """A message for a config that is not there, and for each name that is not a part."""
         wrong: list[str] = []
-        attempt(wrong, config_file, self.config, around.folder)
+        if attempt(wrong, config_file, self.config, around.folder):
+            attempt(wrong, self._start, around)
         looked_up = (
             (kind, no_such_part(kind, name, around.roots))
             for kind, name in self.replace.names.items()
@@ -86,3 +94,10 @@ class ConfigRecipe(Recipe):
             *(f"config '{self.config}': {problem}" for problem in wrong),
             *(f"replace.{kind}: {problem}" for kind, problem in looked_up if problem),
         ]
+
+    def _start(self, around: Surroundings) -> str | None:
+        """The address or path of the weights to start from; None if the row says nothing of them."""
+        if self.load_from is None:
+            return None
+        config = config_file(self.config, around.folder)
+        return checkpoint_of(self.load_from, config, around.folder)
