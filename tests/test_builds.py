@@ -38,11 +38,26 @@ BACKBONES, NECKS, HEADS, SCHEDULES = (
 CLASSES = 3
 SIDE = 64
 
-# Three narrow levels: this neck and this head go with each other alone.
+# Three levels of 32 channels: these necks and heads go with each other alone.
+NARROW_NECKS = [neck for neck in NECKS if neck.endswith("_w32")]
+NARROW_HEADS = [head for head in HEADS if head.endswith(("_w32", "_96px"))]
 NARROW = ("fpn_w32", "retina_w32")
-WIDE_NECKS = [neck for neck in NECKS if neck not in NARROW]
-WIDE_HEADS = [head for head in HEADS if head not in NARROW]
-PAIRS = [*itertools.product(WIDE_NECKS, WIDE_HEADS), NARROW]
+NARROW_PAIRS = [*(("fpn_w32", head) for head in NARROW_HEADS), ("fpg_w32", "retina_sepbn_96px")]
+WIDE_PAIRS = [
+    *itertools.product(
+        [neck for neck in NECKS if neck not in NARROW_NECKS],
+        [head for head in HEADS if head not in NARROW_HEADS],
+    )
+]
+NARROW_BACKBONES = [backbone for backbone in BACKBONES if "_w" in backbone]
+SGD = ("step_1x", "mstrain_3x", "multistep_90k", "step_50e")  # the published schedules
+
+
+def pairs(backbone: str) -> list[tuple[str, str]]:
+    """The necks and heads that a backbone is tried with: those of its width, and one pair of the other."""
+    if backbone in NARROW_BACKBONES:
+        return [*NARROW_PAIRS, ("fpn", "retina")]
+    return [*WIDE_PAIRS, NARROW]
 
 
 def composed(
@@ -103,7 +118,7 @@ def batch(images: int, empty: int = 0) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_backbone_builds_with_every_neck_and_head(backbone: str, no_values: None) -> None:
-    for neck, head in PAIRS:
+    for neck, head in pairs(backbone):
         config = composed(backbone, neck, head)
         model = build(config)
         built = [type(part).__name__ for part in (model.backbone, model.neck, model.bbox_head)]
@@ -130,9 +145,10 @@ def test_neck_takes_the_channels_that_the_backbone_gives(backbone: str) -> None:
     ("backbone", "neck", "head"),
     [
         *((backbone, "fpn", "retina") for backbone in ("resnet18", "convnext_tiny")),
-        *(("resnet18", neck, head) for neck, head in PAIRS if head not in ("retina", NARROW[1])),
+        *(("resnet18", neck, head) for neck, head in WIDE_PAIRS if head != "retina"),
         ("convnext_tiny", "fpg", "free_anchor"),
-        ("resnet18_w16", *NARROW),
+        *(("resnet18_w16", *pair) for pair in NARROW_PAIRS),
+        *((backbone, *NARROW) for backbone in NARROW_BACKBONES if backbone != "resnet18_w16"),
     ],
 )
 def test_combination_trains(backbone: str, neck: str, head: str) -> None:
@@ -170,7 +186,7 @@ def test_schedule_builds_with_backbone(backbone: str, schedule: str, no_values: 
     config = composed(backbone, "fpn", "free_anchor", schedule, "full")
     optimizer = build_optim_wrapper(build(config), ConfigDict(config["optim_wrapper"]))
     is_convnext = backbone == "convnext_tiny"
-    of_schedule = "AdamW" if schedule == "adamw_9e" else "SGD"
+    of_schedule = "SGD" if schedule in SGD else "AdamW"
     assert type(optimizer.optimizer).__name__ == ("AdamW" if is_convnext else of_schedule)
     assert optimizer.clip_grad_kwargs["max_norm"] == 35
     # Layer-wise decay: each depth has a rate of its own.
@@ -195,7 +211,13 @@ def types(node: Any, path: str = "") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "parts", itertools.product(["resnet50", "convnext_large"], NECKS, HEADS, SCHEDULES)
+    "parts",
+    [
+        (backbone, *pair, schedule)
+        for backbone in ("resnet50", "convnext_large", "resnet18_w16", "convnext_w16")
+        for pair, schedule in itertools.product(pairs(backbone), SCHEDULES)
+        if (schedule in SGD) != (backbone in NARROW_BACKBONES)
+    ],
 )
 def test_smoke_keeps_what_is_built(parts: tuple[str, str, str, str]) -> None:
     full, smoke = (composed(*parts, profile=profile) for profile in ("full", "smoke"))

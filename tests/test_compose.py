@@ -209,7 +209,7 @@ def test_changed_part_is_read_again(tmp_path: Path) -> None:
 
 def test_part_names() -> None:
     roots = config_roots(LEADERBOARD)
-    assert part_names("neck", roots) == ["fpg", "fpn", "fpn_w32"]
+    assert part_names("neck", roots) == ["fpg", "fpg_w32", "fpn", "fpn_w32"]
     assert part_names("profile", roots) == ["full", "smoke"]
     assert all(part_names(kind, roots) for kind in (*PART_KINDS, "dataset", "profile"))
 
@@ -222,11 +222,12 @@ def test_unknown_parts_are_all_reported(tmp_path: Path) -> None:
         "- {name: b, parts: {backbone: resnet50, neck: pan, head: retina, schedule: step_1x}}\n"
     )
     assert obstacles(path) == [
-        "dataset.part: no part 'voc'; allowed: coco",
+        "dataset.part: no part 'voc'; allowed: coco, coco_96px",
         "profile: no part 'smok'; allowed: full, smoke; did you mean 'smoke'?",
-        "row 'a': backbone: no part 'resnet5'; allowed: convnext_large, convnext_tiny, resnet101, "
-        "resnet18, resnet18_w16, resnet50, resnext101_64x4d; did you mean 'resnet50'?",
-        "row 'b': neck: no part 'pan'; allowed: fpg, fpn, fpn_w32; did you mean 'fpn'?",
+        "row 'a': backbone: no part 'resnet5'; allowed: convnext_large, convnext_tiny, "
+        "convnext_w16, convnext_w32, regnetx_w16, resnet101, resnet18, resnet18_w16, resnet34_w16, resnet50, "
+        "resnext101_64x4d; did you mean 'resnet50'?",
+        "row 'b': neck: no part 'pan'; allowed: fpg, fpg_w32, fpn, fpn_w32; did you mean 'fpn'?",
     ]
 
 
