@@ -13,10 +13,13 @@ from command import LEADERBOARD, here
 
 from benchmark.config.compose import changes_of, compose, config_roots
 from benchmark.config.config_file import plain
+from benchmark.config.foreign import load_pruned
 from benchmark.config.shrink import shrink
+from benchmark.config.vocabulary.machine import needs_of
 from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Row
 from benchmark.experiment.rows.base import Surroundings
+from benchmark.experiment.rows.zoo import config_file
 
 LIMITS = {"longest_side": 128, "epochs": 3, "images": 16, "val_images": 24, "pretrained": False}
 
@@ -174,7 +177,11 @@ def test_batches_of_the_preprocessor_shrink_along() -> None:
     config, _ = smoke("mask-rcnn_r50_fpn_rpn-2conv_4conv1fc_syncbn-all_lsj-50e_coco")
     (pad,) = config["model"]["data_preprocessor"]["batch_augments"]
     assert pad["size"] == (128, 128)
-    config, _ = smoke("crowddet-rcnn_r50_fpn_8xb2-30e_crowdhuman")
+    # Shrunk as it is: it is no row, for it knows one class alone.
+    config = load_pruned(
+        config_file("crowddet-rcnn_r50_fpn_8xb2-30e_crowdhuman", LEADERBOARD.parent)
+    )
+    shrink(config, LIMITS)
     (resize,) = config["model"]["data_preprocessor"]["batch_augments"]
     assert resize["scale"] == (128, 73)
 
@@ -306,3 +313,37 @@ def test_a_validation_comes_within_the_shorter_training() -> None:
     config["train_cfg"] = {"max_epochs": 12, "val_begin": 12}
     shrink(config, LIMITS)
     assert config["train_cfg"] == {"max_epochs": 3, "val_begin": 2, "val_interval": 2}
+
+
+# Precision
+
+
+def test_mixed_precision_is_full_on_any_machine_and_said() -> None:
+    name = "faster-rcnn_r50_fpn_amp-1x_coco"
+    config, changes = smoke(name)
+    plain_one, _ = smoke("faster-rcnn_r50_fpn_1x_coco")
+    assert config["optim_wrapper"] == plain_one["optim_wrapper"]
+    assert "AmpOptimWrapper -> OptimWrapper: mixed precision needs a GPU" in changes
+    assert needs_of(config).unmet(has_gpu=False, processes=1) == []
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "dropped"),
+    [
+        ({"type": "mmdet.AmpOptimWrapper", "loss_scale": "dynamic", "dtype": "float16"}, True),
+        ({"type": "ApexOptimWrapper", "opt_level": "O1"}, True),
+        ({"type": "MyOptimWrapper", "loss_scale": 512}, False),
+    ],
+)
+def test_only_what_needs_a_gpu_is_left_out_of_an_optimizer_wrapper(
+    wrapper: dict[str, Any], dropped: bool
+) -> None:
+    kept = {"accumulative_counts": 2, "clip_grad": {"max_norm": 35}, "optimizer": {"type": "SGD"}}
+    loop = {"type": "ValLoop", "fp16": True}
+    config = {"optim_wrapper": {**wrapper, **kept}, "val_cfg": loop, "train_cfg": {"max_epochs": 1}}
+    changes = shrink(config, LIMITS)
+    assert config["optim_wrapper"] == (
+        {"type": "OptimWrapper", **kept} if dropped else {**wrapper, **kept}
+    )
+    assert config["val_cfg"] == {"type": "ValLoop"}
+    assert len(changes) == 1 + dropped

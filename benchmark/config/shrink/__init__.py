@@ -2,7 +2,7 @@
 
 A profile is an ordinary part. What no ordinary key can say, because it depends on what the other
 parts hold, it says in one mapping named ``shrink``; this package applies it to the merged config,
-whatever detector that is of. It changes how much is done, never what is built: every ``type`` stays.
+whatever detector that is of. It changes how much is done, never what is built: every ``type`` of a model stays.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from benchmark.config.shrink.images import shrink_images
 from benchmark.config.shrink.limits import Limits
 from benchmark.config.shrink.model import shrink_model
 from benchmark.config.shrink.pixels import BATCH_SIZES, SCALES, mapped
+from benchmark.config.shrink.precision import use_full_precision
 from benchmark.config.shrink.schedule import shrink_schedule
 from benchmark.config.shrink.weights import start_from_random_weights
 from benchmark.config.tree import Config
@@ -41,6 +42,7 @@ def shrink(config: Config, limits: Config) -> tuple[str, ...]:
     shrink_data(config, bounds.times(images.share), changes)
     config[SHRUNK] = True
     shrink_schedule(config, bounds.epochs, changes)
+    use_full_precision(config, changes)
     if not bounds.pretrained:
         start_from_random_weights(config.get("model"), changes)
         config["load_from"] = None
