@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -43,17 +43,46 @@ def try_rows(made: Plan, runs: Sequence[Planned], launcher: Launcher, trust: boo
         return
     found: list[Result] = []
     try:
-        with ExitStack() as stack:
-            folder = stack.enter_context(folder_for_tryouts(chosen[0].folder.path.parent))
+        with (
+            folder_for_tryouts(chosen[0].folder.path.parent) as folder,
+            _shown(len(chosen), found, launcher.shares_terminal) as say,
+        ):
             silence_s = made.experiment.patience_min * 60
-            tries = TryOuts(launcher, folder, trust, typer.echo, silence_s)
-            typer.echo(f"trying out {_rows(len(chosen))}: one training step, one prediction")
-            for result in tries.results(chosen):
+            for result in TryOuts(launcher, folder, trust, say, silence_s).results(chosen):
                 found.append(result)
-                typer.echo(f"[{len(found)}/{len(chosen)}] {_line(result)}")
+                say(f"[{len(found)}/{len(chosen)}] {_line(result)}")
     except (KeyboardInterrupt, OutputLost):
         raise typer.Exit(say_ended(_NOTHING)) from None
     _conclude(found, [objection(made, one) for one in found if not (one.well or one.fault)])
+
+
+@contextmanager
+def _shown(count: int, found: Sequence[Result], shared: bool) -> Iterator[Callable[[str], None]]:
+    """Yields what shows a line; in a terminal that is not ``shared`` with the jobs, below them how many rows are done.
+
+    Args:
+        count: How many rows are tried.
+        found: Those that are, which grows.
+        shared: Whether the jobs print to the terminal, too.
+    """
+    from benchmark.writing.console import PlainConsole
+
+    console = PlainConsole()
+    typer.echo(f"trying out {_rows(count)}: one training step, one prediction")
+    if shared or not console.is_terminal:
+        yield typer.echo
+        return
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=count)
+
+        def say(line: str) -> None:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            progress.update(task, completed=len(found))
+
+        yield say
 
 
 def _conclude(found: Sequence[Result], wrong: list[str]) -> None:

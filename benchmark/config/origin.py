@@ -11,6 +11,7 @@ from benchmark.config.overrides import key_path
 from benchmark.config.tree import is_list
 from benchmark.experiment.experiment import Row
 from benchmark.experiment.rows.base import Surroundings
+from benchmark.experiment.rows.zoo import PREFIX, is_of_mmdet
 
 _MOST = 3
 
@@ -91,4 +92,6 @@ def _replaces(node: object) -> bool:
 
 
 def _shown(path: Path) -> str:
+    if is_of_mmdet(path):
+        return f"{PREFIX}{path.parent.name}/{path.name}"
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -104,7 +104,9 @@ class RunSpec:
 
     def to_json(self) -> JsonObject:
         """The plain values that ``spec.json`` holds."""
-        plain: JsonObject = json.loads(json.dumps(asdict(self), default=str))
+        # An override may be infinite, which JSON has no number for: what counts is in the config.
+        text = json.dumps(asdict(self), default=str)
+        plain: JsonObject = json.loads(text, parse_constant=str)
         return plain
 
     @classmethod

@@ -50,7 +50,7 @@ def try_out(folder: RunFolder, options: JobOptions) -> None:
                 _write(folder, tried)
                 step.take()
         tried = replace(tried, complete=True, notes=tuple(steps.notes))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module may call sys.exit
         traceback.print_exc()
         sys.stderr.flush()
         if of_machine(error, folder) is not None:
@@ -68,7 +68,7 @@ def _write(folder: RunFolder, tried: Tried) -> None:
         write_tried(folder, tried)
 
 
-def _failed(tried: Tried, steps: Steps, error: Exception) -> Tried:
+def _failed(tried: Tried, steps: Steps, error: Exception | SystemExit) -> Tried:
     from benchmark.job.tryout.culprit import key_of, raised_at
     from benchmark.job.tryout.steps import NotANumber
 
@@ -80,7 +80,7 @@ def _failed(tried: Tried, steps: Steps, error: Exception) -> Tried:
     return replace(tried, key=key, cause=cause[:_LONGEST], at=at, notes=tuple(steps.notes))
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception | SystemExit) -> str:
     """An error in one line, without the advice that mmengine has for those who write classes of their own."""
     found = kind(error)
     named = found in (FailureKind.OOM, FailureKind.DIVERGED)

@@ -28,7 +28,7 @@ def places_of_data(runner: Runner, key: str) -> dict[int, str]:
         runner: Has built the loader.
         key: ``train_dataloader`` or ``val_dataloader``.
     """
-    return dict(_below(getattr(runner, key).dataset, f"{key}.dataset"))
+    return dict(places_below(getattr(runner, key).dataset, f"{key}.dataset"))
 
 
 def _nearest(content: Config, keys: list[str]) -> str:
@@ -52,11 +52,16 @@ def _child(node: object, key: str) -> object:
     return None
 
 
-def _below(built: object, path: str) -> Iterator[tuple[int, str]]:
-    """What is within a data set or a step of a pipeline, by the names that mmengine, mmcv and mmdet have for it."""
+def places_below(built: object, path: str) -> Iterator[tuple[int, str]]:
+    """Ids and key paths of what is within a data set or the steps of a pipeline.
+
+    Args:
+        built: The data set, a step, or a list of them.
+        path: Its key path.
+    """
     if is_list(built):
         for position, one in enumerate(built):
-            yield from _below(one, f"{path}.{position}")
+            yield from places_below(one, f"{path}.{position}")
         return
     yield id(built), path
     for name in ("dataset", "datasets", "pipeline", "transforms"):
@@ -64,7 +69,7 @@ def _below(built: object, path: str) -> Iterator[tuple[int, str]]:
         if within is not None:
             # A `Compose` is no place of its own: the config has its list there.
             steps = vars(within).get("transforms", within) if _is_compose(within) else within
-            yield from _below(
+            yield from places_below(
                 [_flat(one) for one in steps] if is_list(steps) else steps, f"{path}.{name}"
             )
 

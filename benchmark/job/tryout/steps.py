@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from mmcv.transforms import Compose
+from mmdet.engine.hooks import PipelineSwitchHook
 from mmengine.hooks import CheckpointHook, Hook
 
 from benchmark.config.tree import LOADERS, Config
@@ -16,8 +18,9 @@ from benchmark.job.building import build_runner, config_of, read_content
 from benchmark.job.inputs import Inputs
 from benchmark.job.training import Diverged, JobRunner
 from benchmark.job.tryout import images
+from benchmark.job.tryout.culprit import mappings
 from benchmark.job.tryout.finite import not_numbers, noting_first, weights_that_are_none
-from benchmark.job.tryout.places import places_of_data, places_of_model
+from benchmark.job.tryout.places import places_below, places_of_data, places_of_model
 from benchmark.job.tryout.weights import leave_out
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
@@ -100,6 +103,7 @@ class Steps:
             Step("its hooks began", "custom_hooks", self._begin),
             Step("its weights were set", "model", self._set_weights),
             Step("training images were loaded", "train_dataloader", self._load_training),
+            Step("its later pipeline was tried", "custom_hooks", self._switch),
             Step("a training step was taken", "model", self._train),
             Step("a loss was computed without objects", "model", self._lose_without_objects),
             Step("a validation image was loaded", "val_dataloader", self._load_validation),
@@ -162,6 +166,19 @@ class Steps:
     def _load_training(self) -> None:
         loader = self._runner.train_dataloader
         self._batch = loader.collate_fn(images.with_objects(loader, _IMAGES))
+
+    def _switch(self) -> None:
+        """The pipeline that a training goes over to in its last epochs: it would be met after days."""
+        loader: Any = self._runner.train_dataloader
+        for hook in [one for one in self._runner.hooks if isinstance(one, PipelineSwitchHook)]:
+            before, later = loader.dataset.pipeline, Compose(hook.switch_pipeline)
+            at = next(
+                (path for path, node in mappings(self.content) if "switch_pipeline" in node), ""
+            )
+            self.named |= dict(places_below(later.transforms, f"{at}.switch_pipeline"))
+            loader.dataset.pipeline = later
+            loader.collate_fn(images.with_objects(loader, _IMAGES))
+            loader.dataset.pipeline = before
 
     def _train(self) -> None:
         runner, loop = self._runner, self._runner.train_loop
