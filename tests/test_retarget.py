@@ -279,6 +279,16 @@ def test_what_learns_boxes_and_masks_together_needs_masks(model: dict[str, Any])
         assert config["model"]["roi_head"] == roi_head
 
 
+def test_without_the_data_nobody_knows_whether_it_has_masks() -> None:
+    stated = replace(DATA, train=replace(DATA.train, sha256=""), val=replace(DATA.val, sha256=""))
+    unsure = "masks: whether every object has one is known only where the data is"
+    for data, expected in ((DATA, False), (stated, True)):
+        assert (
+            unsure in told(masked("MaskRCNN", "StandardRoIHead", ["mask_head"]), data)
+        ) == expected
+    assert unsure not in told(config_of(), stated)
+
+
 def test_a_detector_of_boxes_is_shown_no_masks_even_where_there_are_some() -> None:
     config = config_of()
     train_set(config)["pipeline"] = steps(with_mask=True)
@@ -480,7 +490,7 @@ def test_what_would_end_a_run_or_leave_it_without_a_score_is_mended() -> None:
         "val_interval": 30.0,
         "val_begin": 91,
     }
-    config = config_of(train_cfg=loop, launcher="pytorch", resume=True, work_dir="work_dirs/a")
+    config = config_of(train_cfg=loop)
     config["model"]["backbone"] = {"norm_cfg": {"type": "MMSyncBN", "requires_grad": True}}
     lines = told(config)
     assert config["train_cfg"] == {
@@ -490,13 +500,10 @@ def test_what_would_end_a_run_or_leave_it_without_a_score_is_mended() -> None:
         "val_begin": 90,
     }
     assert config["model"]["backbone"]["norm_cfg"] == {"type": "SyncBN", "requires_grad": True}
-    assert not {"launcher", "resume", "work_dir"} & config.keys()
     assert [line.split()[0] for line in lines[1:]] == [
+        "train_cfg.by_epoch",
         "train_cfg.val_begin:",
         "MMSyncBN",
-        "launcher",
-        "resume",
-        "work_dir",
     ]
 
 

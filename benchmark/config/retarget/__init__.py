@@ -39,6 +39,8 @@ def retarget(config: Config, dataset: Dataset) -> tuple[str, ...]:
         raise UserError(reasons)
     model: Config = config["model"]
     changes = drop_masks(model, dataset.masks)
+    if changes and dataset.is_absent:
+        changes.append("masks: whether every object has one is known only where the data is")
     changes += fit_classes(model, len(dataset.classes))
     changes += retarget_data(config, dataset)
     changes += retarget_pipelines(config, with_masks=dataset.masks and predicts_masks(model))

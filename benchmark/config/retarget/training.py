@@ -1,4 +1,4 @@
-"""Loops, norms and settings of a config that belong to the machine or the tools that it was written for."""
+"""Loops and norms of a config that would end a run, or leave it without a score."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from benchmark.config.tree import Config, dicts
 from benchmark.config.vocabulary.words import class_of, mapping_of
 
-# Made by a run itself; a config that mmdet's tools have dumped into a work folder has them.
-_OF_TOOLS = {"launcher": "none", "resume": False, "work_dir": None}
-
 
 def retarget_training(config: Config) -> list[str]:
     """Mends what would end a run of a config, or keep it from its validation, in place.
@@ -17,12 +14,13 @@ def retarget_training(config: Config) -> list[str]:
     Returns:
         What was changed.
     """
-    return [*_loop(mapping_of(config.get("train_cfg"))), *_norms(config["model"]), *_tools(config)]
+    return [*_loop(mapping_of(config.get("train_cfg"))), *_norms(config["model"])]
 
 
 def _loop(loop: Config) -> Iterator[str]:
-    if "type" in loop:
-        loop.pop("by_epoch", None)  # mmengine takes either
+    if "type" in loop and "by_epoch" in loop:
+        loop.pop("by_epoch")
+        yield "train_cfg.by_epoch dropped: mmengine takes it, or a type"
     interval = loop.get("val_interval")
     if isinstance(interval, float):
         loop["val_interval"] = round(interval)
@@ -38,10 +36,3 @@ def _norms(model: Config) -> Iterator[str]:
         if class_of(node) == "MMSyncBN":
             node["type"] = "SyncBN"
             yield "MMSyncBN -> SyncBN: that of mmcv is built by several processes alone"
-
-
-def _tools(config: Config) -> Iterator[str]:
-    for key, default in _OF_TOOLS.items():
-        value = config.pop(key, default)
-        if value not in (default, None):
-            yield f"{key} dropped: a run has its own"
