@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
-from command import TINY, here
+from command import TINY, Bench, here, study, variant
 from desk import Desk
 
 from benchmark.cli.changes import changes_by_rows
 from benchmark.errors import UserError
 from benchmark.leaderboard.select import reports_on_disk
 from benchmark.run.plan import Plan, Request, make_plan
+from benchmark.tuning.study import read_study
 
 FASTER, RETINA = "faster-rcnn_r50_fpn_1x_coco", "retinanet_r50_fpn_1x_coco"
 
@@ -318,3 +319,71 @@ def test_a_config_that_is_broken_later_ends_no_report(tmp_path: Path, synthetic_
         assert (now.runs, now.changes, now.values["map50"]) == (then.runs, then.changes, 0.4)
     assert [line.values["state"] for line in lines] == ["complete", "waiting", "complete"]
     assert lines[0].values["backbone"] == "ResNet-50" and lines[0].changes
+
+
+OF_TWO_STAGES = """
+_base_ = "mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py"
+model = dict(
+    rpn_head=dict(feat_channels=16, anchor_generator=dict(scales=[2])),
+    roi_head=dict(bbox_head=dict(fc_out_channels=32)),
+    train_cfg=dict(rcnn=dict(sampler=dict(num=64)), rpn_proposal=dict(max_per_img=100)),
+    test_cfg=dict(rpn=dict(max_per_img=100), rcnn=dict(score_thr=0.001)),
+)
+"""
+
+
+@pytest.mark.trains
+def test_two_stages_train_and_keep_their_run_when_renamed(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    """A config of one's own that rests on one of mmdet's, with parts in the place of its own."""
+    replace = {"backbone": "tiny", "neck": "tiny", "schedule": "tiny"}
+    row = {"name": "own", "config": "narrow.py", "replace": replace}
+    path = variant(tmp_path, lambda content: content.update(rows=[row]))
+    (tmp_path / "narrow.py").write_text(OF_TWO_STAGES)
+    bench = Bench(synthetic_data, tmp_path / "results", path)
+    done = bench.here("sweep", "--wandb", "off")
+    assert done.returncode == 0, done.stdout + done.stderr
+    record, spec = bench.record("own"), json.loads((bench.folder("own") / "spec.json").read_text())
+    assert record["state"] == "complete" and record["metrics"]["mAP50"] > 0
+    assert "roi_head.bbox_head.num_classes: 80 -> 10" in spec["changes"]
+    shown = tuple(spec["labels"][title] for title in TITLES)
+    assert shown == ("FasterRCNN", "ResNet-18-w8", "FPN", "StandardRoIHead", "4 epochs")
+    (line,) = json.loads((bench.results / "tiny.json").read_text())["rows"]
+    assert line["changes"] == spec["changes"] and line["values"]["head"] == "StandardRoIHead"
+
+    kept = bench.folder("own").name.rpartition("-")[2]
+    path.write_text(path.read_text().replace("name: own", "name: renamed"))
+    moved = here(["runs", "mv", str(path), "own", "renamed", "--results", str(bench.results)])
+    assert moved.returncode == 0, moved.stderr
+    assert bench.folder("renamed").name.rpartition("-")[2] == kept
+    assert "0 of 1 runs are missing." in bench.here("plan").stdout
+
+
+def test_a_study_turns_the_knobs_that_such_a_row_has(tmp_path: Path, synthetic_data: Path) -> None:
+    row = {"name": "faster", "config": FASTER}
+    variant(tmp_path, lambda content: content.update(rows=[row]))
+    search = {
+        "lr": {"type": "float", "low": 0.001, "high": 0.1, "log": True},
+        "score_thr": {"choices": [0.01, 0.05]},
+        "anchor_ratios": {"choices": [[0.5, 1.0, 2.0], [1.0]]},
+    }
+    file = study(tmp_path, row="faster", search=search)
+    made = read_study(Request(file, tmp_path / "results", data_root=synthetic_data))
+    params = made.space.published()
+    assert made.space.overrides(params) == {
+        "optim_wrapper.optimizer.lr": 0.02,
+        "model.test_cfg.rcnn.score_thr": 0.05,
+        "model.rpn_head.anchor_generator.ratios": [0.5, 1.0, 2.0],
+    }
+    trial = made.plan_trial("id", 0, {**params, "lr": 0.005})
+    assert trial.config["optim_wrapper"]["optimizer"]["lr"] == 0.005
+    assert trial.spec.changes and trial.spec.labels["Model"] == "FasterRCNN"
+
+    lacking = study(
+        tmp_path,
+        row="faster",
+        search={"focal_gamma": {"choices": [1.0, 2.0]}},
+    )
+    with pytest.raises(UserError, match=r"focal_gamma: .*has no model\.bbox_head\.loss_cls\.gamma"):
+        read_study(Request(lacking, tmp_path / "results", data_root=synthetic_data))
