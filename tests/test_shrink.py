@@ -119,7 +119,7 @@ def test_a_scale_is_what_it_makes_of_a_photograph(scale: Any, shrunk: Any) -> No
 def raw(**scales: Any) -> dict[str, Any]:
     """A config of one pipeline, with these sizes."""
     load = [{"type": "LoadImageFromFile"}, {"type": "LoadAnnotations", "with_bbox": True}]
-    resize = [{"type": kind, "scale": scale} for kind, scale in scales.items()]
+    resize = [{"type": kind, "scale": scale, "keep_ratio": True} for kind, scale in scales.items()]
     pack = {"type": "PackDetInputs", "meta_keys": ("img_id", "img_shape")}
     leaf = {"type": "CocoDataset", "ann_file": "x", "pipeline": [*load, *resize, pack]}
     held_out = {**leaf, "pipeline": [load[0], *resize, load[1], dict(pack)]}
@@ -186,14 +186,55 @@ def test_batches_of_the_preprocessor_shrink_along() -> None:
     assert resize["scale"] == (128, 73)
 
 
+def before_packing(*steps: dict[str, Any], **scales: Any) -> dict[str, Any]:
+    """A config of one pipeline without a divisor, with these steps at its end."""
+    config = raw(**scales)
+    config["model"]["data_preprocessor"] = {}
+    config["train_dataloader"]["dataset"]["pipeline"][-1:-1] = steps
+    return config
+
+
 def test_sizes_of_albumentations_shrink_along() -> None:
-    config = raw(Resize=(640, 640))
     crop = {"type": "RandomCrop", "height": 320, "width": 640, "p": 1}
-    config["train_dataloader"]["dataset"]["pipeline"].insert(
-        3, {"type": "Albu", "transforms": [crop]}
-    )
+    config = before_packing({"type": "Albu", "transforms": [crop]}, Resize=(1280, 1280))
     shrink(config, LIMITS)
+    # What comes after the crop is no larger than it.
+    assert sizes(config["train_dataloader"], "scale")["Resize"] == (256, 256)
     assert (crop["height"], crop["width"], crop["p"]) == (64, 128, 1)
+
+
+def test_a_fixed_shape_is_an_image_size() -> None:
+    fixed = {"type": "FixShapeResize", "width": 1024, "height": 768, "keep_ratio": True}
+    config = before_packing(fixed)
+    shrink(config, LIMITS)
+    assert (fixed["width"], fixed["height"]) == (128, 128)  # 96, were it no multiple of 128
+    assert [step["type"] for step in steps(config["train_dataloader"])].count("Resize") == 0
+
+
+@pytest.mark.parametrize(
+    ("strides", "longest", "made"),
+    [([8, 16, 32], 320, 320), ([8, 16, 32, 64], 100, 64), (None, 320, 256), ([8, 16, 32], 20, 32)],
+)
+def test_crops_stay_multiples_of_what_heads_need(strides: Any, longest: int, made: int) -> None:
+    crop = {"type": "RandomCrop", "crop_size": (640, 640)}
+    pad = {"type": "Pad", "size": (704, 704)}
+    config = before_packing(crop, Resize=(640, 640))
+    config["val_dataloader"]["dataset"]["pipeline"].append(pad)
+    config["model"]["bbox_head"] = {"strides": strides}
+    shrink(config, {**LIMITS, "longest_side": longest})
+    assert crop["crop_size"] == (made, made)
+    (side, _) = pad["size"]
+    assert isinstance(side, int)
+    assert (
+        704 * made / 640 <= side < 704 * made / 640 + 128
+    )  # an image fits into what it is padded to
+
+
+def test_a_crop_of_a_size_of_its_own_is_no_batch() -> None:
+    crop = {"type": "RandomCrop", "crop_size": (384, 600), "crop_type": "absolute_range"}
+    config = before_packing(crop, Resize=(1333, 800))
+    shrink(config, LIMITS)
+    assert crop["crop_size"] == (82, 128)
 
 
 # Models

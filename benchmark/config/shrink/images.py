@@ -7,17 +7,18 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from benchmark.config.shrink.pixels import (
-    ALBU_SIZES,
     BATCH_SIZES,
+    EDGES,
     LENGTHS,
     SCALES,
     Grid,
+    Network,
     has_size,
     mapped,
     numbers,
 )
 from benchmark.config.tree import LOADERS, Config, dicts, is_list, leaves
-from benchmark.config.vocabulary.words import class_of
+from benchmark.config.vocabulary.words import class_of, mapping_of
 
 # A pair of sides further apart means the short side alone, as DETR's (400, 4200); few photographs are longer than
 # 16 : 9.
@@ -48,15 +49,18 @@ def shrink_images(config: Config, longest_side: int, changes: list[str]) -> Shru
         changes: Takes a line for each thing that is more than a smaller size.
 
     """
-    preprocessor = (config.get("model") or {}).get("data_preprocessor") or {}
-    trained = _training_side(config, preprocessor)
+    model = mapping_of(config.get("model"))
+    trained = _training_side(config, model)
     published = trained or _pipelines_side(config, *_EVALUATION)
-    if published > longest_side and _takes_one_size(config.get("model")):
-        changes.append(f"images stay at {published} px, the one size that this model takes")
+    if published > longest_side and _takes_one_size(model):
+        changes.append(
+            f"images stay at {published} px, the one size that this model takes: fewer of them"
+        )
         return Shrunk(share=(longest_side / published) ** 2)
-    target = _target(config, published, longest_side, preprocessor)
+    network = Network.of(model)
+    target = _target(config, published, longest_side, network)
     if target < published:
-        _shrink_all(config, target / published, preprocessor)
+        _shrink_all(config, target / published, network)
     if not trained:
         _resize(config, ("train_dataloader",), target, changes)
     if not trained or target < published:
@@ -71,20 +75,20 @@ def _takes_one_size(model: object) -> bool:
     )
 
 
-def _target(config: Config, published: int, longest_side: int, preprocessor: Config) -> int:
+def _target(config: Config, published: int, longest_side: int, network: Network) -> int:
     """The longest side fits the grid, or padding alone would multiply the work."""
-    divisor = preprocessor.get("pad_size_divisor", 1)
-    sizes = (node.get(key) for node in dicts(config.get("train_dataloader")) for key in BATCH_SIZES)
-    of_a_batch = divisor > 1 or any(published in numbers(size) for size in sizes)
-    return (Grid.of(published, divisor) if of_a_batch else Grid(1)).within(longest_side)
+    steps = dicts(config.get("train_dataloader"))
+    sizes = (step.get(key) for step in steps for key in BATCH_SIZES | EDGES)
+    of_a_batch = network.divisor > 1 or any(published in numbers(size) for size in sizes)
+    return (network.grid(published) if of_a_batch else Grid(1)).within(longest_side)
 
 
 # How large a training image is
 
 
-def _training_side(config: Config, preprocessor: Config) -> int:
+def _training_side(config: Config, model: Config) -> int:
     """The longest side of a training image in pixels; 0 where nothing tells."""
-    augments = preprocessor.get("batch_augments")
+    augments = mapping_of(model.get("data_preprocessor")).get("batch_augments")
     return _pipelines_side(config, "train_dataloader") or max(_sides(augments), default=0)
 
 
@@ -95,63 +99,81 @@ def _pipelines_side(config: Config, *loaders: str) -> int:
 
 def _sides(steps: object, most: float = math.inf) -> Iterator[int]:
     """The longest side after each step of a pipeline that is not cut down later in it."""
-    for step in reversed(steps) if is_list(steps) else ():
-        if is_list(step) or not isinstance(step, dict):
+    for step in reversed([*_in_turn(steps)]):
+        if not isinstance(step, dict):
             yield from _sides(step, most)
             continue
         yield from _sides(step.get("transforms"), most)
-        side = max((_long_side(step.get(key)) for key in SCALES | BATCH_SIZES), default=0)
+        side = _side_after(step)
         if side:
             yield int(min(side, most))
         if side and _settles(step):
             most = min(most, side)
 
 
+def _in_turn(steps: object) -> Iterator[object]:
+    """The steps of a pipeline; those of albumentations come one after the other, too."""
+    for step in steps if is_list(steps) else ():
+        within = mapping_of(step).get("transforms")
+        yield from _in_turn(within) if class_of(step) == "Albu" else (step,)
+
+
+def _side_after(step: Config) -> int:
+    """The longest side that a step names, in pixels; 0 if it names none."""
+    longest = _of_photograph if step.get("keep_ratio") else _largest
+    scales = (longest(step.get(key)) for key in SCALES)
+    return max(*scales, *(_largest(step.get(key)) for key in BATCH_SIZES | EDGES))
+
+
 def _settles(step: Config) -> bool:
     """Whether no image is larger after a step than it says."""
     kind = class_of(step)
     if "Crop" in kind:
-        return not str(step.get("crop_type", "")).startswith("relative")
+        return not str(step.get("crop_type", "")).startswith("relative") and step.get("p", 1) == 1
     return kind.endswith("Resize")
 
 
-def _long_side(size: object) -> int:
-    """The longest side of an image of a size, a pair or a list of these."""
-    if not is_list(size):
-        return max(map(abs, numbers(size)), default=0)
-    if len(size) != 2 or any(map(is_list, size)):
-        return max(map(_long_side, size), default=0)
-    short, long = sorted([*map(abs, numbers(size)), 0, 0][:2])
-    return round(short * _LONG_TO_SHORT) if 0 < short * _FURTHEST_APART < long else max(short, long)
+def _largest(size: object) -> int:
+    return max(map(abs, numbers(size)), default=0)
+
+
+def _of_photograph(size: object) -> int:
+    """The longest side of an image that is fitted into a size, a pair or a list of these."""
+    if not is_list(size) or len(size) != 2 or any(map(is_list, size)):
+        return max(map(_of_photograph, size), default=0) if is_list(size) else _largest(size)
+    short, long = min(map(_largest, size)), _largest(size)
+    return round(short * _LONG_TO_SHORT) if 0 < short * _FURTHEST_APART < long else long
 
 
 # What is done to it
 
 
-def _shrink_all(config: Config, factor: float, preprocessor: Config) -> None:
-    divisor = preprocessor.get("pad_size_divisor", 1)
+def _shrink_all(config: Config, factor: float, network: Network) -> None:
     places = [config.get(name) for name in (*LOADERS, "tta_pipeline")]
     # The pipeline that a hook puts in later works on the same images.
     later = [hook.get("switch_pipeline") for hook in dicts(config.get("custom_hooks"))]
-    for place in (*places, *later, preprocessor):
+    batches = mapping_of(config.get("model")).get("data_preprocessor")
+    for place in (*places, *later, batches):
         for node in dicts(place):
             if "type" in node:
-                _shrink_sizes(node, factor, divisor)
+                _shrink_sizes(node, factor, network)
 
 
-def _shrink_sizes(transform: Config, factor: float, divisor: int) -> None:
-    for key in (SCALES | LENGTHS) & transform.keys():
-        transform[key] = mapped(transform[key], lambda side: round(side * factor))
-    free = str(transform.get("crop_type", "")).endswith("_range") and divisor == 1
-    for key in BATCH_SIZES & transform.keys():
-        transform[key] = mapped(
-            transform[key],
-            lambda side: (Grid(1) if free else Grid.of(side, divisor)).near(side * factor),
-        )
-    if class_of(transform) == "Albu":
-        for node in dicts(transform.get("transforms")):
-            for key in ALBU_SIZES & node.keys():
-                node[key] = mapped(node[key], lambda side: max(round(side * factor), 1))
+def _shrink_sizes(step: Config, factor: float, network: Network) -> None:
+    # What is cut to a size of its own each time says nothing about batches.
+    free = network.divisor == 1 and str(step.get("crop_type", "")).endswith("_range")
+    padded = network.divisor == 1 and class_of(step).endswith("Pad")
+
+    def of_a_batch(side: int) -> int:
+        grid = Grid(1) if free else network.grid(side)
+        return grid.beyond(round(side * factor)) if padded else grid.near(side * factor)
+
+    for key in SCALES & step.keys():
+        step[key] = mapped(step[key], lambda side: round(side * factor))
+    for key in LENGTHS & step.keys():
+        step[key] = mapped(step[key], lambda length: max(round(length * factor), 1))
+    for key in (BATCH_SIZES | EDGES) & step.keys():
+        step[key] = mapped(step[key], of_a_batch)
 
 
 def _resize(config: Config, loaders: Sequence[str], side: int, changes: list[str]) -> None:
@@ -160,10 +182,10 @@ def _resize(config: Config, loaders: Sequence[str], side: int, changes: list[str
         # Boxes are resized with images that are learnt from; those that are held out stay as they are annotated.
         after = "Load" if loader == "train_dataloader" else "LoadImage"
         for leaf in leaves(config.get(loader), (loader,)):
-            steps = list(dicts(leaf.node.get("pipeline")))
+            steps = leaf.node.get("pipeline") or []
             loads = any(class_of(step).startswith("LoadImage") for step in steps)
-            if loads and not any(map(has_size, steps)):
-                leaf.node["pipeline"] = _with_resize(leaf.node["pipeline"], side, after)
+            if loads and not any(map(has_size, dicts(steps))):
+                leaf.node["pipeline"] = _with_resize(steps, side, after)
                 changes.append(
                     f"{leaf.key}.pipeline: Resize to {side} px, where it took images as large as they are"
                 )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from benchmark.config.tree import Config, is_list
+from benchmark.config.tree import Config, dicts, is_list
 
 # Arguments of mmdet's transforms that are image sizes in pixels. Those in the second line are sizes
 # of the batch, which must stay multiples of what the network divides an image by.
 SCALES = frozenset({"scale", "scales", "img_scale", "img_scales", "border"})
 BATCH_SIZES = frozenset({"crop_size", "size", "random_size_range"})
 
-# Distances in an image, and sizes as albumentations says them: they shrink along, and tell no image's size.
-LENGTHS = frozenset({"max_shift_px"})
-ALBU_SIZES = frozenset(
-    {"height", "width", "min_height", "min_width", "max_size", "crop_height", "crop_width"}
+# Likewise, of mmdet's FixShapeResize and of albumentations.
+EDGES = frozenset({"height", "width"})
+
+# Distances in an image and what bounds its size: they shrink along, and tell nothing about an image.
+LENGTHS = frozenset(
+    {"max_shift_px", "max_size", "min_height", "min_width", "crop_height", "crop_width"}
 )
 
 # What a network may divide an image by, as far as a size that it was published with can tell.
@@ -50,21 +53,6 @@ class Grid:
     step: int
     less: int = 0
 
-    @classmethod
-    def of(cls, side: int, divisor: int) -> Grid:
-        """The grid that a published side lies on.
-
-        Args:
-            side: In pixels.
-            divisor: What the data preprocessor pads to, which says it. Where that is 1, as for models that crop to
-                one size, the side itself tells: no network that takes 640 divides it by more than 128.
-        """
-        if divisor > 1:
-            return cls(divisor)
-        whole = [cls(step) for step in _STEPS if side % step == 0]
-        less = [cls(step, 1) for step in _STEPS if (side + 1) % step == 0]
-        return next(iter(whole + less), cls(1))
-
     def within(self, side: int) -> int:
         """The largest size up to a side, or the smallest there is."""
         return max((side + self.less) // self.step, 1) * self.step - self.less
@@ -73,7 +61,42 @@ class Grid:
         """The size nearest to a side."""
         return max(round((side + self.less) / self.step), 1) * self.step - self.less
 
+    def beyond(self, side: float) -> int:
+        """The smallest size that a side fits in."""
+        return math.ceil((side + self.less) / self.step) * self.step - self.less
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a network asks of the sizes of its batches.
+
+    Attributes:
+        divisor: What the data preprocessor pads to; 1 where that says nothing, as for models that crop to one size.
+        deepest: The largest stride of a head, 128 where none is told.
+    """
+
+    divisor: int
+    deepest: int
+
+    @classmethod
+    def of(cls, model: Config) -> Network:
+        """Reads a config's ``model``."""
+        preprocessor = model.get("data_preprocessor") or {}
+        told = max((n for node in dicts(model) for n in numbers(node.get("strides"))), default=0)
+        return cls(
+            preprocessor.get("pad_size_divisor", 1), told if told >= min(_STEPS) else max(_STEPS)
+        )
+
+    def grid(self, side: int) -> Grid:
+        """The grid that a published side lies on: no network that takes 640 divides it by more than 128."""
+        if self.divisor > 1:
+            return Grid(self.divisor)
+        steps = [step for step in _STEPS if step <= self.deepest]
+        whole = [Grid(step) for step in steps if side % step == 0]
+        less = [Grid(step, 1) for step in steps if (side + 1) % step == 0]
+        return next(iter(whole + less), Grid(1))
+
 
 def has_size(transform: Config) -> bool:
     """Whether a transform names a size in pixels."""
-    return any(True for key in SCALES | BATCH_SIZES for _ in numbers(transform.get(key)))
+    return any(True for key in SCALES | BATCH_SIZES | EDGES for _ in numbers(transform.get(key)))
