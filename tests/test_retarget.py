@@ -56,6 +56,7 @@ def config_of(model: dict[str, Any] | None = None, **more: Any) -> dict[str, Any
             "dataset": coco(),
         },
         "val_dataloader": {"batch_size": 1, "sampler": SHARED, "dataset": coco(test_mode=True)},
+        "test_dataloader": {"batch_size": 1, "sampler": SHARED, "dataset": coco(test_mode=True)},
         "train_cfg": {"type": "EpochBasedTrainLoop", "max_epochs": 12, "val_interval": 1},
         "val_cfg": {"type": "ValLoop"},
         "optim_wrapper": {"type": "OptimWrapper", "optimizer": {"type": "SGD", "lr": 0.01}},
@@ -454,8 +455,17 @@ def test_rows_are_judged_by_one_evaluator_of_boxes(evaluator: Any, line: str | N
         "format_only": False,
         "backend_args": None,
     }
+    assert config["test_evaluator"] == config["val_evaluator"]
     assert config["val_cfg"] == {"type": "ValLoop"}
-    assert not {"test_dataloader", "test_evaluator", "test_cfg"} & config.keys()
+    assert config["test_cfg"] == {"type": "TestLoop"}
+
+
+def test_a_config_without_a_test_has_that_of_its_validation() -> None:
+    config = config_of(test_dataloader=None)
+    assert told(config)[1:] == ("no test_dataloader -> that of validation",)
+    assert config["test_dataloader"] == config["val_dataloader"]
+    assert config["test_dataloader"] is not config["val_dataloader"]
+    assert list(sections(config)) == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmark.config.config_file import plain
 from benchmark.config.tree import Config, is_list
 from benchmark.config.vocabulary.companions import OF_JOINED
 from benchmark.config.vocabulary.words import class_of, mapping_of
@@ -33,9 +34,11 @@ def retarget_data(config: Config, dataset: Dataset) -> list[str]:
     Returns:
         What was changed.
     """
-    if not config.get("test_dataloader"):
-        config.pop("test_dataloader", None)
     changes: list[str] = []
+    if not isinstance(config.get("test_dataloader"), dict):
+        # mmengine takes loader, loop and evaluator of a test all or none, and profiles know a test loader.
+        config["test_dataloader"] = plain(config["val_dataloader"])
+        changes.append("no test_dataloader -> that of validation")
     for use in ("train", "val", "test"):
         loader = config.get(f"{use}_dataloader")
         if isinstance(loader, dict) and loader.get("dataset"):

@@ -24,9 +24,7 @@ def retarget_evaluation(config: Config, dataset: Dataset) -> list[str]:
         What was changed.
     """
     changes = _told(config.get("val_evaluator"))
-    # mmengine takes the three of a test all, or none.
-    uses = ["val", "test"] if config.get("test_dataloader") else ["val"]
-    for use in uses:
+    for use in ("val", "test"):
         config[f"{use}_evaluator"] = {
             "type": _COCO,
             "ann_file": str(dataset.val.annotations),
@@ -36,9 +34,6 @@ def retarget_evaluation(config: Config, dataset: Dataset) -> list[str]:
         }
         loop = {"type": f"{use.capitalize()}Loop"}
         config[f"{use}_cfg"] = {**loop, **mapping_of(config.get(f"{use}_cfg"))}
-    if len(uses) == 1:
-        config.pop("test_evaluator", None)
-        config.pop("test_cfg", None)
     return [*changes, *_monitored(config)]
 
 
