@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,10 +13,10 @@ from typing import Any
 import pytest
 import torch
 from command import LEADERBOARD, Bench, study, variant
-from weights_server import Server, named, serving, weights
+from weights_server import PAGE, Server, named, serving, weights
 
 from benchmark.locks import acquire
-from benchmark.run.fetched import download, places
+from benchmark.run.fetched import download, fetch, places, stream
 from benchmark.run.fetched.names import unknown_name, url_of
 from benchmark.run.fetched.places import file_name as file_of
 from benchmark.writing.words import size
@@ -136,9 +138,7 @@ def test_what_is_no_file_of_weights_never_lies_in_their_place(
     assert status == 1
     told = f"error: row plain: the weights {url} could not be fetched: 127.0.0.1:"
     assert told in said and why in said
-    assert (
-        "nothing was started; rows that need none of these files run with --rows momentum" in said
-    )
+    assert "; until then --rows momentum names the rows that do without it" in said
     assert not (hub / file_of(url)).exists()
     assert not [path for path in hub.glob("*.part") if path.stat().st_size]
 
@@ -419,10 +419,10 @@ def test_plan_says_how_large_what_is_missing_is(
     planned = both.here("plan")
     assert planned.returncode == 0, planned.stderr
     assert (
-        f"row plain: the weights {url} are not in {hub}: {SIZE}, which the sweep" in planned.stderr
+        f"row plain: the weights {url} are not in {hub} ({SIZE}): a sweep fetches them"
+        in planned.stderr
     )
-    assert "none.pth are not in" in planned.stderr
-    assert "their size is not known; the sweep fetches" in planned.stderr
+    assert f"none.pth are not in {hub} (its size is not known): a sweep" in planned.stderr
 
 
 def test_a_sweep_fetches_before_it_starts_a_job_or_starts_none(
@@ -436,7 +436,8 @@ def test_a_sweep_fetches_before_it_starts_a_job_or_starts_none(
         shown = url.replace("secret", "***")
         told = f"error: row {row}: the weights {shown} could not be fetched: 127.0.0.1:"
         assert ended.stderr.count(told) == 1
-    assert f"put the file into {hub}, or name a folder or a mirror" in ended.stderr
+    told = f"error: put the files into {hub}, or name a folder or a mirror that has them in DETBOARD_WEIGHTS"
+    assert ended.stderr.count(told) == 1
     assert "secret" not in ended.stderr + ended.stdout
     assert list(both.results.glob("runs/plain*/record.json")) == []
     assert "runs to do" not in ended.stdout
@@ -458,7 +459,9 @@ def test_a_job_reads_weights_from_this_machine_alone(
         with pytest.raises(NotHere):
             torch.hub.download_url_to_file(url, str(tmp_path / "net.pth"))
         monkeypatch.setenv(places.OWN_VARIABLE, str(tmp_path))
-        (tmp_path / "net.pth").write_bytes(WEIGHTS)
+        (tmp_path / "net.pth").write_bytes(PAGE)
+        hub.mkdir(parents=True)
+        (hub / "net.pth").write_bytes(WEIGHTS)  # the one that a sweep has found sound
         for load in (CheckpointLoader.load_checkpoint, torch.hub.load_state_dict_from_url):
             assert list(load(url)["state_dict"]) == ["somewhere"]
     assert server.asked == []
@@ -477,3 +480,86 @@ def test_a_study_fetches_all_that_its_trials_may_start_from(
     for url in others:
         assert f"error: row plain: the weights {url} could not be fetched" in ended.stderr
     assert not list(one.results.glob("runs/*/record.json"))
+
+
+def test_a_server_that_says_nothing_holds_nobody_up(
+    bench: Callable[..., Bench], hub: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_SIZES_S", 0.2)
+    monkeypatch.setattr(stream, "TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        one = bench(plain=f"http://127.0.0.1:{silent.getsockname()[1]}/net.pth")
+        listed = one.here("weights")
+        assert "net.pth\n  missing: its size is not known\n" in listed.stdout
+        status, said = fetched(one)
+    assert status == 1
+    assert "timed out" in said
+
+
+def test_ctrl_c_ends_a_fetch_and_keeps_what_has_come(
+    bench: Callable[..., Bench], hub: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = named("net", WEIGHTS)
+    one = bench(plain=server.put(f"/{name}", WEIGHTS, "cut", None))
+
+    def pressed(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(download.time, "sleep", pressed)
+        status, said = fetched(one)
+    assert status == 130
+    assert "the same command continues where it was" in said
+    assert fetched(one)[0] == 0
+    assert server.gets(f"/{name}") == ["", GOES_ON]
+
+
+def test_weights_that_hold_code_start_no_job(
+    bench: Callable[..., Bench], hub: Path, server: Server
+) -> None:
+    file = io.BytesIO()
+    torch.save({"state_dict": {}, "cfg": Path.home}, file)
+    one = bench(plain=server.put("/net.pth", file.getvalue()))
+    for verb in ("sweep", "plan"):
+        ended = one.here(verb, "--rows", "plain")
+        assert ended.returncode == 2
+        assert f"error: row plain: {hub / 'net.pth'}: holds pathlib.Path" in ended.stderr
+    assert list(one.results.glob("runs/*/record.json")) == []
+
+
+def test_published_configs_and_installed_ones_name_servers_that_stand_in_for_each_other(
+    bench: Callable[..., Bench], hub: Path, server: Server
+) -> None:
+    """The server is a proxy for both, under their real names."""
+    path = f"/mmdetection/v2.0/{named('net', WEIGHTS)}"
+    server.put(f"http://download.openmmlab.com{path}", WEIGHTS)
+    one = bench(plain=f"http://mmassets.onedl.ai{path}")
+    ended = one.run(
+        "weights", "--fetch", TORCH_HOME=str(hub.parents[1]), http_proxy=server.url, no_proxy=""
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert [asked for _, asked, _ in server.asked] == [
+        f"http://{host}{path}" for host in ("mmassets.onedl.ai", "download.openmmlab.com")
+    ]
+    assert (hub / file_of(path)).read_bytes() == WEIGHTS
+
+
+@pytest.mark.trains
+def test_two_jobs_start_from_one_file_that_was_fetched_once(
+    bench: Callable[..., Bench], hub: Path, server: Server
+) -> None:
+    content = io.BytesIO()
+    torch.save({"state_dict": {"neck.lateral_convs.0.conv.bias": torch.zeros(16)}}, content)
+    path = f"/{named('net', content.getvalue())}"
+    url = server.put(path, content.getvalue(), 500, "cut", None)
+    both = bench(plain=url, momentum=url)
+    ended = both.here("sweep", "--slots", "2", "--set", "train_cfg.max_epochs=1")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.index(f"fetching {url} for rows") < ended.stdout.index("2 of 2 runs to do")
+    assert len(server.gets(path)) == 3
+    for row in ("plain", "momentum"):
+        record = both.record(row)
+        assert list(record["provenance"]["hashes"]["files"]) == [url]
+        assert (record["loaded"]["file"], record["loaded"]["used"]) == (url, 1)
+        log = (both.folder(row) / "log.txt").read_text()
+        assert f"starts from {url}: 1 of its 1 key used, 0 not, " in log

@@ -92,12 +92,16 @@ def _try_out(made: Plan, name: str, trust: bool) -> None:
 
 def _tell_obstacles(made: Plan, launcher: str, trust: bool) -> None:
     """Shows what stands in the way, as far as a few images tell."""
+    from benchmark.errors import UserError
     from benchmark.launchers import make_launcher
+    from benchmark.run.fetched.needs import needs_of
     from benchmark.sweep.missing import obstacles, undecoded_images
-    from benchmark.sweep.weights import to_come
+    from benchmark.sweep.weights import code, contents_of, to_come, waiting
     from benchmark.writing.words import counted
 
     tell(obstacles(made, make_launcher(launcher), trust))
+    if not trust and (refused := code(needs_of(waiting(made.runs)), contents_of(made.runs))):
+        raise UserError(refused)
     warn(to_come(made.runs))
     if left := undecoded_images(made):
         typer.echo(

@@ -148,7 +148,7 @@ def _make_sure(made: Plan, runs: list[Planned], launcher: Launcher, how: _How) -
     tell_obstacles(made, launcher, how.trust)
     if how.preflight:  # before what may be large is fetched
         _try_out(made, runs, launcher, how.trust)
-    fetch_shown(needs_of(runs), runs)
+    fetch_shown(needs_of(runs), runs, how.trust)
 
 
 def _try_out(made: Plan, runs: list[Planned], launcher: Launcher, trust: bool) -> None:

@@ -178,7 +178,7 @@ def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
     starter = make_launcher(given.launcher, given.slots)
     tell_obstacles(made.base, starter, given.trust)
     searched = [parameter.choices for parameter in made.file.search.values()]
-    fetch_shown(needs_of(made.base.runs, searched), made.base.runs)
+    fetch_shown(needs_of(made.base.runs, searched), made.base.runs, given.trust)
     tracking = tracking_of(made.base, given.wandb)
     if given.storage is not None and not starter.prunes:
         raise UserError(

@@ -60,34 +60,40 @@ def weights(
         raise UserError(wrong)
     contents = contents_of(made.runs)
     if fetch:
-        fetch_shown(needs_of(made.runs), made.runs)
+        fetch_shown(needs_of(made.runs), made.runs, trust=True)
     typer.echo(listed(made, contents))
     if not is_well(made.runs, contents):
         raise typer.Exit(FAILED)
 
 
-def fetch_shown(needs: Sequence[Need], runs: Sequence[Planned]) -> None:
+def fetch_shown(needs: Sequence[Need], runs: Sequence[Planned], trust: bool) -> None:
     """Fetches what is not on this machine, and shows how far it is; says of what could not be fetched what to do.
 
     Args:
         needs: The files.
         runs: The runs that are to be made, and some of which may need none of them.
+        trust: Whether files that hold code are loaded, too.
 
     Raises:
+        UserError: A file holds code, and is not trusted.
         typer.Exit: A file could not be fetched; or Ctrl-C, or nobody reads on: what has come is gone on from.
     """
+    from benchmark.errors import UserError
     from benchmark.run.fetched.fetch import fetch
-    from benchmark.sweep.weights import contents_of, not_fetched
+    from benchmark.sweep.weights import code, contents_of, not_fetched
 
+    contents = contents_of(runs)
     try:
         with _shown() as begun:
-            failed = fetch(needs, contents_of(runs), begun, typer.echo)
+            failed = fetch(needs, contents, begun, typer.echo)
     except (KeyboardInterrupt, OutputLost):
         raise typer.Exit(say_ended(CONTINUES)) from None
     for problem in not_fetched(failed, runs):
         typer.echo(f"error: {problem}", err=True)
     if failed:
         raise typer.Exit(FAILED)
+    if not trust and (refused := code(needs, contents)):
+        raise UserError(refused)
 
 
 @contextmanager

@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmark.files import is_file
 from benchmark.job.inputs import NotAsAsked
-from benchmark.run.fetched import file_name, find, hub
-from benchmark.run.fetched.places import OWN_VARIABLE
+from benchmark.run.contents import Contents
+from benchmark.run.fetched import file_name, hub
+from benchmark.run.fetched.places import OWN_VARIABLE, places
+from benchmark.run.fetched.soundness import flaw
 from benchmark.writing.addresses import public
 
 
@@ -45,7 +48,7 @@ def _no_network() -> Iterator[None]:
     ) -> object:
         if model_dir is not None:
             return load(url, model_dir, *args, **more)
-        path = find(url)
+        path = _found(url)
         if path is None:
             raise NotHere(_absent(url))
         return load(url, str(path.parent), *args, **{**more, "file_name": path.name})
@@ -63,6 +66,15 @@ def _no_network() -> Iterator[None]:
     finally:
         names.update(before[0])
         mmengine["load_url"] = before[1]
+
+
+def _found(url: str) -> Path | None:
+    """The file that the sweep has found sound, where several have its name; else the only one, for others to judge."""
+    there = [path for path in dict.fromkeys(places(url)) if is_file(path)]
+    if len(there) < 2:
+        return next(iter(there), None)
+    contents = Contents()
+    return next((path for path in there if flaw(path, contents) is None), there[0])
 
 
 def _absent(url: str) -> str:

@@ -11,16 +11,12 @@ from benchmark.run.fetched.fetch import measured_sizes
 from benchmark.run.fetched.needs import Looked, Need, look, needs_of
 from benchmark.run.fetched.places import OWN_VARIABLE, hub
 from benchmark.run.fetched.soundness import digits_of, junk_in
+from benchmark.run.pickles import code_in, refusal
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
 from benchmark.run.state import Planned
 from benchmark.writing.addresses import public
 from benchmark.writing.words import counted, size
-
-_WHAT_TO_DO = (
-    f"put the file into {{}}, or name a folder or a mirror that has it in {OWN_VARIABLE} "
-    "(docs/weights.md), and give the same command again"
-)
 
 
 def contents_of(runs: Sequence[Planned]) -> Contents:
@@ -41,11 +37,9 @@ def to_come(runs: Sequence[Planned]) -> Iterator[str]:
             for path, told in one.flawed.items()
         )
         if one.path is None:
-            count = sizes.get(need)
-            how_large = f"{size(count)}, which" if count is not None else "their size is not known;"
             yield (
-                f"{need.of_rows}: the weights {need.shown} are not in {hub()}: {how_large} the sweep fetches before "
-                "it starts jobs; without a network it ends there"
+                f"{need.of_rows}: the weights {need.shown} are not in {hub()} ({_size_or_unknown(sizes.get(need))}): "
+                "a sweep fetches them before it starts jobs, and starts none without them"
             )
 
 
@@ -55,16 +49,30 @@ def waiting(runs: Sequence[Planned]) -> list[Planned]:
 
 
 def not_fetched(failed: Mapping[Need, str], runs: Sequence[Planned]) -> Iterator[str]:
-    """A message for each file that could not be fetched, and one for the rows that need none of them."""
+    """A message for each file that could not be fetched, and one on what to do."""
     contents = contents_of(runs)
     for need, why in failed.items():
         flawed = "".join(f"; {path}: {told}" for path, told in look(need, contents).flawed.items())
-        to_do = _WHAT_TO_DO.format(hub())
-        yield f"{need.of_rows}: the weights {need.shown} could not be fetched: {why}{flawed}; {to_do}"
+        yield f"{need.of_rows}: the weights {need.shown} could not be fetched: {why}{flawed}"
     lacking = {row for need in failed for row in need.rows}
     others = [row for row in dict.fromkeys(run.spec.row for run in runs) if row not in lacking]
-    if failed and others:
-        yield f"nothing was started; rows that need none of these files run with --rows {','.join(others)}"
+    if failed:
+        them = "it" if len(failed) == 1 else "them"
+        until = f"; until then --rows {','.join(others)} names the rows that do without {them}"
+        yield (
+            f"put the {'file' if len(failed) == 1 else 'files'} into {hub()}, or name a folder or a mirror that has "
+            f"{them} in {OWN_VARIABLE} (docs/weights.md), and give the same command again{until if others else ''}"
+        )
+
+
+def code(needs: Sequence[Need], contents: Contents) -> list[str]:
+    """A message for each file on this machine that holds code: jobs would refuse to load it."""
+    found = [look(need, contents) for need in needs]
+    return [
+        f"{one.need.of_rows}: {one.path}: {refusal(names)}"
+        for one in found
+        if one.path is not None and (names := code_in(one.path))
+    ]
 
 
 def junk(runs: Sequence[Planned]) -> list[str]:
