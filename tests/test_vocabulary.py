@@ -64,6 +64,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "val_evaluator.1: DumpDetResults is not used",
     ),
     "two": ({"val_evaluator!": [{"type": "CocoMetric"}] * 2}, "val_evaluator: has 2 metrics"),
+    "undivided": (
+        {"model.data_preprocessor.std": [58.4, 0, 57.4]},
+        "model.data_preprocessor.std: [58.4, 0, 57.4] holds what nothing can be divided by",
+    ),
     "unprepared": (
         {"model.data_preprocessor": {"_delete_": True, "mean": [0, 0, 0]}},
         "model.data_preprocessor: needs a 'type'",
@@ -390,9 +394,15 @@ def trained(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> B
     content = json.loads((synthetic_data / "train.json").read_text())
     (path / "extra.json").write_text(json.dumps({**content, "info": {"description": "more"}}))
     bench = Bench(synthetic_data, folder / "results", found)
-    _, _, _, *more = bench.arguments("sweep", "--wandb", "off")
+    _, _, _, *more = bench.arguments("sweep", "--wandb", "off", "--preflight")
     done = run([*installed_command(folder), *more], standing, PYTHONPATH=str(asked))
     assert done.returncode == 0, done.stdout + done.stderr
+    tried = done.stdout.index("[1/1] odd: ok, ")  # and trained afterwards
+    assert (
+        tried
+        < done.stdout.index("1 row: a step is trained and evaluated.")
+        < done.stdout.index("1 of 1 runs to do")
+    )
     return bench
 
 

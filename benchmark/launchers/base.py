@@ -5,6 +5,8 @@ folder, not by its exit status: with a record it is finished, without one it is 
 continues it. The exit status tells one thing alone: `os.EX_IOERR` is a fault of the machine and none of the run, and
 the same sweep runs it again.
 
+A try-out of a row is a job like any other (`JobOptions.try_out`); it leaves what it has found in place of a record.
+
 A launcher is made with the number of slots that the user asks for, or None for as many as it thinks right; making one
 starts nothing and asks nobody. It leaves ``job.json`` in the run folder (`benchmark.run.address.JobAddress`) when it
 submits a job, so that another driver can find the job with `Launcher.attach`.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmark.config.tree import Config
+from benchmark.config.tree import Config, is_list
 from benchmark.config.vocabulary.signatures import PREPROCESSORS
 from benchmark.config.vocabulary.words import Kind, each, imports_own, mapping_of
+from benchmark.errors import shown
 
 _PARTS = ("backbone", "neck", "bbox_head", "rpn_head", "roi_head", "mask_head")
 
@@ -32,3 +33,9 @@ def preprocessor(config: Config) -> Iterator[str]:
     kind = Kind("preprocessor", PREPROCESSORS, own=imports_own(config))
     if node is not None:
         yield from kind.misfits("model.data_preprocessor", node)
+    std = mapping_of(node).get("std")
+    if is_list(std) and any(value in (0, None) for value in std):
+        yield (
+            f"model.data_preprocessor.std: {shown(std)} holds what nothing can be divided by; write the deviations of "
+            "the images' colours, or 1"
+        )

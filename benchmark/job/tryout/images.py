@@ -71,7 +71,8 @@ def _numbers(dataset: Any, wanted: Callable[[int], bool]) -> Iterator[int]:
     if look is None:
         return
     for number in range(min(len(dataset), _LOOKED_AT)):
-        objects = look(number).get("instances")
+        info = look(number)
+        objects = info.get("instances") if isinstance(info, dict) else None
         if objects is not None and wanted(len(objects)):
             yield number
 
