@@ -258,6 +258,7 @@ def test_no_more_queries_than_a_batch_has_cells(name: str, queries: int, pad: in
     config = {"model": {**model, "num_queries": 900, "data_preprocessor": {}}}
     shrink(config, {**LIMITS, "longest_side": 640})
     assert config["model"]["num_queries"] == 900
+    assert config["model"]["data_preprocessor"] == {}
 
 
 def test_two_stages_look_at_fewer_regions() -> None:
@@ -328,6 +329,15 @@ def test_phases_of_a_schedule_keep_an_epoch_each() -> None:
     (switch,) = [h for h in config["custom_hooks"] if h["type"] == "YOLOXModeSwitchHook"]
     assert switch["num_last_epochs"] == 1
     assert "YOLOXModeSwitchHook.num_last_epochs: 15 -> 1, of 3 epochs" in changes
+
+
+def test_restarts_of_a_rate_come_within_the_shorter_training() -> None:
+    config = raw(Resize=640)
+    config["train_cfg"] = {"max_epochs": 300}
+    restarts = {"type": "CosineRestartLR", "periods": [50, 100, 150], "end": 300}
+    config["param_scheduler"] = restarts
+    shrink(config, LIMITS)
+    assert restarts["periods"] == [1, 1, 1]
 
 
 def test_the_second_pipeline_comes_within_the_shorter_training() -> None:

@@ -10,6 +10,8 @@ from benchmark.config.vocabulary.words import class_of, each, mapping_of
 
 # Pixels a side of the finest cells that two-stage transformers choose their queries from.
 _STRIDE = 8
+# Few photographs are longer to their width than this.
+_NARROW = 3
 # mmdet pads what it divides by less than this to a multiple of it.
 _STEP = 32
 # Regions that an image is learnt from, and those that boxes come from: as many as an image may have boxes.
@@ -63,6 +65,8 @@ def _fit_queries(model: Config, longest_side: int, changes: list[str]) -> None:
         return
     # DDQ looks at more cells than it takes.
     ratio = max(model.get("dense_topk_ratio", 1), 1)
+    if (longest_side / _STRIDE) ** 2 / _NARROW >= queries * ratio:
+        return
     needed = math.ceil(math.sqrt(queries * ratio) * _STRIDE / _STEP) * _STEP
     padded = min(Grid(_STEP).within(longest_side), needed)
     _pad_to(model, padded, changes)

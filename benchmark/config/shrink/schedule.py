@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from benchmark.config.shrink.data import batch_size, images_per_epoch
 from benchmark.config.tree import Config, dicts, is_list
@@ -173,6 +174,9 @@ def _reschedule(scheduler: Config, move: _EpochMap | _IterationMap) -> None:
     for key in _SPANS & scheduler.keys():
         if isinstance(scheduler[key], int):
             scheduler[key] = max(round(move.span(begin, end, scheduler[key])), 1)
+    if is_list(scheduler.get("periods")):
+        ends = _apart(move.span(begin, end, n) for n in accumulate(scheduler["periods"]))
+        scheduler["periods"] = [after - before for before, after in pairwise([0, *ends])]
     if is_list(scheduler.get("milestones")):
         scheduler["milestones"] = _apart(move(n) for n in scheduler["milestones"])
 
