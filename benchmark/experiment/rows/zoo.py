@@ -6,6 +6,7 @@ Nothing of mmdet is imported: a plan of a thousand rows must take less than a se
 from __future__ import annotations
 
 import difflib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.util import find_spec
@@ -53,7 +54,7 @@ def of_mmdet(name: str) -> Path:
 
 
 def _by_short_name(name: str) -> Path:
-    found = [known for known in _whole() if Path(known).stem == name]
+    found = _by_stem().get(name, [])
     if not found:
         raise UserError(
             f"mmdet has no config of this name, and the path of a file ends in .py{_nearest_of_mmdet(name)}"
@@ -68,9 +69,8 @@ def _nearest_of_mmdet(name: str) -> str:
     """The configs of mmdet that look most like a name, in words."""
     if not _files():
         return "; mmdet is not installed here with its configs: see 'detboard doctor'"
-    stems = {Path(known).stem: known for known in _whole()}
-    wanted = Path(name).stem
-    near = [f"{PREFIX}{stems[stem]}" for stem in nearest_names(wanted, stems)]
+    stems = _by_stem()
+    near = [f"{PREFIX}{stems[stem][0]}" for stem in nearest_names(Path(name).stem, stems)]
     return f"; nearest of mmdet's: {', '.join(near)}" if near else ""
 
 
@@ -101,9 +101,14 @@ def _files() -> Mapping[str, Path]:
     return {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.py"))}
 
 
-def _whole() -> list[str]:
-    """Those of mmdet's configs that are no mere parts of others."""
-    return [name for name in _files() if not name.startswith(("_base_/", "common/"))]
+@lru_cache(maxsize=1)
+def _by_stem() -> Mapping[str, list[str]]:
+    """Those of mmdet's configs that are no mere parts of others, by their names alone."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in _files():
+        if not name.startswith(("_base_/", "common/")):
+            found[Path(name).stem].append(name)
+    return dict(found)
 
 
 def is_of_mmdet(file: Path) -> bool:
