@@ -155,6 +155,13 @@ def test_images_of_any_size_are_resized_where_no_step_does() -> None:
     assert len(changes) == 2 and "val_dataloader.dataset.pipeline: Resize to 128 px" in changes[1]
 
 
+def test_a_resizing_of_ones_own_is_left_alone() -> None:
+    config = before_packing({"type": "mine.ResizeByArea", "pixels": 10000})
+    pipeline = list(config["train_dataloader"]["dataset"]["pipeline"])
+    shrink(config, LIMITS)
+    assert config["train_dataloader"]["dataset"]["pipeline"] == pipeline
+
+
 def test_boxes_of_corners_are_found_in_small_images_and_told_in_large_ones() -> None:
     config, changes = smoke("cornernet_hourglass104_8xb6-210e-mstest_coco")
     pipeline = config["val_dataloader"]["dataset"]["pipeline"]

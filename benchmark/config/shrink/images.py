@@ -47,7 +47,6 @@ def shrink_images(config: Config, longest_side: int, changes: list[str]) -> Shru
         config: A merged config.
         longest_side: Of a training image, in pixels.
         changes: Takes a line for each thing that is more than a smaller size.
-
     """
     model = mapping_of(config.get("model"))
     trained = _training_side(config, model)
@@ -184,11 +183,16 @@ def _resize(config: Config, loaders: Sequence[str], side: int, changes: list[str
         for leaf in leaves(config.get(loader), (loader,)):
             steps = leaf.node.get("pipeline") or []
             loads = any(class_of(step).startswith("LoadImage") for step in steps)
-            if loads and not any(map(has_size, dicts(steps))):
+            if loads and not any(map(_sizes, dicts(steps))):
                 leaf.node["pipeline"] = _with_resize(steps, side, after)
                 changes.append(
                     f"{leaf.key}.pipeline: Resize to {side} px, where it took images as large as they are"
                 )
+
+
+def _sizes(step: Config) -> bool:
+    """Whether a step makes a size; one of a class of one's own may say it in words of its own."""
+    return has_size(step) or "Resize" in class_of(step)
 
 
 def _with_resize(steps: Sequence[Config], side: int, after: str) -> list[Config]:
