@@ -350,3 +350,16 @@ def test_a_detector_of_two_stages_has_the_knob_or_says_what_it_lacks(
         assert own == published or profile == "smoke"
         assert list(knob.overrides(config, own)) == [path]
     assert essence(with_overrides(config, knob.overrides(config, own))) == essence(config)
+
+
+def test_images_of_whole_configs_scale_with_all_that_moves_along() -> None:
+    """Crops stay on the network's grid, later pipelines follow, and a model of one size has no such knob."""
+    row = Row.model_validate({"name": "rtmdet", "config": "rtmdet_tiny_8xb32-300e_coco"})
+    sizes = KNOBS["image_scale"].overrides(composed(row, "full"), 0.83)
+    crops = {tuple(value) for path, value in sizes.items() if path.endswith("crop_size")}
+    assert crops == {(544, 544)}
+    later = [path for path in sizes if path.startswith("custom_hooks.")]
+    assert later and all(value_at(composed(row, "full"), path) != sizes[path] for path in later)
+    fixed = Row.model_validate({"name": "ssd", "config": "ssd300_coco"})
+    with pytest.raises(NoSuchSetting, match="the one that its model is built for"):
+        KNOBS["image_scale"].read(composed(fixed, "full"))

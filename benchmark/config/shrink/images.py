@@ -51,7 +51,7 @@ def shrink_images(config: Config, longest_side: int, changes: list[str]) -> Shru
     model = mapping_of(config.get("model"))
     trained = _training_side(config, model)
     published = trained or _pipelines_side(config, *_EVALUATION)
-    if published > longest_side and _takes_one_size(model):
+    if published > longest_side and takes_one_size(model):
         changes.append(
             f"images stay at {published} px, the one size that this model takes: fewer of them"
         )
@@ -59,7 +59,7 @@ def shrink_images(config: Config, longest_side: int, changes: list[str]) -> Shru
     network = Network.of(model)
     target = _target(config, published, longest_side, network)
     if target < published:
-        _shrink_all(config, target / published, network)
+        scale_images(config, target / published, network)
     if not trained:
         _resize(config, ("train_dataloader",), target, changes)
     if not trained or target < published:
@@ -67,8 +67,8 @@ def shrink_images(config: Config, longest_side: int, changes: list[str]) -> Shru
     return Shrunk(min(target / published, 1) if published else 1)
 
 
-def _takes_one_size(model: object) -> bool:
-    """SSD's layers and anchors are laid out for one size of image."""
+def takes_one_size(model: object) -> bool:
+    """Whether a model is built for one size of images: SSD's layers and anchors are laid out for one size of image."""
     return any(
         class_of(node) == "SSDAnchorGenerator" or "input_size" in node for node in dicts(model)
     )
@@ -147,7 +147,11 @@ def _of_photograph(size: object) -> int:
 # What is done to it
 
 
-def _shrink_all(config: Config, factor: float, network: Network) -> None:
+def scale_images(config: Config, factor: float, network: Network) -> None:
+    """Multiplies every image size of pipelines, of those that hooks put in, and of batches, in place.
+
+    Sizes of crops and batches stay on the network's grid.
+    """
     places = [config.get(name) for name in (*LOADERS, "tta_pipeline")]
     # The pipeline that a hook puts in later works on the same images.
     later = [hook.get("switch_pipeline") for hook in dicts(config.get("custom_hooks"))]

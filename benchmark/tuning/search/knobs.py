@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
-from benchmark.config.shrink import BATCH_SIZES, SCALES, mapped
+from benchmark.config.config_file import plain
+from benchmark.config.shrink.images import scale_images, takes_one_size
+from benchmark.config.shrink.pixels import BATCH_SIZES, EDGES, LENGTHS, SCALES, Network, mapped
 from benchmark.config.tree import Config, Overrides
 
 # What `value_at` returns where a config has nothing; None is a value of its own.
@@ -23,7 +25,8 @@ _RATES = (
     "eta_max",
     "min_value",
 )  # of schedulers; `eta_min_ratio` and factors are ratios
-_IMAGES = ("train_dataloader", "val_dataloader", "test_dataloader", "tta_pipeline")
+_IMAGES = ("train_dataloader", "val_dataloader", "test_dataloader", "tta_pipeline", "custom_hooks")
+_SIZES = SCALES | BATCH_SIZES | EDGES | LENGTHS
 
 # mmengine's LinearLR and ConstantLR of one step begin low and never come up: they act from `begin` to before
 # `end`, and the first step only lowers the rate.
@@ -228,7 +231,7 @@ def _sizes(config: Config) -> Overrides:
 def _sizes_in(node: object, path: str) -> Overrides:
     sizes: Overrides = {}
     if isinstance(node, dict):
-        keys = (SCALES | BATCH_SIZES) if "type" in node else frozenset()
+        keys = _SIZES if "type" in node else frozenset()
         items = list(node.items())
         # A size in floats is a share of the image, which moves with it.
         sizes = {
@@ -244,6 +247,8 @@ def _sizes_in(node: object, path: str) -> Overrides:
 
 
 def _image_scale(config: Config) -> float:
+    if takes_one_size(config.get("model")):
+        raise NoSuchSetting("other image size than the one that its model is built for")
     if not _sizes(config):
         raise NoSuchSetting("image size in its pipelines")
     return 1.0
@@ -252,22 +257,10 @@ def _image_scale(config: Config) -> float:
 def _scaled_images(config: Config, factor: float) -> Overrides:
     sizes = _sizes(config)
     if factor == 1:  # a batch's size need not fit the grid
-        return dict(sizes)
-    divisor = (value_at(config, "model.data_preprocessor") or {}).get("pad_size_divisor", 1)
-    return {
-        path: mapped(
-            size, _scaled(factor, divisor if path.rsplit(".", 1)[-1] in BATCH_SIZES else 1)
-        )
-        for path, size in sizes.items()
-    }
-
-
-def _scaled(factor: float, divisor: int) -> Callable[[int], int]:
-    def scaled(side: int) -> int:
-        multiple = round(side * factor / divisor)
-        return divisor * (max(multiple, 1) if side > 0 else multiple)
-
-    return scaled
+        return sizes
+    changed = plain({name: config[name] for name in (*_IMAGES, "model") if name in config})
+    scale_images(changed, factor, Network.of(changed.get("model") or {}))
+    return {path: value_at(changed, path) for path in sizes}
 
 
 KNOBS: dict[str, Knob] = {
