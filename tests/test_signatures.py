@@ -6,6 +6,7 @@ import inspect
 
 import pytest
 
+from benchmark.config.retarget.names import REGISTERED_AS
 from benchmark.config.vocabulary import signatures
 from benchmark.config.vocabulary.signatures import Signature, Table
 
@@ -53,6 +54,32 @@ def test_tables_are_what_is_installed(name: str) -> None:
     }
     assert missing <= table.keys()
     assert len(table.keys() & installed.keys()) > 0.9 * len(table)
+
+
+@pytest.mark.slow
+def test_classes_that_go_by_another_name_are_those_of_the_installed_registries() -> None:
+    import mmdet.models  # noqa: F401 - registers its classes
+    from mmdet.registry import MODELS
+    from mmengine.registry import MODELS as BASE
+    from mmengine.registry import WEIGHT_INITIALIZERS
+
+    names: dict[str, set[str]] = {}
+    for registry in (MODELS, BASE, WEIGHT_INITIALIZERS):
+        for name, found in registry.module_dict.items():
+            names.setdefault(f"{found.__module__}.{found.__name__}", set()).add(name)
+    others = {
+        path
+        for path, known in names.items()
+        if path.rpartition(".")[2] not in known and path.startswith("mm")
+    }
+    served = {
+        path for path in others if "parrots" in path
+    }  # mmengine's name for torch's own SyncBatchNorm
+    assert others - served <= REGISTERED_AS.keys()
+    for path, name in REGISTERED_AS.items():
+        if path in names:
+            assert name in names[path], path
+    assert len(names.keys() & REGISTERED_AS.keys()) > 0.9 * len(REGISTERED_AS)
 
 
 def signature_of(class_: type, name: str, handed: set[str]) -> Signature:
