@@ -13,6 +13,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+import torch
 from command import Bench, alive, clean_environment, variant, wait_until
 from test_silence import HERE, WITH_HUNG
 
@@ -143,6 +144,12 @@ FAIL: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "LookupError: too late",
         "a training step was taken",
     ),
+    "start": (
+        {},  # set below
+        "load_from (the row's 'set' (load_from))",
+        ": {folder}/other.pth: none of its 1 key (theirs ...) fits the model",
+        "a checkpoint was loaded",
+    ),
     "later": (
         {
             "+custom_hooks": [
@@ -226,7 +233,9 @@ def tried(
     """All rows, tried in this process."""
     folder = tmp_path_factory.mktemp("tried")
     rows = {**SOUND, **{name: given for name, (given, *_) in FAIL.items()}}
+    rows["start"] = {"load_from": f"{folder}/experiment/other.pth"}
     bench = Bench(data, folder / "results", _with_rows(folder / "experiment", rows))
+    torch.save({"state_dict": {"theirs": torch.zeros(1)}}, folder / "experiment" / "other.pth")
     gc.freeze()  # as in the jobs of a launcher: mmengine looks for garbage twice a run, through all that is imported
     try:
         return bench, bench.here("plan", "--build", "--launcher", "inprocess")
@@ -266,7 +275,11 @@ def test_what_is_sound_is_told_with_what_it_takes(
         )
     note = f"    model.backbone.init_cfg.checkpoint: {ADDRESS} is not on this machine: tried with random weights"
     assert note in done.stdout
-    assert [path.name for path in bench.results.glob("*")] in ([], ["datasets.json"])
+    # Hashes of the weights that a config names are remembered by any plan.
+    left = [
+        path.name for path in bench.results.rglob("*") if path.is_dir() or "trying" in str(path)
+    ]
+    assert left == ["runs"]
 
 
 @pytest.mark.slow

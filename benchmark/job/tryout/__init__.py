@@ -9,7 +9,7 @@ import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmark.errors import printable
+from benchmark.errors import UserError, printable
 from benchmark.job.building import make_ready
 from benchmark.job.failures import kind, of_machine
 from benchmark.run.folder import RunFolder
@@ -76,7 +76,9 @@ def _failed(tried: Tried, steps: Steps, error: Exception | SystemExit) -> Tried:
     at = raised_at(error)
     if isinstance(error, NotANumber):
         key, at = error.key, ""  # it was found here, and made elsewhere
-    cause = printable(public(_words(error)))
+    elif isinstance(error, UserError):
+        at = ""  # it says what to do
+    cause = printable(public(_words(error))).removeprefix(f"{key}: ")
     return replace(tried, key=key, cause=cause[:_LONGEST], at=at, notes=tuple(steps.notes))
 
 
@@ -84,6 +86,8 @@ def _words(error: Exception | SystemExit) -> str:
     """An error in one line, without the advice that mmengine has for those who write classes of their own."""
     found = kind(error)
     named = found in (FailureKind.OOM, FailureKind.DIVERGED)
+    if isinstance(error, UserError):
+        return " ".join("; ".join(error.problems).split())
     head = found.value if named else type(error).__name__
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     return " ".join(f"{head}: {text.partition(' Please check whether')[0]}".split())

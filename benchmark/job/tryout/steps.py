@@ -102,6 +102,7 @@ class Steps:
             Step("its validation was built", "val_dataloader", self._open_validation),
             Step("its hooks began", "custom_hooks", self._begin),
             Step("its weights were set", "model", self._set_weights),
+            Step("a checkpoint was loaded", "load_from", self._load),
             Step("training images were loaded", "train_dataloader", self._load_training),
             Step("its later pipeline was tried", "custom_hooks", self._switch),
             Step("a training step was taken", "model", self._train),
@@ -155,9 +156,14 @@ class Steps:
         self._runner.call_hook("before_run")
 
     def _set_weights(self) -> None:
+        self._runner._init_model_weights()
+
+    def _load(self) -> None:
         runner = self._runner
-        runner._init_model_weights()
         runner.load_or_resume()
+        if (loaded := runner.loaded) is not None:
+            unused = f"{loaded.used} of its {loaded.used + len(loaded.unused)} keys fit"
+            self.notes.append(f"load_from: {loaded.file}: {unused}")
         loop = runner.train_loop
         runner.optim_wrapper.initialize_count_status(runner.model, loop.iter, loop.max_iters)
         runner.call_hook("before_train")
