@@ -353,7 +353,8 @@ def test_the_second_pipeline_comes_within_the_shorter_training() -> None:
     assert switch["switch_epoch"] == 2
     second = {step["type"]: step for step in switch["switch_pipeline"]}
     assert second["RandomCrop"]["crop_size"] == second["Pad"]["size"] == (128, 128)
-    _, cosine = config["param_scheduler"]
+    warm_up, cosine = config["param_scheduler"]
+    assert warm_up["end"] == 2  # of three iterations: one of a single step would never come up
     assert (cosine["begin"], cosine["end"], cosine["T_max"]) == (2, 3, 1)
     assert config["train_dataloader"]["batch_size"] == 16
 

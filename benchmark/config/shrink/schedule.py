@@ -9,10 +9,15 @@ from itertools import accumulate, pairwise
 
 from benchmark.config.shrink.data import batch_size, images_per_epoch
 from benchmark.config.tree import Config, dicts, is_list
+from benchmark.config.vocabulary.words import class_of
 
 # Part of a shrunk training spent on warming up the rate. Longer than published, since random
 # weights need it.
 _WARM_UP = 0.25
+
+# A warm-up of one step begins low and never comes up.
+_WARM_UPS = ("LinearLR", "ConstantLR")
+_SHORTEST_WARM_UP = 2
 
 _SPANS = frozenset({"T_max", "step_size", "total_iters", "total_steps"})
 _EPOCHS_OF_HOOKS = frozenset({"switch_epoch", "num_last_epochs", "begin_epoch"})
@@ -167,10 +172,13 @@ class _IterationMap:
 
 def _reschedule(scheduler: Config, move: _EpochMap | _IterationMap) -> None:
     begin, end = scheduler.get("begin", 0), scheduler.get("end")
-    if isinstance(begin, int) and begin:
+    begin = begin if isinstance(begin, int) else 0
+    if begin:
         scheduler["begin"] = round(move(begin))
     if isinstance(end, int):
-        scheduler["end"] = max(round(move(end)), scheduler.get("begin", 0) + 1)
+        warms_up = begin == 0 and end > 1 and class_of(scheduler) in _WARM_UPS
+        shortest = _SHORTEST_WARM_UP if warms_up and not scheduler.get("by_epoch", True) else 1
+        scheduler["end"] = max(round(move(end)), scheduler.get("begin", 0) + shortest)
     for key in _SPANS & scheduler.keys():
         if isinstance(scheduler[key], int):
             scheduler[key] = max(round(move.span(begin, end, scheduler[key])), 1)
