@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from command import TINY, run
 
 PERF = Path(__file__).parents[1] / "perf"
+CLRNET = "clrnet.py"
 NUMBER = r"\s+-?\d+\.\d+"
 
 
@@ -59,6 +61,34 @@ def test_report() -> None:
         for what in ("written", "up to date"):
             row = rf"^ *{count} records, {what}{NUMBER} s .*{NUMBER} ms a record"
             assert re.search(row, text, re.MULTILINE), text
+
+
+@pytest.mark.slow
+def test_zoo(tmp_path: Path) -> None:
+    journal, page = tmp_path / "zoo.jsonl", tmp_path / "zoo.md"
+    options = ["autoassign", "clrnet", "yolof", "--journal", str(journal), "--output", str(page)]
+    tried = "autoassign/autoassign_r50-caffe_fpn_1x_coco.py"
+    well = {"config": tried, "state": "ok", "why": "", "params": 36_500_000, "seconds": 9.1}
+    lanes = {"state": "refused", "why": "CLRNet: finds lanes", "operators": [], "seconds": 0.2}
+    lines = [{**well, "operators": ["nms"]}, {**lanes, "config": f"clrnet/{CLRNET}"}]
+    known = "".join(json.dumps(line) + "\n" for line in lines)
+    journal.write_text(known)
+    # It goes on from there, and ends what takes more memory than it may.
+    printed("zoo.py", "--memory-gib", "0.01", *options)
+    told = journal.read_text()
+    assert told.startswith(known)
+    assert told.count(tried) == 1
+    printed("zoo.py", *options)  # nothing is left
+    assert journal.read_text() == told
+    rows = dict(re.findall(r"^\| (\w+) \| (.+) \|$", page.read_text(), re.MULTILINE))
+    row = f"1 | 0 | ok | `{tried.partition('/')[2]}` | 36.5 M | nms |"
+    assert rows["autoassign"].startswith(row)
+    assert rows["clrnet"] == f"1 | 1 | refused | `{CLRNET}` |  |  | CLRNet: finds lanes"
+    assert rows["yolof"].endswith("it took more than 0.01 GiB, while it began")
+    assert "3 families: 1 ok, 1 refused, 1 failing." in page.read_text()
+    assert "\n\nNot tried yet: albu_example, atss, boxinst, " in page.read_text()
+    done = run([sys.executable, str(PERF / "zoo.py"), "nowhere"])
+    assert "mmdet has no configs of nowhere" in done.stderr
 
 
 @pytest.mark.trains
