@@ -35,18 +35,18 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_init_writes_is_planned_as_it_is_and_with_its_second_row(
+def test_what_init_writes_is_planned_as_it_is_and_with_its_other_rows(
     started: Path, tmp_path: Path
 ) -> None:
     experiment = shutil.copytree(started, tmp_path / "mine") / "experiment.yaml"
     text = experiment.read_text()
-    # The second row is text until somebody takes it out of its comment.
+    # The other rows are text until somebody takes them out of their comment.
     commented = re.compile(r"^  # (- name: |  \w+: )", re.MULTILINE)
     experiment.write_text(commented.sub(r"  \1", text))
     done = run_detboard("plan", str(experiment), "--results", str(tmp_path / "results"))
     assert done.returncode == 0, done.stderr
-    assert "2 of 2 runs are missing" in done.stdout
-    assert "r50_fpn_1x-s0-full-" in done.stdout
+    assert "3 of 3 runs are missing" in done.stdout
+    assert "r50_fpn_1x-s0-full-" in done.stdout and "faster_rcnn-s0-full-" in done.stdout
     assert len(yaml.safe_load(text)["rows"]) == 1
 
 
