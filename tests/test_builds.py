@@ -23,6 +23,8 @@ from mmengine.utils import import_modules_from_strings
 
 from benchmark import ops
 from benchmark.config.compose import compose, config_roots
+from benchmark.config.replace.levels import Level, described, known
+from benchmark.config.replace.probe import answer
 from benchmark.config.retarget import dataset_leaves
 from benchmark.config.shrink import shrink
 from benchmark.config.shrink.weights import STATISTICS_KEPT
@@ -419,3 +421,35 @@ def _default(kind: type, name: str) -> Any:
         if name in found:
             return found[name].default
     return None
+
+
+KNOWN: tuple[dict[str, Any], ...] = (
+    {"type": "ResNet", "depth": 18, "base_channels": 16, "stem_channels": 16},
+    {"type": "ResNet", "depth": 50, "num_stages": 3, "strides": (1, 2, 2), "dilations": (1, 1, 1), "out_indices": (2,)},
+    {"type": "ResNeXt", "depth": 101, "groups": 64, "base_width": 4, "out_indices": (1, 2, 3)},
+    {"type": "SwinTransformer", "embed_dims": 128, "depths": (2, 2, 2, 2), "num_heads": (4, 8, 16, 32)},
+    {"type": "mmpretrain.ConvNeXt", "arch": "pico", "out_indices": [0, 1, 2, 3], "gap_before_final_norm": False},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("backbone", KNOWN, ids=lambda one: one["type"])
+def test_what_is_known_of_a_backbone_is_what_it_gives(backbone: dict[str, Any]) -> None:
+    told = answer({"backbone": repr(backbone), "modules": ["mmpretrain.models"]})
+    assert known(backbone) == described(told)
+
+
+def test_backbones_of_classifiers_give_the_maps_of_their_stages() -> None:
+    told = answer({"mmpretrain": "EfficientNet", "arch": "b0"})
+    # Without the last convolution, of 1280 channels, which has the stride of the stage before it.
+    assert described(told).at((8, 16, 32)) == (
+        Level(3, 40, 8),
+        Level(4, 112, 16),
+        Level(5, 320, 32),
+    )
+    swin = answer({"mmpretrain": "SwinTransformer", "arch": "tiny"})
+    assert swin["backbone"] == {
+        "type": "mmpretrain.SwinTransformer", "arch": "tiny", "pad_small_map": True
+    }  # fmt: skip
+    wrong = answer({"mmpretrain": "Convnext", "arch": "tiny"})["error"]
+    assert wrong == "mmpretrain has no backbone 'Convnext'; did you mean 'ConvNeXt'?"
+    assert "Unavailable arch" in str(answer({"mmpretrain": "ConvNeXt", "arch": "teeny"})["error"])

@@ -164,6 +164,16 @@ def _answer(key: str) -> JsonObject:
     return found if isinstance(found, dict) else {}
 
 
+def forget() -> None:
+    """Ends the process, and forgets what is not in the user's cache."""
+    if _process.cache_info().currsize:
+        process = _process()
+        process.stdin.close()  # type: ignore[union-attr]
+        process.wait()
+    for remembering in (_process, _answer, _remembered):
+        remembering.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _process() -> subprocess.Popen[str]:
     """It ends when its input does: with this process, however that ends."""

@@ -13,6 +13,7 @@ from benchmark.config.replace.done import Done
 from benchmark.config.replace.levels import Described, Level, like, listed
 from benchmark.config.tree import Config, is_list
 from benchmark.errors import UserError
+from benchmark.experiment.rows.made import is_made
 
 _CONNECTED = frozenset({"backbone", "neck", "head"})
 
@@ -128,7 +129,7 @@ class Connection:
         if levels != new.given:
             had, indices = backbone.get("out_indices"), [level.index for level in levels]
             backbone["out_indices"] = like(had if is_list(had) else (), indices)
-            if had is not None:
+            if had is not None and not is_made(self.name):
                 told = f"backbone.out_indices: {listed(had)} -> {listed(indices)}"
                 self.done.changes.append(told)
         return levels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmark.config.config_file import load_config
 from benchmark.config.replace.ask import ask, remember
 from benchmark.config.replace.place import Part
-from benchmark.config.replace.shares import NORMALISATION, share
+from benchmark.config.replace.shares import share
 from benchmark.config.tree import Config
 from benchmark.errors import UserError
 from benchmark.experiment.rows.made import MMDET, MMPRETRAIN, TIMM
@@ -38,6 +38,7 @@ def _of_timm(name: str) -> Part:
     backbone: Config = {
         "type": "TimmFeatures",
         "model_name": answer["name"],
+        "out_indices": tuple(level[0] for level in answer["levels"]),
         "pretrained": answer["weights"],
     }
     if answer["pad_to"] > 1:
@@ -82,7 +83,4 @@ def _of_mmdet(name: str) -> Part:
     part = share("backbone", load_config(of_mmdet(name.removeprefix(MMDET))))
     if "backbone" not in (part.get("model") or {}):
         raise UserError(f"backbone {name}: is no whole config, and has no backbone")
-    expects = part["model"].get("data_preprocessor", {})
-    if not any(key in expects for key in NORMALISATION):
-        part = {**part, "model": {**part["model"], "data_preprocessor": {}}}
     return Part(part, name)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _DIGITS = re.compile(r"-[0-9a-f]{8,}\.pth$")
 # What the sides of images are tried as multiples of, before the side that a model was made for: any, as they come;
-# and what most detectors pad to. Each with two images that fit it.
-_SIZES = {1: ((203, 157), (96, 128)), 32: ((160, 192), (96, 128))}
+# and what most detectors pad to. Each with an image that fits it.
+_SIZES = {1: (203, 157), 32: (160, 192)}
 
 
 @contextmanager
@@ -107,10 +107,9 @@ def _maps(name: str, side: int) -> tuple[Mapping[str, bool], int, list[list[int]
         except (RuntimeError, AttributeError) as error:
             raise ValueError(f"gives no maps of its stages: {why(error)}") from None
         _refuse_one_stride(made)
-        for pad_to, sizes in {**_SIZES, side: ((side, side), (side * 2, side))}.items():
-            found = [_seen(made, size) for size in sizes]
-            if found[0] and all(one == found[0] for one in found):
-                return options, pad_to, [list(level) for level in found[0]]
+        for pad_to, size in {**_SIZES, side: (side * 2, side)}.items():
+            if found := _seen(made, size):
+                return options, pad_to, [list(level) for level in found]
     raise ValueError(
         f"takes images of {side} x {side} pixels alone, or its maps do not lie evenly over the image; the images of a "
         "detector are of many sizes: take another model"

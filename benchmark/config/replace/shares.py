@@ -39,6 +39,6 @@ def _backbone_of(model: Config) -> Config:
     expects = {key: value for key, value in expects.items() if key in NORMALISATION}
     # Whole: nothing of the schedule's is meant for it.
     return {
-        "data_preprocessor": expects,
+        "data_preprocessor": {"type": "DetDataPreprocessor", **expects},
         "backbone": {**model["backbone"], "_delete_": True},
     }
