@@ -34,10 +34,15 @@ TIMM = {
     "resnet34": (64, 128, 256, 512),
     "resnext50_32x4d": (256, 512, 1024, 2048),
     "swin_tiny_patch4_window7_224": (96, 192, 384, 768),
-    "swinv2_tiny_window8_256": (96, 192, 384, 768),
     "tf_efficientnet_lite0": (24, 40, 112, 320),
 }
-PADDED = {"edgenext_xx_small": 32, "maxvit_tiny_tf_224": 224}
+PADDED = {
+    "convnext_atto": 32,
+    "convnextv2_atto": 32,
+    "edgenext_xx_small": 32,
+    "maxvit_tiny_tf_224": 224,
+    "swin_tiny_patch4_window7_224": 32,
+}
 REFUSED = {
     "timm/vit_tiny_patch16_224": "all its maps have stride 16",
     "timm/hiera_tiny_224": "takes images of 224 x 224 pixels alone",
