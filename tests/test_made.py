@@ -214,5 +214,6 @@ def conv(x: torch.Tensor, weight: torch.Tensor, stride: int, groups: int = 1) ->
 
 
 def norm(weights: Mapping[str, torch.Tensor], name: str, x: torch.Tensor) -> torch.Tensor:
-    learnt = [weights[f"{name}.{key}"] for key in ("running_mean", "running_var", "weight", "bias")]
-    return functional.batch_norm(x, *learnt, eps=1e-3)
+    keys = ("running_mean", "running_var", "weight", "bias")
+    mean, var, weight, bias = (weights[f"{name}.{key}"] for key in keys)
+    return functional.batch_norm(x, mean, var, weight, bias, eps=1e-3)
