@@ -438,6 +438,7 @@ def test_what_is_known_of_a_backbone_is_what_it_gives(backbone: dict[str, Any]) 
     assert known(backbone) == described(told)
 
 
+@pytest.mark.slow
 def test_backbones_of_classifiers_give_the_maps_of_their_stages() -> None:
     told = answer({"mmpretrain": "EfficientNet", "arch": "b0"})
     # Without the last convolution, of 1280 channels, which has the stride of the stage before it.

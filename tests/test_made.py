@@ -164,6 +164,7 @@ def test_rows_with_backbones_of_timm_and_of_a_package_train(
     assert bench.record("lite0")["metrics"]["mAP50"] is not None
 
 
+@pytest.mark.slow
 def test_the_package_s_weights_are_taken_by_the_right_names() -> None:
     import timm
 
