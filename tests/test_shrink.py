@@ -406,3 +406,14 @@ def test_only_what_needs_a_gpu_is_left_out_of_an_optimizer_wrapper(
     )
     assert config["val_cfg"] == {"type": "ValLoop"}
     assert len(changes) == 1 + dropped
+
+
+def test_norms_that_learn_may_not_divide_by_nothing() -> None:
+    from benchmark.config.shrink import weights
+
+    norm = {"type": "BN", "requires_grad": False, "eps": 0}
+    model = {"backbone": {"type": "ResNet", "norm_eval": True, "norm_cfg": norm}}
+    changes: list[str] = []
+    weights.start_from_random_weights(model, changes)
+    assert changes == ["norm_cfg.eps: 0 -> torch's, since variances are learnt"]
+    assert "eps" not in norm

@@ -49,6 +49,14 @@ def start_from_random_weights(model: object, changes: list[str]) -> None:
             node["frozen_stages"] = _no_stage(node)
         if "norm_eval" in node or class_of(node) in STATISTICS_KEPT:
             node["norm_eval"] = False
+            _keep_from_zero(node.get("norm_cfg"), changes)
+
+
+def _keep_from_zero(norm: object, changes: list[str]) -> None:
+    """NAS-FCOS adds nothing to variances, which torch refuses where they are learnt."""
+    if isinstance(norm, dict) and norm.get("eps") == 0:
+        norm.pop("eps")
+        changes.append("norm_cfg.eps: 0 -> torch's, since variances are learnt")
 
 
 def _drawn(init: object) -> object:
