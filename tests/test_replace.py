@@ -152,3 +152,35 @@ def test_rates_by_layer_go_with_the_backbone_whose_layers_they_know() -> None:
     )
     assert "constructor" not in made["optim_wrapper"]
     assert made["optim_wrapper"]["paramwise_cfg"] == {}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "layers"),
+    [
+        ("cascade-mask-rcnn_convnext-s-p4-w7_fpn_4conv1fc-giou_amp-ms-crop-3x_coco.py", 12),
+        ("../swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py", None),
+    ],
+)
+def test_rates_by_layer_know_how_deep_the_new_backbone_is_or_go(
+    backbone: str, layers: int | None
+) -> None:
+    tiny = zoo("convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py")
+    changes = replace_parts(tiny, {"backbone": Part(zoo(f"convnext/{backbone}"), "new")})
+    paramwise = tiny["optim_wrapper"]["paramwise_cfg"]
+    assert paramwise.get("num_layers") == layers
+    assert ("constructor" in tiny["optim_wrapper"]) is (layers is not None)
+    told = [change for change in changes if change.startswith("optim_wrapper")]
+    assert told == [
+        f"optim_wrapper.paramwise_cfg.num_layers: 6 -> {layers}"
+        if layers
+        else "optim_wrapper: without rates by layer, which were the old backbone's"
+    ]
+
+
+def test_a_batch_size_that_a_part_brings_is_told_and_not_denied() -> None:
+    kept, changes = replaced(FASTER, schedule="step_1x")
+    assert kept["train_dataloader"]["batch_size"] == 2
+    assert "batch size stays 2 a GPU; the schedule's rate is for 16 images a step" in changes
+    made, changes = replaced(FASTER, backbone="convnext_tiny", schedule="step_1x")
+    assert made["train_dataloader"]["batch_size"] == 4
+    assert [line for line in changes if "batch" in line] == ["train_dataloader.batch_size: 2 -> 4"]

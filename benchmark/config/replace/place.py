@@ -11,7 +11,14 @@ from benchmark.config.imports import named_modules
 from benchmark.config.replace import necks
 from benchmark.config.replace.connect import Connection, backbone_of, before
 from benchmark.config.replace.done import Done
-from benchmark.config.replace.schedule import OF_PIPELINES, drop_hooks, put_schedule
+from benchmark.config.replace.layer_decay import fit_layer_decay
+from benchmark.config.replace.schedule import (
+    OF_PIPELINES,
+    batch_size,
+    drop_hooks,
+    put_schedule,
+    told_of_batch,
+)
 from benchmark.config.replace.shares import NORMALISATION, share
 from benchmark.config.tree import Config
 from benchmark.errors import UserError, attempt
@@ -19,10 +26,6 @@ from benchmark.errors import UserError, attempt
 KINDS = ("dataset", "schedule", "head", "neck", "backbone")
 """What can be replaced, in the order in which it is: later ones fill in what depends on those before."""
 
-_LAYER_DECAY = (
-    "LearningRateDecayOptimizerConstructor"  # knows the layers of ConvNeXt, Swin, BEiT, MAE
-)
-_DECAYED = ("ConvNeXt", "Swin", "BEiT", "MAE", "VisionTransformer")
 _KEPT_BY_A_HEAD = ("backbone", "neck", "data_preprocessor")
 
 
@@ -89,11 +92,13 @@ class _Work:
         problem = _cannot(self.model, shares)
         if problem:
             raise UserError(problem)
-        norm_eval = self._norm_eval()
+        norm_eval, batch = self._norm_eval(), batch_size(self.config)
         old = before(self.config, self.parts, self.folder)
         for kind, own in shares.items():
             self._imports(own)
             getattr(self, f"_put_{kind}")(own)
+        told = told_of_batch(self.config, shares.get("schedule"), batch)
+        self.done.changes += [told] if told else []
         if norm_eval is not None:
             self._set_norm_eval(norm_eval, shares)
         Connection(self.config, self.parts, self._name(), self.folder, self.done).make(old)
@@ -156,7 +161,9 @@ class _Work:
             for key in NORMALISATION:
                 self.model["data_preprocessor"].pop(key, None)
         kind = (self.model.get("data_preprocessor") or {}).get("type")
-        self._drop_layer_decay(model.get("backbone") or {})
+        self.done.changes += fit_layer_decay(
+            self.config, model.get("backbone") or {}, "optim_wrapper" in own
+        )
         wrapper = self.config.get("optim_wrapper")
         self._merge({**own, "model": {k: v for k, v in model.items() if k != "neck"}})
         if kind:  # what else the detector's own preprocessor does, it still does
@@ -168,21 +175,6 @@ class _Work:
             self.done.changes.append(
                 f"optim_wrapper: {_optimizer(self.config)}, as the backbone's part has it"
             )
-
-    def _drop_layer_decay(self, backbone: Config) -> None:
-        """Rates that fall from layer to layer: mmdet knows the layers of few backbones, and raises for any other."""
-        wrapper = self.config.get("optim_wrapper") or {}
-        if wrapper.get("constructor") != _LAYER_DECAY:
-            return
-        if any(name in str(backbone.get("type")) for name in _DECAYED):
-            return
-        del wrapper["constructor"]
-        paramwise = wrapper.get("paramwise_cfg") or {}
-        for key in ("decay_rate", "decay_type", "num_layers"):
-            paramwise.pop(key, None)
-        self.done.changes.append(
-            "optim_wrapper: without rates by layer, which were the old backbone's"
-        )
 
     def _set_norm_eval(self, value: bool, shares: Mapping[str, Config]) -> None:
         said = (shares.get("backbone", {}).get("model") or {}).get("backbone") or {}

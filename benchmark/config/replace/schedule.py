@@ -38,13 +38,32 @@ def put_schedule(config: Config, part: Config) -> list[str]:
     config.update(merged({**part, "model": model}, config))
     if divisors:
         config["model"]["data_preprocessor"]["pad_size_divisor"] = math.lcm(*divisors)
-    batch = (config.get("train_dataloader") or {}).get("batch_size")
-    base = (config.get("auto_scale_lr") or {}).get("base_batch_size")
-    if "batch_size" not in (part.get("train_dataloader") or {}) and base:
-        told.append(
-            f"batch size stays {batch} a GPU; the schedule's rate is for {base} images a step"
-        )
     return told
+
+
+def told_of_batch(config: Config, schedule: Config | None, was: object) -> str:
+    """What is to be known of the batch size when all parts are in place, each of which may say one.
+
+    Args:
+        config: With the parts in place.
+        schedule: The schedule's part, if there is one.
+        was: The batch size before.
+
+    Returns:
+        A line, or nothing.
+    """
+    batch = batch_size(config)
+    if batch != was:
+        return f"train_dataloader.batch_size: {was} -> {batch}"
+    base = (config.get("auto_scale_lr") or {}).get("base_batch_size")
+    if schedule is None or batch_size(schedule) is not None or not base:
+        return ""
+    return f"batch size stays {batch} a GPU; the schedule's rate is for {base} images a step"
+
+
+def batch_size(config: Config) -> object:
+    """Images a step on each GPU; None where nothing says it."""
+    return (config.get("train_dataloader") or {}).get("batch_size")
 
 
 def _told(config: Config, part: Config) -> str:
