@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,9 @@ import torch
 from command import LEADERBOARD, Bench, study, variant
 from weights_server import PAGE, Server, named, serving, weights
 
+from benchmark.errors import UserError
 from benchmark.locks import acquire
-from benchmark.run.fetched import download, fetch, places, stream
+from benchmark.run.fetched import download, fetch, places, soundness, stream
 from benchmark.run.fetched.names import unknown_name, url_of
 from benchmark.run.fetched.places import file_name as file_of
 from benchmark.writing.words import size
@@ -542,6 +545,154 @@ def test_published_configs_and_installed_ones_name_servers_that_stand_in_for_eac
         f"http://{host}{path}" for host in ("mmassets.onedl.ai", "download.openmmlab.com")
     ]
     assert (hub / file_of(path)).read_bytes() == WEIGHTS
+
+
+# What servers do wrong, without a command around it
+
+
+def brought(urls: list[str], part: Path, network: download.Network | None = None) -> str:
+    """Why no address has given a file; empty if one has."""
+    part.parent.mkdir(exist_ok=True)
+    try:
+        (network or download.Network()).bring(urls, part, part.name, lambda *_: None)
+    except download.NotFetched as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("name", ["net.pth", named("net", WEIGHTS)])
+def test_what_a_server_packs_is_not_taken_for_the_file(
+    hub: Path, server: Server, tmp_path: Path, name: str
+) -> None:
+    part = tmp_path / name
+    told = brought([server.put(f"/{name}", WEIGHTS, "packed")], part)
+    assert told.endswith("gives the file packed (gzip), which it was not asked for")
+    assert not part.exists()
+
+
+def test_where_a_server_gives_another_part_the_file_is_begun_anew(
+    hub: Path, server: Server, tmp_path: Path
+) -> None:
+    path = f"/{named('net', WEIGHTS)}"
+    part = tmp_path / path[1:]
+    assert brought([server.put(path, WEIGHTS, "cut", "another part", None)], part) == ""
+    assert server.gets(path) == ["", GOES_ON, ""]
+    assert part.read_bytes() == WEIGHTS
+
+
+def test_a_redirect_in_a_circle_is_told_on_one_line_and_a_forbidden_one_without_its_secrets(
+    hub: Path, server: Server, tmp_path: Path
+) -> None:
+    for target in ("/net.pth", "file:///etc/net.pth?token=secret"):
+        told = brought([server.put("/net.pth", WEIGHTS, f"to {target}", ...)], tmp_path / "net.pth")
+        assert "answers 302" in told
+        assert "\n" not in told and "secret" not in told
+
+
+def test_characters_that_an_address_may_not_hold_are_escaped(
+    hub: Path, server: Server, tmp_path: Path
+) -> None:
+    server.put("/my%20n%C3%A9t.pth?a=b%2F", WEIGHTS)
+    assert brought([f"{server.url}/my n\u00e9t.pth?a=b%2F"], tmp_path / "net.pth") == ""
+
+
+def test_what_came_before_a_stall_is_kept(
+    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "TIMEOUT_S", 0.2)
+    part = tmp_path / "net.pth"
+    with socket.create_server(("127.0.0.1", 0)) as stalling:
+
+        def answer() -> None:
+            held.append(stalling.accept()[0])
+            held[0].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n0123456789")
+
+        held: list[socket.socket] = []
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{stalling.getsockname()[1]}/net.pth"
+        with pytest.raises(stream.Passing, match="was cut"):
+            stream.Stream(url, part, lambda *_: None, goes_on=False).fetch()
+        held[0].close()
+    assert part.read_bytes() == b"0123456789"
+
+
+def test_servers_that_say_nothing_are_given_up_together(
+    hub: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name, seconds in (
+        (stream, "TIMEOUT_S", 0.2),
+        (download, "_RETRIED_S", 0.1),
+        (download, "_OFFLINE_S", 0.3),
+    ):
+        monkeypatch.setattr(module, name, seconds)
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        urls = [f"http://127.0.0.1:{one.getsockname()[1]}/net.pth" for one in silent]
+        network = download.Network()
+        told = brought(urls, tmp_path / "net.pth", network).split("; ")
+    assert [one.partition(": ")[2] for one in told[:2]] == ["timed out"] * 2
+    assert "not asked, after 0 s in which no server has answered" in told[2]
+    network = download.Network()
+    network.silent_s = 0.2
+    assert brought([server.put("/net.pth", WEIGHTS)], tmp_path / "net.pth", network) == ""
+    assert network.silent_s == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("\u6587\u4ef6\u4e0d\u5b58\u5728".encode() * 100, "is text and no weights"),
+        (b"%PDF-1.4 \xff\xfe", "is a PDF and no weights"),
+        (gzip.compress(WEIGHTS), "is packed by gzip"),
+    ],
+)
+def test_what_is_no_weights_though_it_is_no_english_text(
+    tmp_path: Path, content: bytes, why: str
+) -> None:
+    path = tmp_path / "net.pth"
+    path.write_bytes(content)
+    assert why in (soundness.junk_in(path) or "")
+    torch.save({}, path, _use_new_zipfile_serialization=False)
+    assert soundness.junk_in(path) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("http://[::1/net.pth?token=abc", "is no address: Invalid IPv6 URL"),
+        ("https://host:abc/net.pth", "is no address: Port"),
+        ("https:///net.pth", "names no server"),
+        ("https://example.org/", "names no file"),
+        ("https://example.org/..", "names no file"),
+        ("http://[::1]:80/net.pth", None),
+    ],
+)
+def test_an_address_that_leads_to_no_file_is_told(address: str, why: str | None) -> None:
+    told = unknown_name(address)
+    assert (told is None) if why is None else (told is not None and why in told)
+    assert "token=abc" not in (told or "")
+    assert (url_of(address) is None) == (why is not None)
+
+
+def test_no_command_stumbles_over_an_address_that_is_none(
+    bench: Callable[..., Bench], hub: Path
+) -> None:
+    ended = bench(plain="https://[::1/net.pth", momentum="https://example.org/").here("weights")
+    assert ended.returncode == 2
+    assert "row 'plain': load_from: https://[::1/net.pth: is no address" in ended.stderr
+    assert "row 'momentum': load_from: https://example.org/: names no file" in ended.stderr
+
+
+def test_a_place_of_ones_own_is_a_folder_by_its_address_or_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my weights").mkdir()
+    monkeypatch.setenv(places.OWN_VARIABLE, f"file://{tmp_path}/my%20weights")
+    assert places.own().folder == tmp_path / "my weights"
+    for none in ("http://", "https://[::1"):
+        monkeypatch.setenv(places.OWN_VARIABLE, none)
+        with pytest.raises(UserError, match="names no server"):
+            places.own()
 
 
 @pytest.mark.trains

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import re
@@ -96,6 +97,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
         elif isinstance(fault, bytes):
             self._send(200, fault, {})
+        elif fault == "packed":
+            self._send(200, gzip.compress(content), {"Content-Encoding": "gzip"})
+        elif fault == "another part":
+            self._send(
+                206, content[1:], {"Content-Range": f"bytes 1-{len(content)}/{len(content)}"}
+            )
         else:
             self._send_file(path, content, fault, with_content)
 

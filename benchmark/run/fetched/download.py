@@ -28,6 +28,8 @@ from benchmark.run.fetched.stream import (
 PAUSE_S = 0.5  # before a second try; it doubles with each further one
 _IDLE_TRIES = {Unreachable: 2, Passing: 4}  # in a row without one byte more
 _TRIES = 30
+_RETRIED_S = 25.0  # of silence, after which no server is asked a second time
+_OFFLINE_S = 50.0  # of silence, after which none is asked at all
 
 
 class NotFetched(Exception):
@@ -40,9 +42,12 @@ class Network:
 
     Attributes:
         gone: Why a server could not be reached, by its name.
+        silent_s: Seconds since any server has answered that were spent on such as do not: without a network, whose
+            requests may be swallowed, ten servers would take minutes.
     """
 
     gone: dict[str, str] = field(default_factory=dict)
+    silent_s: float = 0.0
 
     def bring(self, urls: Sequence[str], part: Path, name: str, told: Told) -> None:
         """Brings a file.
@@ -105,21 +110,39 @@ class Network:
         server = server_of(stream.url)
         if server in self.gone:
             raise Refused(self.gone[server])
+        if self.silent_s >= _OFFLINE_S:
+            raise Refused(f"not asked, after {self.silent_s:.0f} s in which no server has answered")
         most, idle = size_of(stream.part), 0
         for _ in range(_TRIES):
-            try:
-                return stream.fetch()
-            except Passing as error:
-                failed = error
+            failed = self._try(stream)
+            if failed is None:
+                return
             have = size_of(stream.part)
             idle = 0 if have > most else idle + 1
             most = max(most, have)
-            if idle >= _IDLE_TRIES[type(failed)]:
+            if idle >= _IDLE_TRIES[type(failed)] or self.silent_s >= _RETRIED_S:
                 break
             time.sleep(PAUSE_S * 2**idle)
         if isinstance(failed, Unreachable):
             self.gone[server] = str(failed)
         raise Refused(str(failed))
+
+    def _try(self, stream: Stream) -> Passing | None:
+        """What came between, and may pass; None where all of the file is here."""
+        begun = time.monotonic()
+        try:
+            stream.fetch()
+        except Unreachable as error:
+            self.silent_s += time.monotonic() - begun
+            return error
+        except Passing as error:
+            self.silent_s = 0.0
+            return error
+        except Refused:
+            self.silent_s = 0.0
+            raise
+        self.silent_s = 0.0
+        return None
 
 
 def server_of(url: str) -> str:

@@ -13,8 +13,11 @@ from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from benchmark.errors import few, nearest
+from benchmark.models import file_name
+from benchmark.writing.addresses import public
 
 _WEB = ("http", "https")
 _TORCHVISION = ("torchvision", "modelzoo")
@@ -25,14 +28,29 @@ def url_of(address: str) -> str | None:
     """Where an address leads to; None where nobody here knows, or where it is no address of the web."""
     scheme, _, name = address.partition("://")
     if scheme in _WEB:
-        return address
+        return address if no_address(address) is None else None
     url = _named(scheme).get(_present(scheme, name))
     return url if url and url.startswith(_WEB) else None
 
 
+def no_address(text: str) -> str | None:
+    """Says what an address of the web lacks to lead to a file; None of one that leads to one."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        return f"{public(text)}: is no address: {error}"
+    if not parts.hostname:
+        return f"{public(text)}: names no server"
+    named = file_name(text) not in ("", ".", "..")
+    return None if named else f"{public(text)}: names no file; give the address of the file itself"
+
+
 def unknown_name(address: str) -> str | None:
-    """Says that mmengine knows no weights of a name, with what may have been meant; None of any other address."""
+    """Says that an address leads nowhere, with what may have been meant; None of any other."""
     scheme, _, name = address.partition("://")
+    if scheme in _WEB:
+        return no_address(address)
     if scheme not in (*_TORCHVISION, *_MMENGINE):
         return None
     known = _named(scheme)

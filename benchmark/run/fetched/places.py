@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from benchmark.errors import UserError
 from benchmark.files import is_file
@@ -49,14 +49,35 @@ def own() -> Own:
     if not text:
         return Own()
     if text.startswith(("http://", "https://")):
-        return Own(mirror=text)
-    folder = Path(os.path.expanduser(text)).absolute()  # noqa: PTH111 - never raises
-    if "://" in text or not folder.is_dir():
+        return Own(mirror=_mirror(text))
+    path = _local(text)
+    folder = Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - never raises
+    if "://" in path or not folder.is_dir():
         raise UserError(
             f"{OWN_VARIABLE}={public(text)}: no such folder; name a folder with the files of weights, or a mirror "
             "(https://...) that has them under the paths of their addresses"
         )
     return Own(folder)
+
+
+def _mirror(text: str) -> str:
+    try:
+        server = urlsplit(text).hostname
+        _ = urlsplit(text).port
+    except ValueError:
+        server = None
+    if not server:
+        raise UserError(
+            f"{OWN_VARIABLE}={public(text)}: names no server; name a mirror as https://host/path"
+        )
+    return text
+
+
+def _local(text: str) -> str:
+    """The path of an address ``file:///path`` of this machine; any other text as it is."""
+    if text.startswith(("file:///", "file://localhost/")):
+        return unquote(text[text.index("/", len("file://")) :])
+    return text
 
 
 def places(url: str) -> Iterator[Path]:

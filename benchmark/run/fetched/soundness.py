@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from codecs import getincrementaldecoder
 from pathlib import Path
 
 from benchmark.errors import why
@@ -17,6 +18,9 @@ _DATE = re.compile(r"20[0-3]\d(0[1-9]|1[0-2])([0-2]\d|3[01])")
 _MARKS = {
     b"version https://git-lfs": "is a pointer of Git LFS and no weights ('git lfs pull' brings them)",
     b"<": "is a web page and no weights",
+    b"%PDF-": "is a PDF and no weights",
+    b"\x1f\x8b": "is packed by gzip ('gunzip' unpacks it)",
+    b"\x89PNG": "is an image and no weights",
 }
 
 
@@ -64,8 +68,16 @@ def _not_weights(start: bytes) -> str | None:
         for mark, words in _MARKS.items()
         if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(mark)
     )
-    text = start.isascii() and all(byte >= 32 or byte in b"\r\n\t" for byte in start)
-    return next(told, "is text and no weights" if text else None)
+    return next(told, "is text and no weights" if _is_text(start) else None)
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether it is text of any language; its last character may be cut in two."""
+    try:
+        text = getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return all(letter >= " " or letter in "\r\n\t" for letter in text)
 
 
 def _cut_safetensors(path: Path) -> str | None:

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.message import Message
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, InvalidURL
 from pathlib import Path
 from typing import cast
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
-from benchmark.errors import why
+from benchmark.errors import printable, why
 from benchmark.writing.addresses import public
 from benchmark.writing.words import size
 
@@ -28,6 +28,9 @@ TIMEOUT_S = 20.0
 _BLOCK = 1 << 18
 _LATER = (408, 425, 429, 500, 502, 503, 504)
 _PARTIAL, _NOT_THAT_RANGE = 206, 416
+_PACKED = ("gzip", "x-gzip", "deflate", "compress", "br", "zstd")
+# What an address may hold as it is: marks of its own, and what is written as an escape already.
+_PLAIN = "%/:=&?~#+!$,;'@()*[]"
 
 
 class Refused(Exception):
@@ -73,8 +76,10 @@ class Stream:
                 return self._judge_end(answer.headers, have)
             if is_page(answer):
                 raise Refused(f"answers with a web page, from {public(answer.geturl())}")
+            if (packed := answer.headers.get("Content-Encoding", "").lower()) in _PACKED:
+                raise Refused(f"gives the file packed ({packed}), which it was not asked for")
             self._version = strong_etag(answer.headers)
-            begin, whole = _extent(answer, have)
+            begin, whole = self._extent(answer, have)
             self._write(answer, begin, whole)
         have = size_of(self.part)
         if whole is not None and have < whole:
@@ -92,6 +97,24 @@ class Stream:
         if whole is None or int(whole[1]) != have:
             self.part.unlink()
             raise Passing("has no rest to what is here")
+
+    def _extent(self, answer: HTTPResponse, have: int) -> tuple[int, int | None]:
+        """Where in the file an answer begins, and how many bytes the file has.
+
+        Raises:
+            Passing: It is another part than the one asked for; what is here is thrown away, or it would be asked for
+                its rest for ever.
+        """
+        length = length_of(answer.headers)
+        if answer.status != _PARTIAL:
+            return 0, length
+        given = re.match(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+        if given is None or int(given[1]) != have:
+            self.part.unlink(missing_ok=True)
+            raise Passing("gives another part of the file than the one that it was asked for")
+        if given[2].isdecimal():
+            return have, int(given[2])
+        return have, None if length is None else have + length
 
     def _write(self, answer: HTTPResponse, begin: int, whole: int | None) -> None:
         with self.part.open("r+b" if begin else "wb") as file:
@@ -133,17 +156,22 @@ def open_address(
         with error:
             raise _of_status(error) from None
     except URLError as error:
-        raise Unreachable(why(cast("BaseException", error.reason))) from None
+        reason: object = error.reason
+        told = why(reason) if isinstance(reason, BaseException) else str(reason)
+        raise Unreachable(told) from None
+    except TimeoutError as error:  # connected, and not one word
+        raise Unreachable(why(error)) from None
+    except (InvalidURL, ValueError) as error:
+        raise Refused(why(error)) from None
     except (HTTPException, OSError) as error:
         raise Passing(why(error)) from None
-    except ValueError as error:
-        raise Refused(why(error)) from None
 
 
 def _request(url: str, method: str, headers: dict[str, str]) -> Request:
     parts = urlsplit(url)
     account, _, server = parts.netloc.rpartition("@")
-    bare = urlunsplit(parts._replace(netloc=server))
+    path, query = quote(parts.path, safe=_PLAIN), quote(parts.query, safe=_PLAIN)
+    bare = urlunsplit((parts.scheme, server, path, query, ""))
     request = Request(bare, method=method, headers={"User-Agent": "detboard", **headers})
     if account:
         token = base64.b64encode(unquote(account).encode()).decode()
@@ -152,7 +180,9 @@ def _request(url: str, method: str, headers: dict[str, str]) -> Request:
 
 
 def _of_status(error: HTTPError) -> Refused | Passing:
-    told = f"answers {error.code} {error.reason}".rstrip()
+    # Of a redirect that goes round in circles the reason has three lines, of a forbidden one the whole address.
+    reason = next(iter(str(error.reason).splitlines()), "")
+    told = public(f"answers {error.code} {printable(reason)[:200]}".rstrip())
     return Passing(told) if error.code in _LATER else Refused(told)
 
 
@@ -173,27 +203,12 @@ def strong_etag(headers: Message) -> str:
     return "" if etag.startswith("W/") else etag
 
 
-def _extent(answer: HTTPResponse, have: int) -> tuple[int, int | None]:
-    """Where in the file an answer begins, and how many bytes the file has.
-
-    Raises:
-        Refused: It is another part than the one asked for.
-    """
-    length = length_of(answer.headers)
-    if answer.status != _PARTIAL:
-        return 0, length
-    given = re.match(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
-    if given is None or int(given[1]) != have:
-        raise Refused("gives another part of the file than the one that it was asked for")
-    if given[2].isdecimal():
-        return have, int(given[2])
-    return have, None if length is None else have + length
-
-
 def _blocks(answer: HTTPResponse) -> Iterator[bytes]:
     while True:
         try:
-            block = answer.read(_BLOCK)
+            block = answer.read1(
+                _BLOCK
+            )  # what has come: `read` waits for all, and forgets it if that is cut
         except (HTTPException, OSError) as error:
             raise Passing(f"the connection was cut: {why(error)}") from None
         if not block:
