@@ -225,8 +225,9 @@ def test_unknown_parts_are_all_reported(tmp_path: Path) -> None:
         "dataset.part: no part 'voc'; allowed: coco, coco_96px",
         "profile: no part 'smok'; allowed: full, smoke; did you mean 'smoke'?",
         "row 'a': backbone: no part 'resnet5'; allowed: convnext_large, convnext_tiny, "
-        "convnext_w16, convnext_w32, regnetx_w16, resnet101, resnet18, resnet18_w16, resnet34_w16, resnet50, "
-        "resnext101_64x4d; did you mean 'resnet50'?",
+        "convnext_w16, convnext_w32, efficientnet_lite0, regnetx_w16, resnet101, resnet18, resnet18_w16, resnet34_w16, "
+        "resnet50, resnext101_64x4d; did you mean 'resnet50'?; models by name: timm/NAME, "
+        "mmpretrain/CLASS:ARCHITECTURE, mmdet::FAMILY/FILE.py",
         "row 'b': neck: no part 'pan'; allowed: fpg, fpg_w32, fpn, fpn_w32; did you mean 'fpn'?",
     ]
 

@@ -68,6 +68,34 @@ WRONG = {
 }
 
 
+def test_a_key_or_a_file_of_one_s_own_that_is_misspelt(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    (tmp_path / "ours.py").write_text("")
+    path = experiment(
+        tmp_path, {"name": "a", "config": "ors.py", "replace": {"bacbone": "resnet18"}}
+    )
+    asked = Request(path, tmp_path / "results", data_root=synthetic_data)
+    with pytest.raises(UserError) as caught:
+        make_plan(asked)
+    assert caught.value.problems == [
+        f"{path}: rows.0.replace.bacbone: no such key; allowed: backbone, dataset, head, neck, schedule; "
+        "did you mean 'backbone'? (got 'resnet18')"
+    ]
+    parts = {"backbone": "resnet18", "neck": "fpn", "head": "retina", "schedule": "step_1x"}
+    path = experiment(tmp_path, {"name": "a", "parts": parts, "load_from": "zoo"})
+    with pytest.raises(
+        UserError, match="load_from: no such key in a row of this kind, but of one with 'config'; "
+    ):
+        make_plan(asked)
+    path = experiment(tmp_path, {"name": "a", "config": "ors.py"})
+    with pytest.raises(UserError) as caught:
+        make_plan(asked)
+    assert str(caught.value).endswith(
+        f"there is no file {tmp_path / 'ors.py'}; did you mean 'ours.py'?"
+    )
+
+
 def test_every_wrong_name_is_told_with_the_nearest(tmp_path: Path, synthetic_data: Path) -> None:
     (tmp_path / "mine").mkdir()
     rows: list[dict[str, Any]]

@@ -47,7 +47,7 @@ REFUSED = {
     "timm/vit_tiny_patch16_224": "all its maps have stride 16",
     "timm/hiera_tiny_224": "takes images of 224 x 224 pixels alone",
     "timm/inception_v3": "its maps do not lie evenly over the image",
-    "timm/reznet34": "has no model of this name; did you mean 'resnet34'?",
+    "timm/reznet34": "has no model of this name; did you mean 'timm/resnet34'?",
     "timm/resnet34.a9_in1k": "has no such weights; it has resnet34.a1_in1k",
 }
 

@@ -107,7 +107,8 @@ def test_a_row_has_one_recipe(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("mapping_rows")
 def test_a_key_of_another_recipe_is_none_of_this_row(tmp_path: Path) -> None:
     [problem] = problems_of(tmp_path, f"name: a, {PARTS}, origin: here")
-    assert problem == f"rows.0.origin: no such key in a row; allowed: {KEYS} (got 'here')"
+    words = "no such key in a row of this kind, but of one with 'mapping'"
+    assert problem == f"rows.0.origin: {words}; allowed: {KEYS} (got 'here')"
     [problem] = problems_of(tmp_path, "name: a, mapping: {}, origin: 3")
     assert problem == "rows.0.origin: must be a text (got 3)"
 

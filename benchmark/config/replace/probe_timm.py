@@ -68,7 +68,7 @@ def _weights(name: str) -> PretrainedCfg:
 
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
-        near = nearest(name, timm.list_models())
+        near = nearest(f"timm/{name}", (f"timm/{one}" for one in timm.list_models()))
         raise ValueError(f"timm {timm.__version__} has no model of this name{near}")
     tags = [one for one in timm.list_pretrained() if one.partition(".")[0] == architecture]
     if tag and name not in tags:

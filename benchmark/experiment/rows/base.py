@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import allowed
-from benchmark.experiment.rows.made import cannot_be_made, is_made
+from benchmark.experiment.rows.made import MODELS_BY_NAME, cannot_be_made, is_made
 from benchmark.yaml_file import Strict
 
 
@@ -133,4 +133,5 @@ def no_such_part(kind: str, name: str, roots: Sequence[Path]) -> str | None:
         return cannot_be_made(kind, name)
     if "/" not in name and any((root / part_file(kind, name)).is_file() for root in roots):
         return None
-    return f"no part '{name}'; {allowed(name, part_names(kind, roots))}"
+    models = f"; models by name: {MODELS_BY_NAME}" if kind == "backbone" else ""
+    return f"no part '{name}'; {allowed(name, part_names(kind, roots))}{models}"

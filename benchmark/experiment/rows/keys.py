@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails
 from benchmark.errors import allowed
 from benchmark.experiment.rows import RECIPES
 from benchmark.experiment.rows.base import Recipe
+from benchmark.validation import objection
 
 
 def read_recipe(
@@ -35,9 +36,19 @@ def read_recipe(
     try:
         recipe = RECIPES[named[0]].model_validate({k: content[k] for k in content if k in known})
     except ValidationError as error:
-        problems += details(error)
+        problems += _objections(error, RECIPES[named[0]])
         return None
     return None if unknown else recipe
+
+
+def _objections(error: ValidationError, recipe: type[Recipe]) -> list[InitErrorDetails]:
+    """What a recipe objects to, with the keys that there are in place of those that there are not."""
+    return [
+        _problem(objection(raw, recipe), raw["loc"], raw["input"])
+        if raw["type"] == "extra_forbidden"
+        else told
+        for raw, told in zip(error.errors(), details(error), strict=True)
+    ]
 
 
 def details(error: ValidationError) -> list[InitErrorDetails]:
@@ -55,9 +66,11 @@ def _not_one(named: Sequence[str], content: Mapping[str, object]) -> InitErrorDe
 
 
 def _unknown(key: str, value: object, keys: Collection[str]) -> InitErrorDetails:
-    return _problem(f"no such key in a row; {allowed(str(key), keys)}", (str(key),), value)
+    owners = [name for name, recipe in RECIPES.items() if key in recipe.model_fields]
+    whose = f" of this kind, but of one with {' or '.join(map(repr, owners))}" if owners else ""
+    return _problem(f"no such key in a row{whose}; {allowed(str(key), keys)}", (str(key),), value)
 
 
-def _problem(words: str, where: tuple[str, ...], value: object) -> InitErrorDetails:
+def _problem(words: str, where: tuple[int | str, ...], value: object) -> InitErrorDetails:
     ctx = {"error": ValueError(words)}
     return InitErrorDetails(type="value_error", loc=where, input=value, ctx=ctx)

@@ -13,6 +13,9 @@ from benchmark.validation import MODEL_PATTERN
 
 TIMM, MMPRETRAIN, MMDET = "timm/", "mmpretrain/", "mmdet::"
 
+MODELS_BY_NAME = f"{TIMM}NAME, {MMPRETRAIN}CLASS:ARCHITECTURE, {MMDET}FAMILY/FILE.py"
+"""How such names are written, for messages."""
+
 BackboneName = Annotated[str, Field(pattern=MODEL_PATTERN, max_length=200)]
 """The name of a backbone's part, or of a model that one is made of."""
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, nearest
 
 PREFIX = "mmdet::"
 """Before the path of one of mmdet's configs, as mmengine has it in a ``_base_``."""
@@ -38,7 +38,8 @@ def config_file(name: str, folder: Path) -> Path:
         return _by_short_name(name)
     path = folder / Path(name).expanduser()
     if not path.is_file():
-        raise UserError(f"there is no file {path}{_nearest_of_mmdet(name)}")
+        beside = nearest(path.name, (one.name for one in path.parent.glob("*.py")))
+        raise UserError(f"there is no file {path}{beside or _nearest_of_mmdet(name)}")
     return path.resolve()
 
 
