@@ -12,6 +12,7 @@ from command import TINY, Bench, here, study, variant
 from desk import Desk
 
 from benchmark.cli.changes import changes_by_rows
+from benchmark.config.labels import labels_of
 from benchmark.errors import UserError
 from benchmark.leaderboard.select import reports_on_disk
 from benchmark.run.plan import Plan, Request, make_plan
@@ -152,6 +153,11 @@ def test_labels_are_what_the_config_says(planned: Any) -> None:
     assert [tuple(row.cells[t] for t in TITLES) for row in planned(*rows).rows] == [
         *LABELS.values()
     ]
+
+
+def test_a_model_of_timm_is_labelled_by_its_name() -> None:
+    backbone = {"type": "TimmFeatures", "model_name": "resnet18.a1_in1k"}
+    assert labels_of({"model": {"backbone": backbone}})["Backbone"] == "resnet18.a1_in1k"
 
 
 def test_labels_follow_the_row_and_not_the_profile(planned: Any) -> None:

@@ -67,7 +67,7 @@ def _head(model: Config) -> str:
 
 def _backbone(backbone: Config) -> str:
     kind = _type(backbone)
-    if kind == "TIMMBackbone":
+    if kind in ("TIMMBackbone", "TimmFeatures"):
         return str(backbone.get("model_name", kind))
     if kind == "RegNet" and isinstance(backbone.get("arch"), str):
         return f"RegNet{backbone['arch'].removeprefix('regnet').replace('_', '-').upper()}"
