@@ -145,11 +145,13 @@ def run_detboard(*arguments: str, **environment: str) -> subprocess.CompletedPro
     return run([sys.executable, "-m", "benchmark", *arguments], **environment)
 
 
-def here(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+def here(arguments: list[str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Runs a command in this process, for what is about no process: all is imported, and so it is for its jobs.
 
-    The server that forks these outlives the command: the next one's jobs have nothing to import either.
+    The server that forks these outlives the command: the next one's jobs have nothing to import either. Like `run`,
+    in ``folder``; where the tests run, if None.
     """
+    before = Path.cwd()
     path, out, err = list(sys.path), io.StringIO(), io.StringIO()
     with (
         patch.object(sys, "argv", ["detboard", *arguments]),
@@ -158,12 +160,14 @@ def here(arguments: list[str]) -> subprocess.CompletedProcess[str]:
         redirect_stderr(err),
     ):
         try:
+            os.chdir(folder or before)
             main()
             status: Any = 0
         except SystemExit as end:
             status = end.code
         finally:
             sys.path[:] = path
+            os.chdir(before)
     return subprocess.CompletedProcess(arguments, int(status or 0), out.getvalue(), err.getvalue())
 
 

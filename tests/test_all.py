@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 import yaml
-from command import run
+from command import here
 
 _PARTS = {
     "backbone": "resnet18_w16",
@@ -57,7 +56,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def run_all(checkout: Path, *options: str) -> CompletedProcess[str]:
-    return run([sys.executable, "-m", "benchmark", "all", *options], folder=checkout)
+    return here(["all", *options], folder=checkout)
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
