@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-from command import TINY, run
+from command import TINY, here, run
 
 PERF = Path(__file__).parents[1] / "perf"
 CLRNET = "clrnet.py"
@@ -100,11 +101,25 @@ def test_overhead() -> None:
         assert re.search(rf"^ *{re.escape(name)}{NUMBER}", text, re.MULTILINE), text
 
 
+def in_process(*arguments: str) -> str:
+    done = here(list(arguments))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.mark.trains
 @pytest.mark.slow
-def test_tuning() -> None:
+def test_tuning(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its commands run in this process: six servers of jobs would take most of the time, which is not looked at."""
+    monkeypatch.syspath_prepend(str(PERF))
+    script = import_module("tuning")
+    monkeypatch.setattr(script, "detboard", in_process)
     data = ["--train", "16", "--val", "8", "--size", "96"]
-    text = printed("tuning.py", "--seeds", "1", "--epochs", "2", "--full", "2", *data)
+    effort = ["--seeds", "1", "--epochs", "2", "--full", "2"]
+    monkeypatch.setattr(sys, "argv", ["tuning.py", *effort, *data])
+    script.main()
+    text = capsys.readouterr().out
+    assert re.search(r"\d+ cores, \S", text), text
     for method in ("TPE, Hyperband", "TPE, no pruning", "random, no pruning"):
         assert re.search(rf"^{method}: best mAP50{NUMBER}", text, re.MULTILINE), text
     # Either side had epochs for the row's own setting alone.

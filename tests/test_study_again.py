@@ -113,7 +113,7 @@ def test_study_waits_for_room_and_goes_on(synthetic_data: Path, tmp_path: Path) 
         assert "paused: jobs cannot write" in stopped.stdout
         assert states(bench) == [TrialState.RUNNING]
         remount(disk, "size=200m")
-        done = bench.run("tune", *QUICK)
+        done = bench.here("tune", *QUICK)
         assert done.returncode == 0, done.stdout + done.stderr
         (trial,) = trials(bench)
         assert trial.state is TrialState.COMPLETE

@@ -17,7 +17,7 @@ ROWS = [row["name"] for row in yaml.safe_load(EXPERIMENT.read_text())["rows"]]
 @pytest.mark.trains
 def test_every_kind_of_head_comes_to_a_number(synthetic_data: Path, tmp_path: Path) -> None:
     bench = Bench(synthetic_data, tmp_path / "results", EXPERIMENT)
-    done = bench.run("sweep", "--slots", "2", "--wandb", "off")
+    done = bench.here("sweep", "--slots", "2", "--wandb", "off")
     assert done.returncode == 0, done.stdout + done.stderr
     table = (bench.results / "zoo.md").read_text()
     for row in ROWS:
