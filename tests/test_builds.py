@@ -438,6 +438,11 @@ def test_what_is_known_of_a_backbone_is_what_it_gives(backbone: dict[str, Any]) 
     assert known(backbone) == described(told)
 
 
+def test_a_backbone_whose_size_has_no_name_is_for_a_part() -> None:
+    told = answer({"mmpretrain": "MobileNetV2", "arch": "1.0"})
+    assert "neither by an arch nor by a depth: write a part of your own" in str(told["error"])
+
+
 @pytest.mark.slow
 def test_backbones_of_classifiers_give_the_maps_of_their_stages() -> None:
     told = answer({"mmpretrain": "EfficientNet", "arch": "b0"})

@@ -72,6 +72,11 @@ def test_what_models_give_is_asked_once_and_remembered(own_cache: Path) -> None:
         assert backbone["model_name"].startswith(f"{name}."), name
         assert backbone["pretrained"].startswith("https://"), name
         assert backbone.get("pad_to", 1) == PADDED.get(name, 1)
+    # What is known of this one without timm is what timm says.
+    backbone = made_part("timm/tf_efficientnet_lite0").config["model"]["backbone"]
+    lite0 = ask.describe({"type": "EfficientNetLite0"}, [])
+    assert lite0.levels == ask.describe(backbone, []).levels
+    assert lite0.given == lite0.at((4, 8, 16, 32))
     for name, said in REFUSED.items():
         with pytest.raises(UserError, match=f"^backbone {name}: .*") as caught:
             made_part(name)
@@ -86,6 +91,26 @@ def test_what_models_give_is_asked_once_and_remembered(own_cache: Path) -> None:
             made_part(f"timm/{name}")
         with pytest.raises(UserError, match="the process that builds it ended with status 1"):
             made_part("timm/resnet26")
+
+
+def test_a_backbone_of_timm_names_the_extra_and_ours_needs_none_to_be_connected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmark.config.replace.ask.find_spec", lambda name: None)
+    with pytest.raises(
+        UserError, match=r"backbone timm/resnet34: .*pip install 'detboard\[timm\]'"
+    ):
+        ask.describe({"type": "TimmFeatures", "model_name": "resnet34"}, [])
+    given = ask.describe({"type": "EfficientNetLite0", "out_indices": (1, 2)}, []).given
+    assert [level.channels for level in given] == [24, 40]
+
+
+def test_a_damaged_answer_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for content in ("[]", "{", '{"a": {"levels": 3}, "b": 1}', '{"a": {"levels": [3]}}'):
+        ask.cache_file().parent.mkdir(exist_ok=True)
+        ask.cache_file().write_text(content)
+        assert ask._read() == {}
 
 
 def test_such_a_backbone_stands_in_rows_and_grids(tmp_path: Path, synthetic_data: Path) -> None:

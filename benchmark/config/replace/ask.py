@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmark.config.replace.levels import Described, Level, described, known
@@ -26,8 +27,7 @@ _START = Path(__file__).parents[3] / "detboard_start.py"
 _PACKAGES = ("timm", "onedl-mmdetection", "onedl-mmpretrain", "onedl-mmcv", "torch")
 _VERSION = 1  # of what an answer holds
 _MOST = 2000  # answers that are remembered
-_OF_TIMM = ("TimmFeatures", "EfficientNetLite0")  # see `benchmark.models`
-_LITE0, _LITE0_LEVELS = "tf_efficientnet_lite0", (1, 2, 3, 4)
+_OF_TIMM = "TimmFeatures"  # see `benchmark.models`
 # What says nothing of the maps: weights, and what is done with them.
 _NO_MATTER = ("frozen_stages", "init_cfg", "norm_eval", "pretrained", "with_cp")
 
@@ -46,7 +46,7 @@ def describe(backbone: Config, modules: Sequence[str], folder: Path | None = Non
     found = known(backbone)
     if found is not None:
         return found
-    if backbone.get("type") in _OF_TIMM:
+    if backbone.get("type") == _OF_TIMM:
         return _described_by_timm(backbone)
     plain = {key: value for key, value in backbone.items() if key not in _NO_MATTER}
     request: JsonObject = {"backbone": repr(plain), "modules": list(modules)}
@@ -56,11 +56,12 @@ def describe(backbone: Config, modules: Sequence[str], folder: Path | None = Non
 
 
 def _described_by_timm(backbone: Config) -> Described:
-    name = backbone.get("model_name", _LITE0)
-    answer = ask({"timm": name}, f"backbone timm/{name}")
+    who = f"backbone timm/{backbone.get('model_name')}"
+    if find_spec("timm") is None:
+        raise UserError(f"{who}: timm is not installed: pip install 'detboard[timm]'")
+    answer = ask({"timm": str(backbone.get("model_name"))}, who)
     levels = tuple(Level(*level) for level in answer["levels"])
-    every = None if "model_name" in backbone else _LITE0_LEVELS
-    chosen = backbone.get("out_indices", every) or [level.index for level in levels]
+    chosen = backbone.get("out_indices") or [level.index for level in levels]
     given = tuple(level for level in levels if level.index in chosen)
     return Described(levels, given, chooses=True, norm_eval=True)
 
@@ -132,8 +133,13 @@ def _read() -> dict[str, JsonObject]:
     with suppress(OSError, ValueError):
         content = read_json(cache_file())
         if isinstance(content, dict):
-            return {key: value for key, value in content.items() if isinstance(value, dict)}
+            return {key: value for key, value in content.items() if _is_answer(value)}
     return {}
+
+
+def _is_answer(value: object) -> bool:
+    levels = value.get("levels") if isinstance(value, dict) else None
+    return isinstance(levels, list) and all(isinstance(one, list) for one in levels)
 
 
 def _remember(digest: str, answer: JsonObject) -> None:

@@ -24,6 +24,9 @@ _CONVNEXT = {
     "large": 192,
 }
 
+# timm's ``tf_efficientnet_lite0``, and which of its maps `benchmark.models.efficientnet_lite0` gives.
+_LITE0, _LITE0_STRIDES, _LITE0_GIVEN = (16, 24, 40, 112, 320), (2, 4, 8, 16, 32), (1, 2, 3, 4)
+
 STRIDES = (4, 8, 16, 32)
 """Where the pyramids of detectors begin to look, and what a neck wants that does not say otherwise."""
 
@@ -93,7 +96,7 @@ def like(old: object, numbers: Sequence[int]) -> object:
 
 
 def known(backbone: Config) -> Described | None:
-    """What is known of a backbone without building it: of mmdet's ResNets, of Swin and ConvNeXt.
+    """What is known of a backbone without building it: of mmdet's ResNets, Swin, ConvNeXt and EfficientNet-Lite0.
 
     A test holds it against what the models themselves give.
     """
@@ -102,6 +105,9 @@ def known(backbone: Config) -> Described | None:
         return _resnet(backbone)
     if kind == "SwinTransformer":
         return _swin(backbone)
+    if kind == "EfficientNetLite0":
+        given = {"out_indices": _LITE0_GIVEN, **backbone}
+        return _stages(given, _LITE0, _LITE0_STRIDES, norm_eval=True)
     return _convnext(backbone) if kind == "mmpretrain.ConvNeXt" else None
 
 

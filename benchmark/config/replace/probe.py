@@ -97,7 +97,7 @@ def of_mmpretrain(kind: str, arch: str) -> Answer:
     """What a backbone of mmpretrain gives, and ``backbone``: the mapping that makes it give maps.
 
     Raises:
-        ValueError: There is no such backbone.
+        ValueError: There is no such backbone, or none whose size one word says.
         Exception: Whatever it raises where there is no such architecture.
     """
     _register()
@@ -107,6 +107,11 @@ def of_mmpretrain(kind: str, arch: str) -> Answer:
     if kind not in names:
         raise ValueError(f"mmpretrain has no backbone '{kind}'{nearest(kind, names)}")
     arguments = _arguments(getattr(known, kind))
+    if not {"arch", "depth"} & arguments.keys():
+        raise ValueError(
+            "its size is said neither by an arch nor by a depth: write a part of your own, with "
+            f"type='mmpretrain.{kind}' and its arguments in model.backbone"
+        )
     size: object = int(arch) if arch.isdecimal() else arch
     backbone = {"type": f"mmpretrain.{kind}", "arch" if "arch" in arguments else "depth": size}
     backbone |= {key: value for key, value in _AS_BACKBONE.items() if key in arguments}
