@@ -9,7 +9,7 @@ param_scheduler = [
     dict(type="MultiStepLR", begin=0, end=16, by_epoch=True, milestones=[10, 13], gamma=0.1),
 ]
 
-# As in `step_4e`.
+# As in `step_8e`.
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type="AdamW", lr=0.002, weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=10, norm_type=2),
