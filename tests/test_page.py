@@ -378,8 +378,10 @@ def test_what_was_changed_to_fit_is_told(page: Page) -> None:
         "LVISMetric -> CocoMetric",
     ]
     assert "Changed to fit" in page.texts(".dialog-body > h3")
+    assert page.texts(".jumps button") == ["Values", "Runs", "Changed to fit", "Config difference"]
     page.open(HTML, fragment="#row=r50_fpn_3x")
     assert page.texts(".changes li") == []
+    assert page.texts(".jumps button") == ["Values", "Runs", "Config difference"]
 
 
 def test_failure_and_reasons_are_told(page: Page) -> None:

@@ -185,6 +185,8 @@ def test_every_dash_that_needs_a_reason_has_one() -> None:
     assert done["flops"] == "not measured when the run was made"
     assert "map50" not in done and "published_inside" not in done
     assert broken["map50"] == broken["latency_ms"] == "No complete run yet (failed)."
+    unpublished = make_board(result(make_row("f", published=None), failed("f")))
+    assert "leaderboard_map50" not in told_reasons(unpublished, unpublished.rows[0])
     assert "device" not in broken and "rank" not in broken  # no numbers
 
 

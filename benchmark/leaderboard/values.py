@@ -65,7 +65,9 @@ def told_reasons(leaderboard: Leaderboard, line: Line) -> dict[str, str]:
 
 
 def _expected(leaderboard: Leaderboard, line: Line, column: Column) -> str:
-    """Why a column has to be empty."""
+    """Why a column has to be empty; a published value that is not given has nothing to do with runs."""
+    if column.key == "leaderboard_map50":
+        return ""
     if column.compares and leaderboard.profile != COMPARABLE_PROFILE:
         return f"Not compared with published values under the {leaderboard.profile} profile."
     if column.compares and leaderboard.caveat:

@@ -57,14 +57,15 @@ const details = (() => {
   const names = (row) => Object.entries(row.names ?? {}).map(([kind, name]) => el("span", {}, `${kind} `, code(name)));
 
   // Buttons, not links: a link would change the address that names the row.
-  const jumps = () => el("div", { class: "jumps" }, [["values", "Values"], ["runs", "Runs"], ["config", "Config difference"]]
+  const jumps = (row) => el("div", { class: "jumps" }, [["values", "Values"], ["runs", "Runs"],
+    ...(row.changes?.length ? [["changes", "Changed to fit"]] : []), ["config", "Config difference"]]
     .map(([part, text]) => el("button", { type: "button", class: "link", onclick: () => byId(`details-${part}`).scrollIntoView() }, text)));
 
   const stale = (row) => (row.stale.length
     ? dom.note(`Left out, made with another config: ${row.stale.join(", ")}.`) : null);
 
   const changes = (row) => (row.changes?.length
-    ? [el("h3", {}, "Changed to fit"), el("ul", { class: "changes" }, row.changes.map((text) => el("li", {}, text)))] : null);
+    ? [el("h3", { id: "details-changes" }, "Changed to fit"), el("ul", { class: "changes" }, row.changes.map((text) => el("li", {}, text)))] : null);
 
   function content(row) {
     const at = state.value(row, "state");
@@ -73,7 +74,7 @@ const details = (() => {
       el("header", {}, el("div", {}, el("h3", { id: "details-title", tabindex: "-1" }, row.name), el("p", { class: "parts" },
         at ? el("span", { class: cells.stateClass(at) }, at) : null, names(row))),
       el("button", { type: "button", class: "quiet", id: "details-close", onclick: close }, "Close")),
-      jumps(),
+      jumps(row),
       el("div", { class: "dialog-body" },
         el("h3", { id: "details-values" }, "Values"), el("div", { class: "value-groups" }, values(row)),
         el("h3", { id: "details-runs" }, dom.plural(row.runs.length, "run")), runs, stale(row),
