@@ -469,6 +469,8 @@ torch.cuda._lazy_init = lambda: asked.append("initialised")
 import benchmark.launchers.preload
 from mmengine.device.utils import DEVICE
 assert DEVICE == "cuda" and not asked, (DEVICE, asked)
+import gc
+assert gc.isenabled() and gc.get_freeze_count()  # its forks collect garbage, but not among what it has loaded
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
