@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from benchmark.config.vocabulary.machine import needs_of
 from benchmark.data.synthesize import synthesize
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
+from benchmark.experiment.rows.zoo import whole_configs
 from benchmark.files import write_text
 from benchmark.launchers.machine import visible_gpus
 from benchmark.run.options import JobOptions, Resources
@@ -40,7 +40,6 @@ from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.tried import Tried, read_tried
 
-_NO_FAMILIES = ("_base_", "common")
 _POLL_S = 0.2
 _GIB = 2**30
 _PACKAGES = ("onedl-mmdetection", "onedl-mmcv", "torch", "torchvision")
@@ -101,13 +100,9 @@ class Limits:
 
 def configs() -> dict[str, list[str]]:
     """The configs of each family, ``family/file.py``, the plainest (shortest name) first."""
-    spec = find_spec("mmdet")
-    root = Path(str(spec and spec.origin)).parent / ".mim" / "configs"
-    found = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.py"))
     families: dict[str, list[str]] = {}
-    for name in sorted(found, key=lambda name: (len(name), name)):
-        if not name.startswith(_NO_FAMILIES):
-            families.setdefault(name.partition("/")[0], []).append(name)
+    for name in sorted(whole_configs(), key=lambda name: (len(name), name)):
+        families.setdefault(name.partition("/")[0], []).append(name)
     return dict(sorted(families.items()))
 
 

@@ -12,8 +12,11 @@ import torch
 from command import Bench, variant
 from torch.nn import functional
 
+from benchmark.config.compose import surroundings_of
+from benchmark.config.origin import origins
 from benchmark.config.replace import ask, made_part
 from benchmark.errors import UserError
+from benchmark.run.plan import Request, make_plan
 
 # Levels of each at strides 4, 8, 16, 32.
 TIMM = {
@@ -113,6 +116,19 @@ def test_a_damaged_answer_is_asked_again(tmp_path: Path, monkeypatch: pytest.Mon
         assert ask._read() == {}
 
 
+def test_nothing_is_remembered_of_modules_whose_versions_are_not_known(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"levels": [[0, 8, 4]], "given": [[0, 8, 4]], "chooses": True, "norm_eval": False}
+    monkeypatch.setattr(ask, "_answer", lambda _key: told)
+    ask.describe({"type": "Theirs"}, ["mmpretrain.models"])
+    before = ask.cache_file().read_text()
+    ask.describe({"type": "Mine"}, ["mmpretrain.models", "my_package.models"])
+    assert ask.cache_file().read_text() == before
+    ask.describe({"type": "Others"}, ["mmpretrain.models"])
+    assert ask.cache_file().read_text() != before
+
+
 def test_such_a_backbone_stands_in_rows_and_grids(tmp_path: Path, synthetic_data: Path) -> None:
     wrong = {
         "a": {"backbone": "mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_2x_coco.py"},
@@ -158,6 +174,9 @@ def test_the_backbone_of_a_zoo_s_config_stands_in_a_grid(
     shown = bench.here("config", "--profile", "smoke", "--rows", swin_row(planned.stdout)).stdout
     assert "type='SwinTransformer'" in shown and "in_channels=[96, 192, 384, 768]" in shown
     assert "norm_eval" not in shown and "AdamW" not in shown
+    made = make_plan(Request(bench.experiment, bench.results, data_root=synthetic_data))
+    key, around = "model.backbone.embed_dims", surroundings_of(made.experiment, "smoke")
+    assert origins(made.rows[0], around, key, {})[0] == SWIN
 
 
 def swin_row(plan: str) -> str:

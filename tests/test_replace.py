@@ -10,7 +10,7 @@ import pytest
 from command import LEADERBOARD
 
 from benchmark.config.config_file import load_config, plain
-from benchmark.config.replace import Part, replace_parts
+from benchmark.config.replace import Part, put_in_place, replace_parts
 from benchmark.errors import UserError
 
 PARTS = LEADERBOARD.parent.parent / "configs"
@@ -144,6 +144,32 @@ def test_a_schedule_takes_loop_rates_hooks_and_mixing_with_it() -> None:
     (augment,) = made["model"]["data_preprocessor"]["batch_augments"]
     assert augment["type"] == "BatchFixedSizePad"
     assert "training pipeline: the schedule's, without MultiImageMixDataset" in changes
+
+
+def test_a_data_set_takes_the_place_of_data_alone() -> None:
+    made = zoo(FASTER)
+    made["custom_imports"] = {"imports": ["theirs"], "allow_failed_imports": False}
+    own = {
+        "custom_imports": {"imports": ["ours"], "allow_failed_imports": False},
+        "train_dataloader": {"dataset": {"type": "Ours"}},
+        "model": {"data_preprocessor": {"mean": [1.0, 2.0, 3.0]}},
+    }
+    put_in_place(made, "dataset", own)
+    assert made["custom_imports"]["imports"] == ["theirs", "ours"]
+    assert made["train_dataloader"] == {"dataset": {"type": "Ours"}}
+    assert made["model"]["type"] == "FasterRCNN"
+    assert made["model"]["data_preprocessor"]["mean"] == [1.0, 2.0, 3.0]
+    put_in_place(made, "dataset", zoo(RETINA))
+    assert made["model"]["type"] == "FasterRCNN"
+    assert made["train_dataloader"]["dataset"]["type"] == "CocoDataset"
+
+
+def test_a_branch_that_shares_the_extractor_of_another_is_passed_over() -> None:
+    made = zoo(SWIN)
+    made["model"]["roi_head"]["mask_roi_extractor"] = None
+    neck = {**part("neck", "fpn").config["model"]["neck"], "out_channels": 32}
+    put_in_place(made, "neck", {"model": {"neck": neck}})
+    assert made["model"]["roi_head"]["bbox_head"]["in_channels"] == 32
 
 
 def test_rates_by_layer_go_with_the_backbone_whose_layers_they_know() -> None:

@@ -70,7 +70,7 @@ _PIPELINE = "train_dataloader.dataset.pipeline"
 _OWN = {"+custom_imports": {"imports": ["mine"]}}
 _SGD = {"_delete_": True, "type": "Mine", "lr": 0.1, "momentum": 0.9}
 _CHANCE = {"type": "RandomApply", "prob": 1.0, "transforms": [{"type": "Picky"}]}
-_MOSAIC = {
+_MOSAIC: dict[str, Any] = {
     "_delete_": True,
     "type": "MultiImageMixDataset",
     "dataset": {
@@ -79,6 +79,14 @@ _MOSAIC = {
         "pipeline": [{"type": "LoadImageFromFile"}, {"type": "LoadAnnotations", "with_bbox": True}],
     },
     "pipeline": [{"type": "Mosaic", "img_scale": (64, 64)}, {"type": "PackDetInputs"}],
+}
+
+_STEPS = [*_MOSAIC["dataset"]["pipeline"], {"type": "PackDetInputs"}]
+_REPEATED = {
+    "_delete_": True,
+    "type": "RepeatDataset",
+    "times": 2,
+    "dataset": {**_MOSAIC["dataset"], "pipeline": _STEPS},
 }
 
 # By the row: what it sets, the key and where it comes from, words of the error, and what was being done.
@@ -190,6 +198,12 @@ ADDRESS = "https://weights.invalid/net-01234567.pth"
 SOUND: dict[str, dict[str, Any]] = {
     "plain": {"+custom_hooks": [{"type": "EMAHook"}]},
     "mosaic": {"train_dataloader.dataset": _MOSAIC},
+    "repeated": {
+        "train_dataloader.dataset": _REPEATED,
+        "+custom_hooks": [
+            {"type": "PipelineSwitchHook", "switch_epoch": 1, "switch_pipeline": _STEPS}
+        ],
+    },
     "pretrained": {
         "train_cfg": {
             "_delete_": True,
@@ -275,6 +289,7 @@ def test_what_is_sound_is_told_with_what_it_takes(
         )
     note = f"    model.backbone.init_cfg.checkpoint: {ADDRESS} is not on this machine: tried with random weights"
     assert note in done.stdout
+    assert "    custom_hooks.0: goes over to nothing: RepeatDataset has no pipeline" in done.stdout
     # Hashes of the weights that a config names are remembered by any plan.
     left = [
         path.name for path in bench.results.rglob("*") if path.is_dir() or "trying" in str(path)

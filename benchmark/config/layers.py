@@ -50,7 +50,7 @@ class Found(NamedTuple):
     @property
     def name(self) -> str:
         """What messages call it."""
-        return self.file or "a mapping of the row's recipe"
+        return self.file or self.called or "a mapping of the row's recipe"
 
     @property
     def in_place(self) -> bool:
@@ -65,6 +65,8 @@ class Found(NamedTuple):
 
     def read(self) -> Config:
         """Its content, not to be changed."""
+        if self.in_place and not self.file:
+            return self.part().config
         return load_config(Path(self.file)) if self.file else dict(pickle.loads(self.mapping))
 
 

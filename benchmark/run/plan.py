@@ -17,10 +17,9 @@ from benchmark.config.compose import (
 )
 from benchmark.config.imports import missing_modules, module_hash, own_module_files
 from benchmark.config.sampled import sampled, with_rule
-from benchmark.config.sources import own_data
 from benchmark.config.tree import Config
 from benchmark.config.vocabulary import objections
-from benchmark.data.dataset import Dataset, check_fits, describe, describe_source, stated_dataset
+from benchmark.data.dataset import Dataset, describe, describe_source, stated_dataset
 from benchmark.data.memory import Memory
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
@@ -34,6 +33,7 @@ from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import MODULE, RunSpec
 from benchmark.run.state import Planned
+from benchmark.run.unfit_data import unfit_data
 
 
 @dataclass(frozen=True)
@@ -286,22 +286,6 @@ def _setting(
     return _Setting(experiment, request, dataset, around, on_disk, *known)
 
 
-def _unfit_data(config: Config, setting: _Setting) -> list[str]:
-    """What is wrong with annotation files that a config has of its own."""
-    problems: list[str] = []
-    for key, data in own_data(config, setting.dataset).items():
-        wrong: list[str] = []
-        attempt(wrong, check_fits, data, _cache(setting.request))
-        problems += [f"{key}.ann_file: {problem}" for problem in wrong]
-        path = data.train.annotations
-        if not wrong and setting.contents.of(str(path)) == setting.dataset.val.sha256:
-            problems.append(
-                f"{key}.ann_file: {path} holds what the runs are validated on, so that training on it makes their "
-                "scores worthless; leave it out"
-            )
-    return problems
-
-
 @dataclass(frozen=True)
 class _Way:
     """What a row's runs are, what their ids are made from beside seed and setting, and where modules are imported."""
@@ -354,7 +338,8 @@ def _modules(setting: _Setting, row: Row, base: Config) -> Mapping[str, tuple[Pa
     problems: list[str] = []
     if setting.request.needs_data:
         problems += missing_files(base) + missing_modules(base, setting.around.folder)
-        problems += _unfit_data(base, setting)
+        found = (setting.dataset, setting.contents, _cache(setting.request))
+        problems += unfit_data(base, *found)
     modules = attempt(problems, own_module_files, base, setting.around.folder)
     if problems or modules is None:
         raise UserError([f"row '{row.name}': {problem}" for problem in problems])

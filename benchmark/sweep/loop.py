@@ -31,7 +31,9 @@ POLL_S = 0.1
 
 
 @dataclass(frozen=True)
-class _Active:
+class Active:
+    """A run whose job lives."""
+
     run: Planned
     job: Job
     resources: Resources
@@ -58,7 +60,7 @@ class Sweep:
         self.launcher = launcher
         self.options = options
         self.watcher = watcher
-        self._active: list[_Active] = []
+        self._active: list[Active] = []
         self._ended: list[Planned] = []
         self._patience_s = patience_s()
         self._pause = Pause(watcher.say, self._patience_s)
@@ -127,7 +129,7 @@ class Sweep:
             if job is None or not job.outlives_driver:
                 job = self._submitted(run, resources)
             if job is not None:
-                self._active.append(_Active(run, job, resources, Pulse(job, run.folder)))
+                self._active.append(Active(run, job, resources, Pulse(job, run.folder)))
 
     def _submitted(self, run: Planned, resources: Resources) -> Job | None:
         """The run's job; None where the folder takes no writes, for which it waits."""
@@ -203,7 +205,7 @@ class Sweep:
             say_ends(runs)
 
 
-def _fault(active: _Active) -> str:
+def _fault(active: Active) -> str:
     """What fault of the machine a job without a record has met, in words; empty if none is known."""
     folder = active.run.folder
     if folder.finished:

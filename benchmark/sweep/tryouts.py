@@ -12,19 +12,19 @@ from benchmark.config.origin import origins
 from benchmark.errors import attempt
 from benchmark.experiment.experiment import Tracking
 from benchmark.job.failures import read_last_words
-from benchmark.launchers import Job, Launcher
+from benchmark.launchers import Launcher
 from benchmark.process import asked_to_end
 from benchmark.run.folder import RunFolder
-from benchmark.run.options import JobOptions, Resources
+from benchmark.run.options import JobOptions
 from benchmark.run.plan import Plan
 from benchmark.run.prepare import prepare
 from benchmark.run.record import State
 from benchmark.run.state import Planned
 from benchmark.run.tried import Tried, read_tried
+from benchmark.sweep.loop import POLL_S, Active
 from benchmark.sweep.silence import Listener, Pulse
 from benchmark.writing.words import minutes
 
-POLL_S = 0.1
 _KILLED = "killed by signal 9"
 _NOT_BEGUN = Tried(step="its process started")
 
@@ -51,14 +51,6 @@ class Result:
         return self.tried.complete and not self.tried.cause
 
 
-@dataclass(frozen=True)
-class _Active:
-    run: Planned
-    job: Job
-    resources: Resources
-    pulse: Pulse
-
-
 class TryOuts:
     """Tries rows out, as many side by side as the launcher has slots.
 
@@ -83,7 +75,7 @@ class TryOuts:
         self._trusted = trusted
         self._silence_s = silence_s
         self._listener = Listener(say, silence_s)
-        self._active: list[_Active] = []
+        self._active: list[Active] = []
 
     def results(self, runs: Sequence[Planned]) -> Iterator[Result]:
         """Gives what came of each run, in the order in which they end.
@@ -114,9 +106,9 @@ class TryOuts:
                 Tracking(mode="off"), resources, trust_checkpoints=self._trusted, try_out=True
             )
             job = self._launcher.submit(placed.folder.path, options)
-            self._active.append(_Active(placed, job, resources, Pulse(job, placed.folder)))
+            self._active.append(Active(placed, job, resources, Pulse(job, placed.folder)))
 
-    def _ended(self, active: _Active) -> Result:
+    def _ended(self, active: Active) -> Result:
         self._leave(active)
         folder = active.run.folder
         tried = read_tried(folder) or _NOT_BEGUN
@@ -136,7 +128,7 @@ class TryOuts:
         words = f"no sign of life for {minutes(self._silence_s)}, so that it was ended"
         return [Result(one.run, read_tried(one.run.folder) or _NOT_BEGUN, words) for one in silent]
 
-    def _leave(self, active: _Active) -> None:
+    def _leave(self, active: Active) -> None:
         self._active.remove(active)
         self._launcher.pool.release(active.resources)
 

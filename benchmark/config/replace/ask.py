@@ -25,6 +25,8 @@ from benchmark.files import JsonObject, read_json, write_json
 
 _START = Path(__file__).parents[3] / "detboard_start.py"
 _PACKAGES = ("timm", "onedl-mmdetection", "onedl-mmpretrain", "onedl-mmcv", "torch")
+# The modules that come with these, and DetBoard's own: their versions tell what is in them.
+_VERSIONED = ("benchmark", "mmcv", "mmdet", "mmengine", "mmpretrain", "timm", "torch")
 _VERSION = 1  # of what an answer holds
 _MOST = 2000  # answers that are remembered
 _OF_TIMM = "TimmFeatures"  # see `benchmark.models`
@@ -38,7 +40,7 @@ def describe(backbone: Config, modules: Sequence[str], folder: Path | None = Non
     Args:
         backbone: Its config.
         modules: Those of ``custom_imports``.
-        folder: Where modules of one's own lie; nothing is remembered of these.
+        folder: Where modules of one's own lie; of these, and of others' packages, nothing is remembered.
 
     Raises:
         UserError: It cannot be built.
@@ -82,13 +84,20 @@ def ask(request: Mapping[str, object], who: str) -> JsonObject:
         UserError: It cannot be told, with the reason.
     """
     key = json.dumps(request, sort_keys=True)
-    remembers = "folder" not in request  # what is in a module of one's own may change
+    remembers = _stays(request)
     answer = (_remembered().get(_digest(key)) if remembers else None) or _answer(key)
     if "error" in answer:
         raise UserError(f"{who}: {answer['error']}")
     if remembers and _digest(key) not in _remembered():
         _remember(_digest(key), answer)
     return answer
+
+
+def _stays(request: Mapping[str, object]) -> bool:
+    """Whether versions tell when an answer is another: what is in a module of one's own may change."""
+    modules = request.get("modules")
+    named = modules if isinstance(modules, list) else []
+    return "folder" not in request and all(m.partition(".")[0] in _VERSIONED for m in named)
 
 
 def remember(request: Mapping[str, object], answer: JsonObject) -> None:

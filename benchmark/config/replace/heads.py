@@ -109,8 +109,8 @@ def _fit_roi(roi_head: Config, now: Maps, neck: str, done: Done) -> None:
         return
     for key, value in list(roi_head.items()):
         branch, _, rest = key.partition("_")
-        if rest == "roi_extractor":
-            for node in _nodes(value):
+        if rest == "roi_extractor" and (extractors := _nodes(value)):  # None shares another's
+            for node in extractors:
                 _fit_regions(f"roi_head.{key}", node, now, done)
             _fit_width(roi_head, branch, now.channels[0], neck, done)
 

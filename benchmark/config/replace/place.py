@@ -19,7 +19,7 @@ from benchmark.config.replace.schedule import (
     put_schedule,
     told_of_batch,
 )
-from benchmark.config.replace.shares import NORMALISATION, share
+from benchmark.config.replace.shares import NORMALISATION, OF_DATA, share
 from benchmark.config.tree import Config
 from benchmark.errors import UserError, attempt
 
@@ -132,7 +132,7 @@ class _Work:
         named = self.parts["dataset"].name
         self.done.changes.append(f"data, pipelines and evaluators: those of {named}")
         self.done.changes += drop_hooks(self.config, OF_PIPELINES)
-        for key in own:
+        for key in OF_DATA & own.keys():
             self.config.pop(key, None)
         self._merge(own)
 

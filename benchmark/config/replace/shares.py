@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from benchmark.config.replace.schedule import OWN
-from benchmark.config.tree import Config
+from benchmark.config.tree import LOADERS, Config
 
 NORMALISATION = ("mean", "std", "bgr_to_rgb", "rgb_to_bgr")
 """What a backbone's weights expect of the image; the rest of a preprocessor is the detector's."""
+
+OF_DATA = frozenset({*LOADERS, "val_evaluator", "test_evaluator", "tta_pipeline"})
+"""What a data set's part puts in the place of what stands there; whatever else it says is merged."""
 
 _NOT_OF_A_HEAD = ("backbone", "neck", "data_preprocessor")
 
@@ -18,13 +21,15 @@ def share(kind: str, part: Config) -> Config:
     stands nothing but what it is named for.
 
     Args:
-        kind: ``backbone``, ``neck``, ``head`` or ``schedule``.
+        kind: ``dataset``, ``schedule``, ``head``, ``neck`` or ``backbone``.
         part: The part's config, not changed.
     """
     model = part.get("model") or {}
     if not {"type", "backbone"} <= model.keys():
         return part
     imports = {k: v for k, v in part.items() if k == "custom_imports"}
+    if kind == "dataset":
+        return {**imports, **{key: value for key, value in part.items() if key in OF_DATA}}
     if kind == "schedule":
         return {key: value for key, value in part.items() if key in OWN}
     if kind == "head":

@@ -52,7 +52,10 @@ def drop_masks(model: Config, has_masks: bool) -> list[str]:
         keys = _OF_MAPS if has_masks else (*_OF_MASKS, *_OF_MAPS)
         changes += _dropped([key for key in keys if roi_head.pop(key, None) is not None])
         changes += [] if has_masks else _as_boxes(roi_head)
-    return changes if has_masks else [*changes, *_as_boxes(model), *_unpadded(model)]
+    if has_masks:
+        return changes
+    _pad_no_masks(model)
+    return [*changes, *_as_boxes(model)]
 
 
 def _roi_heads(model: Config) -> list[Config]:
@@ -78,10 +81,9 @@ def _as_boxes(node: Config) -> list[str]:
     return [f"{name} -> {node['type']}"]
 
 
-def _unpadded(model: Config) -> list[str]:
+def _pad_no_masks(model: Config) -> None:
     """A preprocessor that pads masks would look for some."""
     for node in dicts(model.get("data_preprocessor")):
         for key in ("pad_mask", "pad_seg"):
             if node.get(key):
                 node[key] = False
-    return []

@@ -9,7 +9,6 @@ _NAMING = ("type", "constructor", "ema_type")
 _OURS = ("mmcv", "mmdet", "mmengine")
 _OTHERS = ("mmcls", "mmpretrain", "mmseg")
 
-
 # Classes that registries know by another name than their own.
 REGISTERED_AS = {
     "mmcv.cnn.bricks.conv_ws.ConvAWS2d": "ConvAWS",
@@ -62,7 +61,7 @@ _SHORT = {
 def use_registered_names(config: Config) -> None:
     """Puts the name that a registry knows a class by in the place of the class, or of its import path, in place.
 
-    ``mmdet.models.detectors.FasterRCNN`` becomes ``FasterRCNN``, ``torch.optim.AdamW`` becomes ``AdamW``, and
+    ``mmdet.models.detectors.FasterRCNN`` becomes ``FasterRCNN``, ``torch.optim.AdamW`` becomes ``AdamW``,
     ``torch.nn.BatchNorm2d`` becomes ``BN``, and ``mmpretrain.models.ConvNeXt`` becomes ``mmpretrain.ConvNeXt``. Any
     other class, ``torch.nn.Dropout``, is named by its whole path, by which mmengine imports it.
 

@@ -104,12 +104,15 @@ def _files() -> Mapping[str, Path]:
 
 @lru_cache(maxsize=1)
 def _by_stem() -> Mapping[str, list[str]]:
-    """Those of mmdet's configs that are no mere parts of others, by their names alone."""
     found: dict[str, list[str]] = defaultdict(list)
-    for name in _files():
-        if not name.startswith(("_base_/", "common/")):
-            found[Path(name).stem].append(name)
+    for name in whole_configs():
+        found[Path(name).stem].append(name)
     return dict(found)
+
+
+def whole_configs() -> list[str]:
+    """Those of mmdet's configs that are no mere parts of others, ``family/file.py``, sorted."""
+    return [name for name in _files() if not name.startswith(("_base_/", "common/"))]
 
 
 def is_of_mmdet(file: Path) -> bool:

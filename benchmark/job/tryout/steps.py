@@ -177,10 +177,14 @@ class Steps:
         """The pipeline that a training goes over to in its last epochs: it would be met after days."""
         loader: Any = self._runner.train_dataloader
         for hook in [one for one in self._runner.hooks if isinstance(one, PipelineSwitchHook)]:
-            before, later = loader.dataset.pipeline, Compose(hook.switch_pipeline)
+            before, later = getattr(loader.dataset, "pipeline", None), Compose(hook.switch_pipeline)
             at = next(
                 (path for path, node in mappings(self.content) if "switch_pipeline" in node), ""
             )
+            if before is None:  # what repeats or joins data sets: the hook sets what nothing reads
+                kind = type(loader.dataset).__name__
+                self.notes.append(f"{at}: goes over to nothing: {kind} has no pipeline of its own")
+                continue
             self.named |= dict(places_below(later.transforms, f"{at}.switch_pipeline"))
             loader.dataset.pipeline = later
             loader.collate_fn(images.with_objects(loader, _IMAGES))
