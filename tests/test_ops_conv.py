@@ -254,3 +254,14 @@ def test_carafe_values_and_gradients(device: str, groups: int, factor: int) -> N
     torch.testing.assert_close(enlarged(features, masks).cpu(), expected)
     leaves = [features.requires_grad_(), masks.requires_grad_()]
     assert gradcheck(enlarged, leaves, fast_mode=True)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e30], ids=str)
+def test_offsets_that_lead_nowhere_read_nothing(device: str, wrong: float) -> None:
+    """As those of a network that has diverged: as in mmcv they are beyond the border; torchvision crashes at a NaN."""
+    images, weight, mask = drawn(6, device, (1, 2, 4, 4), (2, 2, 3, 3), (1, 9, 4, 4))
+    leaves = [images.requires_grad_(), images.new_full((1, 18, 4, 4), wrong).requires_grad_()]
+    plain = deform_conv2d(*leaves, weight, 1, 1)
+    modulated = modulated_deform_conv2d(*leaves, mask, weight, None, 1, 1)
+    (plain + modulated).sum().backward()
+    assert not plain.any() and not modulated.any() and not images.grad.any()

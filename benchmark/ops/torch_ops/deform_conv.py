@@ -169,8 +169,12 @@ class _Inputs:
     def of(
         cls, images: Tensor, weight: Tensor, offset: Tensor, mask: Tensor | None = None
     ) -> _Inputs:
-        """In float32 at least, and without gaps."""
+        """In float32 at least, and without gaps; an offset that is no number leads beyond the border, as in mmcv.
+
+        torchvision would read memory that is not the image's there: a training that has diverged would crash.
+        """
         given = [at_least_float32(tensor).contiguous() for tensor in (images, weight, offset)]
+        given[2] = torch.nan_to_num(given[2], nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
         read = None if mask is None else at_least_float32(mask).contiguous()
         return cls(given[0], given[1], given[2], read)
 
