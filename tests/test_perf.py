@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
-from command import TINY, here, run
+from command import TINY, alive, clean_environment, here, run, wait_until
 
 PERF = Path(__file__).parents[1] / "perf"
 CLRNET = "clrnet.py"
@@ -90,6 +92,30 @@ def test_zoo(tmp_path: Path) -> None:
     assert "\n\nNot tried yet: albu_example, atss, boxinst, " in page.read_text()
     done = run([sys.executable, str(PERF / "zoo.py"), "nowhere"])
     assert "mmdet has no configs of nowhere" in done.stderr
+
+
+_WATCHED = """
+import os, sys, time
+from pathlib import Path
+import zoo
+def never(*_):
+    Path(sys.argv[1]).write_text(f"{os.getpid()}\\n")
+    time.sleep(600)
+zoo._try = never
+zoo.outcome_of("ssd/any.py", Path(), zoo.Limits(minutes=5, memory_gib=8), alone=False)
+"""
+
+
+def test_a_config_that_is_tried_ends_with_the_command(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    path = os.pathsep.join([str(PERF), str(PERF.parent)])
+    command = subprocess.Popen(
+        [sys.executable, "-c", _WATCHED, str(told)], env={**clean_environment(), "PYTHONPATH": path}
+    )
+    wait_until(lambda: told.is_file() and told.read_text().endswith("\n"), "its process")
+    command.kill()
+    command.wait()
+    wait_until(lambda: not alive(int(told.read_text())), "the end of its process", seconds=20)
 
 
 @pytest.mark.trains
