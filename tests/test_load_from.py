@@ -150,7 +150,10 @@ def test_what_fits_is_loaded_and_the_rest_is_told(tmp_path: Path, wrapped: bool)
         ({"model": {"0.weight": torch.ones(3, 2)}}, "none of its 1 key (model ...) fits the model"),
         ({"state_dict": {"0.weight": torch.ones(3, 3)}}, "none of its 1 key (0.weight ...) fits"),
         ({"state_dict": {}}, "none of its 0 keys"),
+        ({"1.num_batches_tracked": torch.tensor(3)}, "none of its 1 key"),
         (torch.ones(3), "holds no weights by name"),
+        ({"state_dict": None}, "holds no weights by name"),
+        ({"state_dict": {1: torch.ones(3)}}, "holds no weights by name"),
     ],
 )
 def test_a_file_of_which_nothing_fits_is_no_start(tmp_path: Path, content: Any, told: str) -> None:

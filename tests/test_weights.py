@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -329,6 +331,24 @@ def test_a_cache_that_takes_no_files_is_told(
     assert status == 1
     assert f"error: {hub}: weights cannot be put there: " in said
     assert "set TORCH_HOME to a folder that takes files" in said
+
+
+def test_a_full_disk_keeps_what_has_come_and_that_is_said(
+    bench: Callable[..., Bench], hub: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(to: stream.Stream, *_: Any) -> None:
+        to.part.write_bytes(WEIGHTS[:HALF])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    name = named("net", WEIGHTS)
+    one = bench(plain=server.put(f"/{name}", WEIGHTS))
+    with monkeypatch.context() as patched:
+        patched.setattr(stream.Stream, "_write", full)
+        status, said = fetched(one)
+    assert status == 1
+    assert f"No space left on device; what has come of it is in {name}.part: make room" in said
+    assert fetched(one)[0] == 0
+    assert server.gets(f"/{name}") == ["", GOES_ON]
 
 
 @pytest.mark.slow

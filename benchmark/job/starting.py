@@ -35,6 +35,7 @@ class _Tally:
 
     has: int = 0
     used: int = 0
+    counts: int = 0  # of those used, which alone are no start
     unused: dict[str, str] = field(default_factory=dict)
     fresh: list[str] = field(default_factory=list)
 
@@ -65,16 +66,16 @@ class _Tally:
         lost = [text for text in said if not _OTHER_SHAPE.match(text)]
         if lost:
             raise UserError(f"load_from: cannot be loaded: {'; '.join(lost)}")
-        self._note(len(weights), unexpected, missing, shapes)
+        self._note(weights, unexpected, missing, shapes)
 
     def _note(
         self,
-        has: int,
+        weights: _Weights,
         unexpected: list[str],
         missing: list[str],
         shapes: dict[str, tuple[str, ...]],
     ) -> None:
-        self.has = has
+        self.has = len(weights)
         self.unused = dict.fromkeys(unexpected, "not in the model")
         self.unused |= {
             key: f"({was}) in the file, ({now}) in the model" for key, (was, now) in shapes.items()
@@ -82,6 +83,9 @@ class _Tally:
         lacks = [key for key in missing if not key.endswith(_OF_BATCH_NORM)]
         self.fresh = sorted([*dict.fromkeys(lacks), *shapes])
         self.used = self.has - len(self.unused)
+        self.counts = sum(
+            key.endswith(_OF_BATCH_NORM) and key not in self.unused for key in weights
+        )
 
 
 @contextmanager
@@ -111,7 +115,11 @@ def _by_name(content: object, file: str) -> dict[str, object]:
     """A checkpoint as mmengine's own are; weights alone are taken for one, of which its hook for averages knows not."""
     if not isinstance(content, dict):
         raise UserError(f"load_from: {public(file)}: holds no weights by name")
-    return content if "state_dict" in content else {"state_dict": content}
+    whole = content if "state_dict" in content else {"state_dict": content}
+    named = whole["state_dict"]
+    if not isinstance(named, dict) or not all(isinstance(key, str) for key in named):
+        raise UserError(f"load_from: {public(file)}: holds no weights by name")
+    return whole
 
 
 def _told(tally: _Tally, file: str) -> Loaded:
@@ -121,8 +129,8 @@ def _told(tally: _Tally, file: str) -> Loaded:
         UserError: Nothing fits.
     """
     loaded = Loaded(public(file), tally.used, tally.unused, tally.fresh)
-    if not loaded.used:
-        keys = ", ".join(list(tally.unused)[:3])
+    if loaded.used == tally.counts:
+        keys = ", ".join(list(tally.unused or [_OF_BATCH_NORM])[:3])
         raise UserError(
             f"load_from: {loaded.file}: none of its {counted(tally.has, 'key')} ({keys} ...) fits the model, so that "
             "the training would start without it; name the checkpoint of a model of this kind, or leave load_from out"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmark.errors import MachineError, not_written, remedy
+from benchmark.errors import MachineError, UserError, fault_of, not_written, remedy
 from benchmark.files import write_refused
 from benchmark.locks import Held, acquire, patience_s
 from benchmark.run.contents import Contents
@@ -79,8 +79,19 @@ def fetch(
             except NotFetched as error:
                 failed[found.need] = str(error)
             except OSError as error:
-                raise not_written(hub() / found.need.name, error) from None
+                raise _not_kept(hub() / found.need.name, error) from None
     return failed
+
+
+def _not_kept(path: Path, error: OSError) -> UserError | MachineError:
+    """What ends a fetch that cannot write; of a disk that is full, what has come stays, and is gone on from."""
+    if fault_of(error) is None:
+        return not_written(path, error)
+    return MachineError(
+        f"{path}: cannot be written",
+        error,
+        f"what has come of it is in {path.name}{_PART}: {remedy(error)}, and give the same command again",
+    )
 
 
 def _fetch_one(need: Need, network: Network, told: Told) -> None:
