@@ -21,11 +21,12 @@ BEGIN, END = markers("board")
 BEFORE = f"# Mine\n\nText.\n\n{BEGIN}\nold table\n{END}\n\nMore text, no newline at its end"
 
 
-def make_board(profile: str = "full") -> Leaderboard:
+def make_board(profile: str = "full", published: float | None = 0.25) -> Leaderboard:
     split = Split(Path("/data/a.json"), Path("/data"), "c3" * 32)
     parts = {"backbone": "resnet50", "neck": "fpn", "head": "retina", "schedule": "1x"}
     labels = {"Model": "Mine"}
-    row = Row.model_validate({"name": "r50", "parts": parts, "labels": labels, "published": 0.25})
+    content = {"name": "r50", "parts": parts, "labels": labels, "published": published}
+    row = Row.model_validate(content)
     waiting = RowResult(row, (0,), (None,), (State.WAITING,))
     data = Dataset("waste", ("A",), split, split)
     return leaderboard_of(Table("board", "Waste", profile, data, (waiting,)))
@@ -77,6 +78,10 @@ def test_between_short_markers_stands_the_short_form(tmp_path: Path) -> None:
     assert "not comparable with the published values" in rest.partition("|")[0]
     again = write_report(make_board("smoke"), tmp_path, readme=readme)
     assert readme in again.unchanged
+    write_report(make_board(published=None), tmp_path, readme=readme)
+    assert re.search(
+        r"\| Rank \| Row +\| Measured mAP50 \| 95 % interval \| State +\|", readme.read_text()
+    )
     twice = f"{text}\n{BEGIN}\n"
     with pytest.raises(UserError, match="is there 2 times"):
         replaced(twice, "board", "", readme)

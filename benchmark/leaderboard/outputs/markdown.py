@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from benchmark.leaderboard.run_of_row import Run
 
 _SHORT = ("row", "leaderboard_map50", "map50", "status")
+_SHORT_UNPUBLISHED = ("rank", "row", "map50", "interval", "status")
 _MOST_CLASSES = 20  # a wider table is for the page and the JSON file
 
 
@@ -25,9 +26,14 @@ def table_text(leaderboard: Leaderboard) -> str:
 
 
 def short_table_text(leaderboard: Leaderboard) -> str:
-    """The pipe table in a line's width: each row's name, its published value, what was measured, its state."""
+    """The pipe table in a line's width: each row's name, its published value, what was measured, its state.
+
+    Where no row has a published value, rank and interval stand in its place.
+    """
     by_key = {column.key: column for column in leaderboard.declared}
-    return _columns_text(leaderboard, [by_key[key] for key in _SHORT])
+    published = any(line.values["leaderboard_map50"] is not None for line in leaderboard.rows)
+    keys = _SHORT if published else _SHORT_UNPUBLISHED
+    return _columns_text(leaderboard, [by_key[key] for key in keys])
 
 
 def _columns_text(leaderboard: Leaderboard, columns: Sequence[Column]) -> str:
