@@ -210,10 +210,10 @@ def test_row_that_reads_by_pillow_is_checked_by_pillow(tmp_path: Path, data: Pat
         content["rows"][1]["set"] = {f"+{key}": "pillow"}
 
     bench = Bench(data, tmp_path / "results", variant(tmp_path, by_pillow))
-    done = bench.run("plan", "--rows", "plain")
+    done = bench.here("plan", "--rows", "plain")
     assert done.returncode == 2
     assert "OpenCV, which jobs read with, does not decode" in done.stderr
-    done = bench.run("plan", "--rows", "momentum")
+    done = bench.here("plan", "--rows", "momentum")
     assert done.returncode == 0, done.stderr
     assert "train_1" not in done.stderr
 
@@ -224,7 +224,7 @@ def test_reader_that_jobs_do_not_have_is_refused_by_plan(tmp_path: Path, data: P
         content["rows"][0]["set"] = {f"+{key}.imdecode_backend": "turbojpeg"}
         content["rows"][1]["set"] = {f"+{key}.color_type": "colour"}
 
-    done = Bench(data, tmp_path / "results", variant(tmp_path, unknown)).run("plan")
+    done = Bench(data, tmp_path / "results", variant(tmp_path, unknown)).here("plan")
     assert done.returncode == 2
     assert (
         "LoadImageFromFile.imdecode_backend: 'turbojpeg' reads nothing; allowed: cv2" in done.stderr
@@ -241,7 +241,7 @@ def test_sweep_decodes_what_no_check_has_seen(tmp_path: Path, data: Path) -> Non
     (data / "images" / names[13]).write_bytes(encoded("PNG")[:-700])
     write(data, "train", names)
     bench = Bench(data, tmp_path / "results")
-    plan = bench.run("plan", "--rows", "plain")
+    plan = bench.here("plan", "--rows", "plain")
     assert plan.returncode == 0, plan.stderr
     assert "images have not been decoded yet: the sweep does that" in plan.stdout
     done = bench.here("sweep", "--rows", "plain")
@@ -486,7 +486,7 @@ def test_names_that_no_file_can_hold_are_refused(tmp_path: Path, data: Path) -> 
     assert "(1): ca\\ud83d at character 3" in done.stderr
     (data / "train.json").write_text((data / "train.json").read_text().replace("can", "ca"))
     path.write_text(text.replace("ca\\ud83d", "ca"))
-    done = Bench(data, tmp_path / "results").run("plan")
+    done = Bench(data, tmp_path / "results").here("plan")
     assert done.returncode == 2
     assert "'val_\\udce91.png' has half of a surrogate pair at character 5" in done.stderr
 

@@ -59,7 +59,7 @@ def test_killed_job_is_continued_by_the_next_sweep(bench: Bench) -> None:
     untouched = (bench.folder("momentum") / "record.json").stat().st_mtime_ns
 
     name = bench.folder("plain").name
-    assert "lost" in bench.run("plan", *LONG[:2]).stdout
+    assert "lost" in bench.here("plan", *LONG[:2]).stdout
     again = bench.here("sweep", *LONG)
     assert again.returncode == 0, again.stdout + again.stderr
     assert bench.folder("plain").name == name
@@ -131,7 +131,7 @@ def test_ctrl_c_ends_the_jobs_and_keeps_the_run(bench: Bench) -> None:
     assert last == "interrupted: the same command continues where it was"
     assert not alive(job)
     assert not (bench.folder("plain") / "record.json").exists()
-    assert where in bench.run("plan", *LONG[:2]).stdout
+    assert where in bench.here("plan", *LONG[:2]).stdout
     # The standard streams of a script that lets go of its terminal.
     closed = ["sh", "-c", '"$@" <&- >&- 2>&-', "sh"]
     again = run([*closed, *bench.arguments("sweep", *LONG, "--rows", "plain")])
