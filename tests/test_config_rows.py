@@ -312,6 +312,14 @@ def test_what_was_changed_is_told(tmp_path: Path, synthetic_data: Path) -> None:
     ]
 
 
+def test_statistics_that_a_profile_does_not_keep_are_not_said_to_be_kept(planned: Any) -> None:
+    row = {"name": "mine", "config": FASTER, "replace": {"backbone": "resnet18"}}
+    for profile, kept in (("full", True), ("smoke", False)):
+        (run,) = planned(row, profile=profile).runs
+        assert run.config["model"]["backbone"]["norm_eval"] is kept
+        assert ("backbone.norm_eval: True" in run.spec.changes) is kept
+
+
 def test_many_changes_are_few_lines() -> None:
     many = {f"row{i}": [f"a: {'long ' * 20}", f"own {i}", "b"] for i in range(200)}
     lines = changes_by_rows(many, 80)

@@ -21,6 +21,7 @@ from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
 from benchmark.config.sources import Names, own_files
 from benchmark.config.tree import Config
+from benchmark.config.vocabulary.words import mapping_of
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError, attempt
 from benchmark.experiment.rows.base import Foreign, InPlace, Layer
@@ -152,11 +153,18 @@ def base_config(layers: tuple[Found, ...], dataset: Dataset, folder: Path) -> Ba
     limits = config.pop("shrink", None)
     if limits is not None:
         making.changes += shrink(config, limits)
+        making.changes = _left(making.changes, config)
     if making.outline and start:
         making.changes.append(_start(start, config))
     unfilled = fill_dataset(config, dataset, folder)
     told = (tuple(unfilled), making.replaced(), tuple(making.changes))
     return Base(pickle.dumps(config), *told, making.outline)
+
+
+def _left(changes: Sequence[str], config: Config) -> list[str]:
+    """The changes without what a profile has taken back: of random weights it keeps no statistics."""
+    kept = mapping_of(mapping_of(config.get("model")).get("backbone")).get("norm_eval")
+    return [line for line in changes if kept is not False or line != "backbone.norm_eval: True"]
 
 
 def _start(named: object, config: Config) -> str:
