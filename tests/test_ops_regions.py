@@ -184,6 +184,26 @@ def test_no_regions_half_precision_and_strange_layouts(drawn: tuple[Tensor, Tens
     torch.testing.assert_close(given.grad.double(), exact.grad, rtol=0.05, atol=0.05)
 
 
+@pytest.mark.parametrize("corner", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("samples", [0, 2])
+def test_regions_that_are_no_numbers_read_nothing_of_other_memory(
+    device: str, corner: float, samples: int
+) -> None:
+    """As a network that has diverged asks for: torchvision's kernels died of signal 11."""
+    rois = torch.tensor([[0, 1, 1, corner, 5], [0, corner, corner, corner, corner]], device=device)
+    images = torch.rand(1, 3, 8, 8, device=device, requires_grad=True)
+    offset = torch.full((2, 2, 3, 3), corner, device=device)
+    pooled = [
+        mmcv.ops.roi_align(images, rois, 3, 1.0, samples, "avg", True),
+        mmcv.ops.roi_align(images, rois, 3, 1.0, samples, "max", True),
+        mmcv.ops.roi_pool(images, rois, 3, 1.0),
+        deform_roi_pool(images, rois, offset, 3, 1.0, samples),
+    ]
+    sum(out.sum() for out in pooled).backward()
+    assert all(out.isfinite().all() and out.max() <= 1 for out in pooled)
+    assert images.grad is not None and images.grad.isfinite().all()
+
+
 def attention_inputs(device: str, queries: int = 5) -> tuple[Tensor, ...]:
     """Values of two images and two levels, their shapes and starts, locations and weights."""
     generator = torch.Generator().manual_seed(0)

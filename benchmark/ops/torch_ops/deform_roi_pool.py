@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmark.ops.torch_ops.precision import at_least_float32
+from benchmark.ops.torch_ops.precision import at_least_float32, finite
 from benchmark.ops.torch_ops.sampling import Bins, sampled_groups
 
 
@@ -29,7 +29,7 @@ def deform_roi_pool_forward(
 
     A bin is the mean of its samples, or 0 where it has none.
     """
-    images, rois = at_least_float32(images), at_least_float32(rois)
+    images, rois = at_least_float32(images), finite(rois)
     bins = Bins(pooled_height, pooled_width, spatial_scale, sampling_ratio, 0.5, False)
     output.zero_()
     for group in sampled_groups(images, rois, bins, _shifts(rois, offset, bins, gamma)):
@@ -54,7 +54,7 @@ def deform_roi_pool_backward(
     It is the derivative of the values, also for samples beyond the border, whose value no small
     shift changes; mmcv's kernels give those offsets the slope of the cells inside.
     """
-    rois, given = at_least_float32(rois), at_least_float32(images).detach().requires_grad_()
+    rois, given = finite(rois), at_least_float32(images).detach().requires_grad_()
     bins = Bins(pooled_height, pooled_width, spatial_scale, sampling_ratio, 0.5, False)
     shifts = _shifts(rois, offset, bins, gamma)
     moved = None if shifts is None else shifts.detach().requires_grad_()
@@ -73,7 +73,7 @@ def _shifts(rois: Tensor, offset: Tensor, bins: Bins, gamma: float) -> Tensor | 
     if not offset.numel():
         return None
     _, size = bins.regions(rois)
-    return at_least_float32(offset).flip(1) * gamma * size[:, :, None, None]
+    return finite(offset).flip(1) * gamma * size[:, :, None, None]
 
 
 def _as_offset(slope: Tensor, rois: Tensor, bins: Bins, gamma: float) -> Tensor:

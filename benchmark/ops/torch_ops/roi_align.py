@@ -10,7 +10,7 @@ import torch
 import torchvision.ops
 from torch import Tensor
 
-from benchmark.ops.torch_ops.precision import at_least_float32
+from benchmark.ops.torch_ops.precision import at_least_float32, finite
 from benchmark.ops.torch_ops.sampling import Bins, corners, sampled_groups, scatter
 
 _MAX = 0
@@ -36,7 +36,7 @@ def roi_align_forward(
     into ``argmax_y`` and ``argmax_x``, both of the shape of ``output``. A bin without samples is 0,
     and its place outside the map; mmcv's kernels leave -10,000 (CPU) or the lowest float (CUDA).
     """
-    images, rois = at_least_float32(images), at_least_float32(rois)
+    images, rois = at_least_float32(images), finite(rois)
     size = (aligned_height, aligned_width)
     if pool_mode == _MAX:
         bins = Bins(*size, spatial_scale, sampling_ratio, 0.5 if aligned else 0.0, not aligned)
@@ -62,9 +62,11 @@ def roi_align_backward(
 ) -> None:
     """Fills ``grad_input``, shape (N, C, H, W), from the gradient of what the forward filled."""
     if pool_mode == _MAX:
-        _spread_maxima(at_least_float32(grad_output), rois, (argmax_y, argmax_x), grad_input)
+        _spread_maxima(
+            at_least_float32(grad_output), finite(rois), (argmax_y, argmax_x), grad_input
+        )
         return
-    gradient, rois = at_least_float32(grad_output), at_least_float32(rois).contiguous()
+    gradient, rois = at_least_float32(grad_output), finite(rois).contiguous()
     size, shape = (aligned_height, aligned_width), tuple(grad_input.shape)
     backward = torch.ops.torchvision._roi_align_backward
     grad_input.copy_(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmark.ops.torch_ops.precision import at_least_float32
+from benchmark.ops.torch_ops.precision import at_least_float32, finite
 from benchmark.ops.torch_ops.sampling import scatter
 
 # Cells that are looked at at once; 64 MB in float32.
@@ -31,7 +31,7 @@ def roi_pool_forward(
     ``argmax``, int32, receives the cell of each maximum in a flat map, the first of equal ones, or
     -1 where a bin has no cell; the output is 0 there.
     """
-    images, rois = at_least_float32(images), at_least_float32(rois)
+    images, rois = at_least_float32(images), finite(rois)
     height, width = images.shape[2:]
     y = _edges(rois[:, 2] * spatial_scale, (rois[:, 4] + 1) * spatial_scale, pooled_height, height)
     x = _edges(rois[:, 1] * spatial_scale, (rois[:, 3] + 1) * spatial_scale, pooled_width, width)
