@@ -12,6 +12,7 @@ from command import TINY, Bench, here, study, variant
 from desk import Desk
 
 from benchmark.cli.changes import changes_by_rows
+from benchmark.config.config_file import render
 from benchmark.config.labels import labels_of
 from benchmark.errors import UserError
 from benchmark.leaderboard.select import reports_on_disk
@@ -222,6 +223,66 @@ def test_what_makes_no_row_is_told_once_with_row_and_config(planned: Any, tmp_pa
     for number, (line, (name, words)) in enumerate(zip(told, REFUSED.items(), strict=True)):
         assert line.startswith(f"row 'row{number}': config '{name}': ")
         assert words in line
+
+
+# What stands in a config file of one's own, behind RetinaNet's, and what is said of it.
+UNWRITABLE = {
+    "import sys\nsys.exit(3)": "cannot be loaded: SystemExit: 3",
+    "model = dict(test_cfg=dict(f=lambda x: x))": "model.test_cfg.f: a config cannot hold <lambda>, which is made in",
+    "class Own:\n    pass\nmodel = dict(type=Own)": "model.type: a config cannot hold Own, which is made in the file",
+    "model = dict(test_cfg=dict(some={1}))": "model.test_cfg.some: a config cannot hold {1}: only text, numbers,",
+}
+
+
+def test_what_a_config_file_cannot_hold_is_told_by_plan(planned: Any, tmp_path: Path) -> None:
+    for number, text in enumerate(UNWRITABLE):
+        (tmp_path / f"own{number}.py").write_text(
+            f"_base_ = ['mmdet::retinanet/{RETINA}.py']\n{text}\n"
+        )
+    (tmp_path / "own.yaml").write_text("model: {type: RetinaNet}\n")
+    (tmp_path / "loop.py").write_text(
+        f"_base_ = ['mmdet::retinanet/{RETINA}.py']\ntrain_cfg = 'x'\n"
+    )
+    names = [f"own{number}.py" for number in range(len(UNWRITABLE))]
+    with pytest.raises(UserError) as caught:
+        planned(
+            *({"name": f"row{i}", "config": name} for i, name in enumerate([*names, "loop.py"]))
+        )
+    *told, loop = caught.value.problems
+    for line, words in zip(told, UNWRITABLE.values(), strict=True):
+        assert words in line
+    assert "train_cfg" in loop
+    for name, words in (("./own.yaml", "is no Python file"), ("./mine", "is a folder")):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        with pytest.raises(UserError, match=words):
+            planned({"name": "row", "config": name})
+
+
+TYPED = """
+from pathlib import Path
+import numpy as np
+from mmcv.ops import RoIAlign
+print("read")
+model = dict(test_cfg=dict(score_thr=np.float32(0.25), nms_pre=np.int64(900), layer=dict(type=RoIAlign)))
+load_from = Path(WEIGHTS)
+"""
+SAID = """
+model = dict(test_cfg=dict(score_thr=0.25, nms_pre=900, layer=dict(type="RoIAlign")))
+load_from = WEIGHTS
+"""
+
+
+def test_classes_paths_and_numbers_of_numpy_are_written_as_plain_values(
+    planned: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"weights")
+    for name, text in (("typed", TYPED), ("said", SAID)):
+        top = f"_base_ = ['mmdet::retinanet/{RETINA}.py']\nWEIGHTS = {str(weights)!r}\n"
+        (tmp_path / f"{name}.py").write_text(top + text)
+    typed, said = planned(*({"name": n, "config": f"{n}.py"} for n in ("typed", "said"))).runs
+    assert render(typed.config) == render(said.config)
+    assert capsys.readouterr().out == ""  # `detboard config` prints a config, and nothing else
 
 
 OWN = """

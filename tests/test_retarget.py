@@ -440,14 +440,17 @@ def test_pipelines_within_hooks_and_test_time_augmentation_are_fitted() -> None:
             [{"type": "CocoMetric"}, {"type": "CityScapesMetric"}],
             "CocoMetric and CityScapesMetric -> CocoMetric",
         ),
-        ({"type": "CocoMetric", "metric": "bbox", "proposal_nums": (1, 10, 500)}, None),
+        (
+            {"type": "CocoMetric", "metric": "bbox", "proposal_nums": (1, 10, 500)},
+            "CocoMetric without proposal_nums",
+        ),
         (None, "evaluator: CocoMetric of boxes"),
     ],
 )
 def test_rows_are_judged_by_one_evaluator_of_boxes(evaluator: Any, line: str | None) -> None:
     config = config_of(val_evaluator=evaluator, val_cfg=None, test_evaluator=evaluator, test_cfg={})
     lines = told(config)
-    assert lines[1:] == ((line,) if line else ())
+    assert lines[1:] == (*([line] if line else []), "no val_cfg -> ValLoop")
     assert config["val_evaluator"] == {
         "type": "CocoMetric",
         "ann_file": "/data/val.json",
@@ -465,6 +468,19 @@ def test_a_config_without_a_test_has_that_of_its_validation() -> None:
     assert told(config)[1:] == ("no test_dataloader -> that of validation",)
     assert config["test_dataloader"] == config["val_dataloader"]
     assert config["test_dataloader"] is not config["val_dataloader"]
+    assert list(sections(config)) == []
+
+
+def test_a_config_without_a_validation_has_that_of_its_test() -> None:
+    config = config_of(val_dataloader=None, val_cfg=None, val_evaluator=None)
+    config["test_dataloader"]["dataset"] = coco(filter_cfg={"filter_empty_gt": True})
+    assert told(config)[1:] == (
+        "no val_dataloader -> that of the test",
+        "filter_cfg of validation dropped: every image is evaluated",
+        "evaluator: CocoMetric of boxes",
+        "no val_cfg -> ValLoop",
+    )
+    assert config["val_dataloader"] == config["test_dataloader"]
     assert list(sections(config)) == []
 
 

@@ -6,9 +6,12 @@ import ast
 import keyword
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import FunctionType, ModuleType
+from typing import Any
 
 from benchmark.config.shipped import SHIPPED
 from benchmark.config.tree import Config
@@ -91,11 +94,49 @@ def _load(path: Path, changed_ns: int) -> Config:
         source = path.read_text(encoding="utf-8")
         tree = ast.parse(source, str(path))
         simple = "{{" not in source and not any(_needs_mmengine(node) for node in ast.walk(tree))
-        return _run(tree, path) if simple else _load_with_mmengine(path)
+        # What a file prints is no part of what a command prints.
+        with redirect_stdout(sys.stderr):
+            config = _run(tree, path) if simple else _load_with_mmengine(path)
+        return {key: _settled(value) for key, value in config.items()}
     except UserError:
         raise
-    except Exception as error:  # whatever a config file may raise
+    except (Exception, SystemExit) as error:  # whatever a config file may raise
         raise UserError(f"{path}: cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _settled(node: Any) -> Any:
+    """A value with paths as text, and numbers of numpy as Python's: so they are written, and count in an id."""
+    if isinstance(node, dict):
+        return {key: _settled(value) for key, value in node.items()}
+    if type(node) in (list, tuple):
+        return type(node)(map(_settled, node))
+    if isinstance(node, PurePath):
+        return str(node)
+    if type(node).__module__ == "numpy" and getattr(node, "ndim", None) == 0:
+        return node.item()
+    return node
+
+
+def unwritable(node: object, key: str = "") -> Iterator[str]:
+    """A message for each value that a config file cannot hold, with its key path."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from unwritable(value, f"{key}.{name}".lstrip("."))
+    elif isinstance(node, list | tuple):
+        for at, value in enumerate(node):
+            yield from unwritable(value, f"{key}.{at}")
+    elif not (node is None or isinstance(node, str | int | float)):
+        yield f"{key}: {_cannot_hold(node)}"
+
+
+def _cannot_hold(value: object) -> str:
+    if callable(value):
+        name = getattr(value, "__qualname__", type(value).__name__)
+        return (
+            f"a config cannot hold {name}, which is made in the file itself; put it into a module of its own, name "
+            "that in custom_imports, and write the name under which it is registered"
+        )
+    return f"a config cannot hold {value!r}: only text, numbers, lists, tuples and mappings"
 
 
 def _needs_mmengine(node: ast.AST) -> bool:
@@ -177,6 +218,10 @@ def _name_of(node: ast.AST) -> str:
 def _load_with_mmengine(path: Path) -> Config:
     import mmengine
 
+    from benchmark import ops
+
+    ops.install()  # a file may import mmdet's classes
+
     # Imports of the whole config run when its model is built, not once a part.
     config: Config = mmengine.Config.fromfile(path, import_custom_modules=False).to_dict()
     return config
@@ -231,9 +276,7 @@ def _atom(value: object) -> str:
         return f"float({str(value)!r})"
     if value is None or isinstance(value, str | int | float):
         return _quoted(value)
-    raise UserError(
-        f"a config cannot hold {value!r}: only text, numbers, lists, tuples and mappings"
-    )
+    raise UserError(_cannot_hold(value))
 
 
 def _quoted(value: object) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmark.config.config_file import load_config, plain
-from benchmark.config.retarget import retarget
+from benchmark.config.config_file import load_config, plain, unwritable
+from benchmark.config.retarget import retarget, use_registered_names
 from benchmark.config.tree import Config
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
@@ -29,7 +29,7 @@ def load_pruned(path: Path) -> Config:
     Where it lies, whether it goes on from before, and by which launcher are DetBoard's to say.
 
     Raises:
-        UserError: It cannot be loaded, or holds no model.
+        UserError: It cannot be loaded, holds no model, or values that no config file can hold.
     """
     config = _without_scope(plain(load_config(path)))
     config = {key: value for key, value in config.items() if key in _READ}
@@ -40,6 +40,9 @@ def load_pruned(path: Path) -> Config:
         )
     if "data_preprocessor" in model:  # the Runner reads that one then
         config.pop("data_preprocessor", None)
+    use_registered_names(config)
+    if problems := list(unwritable(config)):
+        raise UserError(problems)
     return config
 
 

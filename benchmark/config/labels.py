@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from benchmark.config.tree import Config, is_list, leaves
+from benchmark.config.vocabulary.words import mapping_of
 from benchmark.writing.words import counted
 
 OUTLINE = ("model", "train_cfg", "param_scheduler", "train_dataloader")
@@ -44,7 +45,7 @@ def labels_of(config: Config) -> dict[str, str]:
     model = config["model"]
     said = {
         "Model": _type(model),
-        "Backbone": _backbone(model.get("backbone") or {}),
+        "Backbone": _backbone(mapping_of(model.get("backbone"))),
         "Neck": _neck(model.get("neck")),
         "Head": _head(model),
         "Learning Method": _schedule(config),
@@ -129,7 +130,7 @@ _SIZES: Mapping[str, Callable[[Config], str]] = {
 
 def _schedule(config: Config) -> str:
     """``1x`` and its multiples for steps down over so many epochs, ``300 epochs``, ``90k iterations``."""
-    loop = config.get("train_cfg") or {}
+    loop = mapping_of(config.get("train_cfg"))
     if isinstance(iterations := loop.get("max_iters"), int):
         count = f"{iterations // 1000}k" if iterations % 1000 == 0 else str(iterations)
         return f"{count} iterations"

@@ -8,7 +8,7 @@ from benchmark.config.retarget.evaluation import retarget_evaluation
 from benchmark.config.retarget.fill import dataset_leaves as dataset_leaves
 from benchmark.config.retarget.fill import fill_dataset as fill_dataset
 from benchmark.config.retarget.masks import drop_masks, predicts_masks
-from benchmark.config.retarget.names import use_registered_names
+from benchmark.config.retarget.names import use_registered_names as use_registered_names
 from benchmark.config.retarget.pipelines import retarget_pipelines
 from benchmark.config.retarget.refusals import reasons_against
 from benchmark.config.retarget.training import retarget_training

@@ -28,13 +28,16 @@ def retarget_data(config: Config, dataset: Dataset) -> list[str]:
     for other classes. Evaluated images are read once each.
 
     Args:
-        config: A config with a training and a validation loader.
+        config: A config with a training loader, and one of validation or test.
         dataset: The data set.
 
     Returns:
         What was changed.
     """
     changes: list[str] = []
+    if not config.get("val_dataloader"):
+        config["val_dataloader"] = plain(config["test_dataloader"])
+        changes.append("no val_dataloader -> that of the test")
     if not isinstance(config.get("test_dataloader"), dict):
         # mmengine takes loader, loop and evaluator of a test all or none, and profiles know a test loader.
         config["test_dataloader"] = plain(config["val_dataloader"])
@@ -77,6 +80,8 @@ def _leaf(node: Config, dataset: Dataset, evaluated: bool, changes: list[str]) -
     }
     filters = mapping_of(node.get("filter_cfg"))
     if evaluated:
+        if filters and not node.get("test_mode"):
+            changes.append("filter_cfg of validation dropped: every image is evaluated")
         leaf["test_mode"] = True
     elif kept := {key: filters[key] for key in _FILTERS if key in filters}:
         leaf["filter_cfg"] = kept

@@ -7,9 +7,25 @@ from collections.abc import Iterator
 from benchmark.config.tree import Config, dicts, is_list
 from benchmark.config.vocabulary.words import class_of, mapping_of
 from benchmark.data.dataset import Dataset
+from benchmark.errors import few
 from benchmark.statistics.scores import SCORES
 
 _COCO = "CocoMetric"
+# What every evaluator of ours has, what says where files are, and what changes no score.
+_SILENT = frozenset(
+    {
+        "ann_file",
+        "backend_args",
+        "classwise",
+        "collect_device",
+        "file_client_args",
+        "metric",
+        "metric_items",
+        "sort_categories",
+        "type",
+        "use_mp_eval",
+    }
+)
 _SCORES = frozenset(score.metric for score in SCORES.values())
 
 
@@ -24,6 +40,8 @@ def retarget_evaluation(config: Config, dataset: Dataset) -> list[str]:
         What was changed.
     """
     changes = _told(config.get("val_evaluator"))
+    if not config.get("val_cfg"):
+        changes.append("no val_cfg -> ValLoop")
     for use in ("val", "test"):
         config[f"{use}_evaluator"] = {
             "type": _COCO,
@@ -69,6 +87,8 @@ def _told(evaluators: object) -> list[str]:
         return [f"evaluator: {_COCO} of boxes"]
     if names != [_COCO]:
         return [f"{' and '.join(dict.fromkeys(names))} -> {_COCO}"]
-    measured: object = mapping_of(found[0]).get("metric", "bbox")
-    kinds = _listed(measured)
-    return [] if kinds == "bbox" else [f"{_COCO}.metric: {kinds} -> bbox"]
+    given = mapping_of(found[0])
+    kinds = _listed(given.get("metric", "bbox"))
+    told = [] if kinds == "bbox" else [f"{_COCO}.metric: {kinds} -> bbox"]
+    dropped = sorted(str(key) for key, value in given.items() if value and key not in _SILENT)
+    return [*told, f"{_COCO} without {few(dropped)}"] if dropped else told

@@ -79,9 +79,15 @@ def _named(value: object, is_name: bool = False) -> object:
     if isinstance(value, list | tuple):
         return type(value)(map(_named, value))
     if callable(value):
-        value = f"{value.__module__}.{getattr(value, '__qualname__', '')}"
-        return _registered(value)
+        return _registered(path) if (path := _importable(value)) else value
     return _registered(value) if is_name and isinstance(value, str) else value
+
+
+def _importable(value: object) -> str:
+    """The import path of a class or function; empty of what is made in the config file itself."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
+    # What a file defines has the module of the builtins, since it is no module.
+    return f"{module}.{name}" if name.isidentifier() and module not in (None, "builtins") else ""
 
 
 def _registered(path: str) -> str:

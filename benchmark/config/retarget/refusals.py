@@ -129,7 +129,9 @@ def _files(model: Config, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _of_data(config: Config) -> Iterator[tuple[str, str]]:
-    for key in ("train_dataloader", "val_dataloader"):
+    # Without a validation of its own a config is validated as it is tested.
+    evaluated = "val_dataloader" if config.get("val_dataloader") else "test_dataloader"
+    for key in ("train_dataloader", evaluated if config.get(evaluated) else "val_dataloader"):
         loader = config.get(key)
         told = _told(key, loader)
         if told:

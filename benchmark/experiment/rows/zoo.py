@@ -37,9 +37,13 @@ def config_file(name: str, folder: Path) -> Path:
     if "/" not in name and not name.endswith(".py"):
         return _by_short_name(name)
     path = folder / Path(name).expanduser()
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file in it")
     if not path.is_file():
         beside = nearest(path.name, (one.name for one in path.parent.glob("*.py")))
         raise UserError(f"there is no file {path}{beside or _nearest_of_mmdet(name)}")
+    if path.suffix != ".py":
+        raise UserError(f"{path} is no Python file; a config's name ends in .py")
     return path.resolve()
 
 
