@@ -11,6 +11,7 @@ from command import LEADERBOARD
 
 from benchmark.config.config_file import load_config, plain
 from benchmark.config.replace import Part, put_in_place, replace_parts
+from benchmark.config.replace.levels import known
 from benchmark.errors import UserError
 
 PARTS = LEADERBOARD.parent.parent / "configs"
@@ -210,3 +211,18 @@ def test_a_batch_size_that_a_part_brings_is_told_and_not_denied() -> None:
     made, changes = replaced(FASTER, backbone="convnext_tiny", schedule="step_1x")
     assert made["train_dataloader"]["batch_size"] == 4
     assert [line for line in changes if "batch" in line] == ["train_dataloader.batch_size: 2 -> 4"]
+
+
+def test_a_neck_that_says_no_number_of_maps_gives_as_many_as_its_class_does() -> None:
+    made, _ = replaced("hrnet/faster-rcnn_hrnetv2p-w18-1x_coco.py", head="retina")
+    assert made["model"]["neck"]["type"] == "HRFPN"
+    strides = made["model"]["bbox_head"]["anchor_generator"]["strides"]
+    assert strides == [4, 8, 16, 32, 64]
+
+
+def test_two_maps_of_one_stride_are_not_one_map_twice() -> None:
+    resnet = {"type": "ResNet", "depth": 50}
+    plain_one = known(resnet)
+    dilated = known({**resnet, "strides": (1, 2, 2, 1), "dilations": (1, 1, 1, 2)})
+    assert plain_one is not None and plain_one.at((4, 4)) is None
+    assert dilated is not None and dilated.at((4, 8, 16, 16)) == dilated.given

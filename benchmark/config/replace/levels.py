@@ -63,8 +63,11 @@ class Described:
     norm_eval: bool
 
     def at(self, strides: Sequence[int]) -> tuple[Level, ...] | None:
-        """For each stride the deepest level that has it; None if one is missing, or not to be had without others."""
-        if not self.chooses:
+        """For each stride the deepest level that has it; None if one is missing, or not to be had without others.
+
+        Two maps of one stride are those of a backbone that gives just these: no other has such stages.
+        """
+        if not self.chooses or len(set(strides)) < len(strides):
             return self.given if [level.stride for level in self.given] == list(strides) else None
         deepest = {level.stride: level for level in self.levels}
         found = [deepest[stride] for stride in strides if stride in deepest]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmark.config.replace.levels import STRIDES, maps
 from benchmark.config.tree import Config, dicts, is_list
 
-_NASFCOS_LEVELS = 5  # ``num_outs`` of ``NASFCOS_FPN`` where a config gives none
+_NUM_OUTS = {"HRFPN": 5, "NASFCOS_FPN": 5}  # where a config gives none; other necks ask for it
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ def gives(model: Config, strides: Sequence[int]) -> Maps | None:
 
 
 def _pyramid(stage: Config, strides: Sequence[int]) -> tuple[int, ...]:
-    nas = stage.get("type") == "NASFCOS_FPN"
-    start = stage.get("start_level", int(nas))
-    count = stage.get("num_outs", _NASFCOS_LEVELS if nas else None) or len(strides) - start
+    kind_of = str(stage.get("type")).removeprefix("mmdet.")
+    start = stage.get("start_level", int(kind_of == "NASFCOS_FPN"))
+    count = stage.get("num_outs", _NUM_OUTS.get(kind_of)) or len(strides) - start
     inside = list(strides[start:])[:count]
     while inside and len(inside) < count:  # each further one is half as large
         inside.append(inside[-1] * 2)
