@@ -80,13 +80,15 @@ def test_what_models_give_is_asked_once_and_remembered(own_cache: Path) -> None:
     lite0 = ask.describe({"type": "EfficientNetLite0"}, [])
     assert lite0.levels == ask.describe(backbone, []).levels
     assert lite0.given == lite0.at((4, 8, 16, 32))
+    older = made_part("timm/tv_resnet34").config["model"]["backbone"]
+    assert older["model_name"] == "resnet34.tv_in1k" and older["pretrained"]
     for name, said in REFUSED.items():
         with pytest.raises(UserError, match=f"^backbone {name}: .*") as caught:
             made_part(name)
         assert said in caught.value.problems[0]
     # Another command knows them all, be it on a machine where nothing can be built.
     remembered = json.loads((own_cache / "detboard" / "backbones.json").read_text())
-    assert len(remembered) == 2 * len(TIMM)  # by both names
+    assert len(remembered) == 2 * len(TIMM) + 2  # by both names
     ask.forget()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.executable", "/bin/false")

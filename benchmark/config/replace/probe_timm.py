@@ -50,6 +50,7 @@ def of_timm(name: str) -> dict[str, object]:
     import torch
 
     torch.set_num_threads(1)
+    name = _current(name)
     config = _weights(name)
     options, pad_to, maps = _maps(name, config.input_size[-1])
     return {
@@ -61,6 +62,13 @@ def of_timm(name: str) -> dict[str, object]:
         "options": options,
         "pad_to": pad_to,
     }
+
+
+def _current(name: str) -> str:
+    """What timm calls a model now, with the tag of its weights, of which the older name has none."""
+    import timm
+
+    return timm.models.get_deprecated_models().get(name) or name
 
 
 def _weights(name: str) -> PretrainedCfg:
