@@ -72,7 +72,7 @@ def test_stock_optuna_command_reads_postgresql(
     postgresql_url: str, synthetic_data: Path, tmp_path: Path
 ) -> None:
     bench = _drivers(synthetic_data, tmp_path, name="stock", n_trials=1)[0]
-    assert bench.run("tune", "--storage", postgresql_url, *SHORT).returncode == 0
+    assert bench.here("tune", "--storage", postgresql_url, *SHORT).returncode == 0
     stock = str(Path(sys.executable).parent / "optuna")
     listed = run([stock, "studies", "--storage", postgresql_url, "-f", "json"])
     assert "stock" in [found["name"] for found in json.loads(listed.stdout)]
@@ -121,7 +121,7 @@ def test_survivor_takes_over_what_a_dead_driver_left(
     assert found[left.number].params == left.params
     assert found[left.number].user_attrs["run_id"] == left.user_attrs["run_id"]
     assert found[left.number].user_attrs["owner"] != left.user_attrs["owner"]
-    late = victim.run("tune", *options)  # comes back, and finds nothing to do
+    late = victim.here("tune", *options)  # comes back, and finds nothing to do
     assert late.returncode == 0, late.stdout + late.stderr
     assert len(_trials(postgresql_url, "taken")) == 2
 
