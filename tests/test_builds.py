@@ -23,6 +23,7 @@ from mmengine.utils import import_modules_from_strings
 
 from benchmark import ops
 from benchmark.config.compose import compose, config_roots
+from benchmark.config.imports import named_modules
 from benchmark.config.replace.levels import Level, described, known
 from benchmark.config.replace.probe import answer
 from benchmark.config.retarget import dataset_leaves
@@ -69,14 +70,15 @@ def composed(
     train, val = (Split(Path(f"/data/{n}.json"), Path("/data"), n) for n in ("train", "val"))
     row = Row.model_validate({"name": "row", "parts": parts})
     around = Surroundings(LEADERBOARD.parent, tuple(ROOTS), "coco", profile)
-    return compose(row, Dataset("some", tuple("abc"), train, val), around, seed=0, overrides={})
+    config = compose(row, Dataset("some", tuple("abc"), train, val), around, seed=0, overrides={})
+    import_modules_from_strings(named_modules(config))  # as a job does
+    return config
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _mmdet() -> Iterator[None]:
     ops.install()
     register_all_modules(init_default_scope=True)
-    import_modules_from_strings(["mmpretrain.models"])
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
