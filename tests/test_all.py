@@ -46,7 +46,7 @@ def checkout(tmp_path: Path) -> Path:
             "name": "small_tpe",
             "experiment": "../small.yaml",
             "row": "r18",
-            "n_trials": 2,
+            "n_trials": 1,
             "search": search,
         },
     }
@@ -68,7 +68,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 def test_sweeps_all_experiments_and_promotes_the_best_trial(checkout: Path) -> None:
     before = contents(checkout / "experiments")
     options = ("--results", "out", "--slots", "1", "--wandb", "off", "--seeds", "5")
-    done = run_all(checkout, *options)
+    done = run_all(checkout, *options, "--trials", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     out = checkout / "out"
     assert len(list((checkout / "data" / "synthetic" / "images").glob("*.png"))) == 260
@@ -135,6 +135,13 @@ def test_wrong_options_end_it_before_anything_runs(checkout: Path, tmp_path: Pat
     assert "did you mean 'r18'?" in done.stderr
     assert not (checkout / "data").exists()
     assert not list(checkout.glob("results/runs/*"))
+
+
+def test_trials_of_a_study_that_is_not_made_are_refused(checkout: Path) -> None:
+    done = run_all(checkout, "--profile", "smoke", "--trials", "3")
+    assert done.returncode == 2
+    assert done.stderr == ("error: --trials 3: nothing is tuned with --data-root or --profile\n")
+    assert not (checkout / "data").exists()
 
 
 def test_rows_are_those_of_both_leaderboards(checkout: Path) -> None:

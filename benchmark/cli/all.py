@@ -21,7 +21,7 @@ from benchmark.cli.app import (
     Wandb,
 )
 from benchmark.cli.sweep import sweep
-from benchmark.cli.tune import tune
+from benchmark.cli.tune import More, tune
 from benchmark.errors import UserError, allowed, not_written
 
 _EXPERIMENTS = Path("experiments")
@@ -38,12 +38,13 @@ _SMALL_SLOTS = 2  # small enough for two side by side on any machine
 
 @dataclass(frozen=True)
 class _Way:
-    """How the small rows run: where they land, how many side by side, by whom, who watches."""
+    """How the small rows run: where they land, how many side by side, by whom, who watches, how many trials."""
 
     results: Path
     slots: int
     launcher: str
     wandb: str | None
+    trials: int | None = None
 
 
 def run_all(
@@ -57,6 +58,7 @@ def run_all(
     launcher: LauncherName = "local",
     wandb: Wandb = None,
     retry: Retry = None,
+    trials: More = None,
     trust: Trust = False,
 ) -> None:
     """Run the leaderboard of this checkout and the miniature one, and tune a small row: what run_all.sh does.
@@ -64,11 +66,14 @@ def run_all(
     Without --data-root the data is synthetic, without --profile it is smoke;
     with either of them, only the leaderboard is run. All options go to the
     sweep of the leaderboard, and --results, --slots, --launcher and --wandb
-    to the others, too. --rows names rows of both leaderboards.
+    to the others, too. --rows names rows of both leaderboards, --trials is
+    the study's.
     """
     _check_folder()
     # What takes minutes more on somebody's own data or schedule is theirs to start.
     alone = data_root is not None or profile is not None
+    if alone and trials is not None:
+        raise UserError(f"--trials {trials}: nothing is tuned with --data-root or --profile")
     published, miniature = (rows, None) if alone else _shared_out(rows)
     data = data_root or _synthetic_data()
     if published != "":
@@ -88,7 +93,7 @@ def run_all(
             trust=trust,
         )
     if not alone:
-        way = _Way(results, slots or _SMALL_SLOTS, launcher, wandb)
+        way = _Way(results, slots or _SMALL_SLOTS, launcher, wandb, trials)
         if miniature != "":
             _sweep_miniature(miniature, way)
         typer.echo()
@@ -160,6 +165,7 @@ def _sweep_and_tune_small(data: Path, way: _Way) -> None:
         slots=way.slots,
         launcher=way.launcher,
         wandb=way.wandb,
+        trials=way.trials,
         promote=True,
     )
 
