@@ -75,7 +75,7 @@ def run_all(
     if alone and trials is not None:
         raise UserError(f"--trials {trials}: nothing is tuned with --data-root or --profile")
     published, miniature = (rows, None) if alone else _shared_out(rows)
-    data = data_root or _synthetic_data()
+    data = data_root or _draw(_SYNTHETIC)
     if published != "":
         # Each ends the command with its exit status where it is not done.
         sweep(
@@ -132,10 +132,8 @@ def _shared_out(rows: str | None) -> tuple[str | None, str | None]:
 
 def _sweep_miniature(rows: str | None, way: _Way) -> None:
     """Runs the miniature leaderboard, on data of its own, with one seed."""
-    from benchmark.data.synthesize import synthesize
-
-    folder = synthesize(_MINIATURE_DATA, **MINIATURE_IMAGES)
-    typer.echo(f"\nsynthetic data in {folder}")
+    typer.echo()
+    _draw(_MINIATURE_DATA, **MINIATURE_IMAGES)
     sweep(
         _MINIATURE,
         results=way.results,
@@ -170,10 +168,11 @@ def _sweep_and_tune_small(data: Path, way: _Way) -> None:
     )
 
 
-def _synthetic_data() -> Path:
+def _draw(folder: Path, **images: int) -> Path:
+    """Draws synthetic images, and says where."""
     from benchmark.data.synthesize import synthesize
 
-    folder = synthesize(_SYNTHETIC)
+    folder = synthesize(folder, **images)
     typer.echo(f"synthetic data in {folder}")
     return folder
 

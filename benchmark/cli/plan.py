@@ -95,12 +95,14 @@ def _tell_obstacles(made: Plan, launcher: str, trust: bool) -> None:
     from benchmark.errors import UserError
     from benchmark.launchers import make_launcher
     from benchmark.run.fetched.needs import needs_of
+    from benchmark.run.state import not_complete
     from benchmark.sweep.missing import obstacles, undecoded_images
-    from benchmark.sweep.weights import code, contents_of, to_come, waiting
+    from benchmark.sweep.weights import code, contents_of, to_come
     from benchmark.writing.words import counted
 
     tell(obstacles(made, make_launcher(launcher), trust))
-    if not trust and (refused := code(needs_of(waiting(made.runs)), contents_of(made.runs))):
+    needs = needs_of(not_complete(made.runs))
+    if not trust and (refused := code(needs, contents_of(made.runs))):
         raise UserError(refused)
     warn(to_come(made.runs))
     if left := undecoded_images(made):

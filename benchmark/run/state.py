@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,11 @@ class Planned:
 
 
 Lives = Callable[[RunFolder], bool]
+
+
+def not_complete(runs: Iterable[Planned]) -> list[Planned]:
+    """The runs that are not complete."""
+    return [run for run in runs if run.state is not State.COMPLETE]
 
 
 def lock_is_held(folder: RunFolder) -> bool:

@@ -13,9 +13,8 @@ from benchmark.launchers import Launcher
 from benchmark.launchers.machine import MachinePool, cpu_count
 from benchmark.run.checkout import distrusted
 from benchmark.run.plan import Plan
-from benchmark.run.record import State
 from benchmark.run.shared_memory import room
-from benchmark.run.state import Planned
+from benchmark.run.state import Planned, not_complete
 from benchmark.sweep.batches import iterations_of
 
 # A CPU does a few full images a second: from here on it is hours.
@@ -26,7 +25,7 @@ _AMPLE = 8 * 2**30  # of shared memory
 
 def foreseen(plan: Plan, launcher: Launcher, memory: Memory) -> list[str]:
     """A message for each thing that the runs to do will meet, and that nobody need wait for to know."""
-    waiting = [run for run in plan.runs if run.state is not State.COMPLETE]
+    waiting = not_complete(plan.runs)
     rows = {run.spec.row: run for run in waiting}
     return [
         *distrusted(waiting),

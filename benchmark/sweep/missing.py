@@ -23,11 +23,11 @@ from benchmark.run.fetched.places import own
 from benchmark.run.pickles import code_in, refusal
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
-from benchmark.run.state import Planned
+from benchmark.run.state import Planned, not_complete
 from benchmark.sweep.batches import without_batch
 from benchmark.sweep.foresight import foreseen
 from benchmark.sweep.left import left_of
-from benchmark.sweep.weights import junk, waiting
+from benchmark.sweep.weights import junk
 from benchmark.temporary import usable_tmpdir
 
 
@@ -68,7 +68,7 @@ def obstacles(plan: Plan, launcher: Launcher, trusted: bool, told: Told | None =
     found.errors.extend([*conflicts(), *_lacking(plan), *without_batch(plan, memory)])
     found.errors.extend([] if trusted else _not_data(plan))
     attempt(found.errors, own)
-    found.errors.extend([*unnamable(waiting(plan.runs)), *junk(plan.runs)])
+    found.errors.extend([*unnamable(not_complete(plan.runs)), *junk(plan.runs)])
     found.warnings.extend(foreseen(plan, launcher, memory))
     # The validation images are in each of the data sets.
     return Findings([*dict.fromkeys(found.errors)], [*dict.fromkeys(found.warnings)])
@@ -82,7 +82,7 @@ def _datasets(plan: Plan) -> list[Dataset]:
 
 def _lacking(plan: Plan) -> list[str]:
     """What a row needs of this machine that it does not have."""
-    rows = {run.spec.row: run for run in plan.runs if run.state is not State.COMPLETE}
+    rows = {run.spec.row: run for run in not_complete(plan.runs)}
     needs = {row: needs_of(dict(run.config)) for row, run in rows.items()}
     has_gpu = any(need.gpu for need in needs.values()) and bool(visible_gpus())
     return [
@@ -94,12 +94,7 @@ def _lacking(plan: Plan) -> list[str]:
 
 def _not_data(plan: Plan) -> list[str]:
     """A message for each row and file of weights that holds code: what fetches and reads them refuses it, too."""
-    named = {
-        (run.spec.row, text)
-        for run in plan.runs
-        if run.state is not State.COMPLETE
-        for text in run.spec.files
-    }
+    named = {(run.spec.row, text) for run in not_complete(plan.runs) for text in run.spec.files}
     found = {(row, text): code_in(named_path(text)) for row, text in sorted(named)}
     return [
         f"row '{row}': {text}: {refusal(names)}" for (row, text), names in found.items() if names

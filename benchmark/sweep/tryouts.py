@@ -18,8 +18,7 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.run.plan import Plan
 from benchmark.run.prepare import prepare
-from benchmark.run.record import State
-from benchmark.run.state import Planned
+from benchmark.run.state import Planned, not_complete
 from benchmark.run.tried import Tried, read_tried
 from benchmark.sweep.loop import POLL_S, Active
 from benchmark.sweep.silence import Listener, Pulse
@@ -140,8 +139,7 @@ def _death(exit_text: str) -> str:
 
 def to_try(runs: Sequence[Planned]) -> list[Planned]:
     """One run of each row that has one which is not complete: rows are tried, not seeds."""
-    open_runs = [run for run in runs if run.state is not State.COMPLETE]
-    return list({run.spec.row: run for run in reversed(open_runs)}.values())[::-1]
+    return list({run.spec.row: run for run in reversed(not_complete(runs))}.values())[::-1]
 
 
 def objection(made: Plan, result: Result) -> str:

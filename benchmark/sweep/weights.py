@@ -13,8 +13,7 @@ from benchmark.run.fetched.places import OWN_VARIABLE, hub
 from benchmark.run.fetched.soundness import digits_of, junk_in
 from benchmark.run.pickles import code_in, refusal
 from benchmark.run.plan import Plan
-from benchmark.run.record import State
-from benchmark.run.state import Planned
+from benchmark.run.state import Planned, not_complete
 from benchmark.writing.addresses import public
 from benchmark.writing.words import counted, size
 
@@ -28,7 +27,7 @@ def contents_of(runs: Sequence[Planned]) -> Contents:
 def to_come(runs: Sequence[Planned]) -> Iterator[str]:
     """A sentence for each file that a sweep of these runs is to fetch, with its size as its server says it."""
     contents = contents_of(runs)
-    found = [look(need, contents) for need in needs_of(waiting(runs))]
+    found = [look(need, contents) for need in needs_of(not_complete(runs))]
     sizes = measured_sizes([one.need for one in found if one.path is None])
     for one in found:
         need = one.need
@@ -41,11 +40,6 @@ def to_come(runs: Sequence[Planned]) -> Iterator[str]:
                 f"{need.of_rows}: the weights {need.shown} are not in {hub()} ({_size_or_unknown(sizes.get(need))}): "
                 "a sweep fetches them before it starts jobs, and starts none without them"
             )
-
-
-def waiting(runs: Sequence[Planned]) -> list[Planned]:
-    """The runs that are not complete."""
-    return [run for run in runs if run.state is not State.COMPLETE]
 
 
 def not_fetched(failed: Mapping[Need, str], runs: Sequence[Planned]) -> Iterator[str]:
@@ -79,7 +73,7 @@ def junk(runs: Sequence[Planned]) -> list[str]:
     """A message for each file of weights that a config names by its path and that is something else."""
     named = {
         (run.spec.row, key, text)
-        for run in waiting(runs)
+        for run in not_complete(runs)
         for key, text in weights_files(run.config)
     }
     return [
