@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.data.absent import spelt
@@ -32,6 +32,25 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """Which part of a divided data set stands in the place of val; all other parts together are train.
+
+    Attributes:
+        number: From 0.
+        count: How many parts there are.
+        sha256: Hex SHA-256 of the division: which images are in which part.
+        whole: The split that was divided.
+        parts: Of each part, hex SHA-256 of the annotation files of its train and val.
+    """
+
+    number: int
+    count: int
+    sha256: str
+    whole: Split
+    parts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A COCO-format dataset on disk.
 
@@ -43,6 +62,7 @@ class Dataset:
         train: The training split.
         val: The validation split.
         masks: Whether every object of both splits has a mask, see `benchmark.data.entries.is_masked`.
+        fold: Of a divided data set, which part ``val`` is; None where nothing is divided.
     """
 
     name: str
@@ -50,11 +70,45 @@ class Dataset:
     train: Split
     val: Split
     masks: bool = False
+    fold: Fold | None = None
 
     @property
     def hashes(self) -> tuple[str, str]:
-        """SHA-256 of the annotation files of train and val: what makes two datasets the same."""
+        """What makes two datasets the same: SHA-256 of the annotation files of train and val.
+
+        Of a divided one, whichever part it is, those of the file that was divided and of the division.
+        """
+        if self.fold is not None:
+            return self.fold.whole.sha256, self.fold.sha256
         return self.train.sha256, self.val.sha256
+
+    @property
+    def folds(self) -> tuple[Dataset, ...]:
+        """The data set of each part, in order; this one alone where nothing is divided."""
+        if self.fold is None:
+            return (self,)
+        return tuple(self.with_fold(number) for number in range(self.fold.count))
+
+    def with_fold(self, number: int) -> Dataset:
+        """The same divided data set with another part in the place of val.
+
+        Raises:
+            ValueError: Nothing is divided, or there is no such part.
+        """
+        if self.fold is None or not 0 <= number < self.fold.count:
+            raise ValueError(f"no part {number} of {self.name}")
+        hashes = self.fold.parts[number]
+        train, val = (
+            replace(
+                split,
+                annotations=split.annotations.with_name(fold_file(number, name)),
+                sha256=sha256,
+            )
+            for name, split, sha256 in zip(
+                ("train", "val"), (self.train, self.val), hashes, strict=True
+            )
+        )
+        return replace(self, train=train, val=val, fold=replace(self.fold, number=number))
 
     @property
     def is_absent(self) -> bool:
@@ -62,7 +116,14 @@ class Dataset:
         return not any(self.hashes)
 
 
-def describe(root: Path, name: str | None = None, cache: Path | None = None) -> Dataset:
+def fold_file(number: int, split: str) -> str:
+    """Name of the annotation file of a fold's ``train`` or ``val``."""
+    return f"fold-{number}-{split}.json"
+
+
+def describe(
+    root: Path, name: str | None = None, cache: Path | None = None, alone: bool = False
+) -> Dataset:
     """Finds the dataset in a folder with ``train.json`` and ``val.json``.
 
     The ``file_name`` of an image is relative to the folder, to its ``images/``, or to its
@@ -73,6 +134,7 @@ def describe(root: Path, name: str | None = None, cache: Path | None = None) -> 
         name: Name for display; the folder's name if None.
         cache: File that remembers what large annotation files hold, so that they are parsed once;
             it is made where it is missing. None parses every time.
+        alone: Whether ``train.json`` is all that counts, as for folds: it stands in the place of val, too.
 
     Raises:
         UserError: With every problem: a file that is missing or not COCO JSON, categories that
@@ -84,13 +146,15 @@ def describe(root: Path, name: str | None = None, cache: Path | None = None) -> 
             f"{root}: no such folder; the data is a folder with train.json and val.json "
             "('detboard data synthesize DIR' draws one to try)"
         )
-    return _found(name or root.name, *_places_in(root), cache)
+    return _found(name or root.name, *_places_in(root, alone), cache)
 
 
-def describe_source(source: DataSource, base: Path, cache: Path | None = None) -> Dataset:
+def describe_source(
+    source: DataSource, base: Path, cache: Path | None = None, alone: bool = False
+) -> Dataset:
     """Finds the dataset that an experiment's ``dataset`` block names.
 
-    Its paths are relative to ``base``, the experiment file's folder; ``cache`` is as in `describe`.
+    Its paths are relative to ``base``, the experiment file's folder; ``cache`` and ``alone`` are as in `describe`.
 
     Raises:
         UserError: As `describe` does, and when the block names no data, or ``classes`` that are
@@ -104,8 +168,8 @@ def describe_source(source: DataSource, base: Path, cache: Path | None = None) -
                 "give --data-root DIR (a folder with train.json and val.json; 'detboard data synthesize DIR' draws "
                 "one to try), or name yours there"
             )
-        dataset = describe(root, source.name, cache)
-    elif places := _places(source, base):
+        dataset = describe(root, source.name, cache, alone)
+    elif places := _places(source, base, alone):
         dataset = _found(_name(source, places[0]), *places, cache)
     else:
         raise UserError(
@@ -134,16 +198,16 @@ def check_fits(dataset: Dataset, cache: Path | None = None) -> None:
     _found(dataset.name, train, val, cache)
 
 
-def stated_dataset(source: DataSource, base: Path) -> Dataset | None:
+def stated_dataset(source: DataSource, base: Path, alone: bool = False) -> Dataset | None:
     """The dataset of an experiment whose data is not on this machine, as its ``dataset`` block states it.
 
-    Its paths are relative to ``base``, the experiment file's folder.
+    Its paths are relative to ``base``, the experiment file's folder; ``alone`` is as in `describe`.
 
     Returns:
         Classes and paths of the block, ``images/`` below a ``root``; the hashes are empty. None where an annotation
         file is there, or where the block does not say classes and place: then `describe_source` says what is wrong.
     """
-    places = _places(source, base)
+    places = _places(source, base, alone)
     if source.classes is None or places is None:
         return None
     if any(place.annotations.exists() for place in places):
@@ -163,6 +227,8 @@ def is_of_source(
     Returns:
         None where the block names no data.
     """
+    if dataset.fold is not None:
+        return _is_divided(dataset.fold.whole, source, base, cache)
     if source.sha256 is not None:
         return dataset.hashes == (source.sha256.train, source.sha256.val)
     places = _places(source, base)
@@ -178,9 +244,24 @@ def is_of_source(
         return False
 
 
+def _is_divided(
+    whole: Split, source: DataSource, base: Path, cache: Path | None = None
+) -> bool | None:
+    """Whether a split that was divided is what a ``dataset`` block names as train; None where it names no data."""
+    if source.sha256 is not None:
+        return whole.sha256 == source.sha256.train
+    places = _places(source, base, alone=True)
+    if places is None or places[0].annotations == whole.annotations:
+        return None if places is None else True
+    try:
+        return describe_source(source, base, cache, alone=True).train.sha256 == whole.sha256
+    except UserError:  # it is not on this machine
+        return False
+
+
 def source_name(source: DataSource, base: Path) -> str | None:
     """The name of the data that a ``dataset`` block names, whether it is there or not; None where it names none."""
-    places = _places(source, base)
+    places = _places(source, base, alone=source.val is None)
     return _name(source, places[0]) if places else None
 
 
@@ -199,7 +280,7 @@ class _Place:
     usual_folder: Path
 
 
-def _places(source: DataSource, base: Path) -> tuple[_Place, _Place] | None:
+def _places(source: DataSource, base: Path, alone: bool = False) -> tuple[_Place, _Place] | None:
     """Where a ``dataset`` block says the splits are; None if it does not."""
 
     def absolute(path: Path) -> Path:
@@ -210,15 +291,16 @@ def _places(source: DataSource, base: Path) -> tuple[_Place, _Place] | None:
         return _Place(absolute(paths.annotations), (images,), images)
 
     if source.root:
-        return _places_in(absolute(source.root))
-    return (place(source.train), place(source.val)) if source.train and source.val else None
+        return _places_in(absolute(source.root), alone)
+    val = source.train if alone else source.val
+    return (place(source.train), place(val)) if source.train and val else None
 
 
-def _places_in(root: Path) -> tuple[_Place, _Place]:
+def _places_in(root: Path, alone: bool = False) -> tuple[_Place, _Place]:
     images = root / "images"
     train, val = (
         _Place(root / f"{split}.json", (root, images, root / split), images)
-        for split in ("train", "val")
+        for split in ("train", "train" if alone else "val")
     )
     return train, val
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    BeforeValidator,
     Field,
     ModelWrapValidatorHandler,
     SerializeAsAny,
@@ -127,7 +128,7 @@ class DataSource(Strict):
         name: Name for display; the folder's name if None.
         root: Folder with ``train.json`` and ``val.json``.
         train: Paths of the training split.
-        val: Paths of the validation split.
+        val: Paths of the validation split; where 'folds' divide the training split it may be missing.
         classes: The class names that the data must have, in label order; None accepts whatever it has.
         sha256: Which data the published values are of: measured values on any other are not held against them. None
             for the data that lies at the place above.
@@ -145,10 +146,25 @@ class DataSource(Strict):
     def _one_way_to_say_it(self) -> DataSource:
         if self.root and (self.train or self.val):
             raise ValueError("give either 'root' or 'train' and 'val', not both")
-        if (self.train is None) != (self.val is None):
-            raise ValueError("'train' and 'val' belong together: one of them is missing")
+        if self.val and not self.train:
+            raise ValueError("'train' and 'val' belong together: 'train' is missing")
         return self
 
+
+def _folds(value: object) -> object:
+    """Refuses what is neither a number of folds nor a path, in one sentence."""
+    number = type(value) is int and 2 <= value <= MOST_FOLDS
+    if value is None or number or (isinstance(value, str | Path) and str(value).strip()):
+        return value
+    raise ValueError(
+        f"must be a number of folds from 2 to {MOST_FOLDS}, or a folder of fold files ('detboard data split' writes "
+        "them)"
+    )
+
+
+MOST_FOLDS = 100
+Folds = Annotated[int | Path | None, BeforeValidator(_folds)]
+"""How the training split is divided: into so many parts, or as the fold files in a folder say; None: not at all."""
 
 Select = Literal["last", "best"]
 """Which validation of a run is recorded: the last, or the one with the best mAP50."""
@@ -192,6 +208,8 @@ class Experiment(Strict):
         dataset: Where the data is.
         profile: Name of the profile part: how much is done.
         seeds: Every row runs once with each.
+        folds: Every row runs once a fold, of so many, or of the folder of fold files that is named (relative to the
+            experiment file); the training split is divided, and ``val`` left aside. None divides nothing.
         select: Which validation of a run is recorded.
         tracking: Where the runs are tracked; ``wandb`` in the file is the same.
         patience_min: Minutes without a sign of life after which a job is ended.
@@ -207,6 +225,7 @@ class Experiment(Strict):
     dataset: DataSource = DataSource()
     profile: Name = "full"
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[0], min_length=1)
+    folds: Folds = None
     select: Select = "last"
     tracking: Tracking = Field(
         default=Tracking(), validation_alias=AliasChoices("tracking", "wandb")
@@ -235,6 +254,14 @@ class Experiment(Strict):
         if len(set(seeds)) != len(seeds):
             raise ValueError(f"the seeds repeat: {seeds}")
         return seeds
+
+    @model_validator(mode="after")
+    def _validated_on_something(self) -> Experiment:
+        if self.dataset.train and not self.dataset.val and self.folds is None:
+            raise ValueError(
+                "dataset: 'train' and 'val' belong together: 'val' is missing (only 'folds' need none)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rows_differ(self) -> Experiment:

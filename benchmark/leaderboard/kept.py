@@ -235,7 +235,7 @@ def _either_way(plan: Plan, results: Path) -> set[str]:
 def _ids(spec: RunSpec) -> tuple[str, str]:
     """The id of a run, and the one that it has had before."""
     digest = spec.run_id.rpartition("-")[2]
-    return spec.run_id, former_run_id(spec.row, spec.seed, spec.profile, digest)
+    return spec.run_id, former_run_id(spec.row, spec.seed, spec.profile, digest, spec.fold)
 
 
 def _label_differences(row: Row, own: Sequence[Column], line: Line, path: Path) -> list[str]:

@@ -12,7 +12,7 @@ from benchmark.config.tree import LISTS, LOADERS, WITHIN, Config, content_of, is
 from benchmark.config.written import as_counted
 from benchmark.data.dataset import Dataset
 from benchmark.run.contents import OF_FILES, Contents, may_be_path
-from benchmark.run.spec import SCHEMA_VERSION
+from benchmark.run.spec import SCHEMA_VERSION, of_seed
 
 # What says nothing of the result, by its place: who watches, where output goes, how many hands work. The same key in
 # another place may mean anything, and counts.
@@ -40,13 +40,16 @@ def identity(
     Args:
         config: The composed config, from a plan or loaded from a run's ``config.py``; or its `essence`, where
             that is known: computing it takes far longer than the rest.
-        dataset: The dataset; only the hashes of its annotation files count, not where they lie.
+        dataset: The dataset; only the hashes of its annotation files count, not where they lie, and of a divided one
+            which fold it is.
         seed: Random seed.
         profile: Name of the profile.
         gpus: Number of processes that train together: the batch grows with it.
         given: Hashes of what the recipe was given beside the config, by name.
     """
     around = json.dumps([SCHEMA_VERSION, dataset.hashes, seed, profile, gpus])
+    if dataset.fold is not None:
+        around += f"fold {dataset.fold.number}"
     if given:  # an id without them is what it was before there were any
         around += json.dumps(dict(given), sort_keys=True)
     same = config if isinstance(config, str) else essence(config, dataset)
@@ -193,21 +196,21 @@ def _own_data(leaf: Config, annotations: str | None) -> Config:
     return own
 
 
-def run_id(row: str, seed: int, profile: str, digest: str) -> str:
+def run_id(row: str, seed: int, profile: str, digest: str, fold: int | None = None) -> str:
     """A readable id that is a safe name of a folder and of a tracked run: ``retinanet_r50-s0-smoke-1a2b3c4d``.
 
-    Two names of rows never share one: a name that cannot stand there as it is has its own hash behind it,
-    ``r50_fpn-5d41402a-s0-smoke-1a2b3c4d``.
+    That of a fold has its number, ``retinanet_r50-s0-f2-smoke-1a2b3c4d``. Two names of rows never share one: a name
+    that cannot stand there as it is has its own hash behind it, ``r50_fpn-5d41402a-s0-smoke-1a2b3c4d``.
     """
     prefix = _squeezed(row)
     if prefix != row:
         prefix += f"-{hashlib.sha256(row.encode()).hexdigest()[:8]}"
-    return f"{prefix}-s{seed}-{profile}-{digest}"
+    return f"{prefix}-{of_seed(seed, fold)}-{profile}-{digest}"
 
 
-def former_run_id(row: str, seed: int, profile: str, digest: str) -> str:
+def former_run_id(row: str, seed: int, profile: str, digest: str, fold: int | None = None) -> str:
     """The id that runs had as long as different names could share one; trials of studies, which cannot, have it."""
-    return f"{_squeezed(row)}-s{seed}-{profile}-{digest}"
+    return f"{_squeezed(row)}-{of_seed(seed, fold)}-{profile}-{digest}"
 
 
 def _squeezed(row: str) -> str:

@@ -1,4 +1,4 @@
-"""What an experiment asks for: one run for each row and seed."""
+"""What an experiment asks for: one run for each row and seed, and for each fold of a divided data set."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from benchmark.config.sampled import sampled, with_rule
 from benchmark.config.tree import Config
 from benchmark.config.vocabulary import objections
 from benchmark.data.dataset import Dataset, describe, describe_source, stated_dataset
+from benchmark.data.folds import in_folds
 from benchmark.data.memory import Memory
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
@@ -48,6 +49,7 @@ class Request:
         rows: Names of the rows to work on; None for all.
         seeds: Seeds in place of the experiment's.
         overrides: ``--set``: key paths and values, applied to every row after the row's own.
+        fold: The one fold to work on where the data is divided; None for all.
         needs_data: Whether the data must be there, and the files that a config names; if not, an experiment that
             names classes and paths is believed.
     """
@@ -59,6 +61,7 @@ class Request:
     rows: tuple[str, ...] | None = None
     seeds: tuple[int, ...] | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
+    fold: int | None = None
     needs_data: bool = True
 
 
@@ -70,7 +73,8 @@ class Plan:
         profile: Name of the profile that it runs under.
         rows: The rows that were chosen, in order, with the labels that their configs give by default.
         seeds: The seeds of each row.
-        runs: One for each row and seed, row by row.
+        dataset: What they are made on; of a divided data set its first fold.
+        runs: One for each row, seed and fold, row by row.
         cache: File that remembers what large annotation files hold.
     """
 
@@ -192,11 +196,11 @@ def asked_ids(
     wanted = replace(request, needs_data=False)
     setting = _setting(experiment, wanted, dataset, profile, on_disk)
     seeds = request.seeds or tuple(experiment.seeds)
-    asked = (attempt([], _ways, setting, row) or () for row in rows)
     return {
-        _spec(setting, row, seed, way).run_id
-        for row, ways in zip(rows, asked, strict=True)
-        for way in ways
+        _spec(one, row, seed, way).run_id
+        for one in _by_fold(setting)
+        for row in rows
+        for way in attempt([], _ways, one, row) or ()
         for seed in seeds
     }
 
@@ -238,13 +242,18 @@ def refreshed(plan: Plan, on_disk: Runs) -> Plan:
 
 
 def find_dataset(experiment: Experiment, request: Request) -> Dataset:
-    """The dataset of ``--data-root``, else the experiment's own."""
-    cache = _cache(request)
-    if request.data_root is not None:
-        return describe(request.data_root, cache=cache)
+    """The dataset of ``--data-root``, else the experiment's own; with ``folds`` the first fold of it."""
+    cache, alone = _cache(request), experiment.folds is not None
     base = experiment.path.parent
-    stated = None if request.needs_data else stated_dataset(experiment.dataset, base)
-    return stated or describe_source(experiment.dataset, base, cache=cache)
+    if request.data_root is not None:
+        found = describe(request.data_root, cache=cache, alone=alone)
+    elif not request.needs_data and (stated := stated_dataset(experiment.dataset, base, alone)):
+        return stated
+    else:
+        found = describe_source(experiment.dataset, base, cache=cache, alone=alone)
+    if experiment.folds is None:
+        return found
+    return in_folds(found, experiment.folds, base, request.results)
 
 
 def _cache(request: Request) -> Path:
@@ -347,9 +356,20 @@ def _modules(setting: _Setting, row: Row, base: Config) -> Mapping[str, tuple[Pa
 
 
 def _runs(setting: _Setting, row: Row, seeds: Iterable[int]) -> Sequence[tuple[RunSpec, Config]]:
-    # Composed once a row: nothing else in a config depends on the seed.
-    ways = _ways(setting, row)
-    return [_run(setting, row, seed, ways) for seed in seeds]
+    # Composed once a row and fold: nothing else in a config depends on the seed.
+    found = [(one, _ways(one, row)) for one in _by_fold(setting)]
+    return [_run(one, row, seed, ways) for seed in seeds for one, ways in found]
+
+
+def _by_fold(setting: _Setting) -> list[_Setting]:
+    """The setting over each fold of its data set that is asked for; itself where nothing is divided."""
+    data, fold = setting.dataset, setting.request.fold
+    if data.fold is None:
+        return [setting]
+    chosen = data.folds if fold is None else (data.with_fold(fold),)
+    return [
+        replace(setting, dataset=one, essences=Essences(one, setting.contents)) for one in chosen
+    ]
 
 
 def _run(setting: _Setting, row: Row, seed: int, ways: Sequence[_Way]) -> tuple[RunSpec, Config]:
@@ -367,7 +387,7 @@ def _spec(setting: _Setting, row: Row, seed: int, way: _Way) -> RunSpec:
     profile, given = setting.around.profile, way.given
     digest = identity(way.essence, setting.dataset, seed, profile, row.gpus, given)
     return RunSpec(
-        run_id=_run_id(setting.on_disk, row.name, seed, profile, digest),
+        run_id=_run_id(setting, row.name, seed, digest),
         experiment=setting.experiment.name,
         row=row.name,
         labels=row.labels,
@@ -387,11 +407,12 @@ def _spec(setting: _Setting, row: Row, seed: int, way: _Way) -> RunSpec:
     )
 
 
-def _run_id(on_disk: Runs, row: str, seed: int, profile: str, digest: str) -> str:
+def _run_id(setting: _Setting, row: str, seed: int, digest: str) -> str:
     """The row's run id: the former one where a run of this very row has it."""
-    now = run_id(row, seed, profile, digest)
-    former = former_run_id(row, seed, profile, digest)
+    fold = setting.dataset.fold.number if setting.dataset.fold else None
+    now = run_id(row, seed, setting.around.profile, digest, fold)
+    former = former_run_id(row, seed, setting.around.profile, digest, fold)
     if former != now:
         with suppress(FileNotFoundError, NotADirectoryError, UserError):
-            return former if on_disk.spec(former).row == row else now
+            return former if setting.on_disk.spec(former).row == row else now
     return now

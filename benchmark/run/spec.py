@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from benchmark.data.dataset import Dataset
+from benchmark.data.dataset import Dataset, Fold
 from benchmark.errors import shown
 from benchmark.experiment.experiment import Select
 from benchmark.files import JsonObject
@@ -30,12 +30,27 @@ def _shared(dataset: Dataset) -> Dataset:
             raise ValueError(f"{name}.sha256 is no SHA-256")
         if "\0" in f"{split.annotations}{split.images}":
             raise ValueError(f"{name}: a path holds a null character")
+    if dataset.fold is not None:
+        _check_fold(dataset.fold)
     return dataset
+
+
+def _check_fold(fold: Fold) -> None:
+    hashes = (fold.sha256, fold.whole.sha256, *(sha for pair in fold.parts for sha in pair))
+    if not all(_SHA256.fullmatch(sha) for sha in hashes):
+        raise ValueError("fold: one of its hashes is no SHA-256")
+    if not 0 <= fold.number < fold.count == len(fold.parts):
+        raise ValueError(f"fold: there is no fold {fold.number} of {fold.count}")
+
+
+def of_seed(seed: int, fold: int | None = None) -> str:
+    """Which of a row's runs one is, as run ids say it: ``s0``, of a fold ``s0-f2``."""
+    return f"s{seed}" if fold is None else f"s{seed}-f{fold}"
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What was asked: one row, one seed, one dataset, one profile.
+    """What was asked: one row, one seed, one dataset or one fold of it, one profile.
 
     Attributes:
         run_id: Readable prefix and 8 hex digits, see `run_id`.
@@ -98,6 +113,11 @@ class RunSpec:
         return (*self.former_ids, self.run_id)
 
     @property
+    def fold(self) -> int | None:
+        """Which fold it is validated on, from 0; None where the data set is not divided."""
+        return self.dataset.fold.number if self.dataset.fold else None
+
+    @property
     def select(self) -> Select:
         """Which of the run's validations is recorded."""
         return "best" if self.given.get("select") == "best" else "last"
@@ -119,9 +139,11 @@ class RunSpec:
         if isinstance(value, dict) and "parts" in value:
             value = {"recipe": "parts", "names": value["parts"], **value}
         spec = _SPEC(value)
-        if not spec.run_id.rpartition("-")[0].endswith(f"-s{spec.seed}-{spec.profile}"):
+        end = f"-{of_seed(spec.seed, spec.fold)}-{spec.profile}"
+        if not spec.run_id.rpartition("-")[0].endswith(end):
+            of_fold = "" if spec.fold is None else f", fold {spec.fold}"
             raise ValueError(
-                f"run_id: {shown(spec.run_id)} is not of seed {spec.seed} and profile {spec.profile}"
+                f"run_id: {shown(spec.run_id)} is not of seed {spec.seed}{of_fold} and profile {spec.profile}"
             )
         return spec
 

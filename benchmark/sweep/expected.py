@@ -13,6 +13,7 @@ from benchmark.files import parsed
 from benchmark.launchers.machine import visible_gpus
 from benchmark.run.record import RunRecord, State
 from benchmark.run.runs import Runs
+from benchmark.run.spec import of_seed
 from benchmark.run.state import Planned
 from benchmark.sweep.batches import iterations_of
 from benchmark.writing.words import duration
@@ -43,7 +44,8 @@ def expected_time(runs: Sequence[Planned], on_disk: Runs, memory: Memory) -> str
 
 def _stem(run: Planned) -> str:
     """What the ids of all runs of a row begin with, and those of few others."""
-    return run.spec.run_id.rpartition(f"{run.spec.seed}-{run.spec.profile}-")[0]
+    spec = run.spec
+    return spec.run_id.rpartition(f"{of_seed(spec.seed, spec.fold)[1:]}-{spec.profile}-")[0]
 
 
 def _beginning(names: Sequence[str], stem: str) -> Sequence[str]:

@@ -101,7 +101,8 @@ def _moves(
     moves = []
     asked = _asked(experiment, specs, new, on_disk)
     for spec in specs:
-        move = Move(spec, run_id(new, spec.seed, spec.profile, spec.run_id.rpartition("-")[2]))
+        digest = spec.run_id.rpartition("-")[2]
+        move = Move(spec, run_id(new, spec.seed, spec.profile, digest, spec.fold))
         if move.new_id in asked:
             moves.append(move)
         else:

@@ -164,7 +164,7 @@ def as_trial(
     same = spec.run_id.rpartition("-")[2]
     # With the study's own id: a study of this name elsewhere, or one that was deleted, has runs of its own.
     digest = hashlib.sha256(f"{same} {study_id}".encode()).hexdigest()[:8]
-    own_id = former_run_id(study, spec.seed, spec.profile, digest)
+    own_id = former_run_id(study, spec.seed, spec.profile, digest, spec.fold)
     made = replace(
         spec, run_id=own_id, experiment=study, study=study_id, trial=number, params=dict(params)
     )
