@@ -8,9 +8,11 @@ from benchmark.config.tree import Config, by_content, dicts
 from benchmark.data.decode import BACKENDS, COLOR_TYPES, Reader
 from benchmark.errors import allowed
 
+_HELD_OUT = ("val_dataloader", "test_dataloader", "tta_pipeline")
 _SPLITS = {
     "train": ("train_dataloader", "custom_hooks"),  # a hook may switch the pipeline
-    "val": ("val_dataloader", "test_dataloader", "tta_pipeline"),
+    "val": _HELD_OUT,
+    "test": _HELD_OUT,
 }
 
 

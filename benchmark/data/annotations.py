@@ -166,16 +166,21 @@ def _entries(**columns: Sequence[object]) -> list[dict[str, object]]:
     ]
 
 
-def read_annotations(path: Path) -> Annotations:
+def read_annotations(path: Path, of_images: bool = False) -> Annotations:
     """Reads a COCO annotation file; one that was read before and has not changed is not read again.
 
     Entries of ``images`` and ``annotations`` with a field missing or wrong are left out, and told among ``faults``.
+
+    Args:
+        path: The file.
+        of_images: Whether it may list images alone, as that of a test split does whose objects are kept secret:
+            ``annotations`` and ``categories`` may then be empty, or missing.
 
     Raises:
         UserError: With every problem: the file cannot be read or is not JSON, ``images``, ``annotations`` or
             ``categories`` is no list, a category lacks an integer ``id`` or a ``name``, or repeats one.
     """
-    return _read(path, stamp(path))
+    return _read(path, stamp(path), of_images)
 
 
 def stamp(path: Path) -> tuple[int, ...]:
@@ -187,14 +192,15 @@ def stamp(path: Path) -> tuple[int, ...]:
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
-@lru_cache(maxsize=2)  # the two splits of a data set: 60 MB for COCO's
-def _read(path: Path, _stamp: tuple[int, ...]) -> Annotations:
+@lru_cache(maxsize=3)  # the splits of a data set: 60 MB for COCO's
+def _read(path: Path, _stamp: tuple[int, ...], of_images: bool) -> Annotations:
     data = _bytes_of(path)
-    content = _parsed(path, data)
+    content = _parsed(path, data, of_images)
+    no_classes = of_images and not content["categories"]
     return Annotations(
         path,
         hashlib.sha256(data).hexdigest(),
-        _categories(path, content["categories"]),
+        () if no_classes else _categories(path, content["categories"]),
         _images(content["images"]),
         _boxes(content["annotations"]),
         bool(content["annotations"]) and all(map(is_masked, content["annotations"])),
@@ -213,7 +219,7 @@ def _bytes_of(path: Path) -> bytes:
 def _others(folder: Path) -> str:
     """Files that may be meant: exports call theirs ``train/_annotations.coco.json``, ``result.json`` and so on."""
     found = [str(f.relative_to(folder)) for way in ("*.json", "*/*.json") for f in folder.glob(way)]
-    found = [printable(name) for name in found if name not in ("train.json", "val.json")]
+    found = [printable(n) for n in found if n not in ("train.json", "val.json", "test.json")]
     if not found:
         return ""
     return (
@@ -222,7 +228,7 @@ def _others(folder: Path) -> str:
     )
 
 
-def _parsed(path: Path, data: bytes) -> dict[str, list[object]]:
+def _parsed(path: Path, data: bytes, of_images: bool) -> dict[str, list[object]]:
     if not data.strip():
         raise UserError(f"{path}: not JSON: the file is empty")
     try:
@@ -235,6 +241,8 @@ def _parsed(path: Path, data: bytes) -> dict[str, list[object]]:
         kind = type(content).__name__
         raise UserError(f"{path}: not COCO annotations: a {kind}, not an object with 'images'")
     keys = ("images", "annotations", "categories")
+    if of_images:
+        content = {"annotations": [], "categories": [], **content}
     problems = [
         f"{path}: not COCO annotations: '{key}' {'is no list' if key in content else 'is missing'}"
         for key in keys

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from benchmark.data.absent import outside
-from benchmark.data.annotations import Images, read_annotations
+from benchmark.data.annotations import Images
 from benchmark.data.check_boxes import boxes_found
 from benchmark.data.check_pictures import tell_pictures
 from benchmark.data.dataset import Dataset, Split
 from benchmark.data.findings import Findings, Reporter, repeated_ids
 from benchmark.data.memory import Memory
+from benchmark.data.overlap import Files, in_both
 from benchmark.data.pictures import Decoding, look_at
 from benchmark.data.selection import EVALUATED, LEARNT, left, nothing_left, told_of
 from benchmark.errors import SHOWN, printable
@@ -28,7 +29,7 @@ def check(
     decoding: Decoding | None = None,
     memory: Memory | None = None,
 ) -> Findings:
-    """Checks both splits: their annotations, and that jobs can read the image files.
+    """Checks every split: its annotations, and that jobs can read the image files.
 
     Args:
         dataset: What `benchmark.data.dataset.describe` found.
@@ -41,19 +42,39 @@ def check(
     """
     findings, memory = Findings(), memory or Memory()
     _check_classes(Reporter(dataset.train.annotations, limit, findings), dataset.classes)
-    files = {}
-    for name, split in (("train", dataset.train), ("val", dataset.val)):
-        images = memory.images(split.annotations)
+    splits = {"train": dataset.train, "val": dataset.val}
+    if dataset.test is not None:
+        splits["test"] = dataset.test
+    images = {name: split.read_images(memory) for name, split in splits.items()}
+    for name, split in splits.items():
         reporter = Reporter(split.annotations, limit, findings)
-        _check_images(reporter, images)
-        findings.add(boxes_found(name, split, limit, memory))
-        found = look_at(split.images, name, images, decoding or Decoding())
+        _check_images(reporter, images[name])
+        if split.labelled:
+            findings.add(boxes_found(name, split, limit, memory))
+        found = look_at(split.images, name, images[name], decoding or Decoding())
         tell_pictures(reporter, split, found)
-        files[name] = _absolute(split, images.files)
-    shared = sorted(files["train"] & files["val"])
+    _check_apart(dataset, images, limit, findings)
+    return findings
+
+
+def _check_apart(
+    dataset: Dataset, images: Mapping[str, Images], limit: int, findings: Findings
+) -> None:
+    """Warns of images that a split shares with another that is learnt from, or chosen on."""
+    files = {name: images[name].files for name in ("train", "val")}
+    shared = sorted(_absolute(dataset.train, files["train"]) & _absolute(dataset.val, files["val"]))
     reporter = Reporter(dataset.val.annotations, limit, findings)
     reporter.warning(shared, "images that are in train too: what is measured was seen in training")
-    return findings
+    if dataset.test is None:
+        return
+    reporter = Reporter(dataset.test.annotations, limit, findings)
+    for name, split, told in (
+        ("train", dataset.train, "what is measured on test was seen in training"),
+        ("val", dataset.val, "what is measured on test was chosen on val"),
+    ):
+        others = Files(split.images, tuple(files[name]))
+        again = in_both(others, Files(dataset.test.images, tuple(images["test"].files)))
+        reporter.warning(again, f"images that are in {name} too: {told}")
 
 
 def usual_losses(dataset: Dataset) -> Findings:
@@ -63,7 +84,7 @@ def usual_losses(dataset: Dataset) -> Findings:
 
 
 def report_text(dataset: Dataset) -> str:
-    """Counts images, boxes, and boxes of each class in both splits, as a text of several lines.
+    """Counts images, boxes, and boxes of each class in every split, as a text of several lines.
 
     Beside all boxes of a class stand those that training learns from, and those that an evaluation counts.
 
@@ -71,27 +92,36 @@ def report_text(dataset: Dataset) -> str:
         UserError: An annotation file cannot be read, or is not in COCO's form.
     """
     lines = [f"{printable(dataset.name)}: {counted(len(dataset.classes), 'class', 'classes')}"]
-    counts: list[Mapping[str, int]] = []
     splits = {"train": dataset.train, "val": dataset.val}
-    for name, split in splits.items():
-        annotations = read_annotations(split.annotations)
-        lines.append(
-            f"  {name:<5}  {len(annotations.images):>7} images  {len(annotations.boxes.ids):>8} boxes"
-            f"  {annotations.images_without_box:>6} images without a box"
-        )
-        selection = LEARNT if name == "train" else EVALUATED
-        taken = left(split.annotations, selection, Memory()).per_class
-        counts += [annotations.boxes_per_class, taken]
+    splits |= {"test": dataset.test} if dataset.test is not None else {}
+    lines += [_counts(name, split) for name, split in splits.items()]
     lines += [f"  images of {name:<5} in {split.images}" for name, split in splits.items()]
-    return "\n".join([*lines, "", *_table(dataset.classes, counts)]) + "\n"
+    labelled = {name: split for name, split in splits.items() if split.labelled}
+    return "\n".join([*lines, "", *_table(dataset.classes, labelled)]) + "\n"
 
 
-def _table(classes: Sequence[str], counts: Sequence[Mapping[str, int]]) -> list[str]:
+def _counts(name: str, split: Split) -> str:
+    held = split.read()
+    images = f"  {name:<5}  {len(held.images):>7} images"
+    if not split.labelled:
+        return f"{images}  without annotations: boxes are predicted, and not evaluated"
+    return f"{images}  {len(held.boxes.ids):>8} boxes  {held.images_without_box:>6} images without a box"
+
+
+def _table(classes: Sequence[str], splits: Mapping[str, Split]) -> list[str]:
+    columns: dict[str, Mapping[str, int]] = {}
+    for name, split in splits.items():
+        taken = {"train": "learnt", "val": "counted"}.get(name, f"{name}, counted")
+        selection = LEARNT if name == "train" else EVALUATED
+        columns[name] = split.read().boxes_per_class
+        columns[taken] = left(split.annotations, selection, Memory()).per_class
     named = [(name, _cut(printable(name))) for name in classes]
     width = max(len("class"), *(len(shown) for _, shown in named))
-    titles = "".join(f"  {title:>8}" for title in ("train", "learnt", "val", "counted"))
+    wide = {title: max(8, len(title)) for title in columns}
+    titles = "".join(f"  {title:>{wide[title]}}" for title in columns)
     rows = [
-        f"  {shown:<{width}}" + "".join(f"  {count[name]:>8}" for count in counts)
+        f"  {shown:<{width}}"
+        + "".join(f"  {count[name]:>{wide[title]}}" for title, count in columns.items())
         for name, shown in named
     ]
     return [f"  {'class':<{width}}{titles}", *rows]

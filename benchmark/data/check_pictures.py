@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from benchmark.data.annotations import read_annotations
 from benchmark.data.dataset import Split
 from benchmark.data.findings import Reporter
 from benchmark.data.keep import files_of_boxes_outside
@@ -43,5 +42,4 @@ def _outside_when_turned(split: Split, found: Pictures) -> list[str]:
     """The images of which a box lies wholly outside once they are turned: the loss on it is infinite."""
     if not found.turned:
         return []
-    annotations = read_annotations(split.annotations)
-    return list(dict.fromkeys(files_of_boxes_outside(annotations, set(found.turned))))
+    return list(dict.fromkeys(files_of_boxes_outside(split.read(), set(found.turned))))

@@ -2,132 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmark.data.absent import spelt
-from benchmark.data.annotations import Annotations, Category
-from benchmark.data.memory import Memory
-from benchmark.errors import UserError, attempt, few, printable, why
+from benchmark.data.places import Place, Places, found
+from benchmark.data.splits import Dataset as Dataset
+from benchmark.data.splits import Fold as Fold
+from benchmark.data.splits import Split as Split
+from benchmark.data.splits import fold_file as fold_file
+from benchmark.errors import UserError
 from benchmark.experiment.experiment import DataSource, SplitPaths
-from benchmark.files import is_file
-
-_SAMPLE = 20  # image files that are looked up to find the images' folder
-
-
-@dataclass(frozen=True)
-class Split:
-    """One half of a dataset.
-
-    Attributes:
-        annotations: Absolute path of the COCO annotation file.
-        images: Absolute path of the folder that the ``file_name`` of an image is relative to.
-        sha256: Hex SHA-256 of the annotation file's bytes; empty for a file that is not there.
-    """
-
-    annotations: Path
-    images: Path
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Which part of a divided data set stands in the place of val; all other parts together are train.
-
-    Attributes:
-        number: From 0.
-        count: How many parts there are.
-        sha256: Hex SHA-256 of the division: which images are in which part.
-        whole: The split that was divided.
-        parts: Of each part, hex SHA-256 of the annotation files of its train and val.
-    """
-
-    number: int
-    count: int
-    sha256: str
-    whole: Split
-    parts: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A COCO-format dataset on disk.
-
-    Attributes:
-        name: Short name for display, the folder's name unless the experiment gives one.
-        classes: Category names in label order. mmdet numbers labels in the order in which the
-            annotation file lists its categories, whatever their ids, so this is the order of
-            ``categories`` in train.json.
-        train: The training split.
-        val: The validation split.
-        masks: Whether every object of both splits has a mask, see `benchmark.data.entries.is_masked`.
-        fold: Of a divided data set, which part ``val`` is; None where nothing is divided.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    train: Split
-    val: Split
-    masks: bool = False
-    fold: Fold | None = None
-
-    @property
-    def hashes(self) -> tuple[str, str]:
-        """What makes two datasets the same: SHA-256 of the annotation files of train and val.
-
-        Of a divided one, whichever part it is, those of the file that was divided and of the division.
-        """
-        if self.fold is not None:
-            return self.fold.whole.sha256, self.fold.sha256
-        return self.train.sha256, self.val.sha256
-
-    @property
-    def folds(self) -> tuple[Dataset, ...]:
-        """The data set of each part, in order; this one alone where nothing is divided."""
-        if self.fold is None:
-            return (self,)
-        return tuple(self.with_fold(number) for number in range(self.fold.count))
-
-    def with_fold(self, number: int) -> Dataset:
-        """The same divided data set with another part in the place of val.
-
-        Raises:
-            ValueError: Nothing is divided, or there is no such part.
-        """
-        if self.fold is None or not 0 <= number < self.fold.count:
-            raise ValueError(f"no part {number} of {self.name}")
-        hashes = self.fold.parts[number]
-        train, val = (
-            replace(
-                split,
-                annotations=split.annotations.with_name(fold_file(number, name)),
-                sha256=sha256,
-            )
-            for name, split, sha256 in zip(
-                ("train", "val"), (self.train, self.val), hashes, strict=True
-            )
-        )
-        return replace(self, train=train, val=val, fold=replace(self.fold, number=number))
-
-    @property
-    def is_absent(self) -> bool:
-        """Whether it is only stated by an experiment, see `stated_dataset`."""
-        return not any(self.hashes)
-
-
-def fold_file(number: int, split: str) -> str:
-    """Name of the annotation file of a fold's ``train`` or ``val``."""
-    return f"fold-{number}-{split}.json"
 
 
 def describe(
     root: Path, name: str | None = None, cache: Path | None = None, alone: bool = False
 ) -> Dataset:
-    """Finds the dataset in a folder with ``train.json`` and ``val.json``.
+    """Finds the dataset in a folder with ``train.json`` and ``val.json``, and with ``test.json`` if it has one.
 
     The ``file_name`` of an image is relative to the folder, to its ``images/``, or to its
-    ``train/`` and ``val/``: each split takes the one that holds its files.
+    ``train/``, ``val/`` and ``test/``: each split takes the one that holds its files.
 
     Args:
         root: The folder, as ``--data-root`` names it.
@@ -140,13 +32,19 @@ def describe(
         UserError: With every problem: a file that is missing or not COCO JSON, categories that
             differ between the splits, images that are nowhere.
     """
-    root = root.expanduser().resolve()
+    return _described(root.expanduser().resolve(), name, cache, alone)
+
+
+def _described(
+    root: Path, name: str | None, cache: Path | None, alone: bool, test: Place | None = None
+) -> Dataset:
     if not root.is_dir():
         raise UserError(
             f"{root}: no such folder; the data is a folder with train.json and val.json "
             "('detboard data synthesize DIR' draws one to try)"
         )
-    return _found(name or root.name, *_places_in(root, alone), cache)
+    held_out = test or (_place_in(root, "test") if (root / "test.json").exists() else None)
+    return found(name or root.name, Places(*_places_in(root, alone), held_out), cache)
 
 
 def describe_source(
@@ -168,9 +66,10 @@ def describe_source(
                 "give --data-root DIR (a folder with train.json and val.json; 'detboard data synthesize DIR' draws "
                 "one to try), or name yours there"
             )
-        dataset = describe(root, source.name, cache, alone)
+        dataset = _described(root.resolve(), source.name, cache, alone, _test_place(source, base))
     elif places := _places(source, base, alone):
-        dataset = _found(_name(source, places[0]), *places, cache)
+        of = Places(*places, _test_place(source, base))
+        dataset = found(_name(source, places[0]), of, cache)
     else:
         raise UserError(
             "no data: give --data-root DIR (a folder with train.json and val.json), or 'root', or "
@@ -192,10 +91,10 @@ def check_fits(dataset: Dataset, cache: Path | None = None) -> None:
         UserError: The file cannot be read, its categories are not those of val, or its images are not in their folder.
     """
     train, val = (
-        _Place(split.annotations, (split.images,), split.images)
+        Place(split.annotations, (split.images,), split.images)
         for split in (dataset.train, dataset.val)
     )
-    _found(dataset.name, train, val, cache)
+    found(dataset.name, Places(train, val), cache)
 
 
 def stated_dataset(source: DataSource, base: Path, alone: bool = False) -> Dataset | None:
@@ -271,142 +170,40 @@ def hashes_text(dataset: Dataset) -> str:
     return f'dataset:\n  sha256: {{train: "{train}", val: "{val}"}}'
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a split is said to be: its annotation file, and the folders its images may be in."""
+def _places(source: DataSource, base: Path, alone: bool = False) -> tuple[Place, Place] | None:
+    """Where a ``dataset`` block says the splits are that are trained and validated on; None if it does not."""
 
-    annotations: Path
-    folders: tuple[Path, ...]
-    usual_folder: Path
-
-
-def _places(source: DataSource, base: Path, alone: bool = False) -> tuple[_Place, _Place] | None:
-    """Where a ``dataset`` block says the splits are; None if it does not."""
-
-    def absolute(path: Path) -> Path:
-        return (base / path.expanduser()).resolve()
-
-    def place(paths: SplitPaths) -> _Place:
-        images = absolute(paths.images)
-        return _Place(absolute(paths.annotations), (images,), images)
+    def place(paths: SplitPaths) -> Place:
+        images = _absolute(base, paths.images)
+        return Place(_absolute(base, paths.annotations), (images,), images)
 
     if source.root:
-        return _places_in(absolute(source.root), alone)
+        return _places_in(_absolute(base, source.root), alone)
     val = source.train if alone else source.val
     return (place(source.train), place(val)) if source.train and val else None
 
 
-def _places_in(root: Path, alone: bool = False) -> tuple[_Place, _Place]:
-    images = root / "images"
-    train, val = (
-        _Place(root / f"{split}.json", (root, images, root / split), images)
-        for split in ("train", "train" if alone else "val")
-    )
-    return train, val
-
-
-def _name(source: DataSource, train: _Place) -> str:
-    return source.name or train.annotations.parent.name
-
-
-@dataclass(frozen=True)
-class _Outline:
-    """What is kept of an annotation file: some file names spread over its images, and whether all boxes have masks."""
-
-    sha256: str
-    categories: tuple[Category, ...]
-    files: tuple[str, ...]
-    masks: bool
-
-
-def _found(name: str, train: _Place, val: _Place, cache: Path | None) -> Dataset:
-    problems: list[str] = []
-    outlines = [attempt(problems, _outline, place.annotations, cache) for place in (train, val)]
-    in_train, in_val = outlines
-    folders = [
-        attempt(problems, _images_folder, place, outline.files)
-        for place, outline in zip((train, val), outlines, strict=True)
-        if outline
-    ]
-    if in_train and in_val:
-        problems += _category_differences(train, val, in_train, in_val)
-    train_images, val_images = folders if len(folders) == 2 else (None, None)
-    if problems or not (in_train and in_val and train_images and val_images):
-        raise UserError(problems)
-    return Dataset(
-        name,
-        tuple(name for _, name in in_train.categories),
-        Split(train.annotations, train_images, in_train.sha256),
-        Split(val.annotations, val_images, in_val.sha256),
-        masks=in_train.masks and in_val.masks,
-    )
-
-
-def _outline(path: Path, cache: Path | None) -> _Outline:
-    return Memory(cache).answer(path, "outline/2", _Outline, _outline_of)
-
-
-def _outline_of(annotations: Annotations) -> _Outline:
-    path, names = annotations.path, annotations.images.names
-    if not len(annotations.images):
-        raise UserError(f"{path}: 'images' is empty")
-    if not names:
-        raise UserError(f"{path}: the entries of 'images' have no 'file_name'")
-    # Splits made of several folders show in a spread sample.
-    sample = names[:: max(1, len(names) // _SAMPLE)][:_SAMPLE]
-    return _Outline(annotations.sha256, annotations.categories, tuple(sample), annotations.masks)
-
-
-def _images_folder(place: _Place, files: Sequence[str]) -> Path:
-    held = {folder: sum(is_file(folder / name) for name in files) for folder in place.folders}
-    best = max(place.folders, key=lambda folder: held[folder])  # the first of equals
-    if held[best]:
-        return best
-    if refused := [
-        f"{folder}: {why(error)}" for folder in place.folders if (error := _refusal(folder))
-    ]:
-        raise UserError(
-            f"{place.annotations}: its images cannot be looked for: {'; '.join(refused)}"
-        )
-    tried = ", ".join(str(folder) for folder in place.folders)
-    told = f"its images are not there: {printable(few(files))}\n  looked in: {tried}"
-    raise UserError(f"{place.annotations}: {told}{_likely_cause(files, place.folders)}")
-
-
-def _refusal(folder: Path) -> OSError | None:
-    """What the file system says of a folder whose files cannot be seen; None of one that is open or not there."""
-    try:
-        (folder / "any").stat()
-    except (FileNotFoundError, NotADirectoryError):
+def _test_place(source: DataSource, base: Path) -> Place | None:
+    """Where a ``dataset`` block says the test split is; None if it does not."""
+    if source.test is None:
         return None
-    except OSError as error:
-        return error
-    return None
+    images = _absolute(base, source.test.images)
+    annotations = source.test.annotations
+    return Place(_absolute(base, annotations) if annotations else images, (images,), images)
 
 
-def _likely_cause(files: Sequence[str], folders: Sequence[Path]) -> str:
-    if any("://" in name for name in files):
-        return "\n  'file_name' has URLs: fetch the images, and write their paths in one of these folders"
-    if any("\\" in name for name in files):
-        return "\n  'file_name' has backslashes, as Windows writes paths: write / in their place"
-    near = ((name, spelt(str(folder / name))) for folder in folders for name in files)
-    if found := next(((name, other) for name, other in near if other), None):
-        told = printable(f"'{found[0]}' is there as '{found[1]}'")
-        return f"\n  in another case or Unicode form, {told}"
-    return ""
+def _absolute(base: Path, path: Path) -> Path:
+    return (base / path.expanduser()).resolve()
 
 
-def _category_differences(
-    train: _Place, val: _Place, in_train: _Outline, in_val: _Outline
-) -> list[str]:
-    if in_train.categories == in_val.categories:
-        return []
-    shown = [
-        f"  {place.annotations}: "
-        + printable(", ".join(f"{key}={name}" for key, name in outline.categories))
-        for place, outline in ((train, in_train), (val, in_val))
-    ]
-    return [
-        "train and val must list the same categories (id and name) in the same order, for that "
-        "order numbers the labels:\n" + "\n".join(shown)
-    ]
+def _places_in(root: Path, alone: bool = False) -> tuple[Place, Place]:
+    return _place_in(root, "train"), _place_in(root, "train" if alone else "val")
+
+
+def _place_in(root: Path, split: str) -> Place:
+    images = root / "images"
+    return Place(root / f"{split}.json", (root, images, root / split), images)
+
+
+def _name(source: DataSource, train: Place) -> str:
+    return source.name or train.annotations.parent.name

@@ -84,6 +84,7 @@ class Memory:
         question: str,
         kind: type[_Answer],
         find: Callable[[Annotations], _Answer],
+        of_images: bool = False,
     ) -> _Answer:
         """What ``find`` says of an annotation file, or said when the file was as it is now.
 
@@ -93,31 +94,32 @@ class Memory:
                 rule, too, so that another rule is asked anew.
             kind: What the answer is; pydantic writes and reads it as JSON.
             find: Finds the answer.
+            of_images: Whether the file may list images alone, see `read_annotations`.
 
         Raises:
             UserError: The file cannot be read, or is not in COCO's form.
         """
         now = stamp(path)
         if self.file is None or now[0] < _FROM_BYTES:
-            return find(read_annotations(path))
+            return find(read_annotations(path, of_images))
         adapter: TypeAdapter[_Answer] = TypeAdapter(kind)
         known = self._read().get(str(path))
         if known is not None and known.stamp == now and question in known.answers:
             with suppress(ValueError):
                 return adapter.validate_python(known.answers[question])
-        found = find(read_annotations(path))
+        found = find(read_annotations(path, of_images))
         # A folder that cannot be written is told by whoever needs it; text that is not Unicode by the check.
         with suppress(OSError, ValueError):
             self._keep(path, now, question, adapter.dump_python(found, mode="json"))
         return found
 
-    def images(self, path: Path) -> Images:
-        """The images that an annotation file lists.
+    def images(self, path: Path, of_images: bool = False) -> Images:
+        """The images that an annotation file lists; ``of_images`` as of `read_annotations`.
 
         Raises:
             UserError: The file cannot be read, or is not in COCO's form.
         """
-        return self.answer(path, "images/1", _Images, _Images.of).columns()
+        return self.answer(path, "images/1", _Images, _Images.of, of_images).columns()
 
     def _keep(self, path: Path, now: tuple[int, ...], question: str, answer: JsonValue) -> None:
         assert self.file is not None

@@ -108,6 +108,19 @@ class SplitPaths(Strict):
     images: Path
 
 
+class TestPaths(Strict):
+    """Paths of the test split, relative to the experiment file unless absolute.
+
+    Attributes:
+        annotations: COCO annotation file; one of images alone where its objects are kept secret. None for a folder of
+            images, all of which are the split.
+        images: Folder of the images.
+    """
+
+    annotations: Path | None = None
+    images: Path
+
+
 _Sha256 = Annotated[
     str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(lambda text: text.lower())
 ]
@@ -121,14 +134,15 @@ class Hashes(Strict):
 
 
 class DataSource(Strict):
-    """Where the data is: a ``root`` folder as ``--data-root`` takes it, or the paths of both splits.
+    """Where the data is: a ``root`` folder as ``--data-root`` takes it, or the paths of the splits.
 
     Attributes:
         part: The dataset part under ``configs/datasets/``.
         name: Name for display; the folder's name if None.
-        root: Folder with ``train.json`` and ``val.json``.
+        root: Folder with ``train.json``, ``val.json`` and, if there is a test split, ``test.json``.
         train: Paths of the training split.
         val: Paths of the validation split; where 'folds' divide the training split it may be missing.
+        test: Paths of the test split, in place of a ``test.json`` in ``root``. None for that, or for no test split.
         classes: The class names that the data must have, in label order; None accepts whatever it has.
         sha256: Which data the published values are of: measured values on any other are not held against them. None
             for the data that lies at the place above.
@@ -139,6 +153,7 @@ class DataSource(Strict):
     root: Path | None = None
     train: SplitPaths | None = None
     val: SplitPaths | None = None
+    test: TestPaths | None = None
     classes: list[str] | None = None
     sha256: Hashes | None = None
 

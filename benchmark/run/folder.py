@@ -12,6 +12,7 @@ from benchmark.errors import UserError, shown, why
 from benchmark.files import is_file, read_json, write_json
 from benchmark.run.record import RunRecord
 from benchmark.run.spec import RunSpec
+from benchmark.run.tested import Tested
 
 
 class Damaged(UserError):
@@ -43,6 +44,10 @@ class RunFolder:
         bootstrap_file: mAP50 of resampled images.
         samples_file: A few images with their boxes.
         record_file: What happened.
+        tested_file: What the run came to on the test split.
+        test_predictions_file: Its boxes there.
+        test_matches_file: Which of them found an object.
+        test_bootstrap_file: mAP50 of resampled test images.
         log_file: Everything that the job printed.
         checkpoints: Folder of the checkpoints.
         stop_file: Made by whoever wants the job to end early.
@@ -60,6 +65,10 @@ class RunFolder:
     bootstrap_file = _In("bootstrap.npy")
     samples_file = _In("samples.json")
     record_file = _In("record.json")
+    tested_file = _In("test.json")
+    test_predictions_file = _In("predictions-test.json")
+    test_matches_file = _In("matches-test.npz")
+    test_bootstrap_file = _In("bootstrap-test.npy")
     log_file = _In("log.txt")
     checkpoints = _In("checkpoints")
     stop_file = _In("stop")
@@ -120,6 +129,13 @@ class RunFolder:
         """
         with suppress(FileNotFoundError, NotADirectoryError):
             return self.read_record() if self.finished else None
+        return None
+
+    def tested_if_any(self) -> Tested | None:
+        """What the run came to on the test split; None if nothing says so that can be read: it is then made again."""
+        with suppress(FileNotFoundError, NotADirectoryError, Damaged):
+            tested = _read(self.tested_file, Tested.from_json)
+            return tested if tested.run_id == self.path.name else None
         return None
 
     def check_fits(self, record: RunRecord, spec: RunSpec) -> None:
@@ -185,6 +201,14 @@ class RunFolder:
         """
         record.require_scores()
         write_json(self.record_file, record.to_json())
+
+    def write_tested(self, tested: Tested) -> None:
+        """Writes ``test.json`` atomically: the last thing of an evaluation on the test split.
+
+        Raises:
+            ValueError: A number is NaN or infinite.
+        """
+        write_json(self.tested_file, tested.to_json())
 
 
 _FOLDERS = {"checkpoints", "asked_by", "mmengine"}

@@ -242,8 +242,8 @@ Measured = Latency | Flops | Numbers
 """What a measurement found."""
 
 
-def _nested(metrics: object) -> object:
-    """In ``record.json`` any other key of ``metrics`` than ``per_class`` is a score's."""
+def nested(metrics: object) -> object:
+    """The fields of `Metrics`: in a file any other key than ``per_class`` is a score's."""
     if not isinstance(metrics, dict):
         return metrics
     scores = {key: value for key, value in metrics.items() if key != "per_class"}
@@ -297,7 +297,7 @@ class RunRecord:
     seed: Whole
     profile: str
     state: Annotated[State, AfterValidator(_ended)]
-    metrics: Annotated[Metrics, BeforeValidator(_nested)]
+    metrics: Annotated[Metrics, BeforeValidator(nested)]
     no_predictions: Flag
     params: Count | None
     train_seconds: Seconds

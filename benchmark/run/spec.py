@@ -25,7 +25,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}|")  # empty for a file that was not there
 
 @lru_cache(maxsize=16)  # thousands of runs share a dataset
 def _shared(dataset: Dataset) -> Dataset:
-    for name, split in (("train", dataset.train), ("val", dataset.val)):
+    splits = {"train": dataset.train, "val": dataset.val}
+    splits |= {"test": dataset.test} if dataset.test is not None else {}
+    for name, split in splits.items():
         if not _SHA256.fullmatch(split.sha256):
             raise ValueError(f"{name}.sha256 is no SHA-256")
         if "\0" in f"{split.annotations}{split.images}":

@@ -106,12 +106,12 @@ def undecoded_images(plan: Plan) -> int:
     memory, decoding = Memory(plan.cache), decoding_of(plan)
     splits = {
         (name, split)
-        for dataset in _datasets(plan)
-        for name, split in (("train", dataset.train), ("val", dataset.val))
+        for data in _datasets(plan)
+        for name, split in (("train", data.train), ("val", data.val), ("test", data.test))
+        if split is not None
     }
     return sum(
-        undecoded(split.images, name, memory.images(split.annotations), decoding)
-        for name, split in splits
+        undecoded(split.images, name, split.read_images(memory), decoding) for name, split in splits
     )
 
 

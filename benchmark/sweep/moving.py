@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,6 +150,9 @@ def _move(on_disk: Runs, move: Move, row: str) -> None:
         _rewrite(coming.spec_file, {**changes, "former_ids": [*move.spec.ids]})
         if coming.finished:
             _rewrite(coming.record_file, changes)
+        if coming.tested_file.exists():
+            with suppress(ValueError):  # a damaged one is made again
+                _rewrite(coming.tested_file, {"run_id": move.new_id})
         coming.path.rename(there.path)
         coming.path.parent.rmdir()
     discard(folder.path)
