@@ -49,7 +49,7 @@ def shrink_images(config: Config, longest_side: int, changes: list[str]) -> Shru
         changes: Takes a line for each thing that is more than a smaller size.
     """
     model = mapping_of(config.get("model"))
-    trained = _training_side(config, model)
+    trained = training_side(config)
     published = trained or _pipelines_side(config, *_EVALUATION)
     if published > longest_side and takes_one_size(model):
         changes.append(
@@ -85,9 +85,10 @@ def _target(config: Config, published: int, longest_side: int, network: Network)
 # How large a training image is
 
 
-def _training_side(config: Config, model: Config) -> int:
-    """The longest side of a training image in pixels; 0 where nothing tells."""
-    augments = mapping_of(model.get("data_preprocessor")).get("batch_augments")
+def training_side(config: Config) -> int:
+    """The longest side of a config's training images in pixels; 0 where nothing tells."""
+    preprocessor = mapping_of(mapping_of(config.get("model")).get("data_preprocessor"))
+    augments = preprocessor.get("batch_augments")
     return _pipelines_side(config, "train_dataloader") or max(_sides(augments), default=0)
 
 
