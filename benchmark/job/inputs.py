@@ -61,6 +61,16 @@ class Inputs:
         if told:
             raise NotAsAsked("\n".join(told))
 
+    def check_config(self) -> None:
+        """Holds ``config.py`` alone against what was asked.
+
+        Raises:
+            NotAsAsked: It is another, or is gone.
+        """
+        asked = self._own["config"]
+        if told := self._fault(asked, self._hash(asked.path)):
+            raise NotAsAsked(told)
+
     def check_parsed(self, annotations: Annotations) -> None:
         """Holds the very bytes that the validation was parsed from against what was asked.
 

@@ -17,8 +17,8 @@ from benchmark.files import JsonObject
 from benchmark.statistics.evaluation import Detections, Evaluation, GroundTruth
 from benchmark.statistics.scores import SCORES
 
-# An image's id, boxes as xyxy in pixels, scores and labels.
-_Predicted = tuple[int, NDArray[np.floating], NDArray[np.floating], NDArray[np.int64]]
+Predicted = tuple[int, NDArray[np.floating], NDArray[np.floating], NDArray[np.int64]]
+"""An image's id, boxes (N, 4) as xyxy in pixels of the original image, scores (N,) and labels (N,)."""
 
 
 @METRICS.register_module()
@@ -66,18 +66,15 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
 
     def process(self, data_batch: object, data_samples: Sequence[JsonObject]) -> None:
         """Keeps a batch's predictions: boxes as xyxy in pixels of the original image."""
-        for sample in data_samples:
-            predicted = sample["pred_instances"]
-            found = (predicted[key].cpu().numpy() for key in ("bboxes", "scores", "labels"))
-            self.results.append((sample["img_id"], *found))
+        self.results += map(predicted_of, data_samples)
 
-    def compute_metrics(self, results: Sequence[_Predicted]) -> dict[str, float]:
+    def compute_metrics(self, results: Sequence[Predicted]) -> dict[str, float]:
         """Evaluates what `process` kept; called in the first process only."""
         truth = self.ground_truth
         classes = list(self.dataset_meta["classes"])
         known = np.array([name in truth.category_ids for name in classes], np.bool_)
         ids = np.array([truth.category_ids.get(name, 0) for name in classes], np.int64)
-        parts = [_detections(result, known, ids) for result in results]
+        parts = [detections_of(result, known, ids) for result in results]
         image_ids = [result[0] for result in results]
         self.last = truth.evaluate(Detections.concatenate(parts), image_ids, classes)
         values = {SCORES[key].metric: value for key, value in self.last.scores.items()}
@@ -96,8 +93,15 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         return GroundTruth(self.annotations.to_coco())
 
 
-def _detections(
-    predicted: _Predicted, known: NDArray[np.bool_], category_ids: NDArray[np.int64]
+def predicted_of(sample: JsonObject) -> Predicted:
+    """What a model has found in an image, of one of its data samples, moved to the host."""
+    predicted = sample["pred_instances"]
+    boxes, scores, labels = (predicted[key].cpu().numpy() for key in ("bboxes", "scores", "labels"))
+    return sample["img_id"], boxes, scores, labels
+
+
+def detections_of(
+    predicted: Predicted, known: NDArray[np.bool_], category_ids: NDArray[np.int64]
 ) -> Detections:
     """One image's detections, without those of classes that the annotation file does not have.
 

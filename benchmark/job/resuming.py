@@ -95,7 +95,7 @@ def why_not(
     try:
         content = load_checkpoint(path)
         _META(content["meta"])
-        of, difference = _run_of(content["meta"]), _difference(content["state_dict"], weights)
+        of, other = _run_of(content["meta"]), difference(content["state_dict"], weights)
     except (
         NotTrusted
     ):  # it may be the work of days: whoever made it decides, and nothing begins anew
@@ -110,7 +110,7 @@ def why_not(
         return "it is what a training has ended with, without the optimizer's state"
     if to_resume and "optimizer" not in content:  # that of a best validation under another name
         return "it is without the optimizer's state"
-    return difference
+    return other
 
 
 def _run_of(meta: Mapping[str, object]) -> str | None:
@@ -124,7 +124,8 @@ def _run_of(meta: Mapping[str, object]) -> str | None:
     return Path(ast.literal_eval(found[1])).parent.name if found else None
 
 
-def _difference(state: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str | None:
+def difference(state: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str | None:
+    """What tells the weights of a checkpoint from those of a model, by their names and shapes; None if nothing does."""
     lacking, unknown = weights.keys() - state.keys(), state.keys() - weights.keys()
     shaped = [k for k in weights.keys() & state.keys() if state[k].shape != weights[k].shape]
     found = {"lacks": lacking, "has beside": unknown, "has in other shapes": shaped}

@@ -38,6 +38,21 @@ def start_from_random_weights(model: object, changes: list[str]) -> None:
         changes: Takes a line for each thing that is more than that.
     """
     _lower_threshold(mapping_of(model), changes)
+    load_nothing(model)
+    for node in dicts(model):
+        if "frozen_stages" in node:
+            node["frozen_stages"] = _no_stage(node)
+        if "norm_eval" in node or class_of(node) in STATISTICS_KEPT:
+            node["norm_eval"] = False
+            _keep_from_zero(node.get("norm_cfg"), changes)
+
+
+def load_nothing(model: object) -> None:
+    """Takes out of a model what loads weights when it is built or begins to train, in place.
+
+    Args:
+        model: A config's ``model``.
+    """
     for node in dicts(model):
         if "init_cfg" in node:
             node["init_cfg"] = _drawn(node["init_cfg"])
@@ -45,11 +60,6 @@ def start_from_random_weights(model: object, changes: list[str]) -> None:
         if isinstance(pretrained, str) or pretrained is True:
             node["pretrained"] = False if pretrained is True else None
         node.update({key: none for key, none in _NONE.items() if isinstance(node.get(key), str)})
-        if "frozen_stages" in node:
-            node["frozen_stages"] = _no_stage(node)
-        if "norm_eval" in node or class_of(node) in STATISTICS_KEPT:
-            node["norm_eval"] = False
-            _keep_from_zero(node.get("norm_cfg"), changes)
 
 
 def _keep_from_zero(norm: object, changes: list[str]) -> None:
