@@ -1,9 +1,8 @@
-"""Boxes of a run's detector on any images: those of its validation, and with views those that mmdet's own tool finds."""
+"""Boxes of a run's detector on any images: those of its validation; with views those that mmdet's tool finds."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import torch
 from command import TINY
 
 from benchmark.data.annotations import read_annotations
-from benchmark.errors import UserError
 from benchmark.experiment.rows.augmented import Views
 from benchmark.job.evaluating import Pictured, Place, predict_images
 from benchmark.run.folder import RunFolder
