@@ -12,6 +12,7 @@ from records import record as made_up
 
 from benchmark.data.dataset import Dataset, Split
 from benchmark.experiment.experiment import Row
+from benchmark.experiment.published import HiddenScores, Published
 from benchmark.experiment.rows.parts import PartsRecipe
 from benchmark.files import write_json
 from benchmark.leaderboard.document import Leaderboard, leaderboard_of
@@ -46,8 +47,15 @@ RECIPE = PartsRecipe.model_validate({"parts": PARTS})
 PUBLISHED = 0.4527
 
 
-def make_row(name: str = "r50", published: float | None = PUBLISHED, **labels: str) -> Row:
-    return Row(name=name, recipe=RECIPE, labels={**LABELS, **labels}, published=published)
+def make_row(
+    name: str = "r50",
+    published: float | Published | None = PUBLISHED,
+    leaderboard: HiddenScores | None = None,
+    **labels: str,
+) -> Row:
+    said = Published(value=published) if isinstance(published, float) else published
+    labels = {**LABELS, **labels}
+    return Row(name=name, recipe=RECIPE, labels=labels, published=said, leaderboard=leaderboard)
 
 
 def make_record(

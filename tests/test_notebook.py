@@ -16,6 +16,7 @@ from evaluated import CLASSES, make_matches, write_board, write_run
 
 import benchmark
 from benchmark.errors import UserError
+from benchmark.experiment.published import HiddenScores, Published
 from benchmark.leaderboard.columns import columns_of, stored_columns
 from benchmark.leaderboard.outputs.notebook import KEYS
 from benchmark.run.record import State
@@ -25,7 +26,11 @@ DOCS = Path(__file__).parents[1] / "docs" / "notebook.md"
 OOM = {"kind": "oom", "message": "out of memory", "log_tail": ""}
 
 STORED = stored_columns(columns_of([make_row()]))
-DOCUMENTED = stored_columns(columns_of([make_row()], True))
+EVERYTHING = make_row(
+    published=Published(value=PUBLISHED, split="test", source="a paper"),
+    leaderboard=HiddenScores(public=0.4, private=0.4),
+)
+DOCUMENTED = stored_columns(columns_of([EVERYTHING], True))
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from benchmark.statistics.ranks import Rank
 from benchmark.writing import drawing
 from benchmark.writing.drawing import digest_in
 
-NINE = [(each.name, each.published, PARAMETERS[each.name]) for each in ROWS]
+NINE = [(r.name, r.published.value, PARAMETERS[r.name]) for r in ROWS if r.published]
 
 
 def row(name: str, map50: float, params: int, profile: str = "full", **changes: Any) -> RowResult:

@@ -18,6 +18,7 @@ PLAIN = """\
     parts: {backbone: b, neck: n, head: h, schedule: s}
     labels: {Model: RetinaNet, Learning Method: mstrain_3x} # as published
     published: 0.5
+    leaderboard: {public: 0.4}
 """
 TUNED = """\
 # Tuned rows of tiny.yaml, which includes them by itself. Written by detboard tune --promote: do not edit.
@@ -97,7 +98,7 @@ def test_experiment_includes_its_tuned_row(tmp_path: Path, layout: str) -> None:
     assert (made.changed, made.replaced, made.left) == (True, False, None)
     assert list(rows(path).items()) == [*known.items(), ("plain_tuned", made.row)]
     assert made.row.overrides == LR
-    assert (made.row.published, made.row.study) == (None, "small")
+    assert (made.row.published, made.row.leaderboard, made.row.study) == (None, None, "small")
     assert {file.name for file in tmp_path.iterdir()} == {"tiny.yaml", "tiny.tuned.yaml"}
 
 

@@ -118,6 +118,46 @@ def test_other_data_is_held_against_nothing(
     assert "published" in caveat and "sha256" in caveat
 
 
+def test_annotations_that_were_replaced_where_they_lie_are_other_data(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    """Runs on those that lay there before say nothing of the published values; gone, the place alone tells."""
+    data = shutil.copytree(synthetic_data, tmp_path / "copy")
+    desk = board_of(tmp_path / "desk", data, of_root(data))
+    assert values(desk)["published_inside"] == "no"
+    annotations = data / "val.json"
+    annotations.write_text(annotations.read_text() + "\n")
+    assert desk.report()[0] == 0
+    assert {*differences(desk)} == {None}
+    annotations.unlink()
+    assert desk.report()[0] == 0
+    assert {*differences(desk)} != {None}
+
+
+def differences(desk: Desk) -> list[float | None]:
+    boards = map(json.loads, (path.read_text() for path in desk.results.glob("tiny*.json")))
+    return [line["values"]["difference"] for board in boards for line in board["rows"]]
+
+
+def test_a_row_that_saw_other_images_is_held_against_nothing(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    def change(content: dict[str, Any]) -> None:
+        of_root(synthetic_data)(content)
+        third = {**content["rows"][1], "name": "third", "set": {"optim_wrapper.optimizer.lr": 0.1}}
+        content["rows"].append(third)
+
+    desk = board_of(tmp_path / "desk", synthetic_data, change)
+    record = next(desk.results.glob("runs/plain-*/record.json"))
+    content = json.loads(record.read_text())
+    content["val_images"] = {"count": 7, "sha256": "e5" * 32}
+    record.write_text(json.dumps(content))
+    assert desk.report()[0] == 0
+    assert values(desk)["difference"] is None
+    told = stored(desk)["rows"][0]["missing"]["difference"]
+    assert told == "not evaluated on the images of the other rows"
+
+
 def test_the_check_prints_the_hashes_as_an_experiment_takes_them(
     tmp_path: Path, synthetic_data: Path
 ) -> None:

@@ -152,7 +152,7 @@ SAID = [
     "rows.0.parts.neck: is missing",
     "rows.0.parts.head: is missing",
     "rows.0.parts.schedule: is missing",
-    "rows.0.published: must be 1.0 or less (got 2)",
+    "rows.0.published: must be a fraction in 0..1: 2 % is 0.02 (got 2)",
     "rows.0.labels: must be a mapping",
 ]
 

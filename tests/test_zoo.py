@@ -334,5 +334,8 @@ def test_rows_are_the_published_table() -> None:
     ]
     titles = ("Model", "Backbone", "Neck", "Head", "Learning Method")
     rows = load_experiment(LEADERBOARD).rows
-    shown = [(*(row.labels[title] for title in titles), row.published) for row in rows]
+    shown = [
+        (*(row.labels[title] for title in titles), row.published and row.published.value)
+        for row in rows
+    ]
     assert shown == [("RetinaNet", *line) for line in table]

@@ -120,8 +120,9 @@ def is_of_source(
 ) -> bool | None:
     """Whether a dataset is the one that an experiment's ``dataset`` block names.
 
-    It is by the hashes that the block records; without them if it lies where the block says, or has the same
-    annotations as what lies there. Paths of the block are relative to ``base``; ``cache`` is as in `describe`.
+    It is by the hashes that the block records; without them if it has the annotations that lie where the block says
+    now, or, where none can be read, if it lay there. Paths of the block are relative to ``base``; ``cache`` is as in
+    `describe`.
 
     Returns:
         None where the block names no data.
@@ -133,14 +134,12 @@ def is_of_source(
     places = _places(source, base)
     if places is None:
         return None
-    if [place.annotations for place in places] == [
-        s.annotations for s in (dataset.train, dataset.val)
-    ]:
-        return True
     try:
-        return describe_source(source, base, cache).hashes == dataset.hashes
+        hashes = tuple(_outline(place.annotations, cache).sha256 for place in places)
     except UserError:  # it is not on this machine
-        return False
+        splits = (dataset.train, dataset.val)
+        return [p.annotations for p in places] == [split.annotations for split in splits]
+    return hashes == dataset.hashes
 
 
 def _is_divided(

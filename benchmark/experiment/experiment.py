@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from benchmark.errors import UserError
+from benchmark.experiment.published import HiddenScores, Published
 from benchmark.experiment.rows.base import Recipe
 from benchmark.experiment.rows.keys import details, read_recipe
 from benchmark.experiment.rows.parts import Grid
@@ -39,7 +40,8 @@ class Row(Strict):
         name: Unique within the experiment; the readable part of the run ids.
         recipe: How it comes to its boxes.
         labels: Cells of the table by column title; the recipe has some for the titles that are missing.
-        published: Published mAP50 as a fraction in 0..1, or None.
+        published: The mAP50 that it was published with, or None.
+        leaderboard: What a leaderboard with a hidden test set gave it, or None.
         overrides: Key paths of the composed config and their values (``set`` in the file).
         gpus: Number of GPUs that one run of this row trains on.
         study: The tuning study that the row's values come from, None for a row that was not tuned.
@@ -48,7 +50,8 @@ class Row(Strict):
     name: Name
     recipe: SerializeAsAny[Recipe]
     labels: dict[str, str] = Field(default_factory=dict)
-    published: Annotated[float, Field(ge=0, le=1)] | None = None
+    published: Published | None = None
+    leaderboard: HiddenScores | None = None
     overrides: dict[str, Any] = Field(default_factory=dict, alias="set")
     gpus: Annotated[int, Field(ge=1)] = 1
     study: Name | None = None

@@ -21,7 +21,6 @@ from benchmark.leaderboard.columns import (
 )
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_column
-from benchmark.leaderboard.columns.result import BEST_KEY, DIFFERS_COLUMN
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.leaderboard.run_of_row import Run, run_of
 from benchmark.leaderboard.validations import Told, earlier_better, selection_of
@@ -178,6 +177,10 @@ class Leaderboard(Told):
             return ""
         return self.caveat or line.missing.get("difference", "")
 
+    def held_against(self, line: Line) -> float | None:
+        """The published value that a row's measured mAP50 is held against, a fraction; None if there is none."""
+        return None if self.not_compared(line) else line.values["leaderboard_map50"]
+
     @property
     def progress(self) -> str:
         """``7 of 9``: the rows of which every seed is complete, of all."""
@@ -197,7 +200,7 @@ class Leaderboard(Told):
     def declared(self) -> tuple[Column, ...]:
         """The columns as they are declared: how their values are worded."""
         keys = {column.key for column in self.columns}
-        return columns_with(self.labels, BEST_KEY in keys, DIFFERS_COLUMN.key in keys)
+        return columns_with(self.labels, keys)
 
     @cached_property
     def labels(self) -> tuple[Column, ...]:

@@ -18,6 +18,7 @@ from benchmark.statistics.ranks import ranks
 
 # Each pair of rows is compared: more would take seconds, and tens of seconds at ten thousand.
 MOST_RANKED = 2000
+OTHER_IMAGES = "not evaluated on the images of the other rows"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _known(result: RowResult, runs: Path, images: ValImages | None) -> _Known:
     if images is None or any(not record.val_images for record in records):
         return _Known(why="its record does not say which images it was evaluated on")
     if any(record.val_images != images for record in records):
-        return _Known(why="not evaluated on the images of the other rows")
+        return _Known(why=OTHER_IMAGES)
     draws = [read_draws(RunFolder(runs / r.run_id).bootstrap_file) for r in records]
     whole = [drawn for drawn in draws if drawn is not None]
     if len(whole) < len(draws):

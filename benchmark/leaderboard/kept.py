@@ -16,6 +16,7 @@ from benchmark.files import read_json
 from benchmark.leaderboard.boards import Boards, Kept, kept_boards
 from benchmark.leaderboard.columns import columns_of
 from benchmark.leaderboard.columns.column import Column
+from benchmark.leaderboard.columns.result import SAID_KEYS
 from benchmark.leaderboard.document import VERSION, Data, Leaderboard, Line, Report
 from benchmark.leaderboard.published import kept_otherwise
 from benchmark.leaderboard.results import RowResult
@@ -208,8 +209,7 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
         found.append(f"{path}: {why}")
     if kept.title != plan.experiment.title:
         found.append(f"title: '{plan.experiment.title}', in {path}: '{kept.title}'")
-    now = {c.key: c for c in columns_of(plan.rows) if c.label or c.key == "leaderboard_map50"}
-    own = tuple({**{c.key: c for c in kept.labels}, **now}.values())
+    own = tuple({c.key: c for c in (*_said(kept.declared), *_said(columns_of(plan.rows)))}.values())
     for name in (name for name in lines if name in rows):
         found += _label_differences(rows[name], own, lines[name], path)
     ids = {possible for run in plan.runs for possible in _ids(run.spec)}
@@ -236,6 +236,11 @@ def _ids(spec: RunSpec) -> tuple[str, str]:
     """The id of a run, and the one that it has had before."""
     digest = spec.run_id.rpartition("-")[2]
     return spec.run_id, former_run_id(spec.row, spec.seed, spec.profile, digest, spec.fold)
+
+
+def _said(columns: Sequence[Column]) -> list[Column]:
+    """The columns of what an experiment says of its rows."""
+    return [column for column in columns if column.label or column.key in SAID_KEYS]
 
 
 def _label_differences(row: Row, own: Sequence[Column], line: Line, path: Path) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from benchmark.config.retarget import dataset_leaves
 from benchmark.data.dataset import Dataset, is_of_source
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row
-from benchmark.leaderboard.results import COMPARABLE_PROFILE
+from benchmark.leaderboard.judge import OTHER_IMAGES
+from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult
 from benchmark.run.plan import Plan, Request, plan_for
 
 _PREFIX = "not compared with the published values: "
@@ -61,20 +63,38 @@ def kept_otherwise(experiment: Experiment, dataset: Dataset, caveat: str) -> str
     return ""
 
 
-def why_row_not_compared(row: Row, config: Mapping[str, object]) -> str:
+def why_row_not_compared(row: Row, config: Mapping[str, object], dataset: Dataset) -> str:
     """Why one row is held against no published value although its table is; empty if it is.
 
     Args:
         row: The row.
         config: Its composed config.
+        dataset: The data of the table.
     """
     if row.published is None:
         return ""
+    if row.published.split != "val":
+        return f"published on the {row.published.split} split, measured on val"
     if row.study is not None:
         return f"not trained as published: its values come from the study {row.study}"
+    return _of_evaluation(config, dataset)
+
+
+def only_if_on_these_images(result: RowResult) -> RowResult:
+    """A row that is held against no published value where its runs saw other images than those of the other rows."""
+    if result.row.published is None or result.unlike or result.unpaired != OTHER_IMAGES:
+        return result
+    return replace(result, unlike=OTHER_IMAGES)
+
+
+def _of_evaluation(config: Mapping[str, object], dataset: Dataset) -> str:
+    """Why a row is not evaluated on the validation images of its data set, all of them; empty if it is."""
     for leaf in dataset_leaves(config.get("val_dataloader")):
         if leaf.get("indices") is not None:
             return f"evaluated on a part of the validation images (indices: {leaf['indices']})"
+        own = Path(str(leaf.get("data_root") or "")) / str(leaf.get("ann_file") or "")
+        if own != dataset.val.annotations:
+            return f"evaluated on other annotations than the data set's: {own}"
     return ""
 
 

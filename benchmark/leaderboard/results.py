@@ -127,14 +127,14 @@ class RowResult:
         """Measured minus published mAP50; it means something where the table compares with published values only."""
         if self.map50 is None or self.row.published is None or self.unlike:
             return None
-        return self.map50 - self.row.published
+        return self.map50 - self.row.published.value
 
     @property
     def published_inside(self) -> str | None:
         """``yes`` or ``no``: whether the published value lies inside the interval."""
         if self.interval is None or self.row.published is None or self.unlike:
             return None
-        return "yes" if self.row.published in self.interval else "no"
+        return "yes" if self.row.published.value in self.interval else "no"
 
     def over(self, reading: Reading[_T]) -> _T | None:
         """A measured value over the complete runs that have it."""

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.launchers.living import lives
@@ -14,7 +15,11 @@ from benchmark.leaderboard.document import Report, Reports, leaderboard_of
 from benchmark.leaderboard.history import History, Setting, history_of, setting_of
 from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.kept import kept_alone, kept_report
-from benchmark.leaderboard.published import why_not_compared, why_row_not_compared
+from benchmark.leaderboard.published import (
+    only_if_on_these_images,
+    why_not_compared,
+    why_row_not_compared,
+)
 from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult, Table
 from benchmark.leaderboard.uncomposed import told_of, uncomposed_result
 from benchmark.run.plan import (
@@ -153,13 +158,16 @@ def _report(
     stale = _stale(plan, history)
     unlike = why_not_compared(plan, request)
     compared = plan.profile == COMPARABLE_PROFILE and not unlike
-    rows = [_row_result(row, planned[row.name], stale, compared) for row in plan.rows]
+    held_to = plan.dataset if compared else None
+    rows = [_row_result(row, planned[row.name], stale, held_to) for row in plan.rows]
     if lost:
         by_name = {result.row.name: result for result in rows}
         gone = (row for row in plan.experiment.rows if row.name in lost)
         by_name |= {row.name: uncomposed_result(row, plan, history, compared) for row in gone}
         rows = [by_name[row.name] for row in plan.experiment.rows if row.name in by_name]
     rows_judged, images = judged(rows, request.results)
+    if compared:
+        rows_judged = tuple(map(only_if_on_these_images, rows_judged))
     changed = ", ".join(
         f"{key.removesuffix('!')}={value}" for key, value in request.overrides.items()
     )
@@ -179,9 +187,12 @@ def _report(
 
 
 def _row_result(
-    row: Row, runs: Sequence[Planned], stale: Mapping[tuple[str, int], str], compared: bool
+    row: Row,
+    runs: Sequence[Planned],
+    stale: Mapping[tuple[str, int], str],
+    held_to: Dataset | None,
 ) -> RowResult:
-    """Of a row in a table that compares with published values, or does not: then it needs no reason of its own."""
+    """Of a row in a table that is held against published values of ``held_to``; if of none, it needs no reason why."""
     seeds = tuple(run.spec.seed for run in runs)
     return RowResult(
         row,
@@ -190,7 +201,7 @@ def _row_result(
         states=tuple(run.state for run in runs),
         reached=tuple(map(reached, runs)),
         stale=tuple(stale[row.name, seed] for seed in seeds if (row.name, seed) in stale),
-        unlike=why_row_not_compared(row, runs[0].config) if compared else "",
+        unlike=why_row_not_compared(row, runs[0].config, held_to) if held_to else "",
         changes=runs[0].spec.changes,
     )
 

@@ -9,7 +9,9 @@ from benchmark.writing.words import LONGEST_CELL, cut_short
 
 _LONGEST_SENTENCE = 2000
 # What is said in sentences, or is an address.
-_SENTENCES = frozenset({"about", "caveat", "folder", "message", "missing", "selection", "url"})
+_SENTENCES = frozenset(
+    {"about", "caveat", "folder", "message", "missing", "published_source", "selection", "url"}
+)
 
 
 def shortened_board(leaderboard: Leaderboard) -> Leaderboard:

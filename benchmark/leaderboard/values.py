@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.leaderboard.columns import columns_with
 from benchmark.leaderboard.columns.column import Column
+from benchmark.leaderboard.columns.result import SAID_KEYS
 from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def told_reasons(leaderboard: Leaderboard, line: Line) -> dict[str, str]:
 
 def _expected(leaderboard: Leaderboard, line: Line, column: Column) -> str:
     """Why a column has to be empty; a published value that is not given has nothing to do with runs."""
-    if column.key == "leaderboard_map50":
+    if column.key in SAID_KEYS:
         return ""
     if column.compares and leaderboard.profile != COMPARABLE_PROFILE:
         return f"Not compared with published values under the {leaderboard.profile} profile."

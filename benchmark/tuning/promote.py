@@ -61,9 +61,9 @@ def promote(
     """Adds a tuned row to an experiment, or brings the one from this study up to date.
 
     The new row is called ``<row>_tuned`` (``_tuned2``, ... where that name is taken), has the recipe, labels and
-    ``gpus`` of the row that was tuned, "(tuned)" after its learning method, and no published value. An earlier
-    row of the same study keeps its name, its labels and its place. One that stands in the user's own file stays as
-    it is: with the same setting there is nothing to do, with another the new row gets the next free name.
+    ``gpus`` of the row that was tuned, "(tuned)" after its learning method, and nothing that others say of that row. An
+    earlier row of the same study keeps its name, its labels and its place. One that stands in the user's own file
+    stays as it is: with the same setting there is nothing to do, with another the new row gets the next free name.
 
     Args:
         experiment_path: The experiment file.
@@ -106,8 +106,10 @@ def _row(path: Path, experiment: Experiment, name: str) -> Row:
 
 
 def _content(row: Row) -> dict[str, Any]:
-    """A row as it would stand in a file, without its published value, which only the row itself has."""
-    content = row.model_dump(by_alias=True, exclude_defaults=True, exclude={"published"})
+    """A row as it would stand in a file, without what others say of it, which is of the row itself alone."""
+    content = row.model_dump(
+        by_alias=True, exclude_defaults=True, exclude={"published", "leaderboard"}
+    )
     return {"name": content.pop("name"), **_plain(content.pop("recipe")), **content}
 
 

@@ -65,8 +65,8 @@ class Recipe(Strict, ABC):
     """How a row comes to its boxes: the base class of every entry of `benchmark.experiment.rows.RECIPES`.
 
     A recipe is a pydantic model. Its fields are keys of a row in the experiment file, beside the keys that every
-    row has (``name``, ``labels``, ``published``, ``set``, ``gpus``, ``study``), none of which it may use. The field
-    that is called like its key in `RECIPES` is required, and tells the recipe from the others.
+    row has (``name``, ``labels``, ``published``, ``leaderboard``, ``set``, ``gpus``, ``study``), none of which it may
+    use. The field that is called like its key in `RECIPES` is required, and tells the recipe from the others.
 
     A recipe only says what it is made of; it reads no config and imports neither mmengine nor torch, since planning
     a thousand rows must take less than a second. `benchmark.config.compose` loads and merges what it names.

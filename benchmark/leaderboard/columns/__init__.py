@@ -5,7 +5,7 @@ Those of labels are made for a leaderboard, since its rows say which there are; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from benchmark.experiment.experiment import Row
@@ -18,14 +18,19 @@ from benchmark.leaderboard.columns.result import (
     NAME_COLUMN,
     RANK_COLUMNS,
     RESULT_COLUMNS,
+    SAID_KEYS,
     STATE_COLUMNS,
     VALIDATION_COLUMNS,
+    said_columns,
 )
 from benchmark.leaderboard.columns.scores import score_columns
 from benchmark.leaderboard.results import RowResult
 
 # Keys that stand before or behind the columns: in the data frame of several leaderboards, in every line of a CSV file.
 _AROUND = ("experiment", "profile", "dataset", "board")
+_VALIDATION_KEYS = tuple(column.key for column in VALIDATION_COLUMNS)
+# Columns of some leaderboards only: those of others stay as they were before there were any.
+OPTIONAL = frozenset({DIFFERS_COLUMN.key, *SAID_KEYS[1:], *_VALIDATION_KEYS})
 
 
 def columns_of(rows: Iterable[Row], validations: bool = False) -> tuple[Column, ...]:
@@ -36,27 +41,27 @@ def columns_of(rows: Iterable[Row], validations: bool = False) -> tuple[Column, 
         validations: Whether a record says which validations there were.
     """
     rows = list(rows)
-    taken = {*_AROUND, *(column.key for column in columns_with((), True, True))}
-    return columns_with(label_columns(rows, taken), validations, bool(alike(rows)))
+    taken = {*_AROUND, *(column.key for column in columns_with((), OPTIONAL))}
+    optional = {
+        *said_columns(rows),
+        *(_VALIDATION_KEYS if validations else ()),
+        *([DIFFERS_COLUMN.key] if alike(rows) else []),
+    }
+    return columns_with(label_columns(rows, taken), optional)
 
 
-def columns_with(
-    labels: Iterable[Column], validations: bool = False, differs: bool = False
-) -> tuple[Column, ...]:
+def columns_with(labels: Iterable[Column], optional: Collection[str] = ()) -> tuple[Column, ...]:
     """All columns, in the order of the CSV file.
 
     Args:
         labels: The columns of labels, see `benchmark.leaderboard.columns.labels`.
-        validations: Whether those are among them that say which validations there were: records of earlier versions
-            do not, and tables of such records stay as they were.
-        differs: Whether labels do not tell all rows apart: then their names are shown, and in what they differ.
+        optional: Keys of those of `OPTIONAL` that are among them; other keys count for nothing. With ``differs``,
+            where labels do not tell all rows apart, the names of the rows are shown.
     """
-    name, apart = (
-        (replace(NAME_COLUMN, shown=True), (DIFFERS_COLUMN,)) if differs else (NAME_COLUMN, ())
-    )
-    before, after = (name, *RANK_COLUMNS), (*apart, *RESULT_COLUMNS, *score_columns())
-    told = VALIDATION_COLUMNS if validations else ()
-    return (*before, *labels, *after, *measured_columns(), *STATE_COLUMNS, *told)
+    name = replace(NAME_COLUMN, shown=True) if DIFFERS_COLUMN.key in optional else NAME_COLUMN
+    before, after = (name, *RANK_COLUMNS), (DIFFERS_COLUMN, *RESULT_COLUMNS, *score_columns())
+    known = (*before, *labels, *after, *measured_columns(), *STATE_COLUMNS, *VALIDATION_COLUMNS)
+    return tuple(column for column in known if column.key not in OPTIONAL - {*optional})
 
 
 def main_columns(columns: Iterable[Column]) -> tuple[Column, ...]:

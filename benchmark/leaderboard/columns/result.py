@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
+from benchmark.experiment.experiment import Row
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.results import RowResult
 from benchmark.writing.words import between, fraction, signed
@@ -14,6 +15,19 @@ def _trace(
     key: str, title: str, read: Callable[[RowResult], Any], about: str, **more: Any
 ) -> Column:
     return Column(key, title, read, about, group="trace", shown=False, **more)
+
+
+def _hidden(part: Literal["public", "private"], of: str) -> Column:
+    return Column(
+        f"leaderboard_{part}",
+        f"{part.capitalize()} leaderboard",
+        lambda r: getattr(r.row.leaderboard, part, None),
+        f"What a leaderboard gave the row's submission, by its own measure, on {of}.",
+        dtype="float64",
+        text=str,  # as many digits as it gave
+        unit="fraction",
+        better="higher",
+    )
 
 
 NAME_COLUMN = Column(
@@ -61,12 +75,18 @@ RESULT_COLUMNS = (
     Column(
         "leaderboard_map50",
         "Leaderboard mAP50",
-        lambda r: r.row.published,
+        lambda r: r.row.published.value if r.row.published else None,
         "The published value.",
         dtype="float64",
         text=str,  # as many digits as were published
         unit="fraction",
         better="higher",
+    ),
+    Column(
+        "published_split",
+        "Published on",
+        lambda r: r.row.published.split if r.row.published else None,
+        "The split that the published value was measured on.",
     ),
     Column(
         "map50",
@@ -126,14 +146,45 @@ RESULT_COLUMNS = (
         compares=True,
         missing="bootstrap",
     ),
+    _hidden("public", "the part of its hidden images that it scores at once"),
+    _hidden("private", "the part of its hidden images that it scores in the end"),
+    _trace(
+        "published_source",
+        "Published in",
+        lambda r: r.row.published.source if r.row.published else None,
+        "Where the published value stands.",
+    ),
 )
 
-BEST_KEY = "best_map50"
+# What an experiment says that others say of its rows; but for the first only where a row has one.
+SAID_KEYS = (
+    "leaderboard_map50",
+    "published_split",
+    "published_source",
+    "leaderboard_public",
+    "leaderboard_private",
+)
+
+
+def said_columns(rows: Iterable[Row]) -> set[str]:
+    """Keys of the columns of what others say that some row has; the split only where one is not the usual."""
+    rows = list(rows)
+    published = [row.published for row in rows if row.published]
+    scores = [row.leaderboard for row in rows if row.leaderboard]
+    has = {
+        "published_split": any(each.split != "val" for each in published),
+        "published_source": any(each.source for each in published),
+        "leaderboard_public": any(each.public is not None for each in scores),
+        "leaderboard_private": any(each.private is not None for each in scores),
+    }
+    return {key for key, some in has.items() if some}
+
+
 _SELECTED = {"last": "last", "best": "best, chosen on the images reported on"}
 
 VALIDATION_COLUMNS = (
     Column(
-        BEST_KEY,
+        "best_map50",
         "mAP50, best validation",
         lambda r: r.best_map50,
         "Of each run's validations the best mAP50; mean over the complete seeds. The highest of several is too high.",

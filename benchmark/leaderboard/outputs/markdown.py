@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from benchmark.leaderboard.document import Leaderboard, Line
     from benchmark.leaderboard.run_of_row import Run
 
-_SHORT = ("row", "leaderboard_map50", "map50", "status")
+_SHORT = ("row", "leaderboard_map50", "published_split", "map50", "status")
 _SHORT_UNPUBLISHED = ("rank", "row", "map50", "interval", "status")
+_ADDRESS = re.compile("https?://")  # no path of this machine is linked
 _MOST_CLASSES = 20  # a wider table is for the page and the JSON file
 
 
@@ -33,7 +35,7 @@ def short_table_text(leaderboard: Leaderboard) -> str:
     by_key = {column.key: column for column in leaderboard.declared}
     published = any(line.values["leaderboard_map50"] is not None for line in leaderboard.rows)
     keys = _SHORT if published else _SHORT_UNPUBLISHED
-    return _columns_text(leaderboard, [by_key[key] for key in keys])
+    return _columns_text(leaderboard, [by_key[key] for key in keys if key in by_key])
 
 
 def _columns_text(leaderboard: Leaderboard, columns: Sequence[Column]) -> str:
@@ -62,6 +64,7 @@ def page(leaderboard: Leaderboard) -> str:
     parts += _listed("Better before the end", earlier)
     parts += _listed("Failed runs", _failures(leaderboard))
     parts += _listed("Dashes", _dashes(leaderboard))
+    parts += _listed("Published values", _sources(leaderboard))
     return "\n".join(parts)
 
 
@@ -193,6 +196,15 @@ def _dashes(leaderboard: Leaderboard) -> Iterator[str]:
         for why in dict.fromkeys(line.missing[key] for key in shown):
             names = ", ".join(titles[key] for key in shown if line.missing[key] == why)
             yield f"- {escape(line.row)}: {escape(names)}: {escape(shortened(why))}\n"
+
+
+def _sources(leaderboard: Leaderboard) -> Iterator[str]:
+    """A line for every published value of which the experiment says where it stands."""
+    for line, words in zip(leaderboard.rows, leaderboard.texts, strict=True):
+        if source := line.values.get("published_source"):
+            on = f" on {words['published_split']}" if "published_split" in words else ""
+            where = link(shortened(source), source if _ADDRESS.match(source) else None)
+            yield f"- {escape(line.row)}: {words['leaderboard_map50']}{on}: {where}\n"
 
 
 MARKDOWN = text_output(".md", page)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import columns_with, stored_columns
 from benchmark.leaderboard.columns.column import Column
-from benchmark.leaderboard.columns.result import BEST_KEY
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.kept import leaderboards
 
@@ -128,8 +127,8 @@ def boards_of(folder: Path) -> list[Leaderboard]:
 def _columns(boards: Sequence[Leaderboard]) -> tuple[Column, ...]:
     """The columns of all leaderboards: the labels of each, in the order of the first that has them."""
     labels = {column.key: column for board in boards for column in board.labels}
-    validations = any(column.key == BEST_KEY for board in boards for column in board.columns)
-    return stored_columns(columns_with(labels.values(), validations))
+    keys = {column.key for board in boards for column in board.columns}
+    return stored_columns(columns_with(labels.values(), keys))
 
 
 def _dtypes(columns: Sequence[Column]) -> dict[str, Any]:

@@ -15,7 +15,10 @@ from benchmark.writing.terminal import Shown, fitting, table_of
 _MOST_LISTED = 9
 _ALWAYS = ("row", "map50", "status")
 # What is left out where room is short, in this order: the difference says the first, the files the others.
-_SPARED = ("leaderboard_map50", "params", "train_seconds", "difference", "interval", "rank")
+_SPARED = (
+    *("leaderboard_map50", "published_split", "params", "train_seconds"),
+    *("leaderboard_public", "leaderboard_private", "difference", "interval", "rank"),
+)
 _STYLES = {
     "complete": "green",
     "failed": "red",
@@ -75,6 +78,6 @@ def _candidates(leaderboard: Leaderboard) -> list[Column]:
     """The row's name, which --rows takes, stands for its labels: fifteen columns fit no terminal."""
     name = [c for c in leaderboard.declared if c.key == "row"]
     left_out = {"row", "differs", "published_inside"} | (
-        set() if leaderboard.comparable else {"leaderboard_map50"}
+        set() if leaderboard.comparable else {"leaderboard_map50", "published_split"}
     )
     return [*name, *(c for c in leaderboard.main_columns if not c.label and c.key not in left_out)]

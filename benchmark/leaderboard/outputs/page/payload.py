@@ -53,9 +53,9 @@ def bars(leaderboard: Leaderboard) -> dict[str, Any]:
     Returns:
         ``low`` and ``top``, fractions, and both in words as ``text``.
     """
-    keys = ["map50", "map50_low", "map50_high"]
-    keys += ["leaderboard_map50"] if leaderboard.comparable else []
-    found = (values[key] for values in leaderboard.values for key in keys)
+    keys = ("map50", "map50_low", "map50_high")
+    found = [values[key] for values in leaderboard.values for key in keys]
+    found += map(leaderboard.held_against, leaderboard.rows)
     drawn = [value for value in found if value is not None]
     low, top = (
         math.floor(min(drawn, default=0) * 100) / 100,

@@ -224,7 +224,9 @@ class Forest:
             axes.hlines(*zip(*known, strict=True), color=BLUE, lw=2.4, alpha=0.55, label=label)
         values = [bar.value for bar in self.bars]
         axes.scatter(values, range(len(values)), s=44, c=BLUE, zorder=3, label="measured")
-        published = [(bar.published, at) for at, bar in enumerate(self.bars) if bar.published]
+        published = [
+            (bar.published, at) for at, bar in enumerate(self.bars) if bar.published is not None
+        ]
         if published:
             x, y = zip(*published, strict=True)
             axes.scatter(

@@ -193,9 +193,7 @@ def _intervals(leaderboard: Leaderboard, name: str) -> Plot:
         Bar(
             line.row,
             *_estimate(line),
-            published=None
-            if leaderboard.not_compared(line)
-            else _fraction(line, "leaderboard_map50"),
+            published=_maybe_short(leaderboard.held_against(line)),
             rank=str(line.values.get("rank") or ""),
         )
         for line in ranked[:MOST_ROWS]
@@ -264,5 +262,8 @@ def _estimate(line: Line) -> tuple[float, float | None, float | None]:
 
 
 def _fraction(line: Line, key: str) -> float | None:
-    value = line.values.get(key)
+    return _maybe_short(line.values.get(key))
+
+
+def _maybe_short(value: float | None) -> float | None:
     return None if value is None else short(value)

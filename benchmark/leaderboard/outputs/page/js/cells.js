@@ -69,7 +69,9 @@ const cells = (() => {
       state.text(row, key));
   }
 
-  const SPECIAL = { row: nameCell, map50: mapCell, status: stateCell, state: stateCell };
+  const sourceCell = (row, key) => (state.value(row, key) === null ? state.DASH : dom.webLink(state.value(row, key)));
+
+  const SPECIAL = { row: nameCell, map50: mapCell, status: stateCell, state: stateCell, published_source: sourceCell };
 
   /** What stands in a cell: a node, or plain text for most. */
   function cell(row, key) {

@@ -8,25 +8,14 @@ const details = (() => {
     const why = state.reason(row, column.key);
     const exact = state.value(row, column.key);
     const title = typeof exact === "number" && column.unit ? `${exact} ${column.unit}` : null;
+    const linked = column.key === "published_source" && exact !== null;
     return el("div", {}, el("dt", { title: column.about }, column.title),
-      el("dd", { title }, state.text(row, column.key), why ? el("small", {}, why) : null));
+      el("dd", { title }, linked ? dom.webLink(exact) : state.text(row, column.key), why ? el("small", {}, why) : null));
   }
 
   function values(row) {
     return state.grouped(state.columns.filter((column) => column.key !== "row")).map(([group, columns]) => el("section", {}, el("h4", {}, state.groupTitle(group)),
       el("dl", { class: "values" }, columns.map((column) => valueOf(row, column)))));
-  }
-
-  /** A link only for an address of the web: data could name "javascript:". */
-  function webLink(address) {
-    let url = null;
-    try {
-      url = new URL(address);
-    } catch {
-      return el("span", {}, address);
-    }
-    if (!["http:", "https:"].includes(url.protocol)) return el("span", {}, address);
-    return el("a", { href: url.href, rel: "noopener noreferrer", target: "_blank" }, address);
   }
 
   const code = (text) => (text ? el("code", {}, text) : state.DASH);
@@ -48,7 +37,7 @@ const details = (() => {
       run.failure ? el("p", { class: "failure" }, el("strong", {}, `${run.failure.kind}: `), run.failure.message) : null,
       run.run_id == null ? null : el("dl", { class: "values" },
         fact("Device", run.device || state.DASH), fact("Finished", run.finished_at || state.DASH),
-        fact("W&B", run.url ? webLink(run.url) : trackedOffline(run) ?? "not tracked"),
+        fact("W&B", run.url ? dom.webLink(run.url) : trackedOffline(run) ?? "not tracked"),
         fact("Run", code(run.run_id)), fact("Folder", code(run.folder)), fact("Commit", ...commit(run)),
         fact("Config hash", code(run.config_sha256)),
         fact("Training data hash", code(run.train_sha256)), fact("Validation data hash", code(run.val_sha256))));

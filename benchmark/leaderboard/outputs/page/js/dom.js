@@ -41,6 +41,17 @@ const dom = (() => {
   const breakable = (name) => String(name).split(/(?<=_)/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
   /** A name that opens the row's details. */
   const opener = (name) => el("button", { type: "button", class: "link", "data-open": name }, breakable(name));
+  /** A link only for an address of the web: data could name "javascript:". */
+  function webLink(address) {
+    let url = null;
+    try {
+      url = new URL(address);
+    } catch {
+      return el("span", {}, address);
+    }
+    if (!["http:", "https:"].includes(url.protocol)) return el("span", {}, address);
+    return el("a", { href: url.href, rel: "noopener noreferrer", target: "_blank" }, address);
+  }
   const note = (text) => el("p", { class: "note" }, text);
   const shorten = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
   const plural = (n, word, words = `${word}s`) => `${n.toLocaleString("en")} ${n === 1 ? word : words}`;
@@ -57,5 +68,5 @@ const dom = (() => {
   /** A line of it: the row's name, which opens its details, and the cells. */
   const rowLine = (row, tds) => el("tr", {}, el("th", { scope: "row", class: "first" }, opener(row.name)), tds);
 
-  return { wideTable, rowHead, rowLine, el, svg, byId, select, segments, opener, note, shorten, plural };
+  return { wideTable, rowHead, rowLine, el, svg, byId, select, segments, opener, webLink, note, shorten, plural };
 })();

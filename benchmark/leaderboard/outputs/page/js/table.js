@@ -23,7 +23,7 @@ const table = (() => {
   }
 
   // Beside values that cannot be compared with it, a published one only misleads.
-  const misleads = (column) => column.key === "leaderboard_map50" && !state.board.comparable;
+  const misleads = (column) => ["leaderboard_map50", "published_split"].includes(column.key) && !state.board.comparable;
 
   function visibleAtFirst(column) {
     if (column.key === "row") return true;
