@@ -192,6 +192,20 @@ def test_the_plan_says_before_any_training_what_will_not_be_compared(
     assert "not compared" not in run_detboard(*common).stderr  # the profile says it
 
 
+def test_values_over_folds_are_held_against_nothing(tmp_path: Path, synthetic_data: Path) -> None:
+    """Though the folds divide the very data that the values are of."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+
+    def change(content: dict[str, Any]) -> None:
+        of_root(synthetic_data)(content)
+        content["folds"] = 2
+
+    path = variant(folder, change)
+    told = run_detboard("plan", str(path), "--profile=full", "--results", str(tmp_path)).stderr
+    assert "not compared with the published values: measured on folds" in told
+
+
 @pytest.mark.parametrize(
     ("key", "compared"), [("train_cfg.max_epochs", False), ("train_dataloader.num_workers", True)]
 )

@@ -21,6 +21,8 @@ _ELSEWHERE = (
     "not run on the experiment's own 'dataset'; where it is the same data, record its sha256 there"
 )
 
+_FOLDS = "measured on folds of the training split, of which no published value is"
+
 
 def why_not_compared(plan: Plan, request: Request) -> str:
     """Why the full runs of a plan are held against no published value, for the whole table; empty if they are.
@@ -99,6 +101,8 @@ def _of_evaluation(config: Mapping[str, object], dataset: Dataset) -> str:
 
 
 def _of_data(experiment: Experiment, own: bool | None) -> str:
+    if experiment.folds is not None:
+        return _FOLDS
     if own:
         return ""
     if own is None:
