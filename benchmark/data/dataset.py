@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.data.places import Place, Places, found
+from benchmark.data.places import Place, Places, found, hashes_at
 from benchmark.data.splits import Dataset as Dataset
 from benchmark.data.splits import Fold as Fold
 from benchmark.data.splits import Split as Split
@@ -134,12 +135,7 @@ def is_of_source(
     places = _places(source, base)
     if places is None:
         return None
-    try:
-        hashes = tuple(_outline(place.annotations, cache).sha256 for place in places)
-    except UserError:  # it is not on this machine
-        splits = (dataset.train, dataset.val)
-        return [p.annotations for p in places] == [split.annotations for split in splits]
-    return hashes == dataset.hashes
+    return _lies_at(places, (dataset.train, dataset.val), cache)
 
 
 def _is_divided(
@@ -149,12 +145,15 @@ def _is_divided(
     if source.sha256 is not None:
         return whole.sha256 == source.sha256.train
     places = _places(source, base, alone=True)
-    if places is None or places[0].annotations == whole.annotations:
-        return None if places is None else True
-    try:
-        return describe_source(source, base, cache, alone=True).train.sha256 == whole.sha256
-    except UserError:  # it is not on this machine
-        return False
+    return None if places is None else _lies_at(places[:1], (whole,), cache)
+
+
+def _lies_at(places: Sequence[Place], splits: Sequence[Split], cache: Path | None) -> bool:
+    """Whether places hold the annotations of splits; if they are not on this machine, whether these lay there."""
+    hashes = hashes_at(places, cache)
+    if hashes is None:
+        return [p.annotations for p in places] == [split.annotations for split in splits]
+    return list(hashes) == [split.sha256 for split in splits]
 
 
 def source_name(source: DataSource, base: Path) -> str | None:

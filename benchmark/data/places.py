@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +110,14 @@ def _test_split(
     if problems or images is None:
         raise UserError(problems)
     return Split(place.annotations, images, outline.sha256, outline.labelled)
+
+
+def hashes_at(places: Iterable[Place], cache: Path | None) -> tuple[str, ...] | None:
+    """Hex SHA-256 of the annotation files at some places; None where one cannot be read, or is none."""
+    try:
+        return tuple(_outline(place.annotations, cache).sha256 for place in places)
+    except UserError:
+        return None
 
 
 def _outline(path: Path, cache: Path | None, of_images: bool = False) -> _Outline:

@@ -216,10 +216,11 @@ class Boards:
         name = source_name(source, base)
         if name is None:
             return self._without_data() or next((m.dataset.hashes for m in self.made), None)
+        cache = self.results / "datasets.json"
         try:
-            return describe_source(source, base, self.results / "datasets.json").hashes
+            return describe_source(source, base, cache).hashes
         except UserError:  # it is not on this machine
-            there = (m.dataset for m in self.made if is_of_source(m.dataset, source, base))
+            there = (m.dataset for m in self.made if is_of_source(m.dataset, source, base, cache))
             newest = next(reversed([data.hashes for data in there]), None)
             return newest or self._without_data(name)
 
