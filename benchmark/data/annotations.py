@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.data.entries import Entry, box_fault, image_fault, is_masked
-from benchmark.data.faults import POINTER_START
+from benchmark.data.faults import in_place_of_text
 from benchmark.errors import UserError, fault_of, few, lone_surrogate, not_read, printable, shown
 
 if TYPE_CHECKING:  # who finds a file's outline in the cache parses nothing, and needs no numpy
@@ -20,17 +20,6 @@ if TYPE_CHECKING:  # who finds a file's outline in the cache parses nothing, and
     from numpy.typing import NDArray
 
 _BIGGEST_ID = 2**63 - 1
-
-# What people have in the place of an annotation file, by how it begins.
-_NOT_JSON = {
-    POINTER_START: "a git-lfs pointer; 'git lfs pull' fetches the file",
-    b"\xef\xbb\xbf": "a byte order mark at its beginning: save it as UTF-8 without one",
-    b"\xff\xfe": "UTF-16: save it as UTF-8",
-    b"\xfe\xff": "UTF-16: save it as UTF-8",
-    b"\x1f\x8b": "packed by gzip: unpack it",
-    b"PK\x03\x04": "a zip archive: unpack it",
-    b"<": "HTML or XML: a page that was saved in its place?",
-}
 
 
 class Category(NamedTuple):
@@ -235,8 +224,7 @@ def _parsed(path: Path, data: bytes, of_images: bool) -> dict[str, list[object]]
         # Decoded by hand: json accepts UTF-16 and byte order marks, which mmdet's reader does not.
         content = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        found = (what for begin, what in _NOT_JSON.items() if data.startswith(begin))
-        raise UserError(f"{path}: not JSON: {next(found, None) or error}") from None
+        raise UserError(f"{path}: not JSON: {in_place_of_text(data) or error}") from None
     if not isinstance(content, dict):
         kind = type(content).__name__
         raise UserError(f"{path}: not COCO annotations: a {kind}, not an object with 'images'")

@@ -1,0 +1,141 @@
+"""Which classes the numbers or names in a file of boxes mean: decided once for the whole file, by what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmark.data.annotations import Category
+from benchmark.data.boxes.base import Columns, Numbering, Target, Value
+from benchmark.errors import allowed, few, printable, shown
+
+_FROM_0: Numbering = "from 0"
+_FROM_1: Numbering = "from 1"
+_IDS: Numbering = "ids"
+_WORDS: Mapping[Numbering, str] = {
+    _IDS: "are ids of the annotations",
+    _FROM_0: "count from 0 in the order of the classes",
+    _FROM_1: "count from 1 in the order of the classes",
+}
+
+
+@dataclass(frozen=True)
+class Classed:
+    """The classes of a file's boxes.
+
+    Attributes:
+        ids: Category id by what stands in the file, for each that is known.
+        values: What stands in the file for each box.
+        problem: What stands in the way; empty if nothing does.
+        note: How they were mapped, where they are not the annotations' own ids; empty if they are.
+    """
+
+    ids: Mapping[Value, int]
+    values: Sequence[Value]
+    problem: str = ""
+    note: str = ""
+
+
+def classed(columns: Columns, target: Target, numbering: Numbering | None) -> Classed:
+    """The classes of a file's boxes; ``numbering`` is what the row says of its numbers, None if it says nothing."""
+    if columns.classes:
+        return _by_name(columns.classes, target)
+    values = [_number(value) for value in columns.categories]
+    if any(isinstance(value, str) for value in values):
+        return _by_name([str(value) for value in values], target)
+    ways = _ways(target.categories)
+    said = numbering or columns.numbering
+    fits = [way for way, ids in ways.items() if ids.keys() >= set(values)]
+    if said is not None:
+        return _said(said, fits, columns, values, target)
+    if not fits:
+        return Classed({}, values, _unknown(values, columns, target, _IDS, ""))
+    if len({tuple(ways[way][value] for value in set(values)) for way in fits}) > 1:
+        return Classed({}, values, _ambiguous(fits, values, target))
+    return Classed(ways[fits[0]], values, note=_note(fits[0], ways, values))
+
+
+def _number(value: Value) -> Value:
+    """A whole number as one, though it be written ``3.0`` or ``"3"``; a name as it is."""
+    if isinstance(value, str):
+        text = value.strip()
+        return int(text) if text.isdecimal() else text
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _ways(categories: Sequence[Category]) -> dict[Numbering, Mapping[Value, int]]:
+    """Category ids by the numbers that may stand for them."""
+    ids = [category.id for category in categories]
+    return {
+        _IDS: {key: key for key in ids},
+        _FROM_1: dict(enumerate(ids, start=1)),
+        _FROM_0: dict(enumerate(ids)),
+    }
+
+
+def _said(
+    said: Numbering,
+    fits: Sequence[Numbering],
+    columns: Columns,
+    values: Sequence[Value],
+    target: Target,
+) -> Classed:
+    ways = _ways(target.categories)
+    if said in fits:
+        own = said == columns.numbering
+        return Classed(ways[said], values, note="" if own else _note(said, ways, values))
+    others = [f"'categories: {way}'" for way in fits]
+    hint = f"; they would be with {' or '.join(others)} in the row" if others else ""
+    return Classed(ways[said], values, _unknown(values, columns, target, said, hint))
+
+
+def _note(
+    way: Numbering, ways: Mapping[Numbering, Mapping[Value, int]], values: Sequence[Value]
+) -> str:
+    if all(ways[way][value] == value for value in set(values)):
+        return ""
+    return f"category numbers {_WORDS[way]}: mapped by that order"
+
+
+def _unknown(
+    values: Sequence[Value], columns: Columns, target: Target, way: Numbering, hint: str
+) -> str:
+    known = _ways(target.categories)[way]
+    first: dict[Value, int] = {}
+    for number, value in enumerate(values):
+        if value not in known and value not in first:
+            first[value] = number
+    told = few(f"{shown(value)} ({columns.place(number)})" for value, number in first.items())
+    have = few(f"{key} = {name}" for key, name in _numbered(target, way))
+    among = f"{target.path} has {have}" if way == _IDS else f"the classes are {have}"
+    return printable(f"categories that are not there ({len(first):,}): {told}; {among}{hint}")
+
+
+def _numbered(target: Target, way: Numbering) -> list[tuple[object, str]]:
+    name = {category.id: category.name for category in target.categories}
+    return [(number, name[key]) for number, key in _ways(target.categories)[way].items()]
+
+
+def _ambiguous(fits: Sequence[Numbering], values: Sequence[Value], target: Target) -> str:
+    ways = _ways(target.categories)
+    name = {category.id: category.name for category in target.categories}
+    numbers = sorted({value for value in values if isinstance(value, int)})
+    telling = next(n for n in numbers if len({ways[way][n] for way in fits}) > 1)
+    each = few(f"{name[ways[way][telling]]} if they {_WORDS[way]}" for way in fits)
+    choices = " or ".join(f"'categories: {way}'" for way in fits)
+    return printable(
+        f"its category numbers ({few(map(str, numbers))}) can be read in {len(fits)} ways: {telling} is {each}; "
+        f"say which in the row: {choices}"
+    )
+
+
+def _by_name(names: Sequence[str], target: Target) -> Classed:
+    ids: dict[Value, int] = {category.name: category.id for category in target.categories}
+    absent = list(dict.fromkeys(name for name in names if name not in ids))
+    if not absent:
+        return Classed(ids, names, note="categories go by their names")
+    told = few(f"'{name}'" for name in absent)
+    problem = printable(
+        f"classes that are not there ({len(absent):,}): {told}; {allowed(absent[0], map(str, ids))}"
+    )
+    return Classed(ids, names, problem)

@@ -1,0 +1,150 @@
+"""Reads a file of boxes from elsewhere against the images and classes that they are of; all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.data.boxes.base import Columns, Format, ImageNaming, Numbering, Target
+from benchmark.data.boxes.categories import Classed, classed
+from benchmark.data.boxes.coco_results import CocoResults
+from benchmark.data.boxes.images import Placed, placed
+from benchmark.data.boxes.prediction_strings import PredictionStrings
+from benchmark.data.boxes.soundness import Found, notes_of, problems_of
+from benchmark.data.faults import in_place_of_text
+from benchmark.errors import UserError, fault_of, not_read, printable
+from benchmark.files import read_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.statistics.evaluation import Detections
+
+FORMATS: Mapping[str, Format] = {"coco": CocoResults(), "csv": PredictionStrings()}
+"""The formats of files with boxes, by what ``--format`` calls them."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a row says of a file where the file itself leaves it open.
+
+    Attributes:
+        categories: What its category numbers are.
+        images: What its numbers for images are.
+    """
+
+    categories: Numbering | None = None
+    images: ImageNaming | None = None
+
+
+NO_HINTS = Hints()
+
+
+@dataclass(frozen=True)
+class Read:
+    """The boxes of a file.
+
+    Attributes:
+        detections: In the order of the file.
+        notes: How its images and categories were mapped, and what is odd about the boxes, a sentence each.
+    """
+
+    detections: Detections
+    notes: tuple[str, ...]
+
+
+def read_boxes(
+    path: Path, target: Target, others: Sequence[Target] = (), hints: Hints = NO_HINTS
+) -> Read:
+    """Reads a file of boxes.
+
+    Args:
+        path: The file, of one of the `FORMATS`, which is known by its content.
+        target: The images and classes that the boxes are of.
+        others: The other splits of the data, to tell that a file is of one of these.
+        hints: What is known of it beside its content.
+
+    Raises:
+        UserError: With everything that is wrong: it cannot be read, holds no boxes, or some that are not of the
+            images and classes.
+    """
+    try:
+        columns = _columns(path)
+        return _looked_up(columns, target, others, hints)
+    except UserError as error:
+        raise UserError([f"{path}: {problem}" for problem in error.problems]) from None
+
+
+def _columns(path: Path) -> Columns:
+    try:
+        data = read_bytes(path)
+    except FileNotFoundError:
+        raise UserError("no such file of boxes") from None
+    except OSError as error:
+        raise not_read("it", error) from fault_of(error)
+    content = data.removeprefix(_BYTE_ORDER_MARK)
+    if not content.strip():
+        raise UserError("the file is empty")
+    if what := in_place_of_text(content):
+        raise UserError(f"no file of boxes: {what}")
+    found = next((format_ for format_ in FORMATS.values() if format_.is_of(content)), None)
+    if found is None:
+        begin = printable(content[:40].decode("utf-8", errors="replace"))
+        titles = " nor ".join(format_.title for format_ in FORMATS.values())
+        raise UserError(f"neither {titles}: it begins with {begin!r}")
+    columns = found.columns(content)
+    if not len(columns):
+        raise UserError("it holds no box, so there is nothing to judge")
+    return columns
+
+
+def _looked_up(columns: Columns, target: Target, others: Sequence[Target], hints: Hints) -> Read:
+    images = placed(columns, target, others, hints.images)
+    classes = classed(columns, target, hints.categories)
+    known, found = _known(columns, target, images, classes)
+    problems = [*filter(None, [images.problem, classes.problem]), *problems_of(found)]
+    if problems:
+        raise UserError(problems)
+    assert known.all()
+    notes = (images.note, classes.note, *notes_of(found), _without(found, target))
+    return Read(_detections(found, target), tuple(filter(None, notes)))
+
+
+def _known(
+    columns: Columns, target: Target, images: Placed, classes: Classed
+) -> tuple[NDArray[np.bool_], Found]:
+    """Which boxes have an image and a class that are known, and those."""
+    import numpy as np
+
+    row = np.array([images.rows.get(value, -1) for value in images.values], np.int64)
+    absent = np.iinfo(np.int64).min
+    category = np.array([classes.ids.get(value, absent) for value in classes.values], np.int64)
+    # Of an unknown class the box can be looked at; of an unknown image it cannot.
+    known = row >= 0
+    numbers = np.flatnonzero(known)
+
+    def told(number: int) -> str:
+        place = int(numbers[number])
+        return f"{columns.place(place)} in '{target.files[int(row[place])]}'"
+
+    rows = row[known]
+    return known, Found(
+        rows, category[known], columns.xywh[known], columns.scores[known], target.size[rows], told
+    )
+
+
+def _detections(found: Found, target: Target) -> Detections:
+    from benchmark.statistics.evaluation import Detections
+
+    return Detections(target.ids[found.image], found.xywh, found.scores, found.category_ids)
+
+
+def _without(found: Found, target: Target) -> str:
+    import numpy as np
+
+    held = len(np.unique(found.image))
+    return "" if held == len(target.ids) else f"boxes in {held:,} of {len(target.ids):,} images"
