@@ -30,7 +30,7 @@ from benchmark import locks
 from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl, write_text
 from benchmark.job import failures
-from benchmark.job.job import _best, _Job, run_job
+from benchmark.job.job import _best, _Training, run_job
 from benchmark.job.measure import samples as sampling
 from benchmark.job.resuming import newest_own
 from benchmark.job.training import Diverged, MemoryHook
@@ -230,7 +230,7 @@ def test_run_killed_while_it_is_measured_is_evaluated_and_measured_again(
         raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(_Job, "_measure", killed)
+        patch.setattr(_Training, "_measure", killed)
         run_job(folder.path, MEASURED)
     boxes = folder.predictions_file.read_text()
     folder.predictions_file.unlink()
@@ -289,7 +289,7 @@ def test_run_that_failed_before_its_first_validation_has_no_best(
 def test_a_run_that_leaves_no_validation_fails_with_the_reason(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_Job, "_train", lambda _: None)
+    monkeypatch.setattr(_Training, "work", lambda _: None)
     run_job(folder.path, QUICK)
     record = folder.read_record()
     assert (record.state, record.failure_kind) == ("failed", "data")
@@ -348,6 +348,7 @@ def test_records_of_version_0_1_are_written_again_as_they_were() -> None:
         if old["failure"]:
             old["failure"] |= {"again": False}
         later = {"tracking": tracked, "measured": {}, "validations": None, "loaded": None}
+        later |= {"made_from": {}}
         assert again == {**old, **later}
 
 

@@ -23,7 +23,7 @@ from benchmark.errors import MachineError, fault_of
 from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl
 from benchmark.job.failures import last_words, of_machine, read_last_words
-from benchmark.job.job import _Job, run_job
+from benchmark.job.job import _Training, run_job
 from benchmark.job.measure import measuring
 from benchmark.job.resuming import newest_own
 from benchmark.job.together import main as torchrun
@@ -332,14 +332,14 @@ def test_a_job_goes_on_after_a_full_disk_at_each_of_its_writes(
 def test_a_record_that_cannot_be_written_leaves_the_run_unfinished(
     ends_as: str, runs: list[Planned], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train(job: _Job) -> None:
+    def train(job: _Training) -> None:
         if ends_as == "failed":
             raise ValueError("a bug")
         job.evaluated = {"kind": "val", "iter": 1, "epoch": 1.0, "mAP50": 0.5}
 
     folder = runs[0].folder
     prepare(runs[0])
-    monkeypatch.setattr(_Job, "_train", train)
+    monkeypatch.setattr(_Training, "work", train)
     with monkeypatch.context() as full:
         _refusing("record.json", full)
         with pytest.raises(OSError, match="No space left") as found:
@@ -359,7 +359,7 @@ def test_what_is_cleared_away_after_the_record_changes_nothing(
     prepare(runs[0])
     monkeypatch.setattr(checkpoints, "remove_all_but_final", refuse)
     point = {"kind": "val", "iter": 1, "epoch": 1.0, "mAP50": 0.5}
-    monkeypatch.setattr(_Job, "_train", lambda job: setattr(job, "evaluated", point))
+    monkeypatch.setattr(_Training, "work", lambda job: setattr(job, "evaluated", point))
     run_job(runs[0].folder.path, OFF)
     assert runs[0].folder.read_record().state == "complete"
 
@@ -371,11 +371,11 @@ def test_what_is_cleared_away_after_the_record_changes_nothing(
 def test_a_fault_costs_no_run_its_record(
     number: int, runs: list[Planned], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train(_: _Job) -> None:
+    def train(_: _Training) -> None:
         raise OSError(number, os.strerror(number))
 
     prepare(runs[0])
-    monkeypatch.setattr(_Job, "_train", train)
+    monkeypatch.setattr(_Training, "work", train)
     with pytest.raises(OSError, match=os.strerror(number)):
         run_job(runs[0].folder.path, OFF)
     assert not runs[0].folder.finished
@@ -410,11 +410,11 @@ def test_access_that_is_denied_is_the_machines_in_the_runs_folder_alone(
     folder = runs[0].folder
     denied = [str(folder.metrics_file), "/data/train/1.jpg"]
 
-    def train(_: _Job) -> None:
+    def train(_: _Training) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", denied.pop(0))
 
     prepare(runs[0])
-    monkeypatch.setattr(_Job, "_train", train)
+    monkeypatch.setattr(_Training, "work", train)
     with pytest.raises(PermissionError):
         run_job(folder.path, OFF)
     assert not folder.finished

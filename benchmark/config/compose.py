@@ -74,12 +74,14 @@ def compose(
         overrides: Key paths and values, see `apply_overrides`.
 
     Returns:
-        A config of its own: changing it changes no other.
+        A config of its own: changing it changes no other. Empty of a row without layers.
 
     Raises:
         UserError: With every layer that is missing or broken, and every override that does not fit.
     """
     base = _base(row, dataset, around)
+    if base is None:
+        return _nothing_to_set(row)
     config: Config = pickle.loads(base.config)
     wanted = [*row.overrides.items(), *overrides.items()]
     # A tuned row has those of its study behind those of the row that was tuned.
@@ -117,7 +119,8 @@ def changes_of(row: Row, dataset: Dataset, around: Surroundings) -> tuple[str, .
     Raises:
         UserError: As `compose` does.
     """
-    return _base(row, dataset, around).changes
+    base = _base(row, dataset, around)
+    return base.changes if base else ()
 
 
 def labelled(row: Row, dataset: Dataset, around: Surroundings) -> Row:
@@ -129,10 +132,10 @@ def labelled(row: Row, dataset: Dataset, around: Surroundings) -> Row:
     Raises:
         UserError: As `compose` does.
     """
-    outline = _base(row, dataset, around).outline
-    if not outline:
+    base = _base(row, dataset, around)
+    if base is None or not base.outline:
         return row
-    config: Config = pickle.loads(outline)
+    config: Config = pickle.loads(base.outline)
     about = {key: value for key, value in row.overrides.items() if _top(key) in OUTLINE}
     apply_overrides(config, about.items())  # what is wrong with them is told by `compose`
     return row.model_copy(update={"labels": {**labels_of(config), **row.labels}})
@@ -152,8 +155,18 @@ def _top(key: str) -> str:
     return key_path(key).partition(".")[0]
 
 
-def _base(row: Row, dataset: Dataset, around: Surroundings) -> Base:
+def _nothing_to_set(row: Row) -> Config:
+    if row.overrides:
+        keys = ", ".join(row.overrides)
+        raise UserError(f"row '{row.name}': set: it has no config in which {keys} could be set")
+    return {}
+
+
+def _base(row: Row, dataset: Dataset, around: Surroundings) -> Base | None:
+    """What a row's layers come to; None where it has none."""
     layers = _layers(row, around)
+    if not layers:
+        return None
     try:
         return base_config(layers, dataset, around.folder)
     except UserError as error:

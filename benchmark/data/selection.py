@@ -83,6 +83,11 @@ def left(path: Path, selection: Selection, memory: Memory) -> Left:
     return memory.answer(path, question, Left, lambda read: _left(read, selection))
 
 
+def image_rows(annotations: Annotations, selection: Selection) -> NDArray[np.intp]:
+    """Which rows of the images' columns a selection takes, in mmdet's order."""
+    return _indexed(kept_images(annotations, selection.kept), selection.indices)[0]
+
+
 def _left(annotations: Annotations, selection: Selection) -> Left:
     images, boxes = annotations.images, annotations.boxes
     kept = kept_images(annotations, selection.kept)

@@ -26,6 +26,7 @@ from benchmark.experiment.published import HiddenScores, Published
 from benchmark.experiment.rows.base import Recipe
 from benchmark.experiment.rows.keys import details, read_recipe
 from benchmark.experiment.rows.parts import Grid
+from benchmark.experiment.source_rows import source_problems
 from benchmark.yaml_file import Name, Strict, exponents, read_yaml, validated
 
 _TUNED = ".tuned"  # before the suffix of the file of tuned rows
@@ -322,7 +323,10 @@ def load_experiment(path: Path) -> Experiment:
     content.setdefault("name", path.stem)
     content.setdefault("title", content["name"])
     made = validated(Experiment, {**content, "path": path.resolve()}, path, "experiment")
-    return _with_tuned(made, path, len(own))
+    whole = _with_tuned(made, path, len(own))
+    if problems := source_problems({row.name: row.recipe for row in whole.rows}):
+        raise UserError(f"{path}: {problem}" for problem in problems)
+    return whole
 
 
 def tuned_file(experiment: Path) -> Path:

@@ -44,8 +44,9 @@ class Inputs:
         self._own = {
             "train": _Asked(train.annotations, train.sha256 or None),
             "val": _Asked(val.annotations, val.sha256 or None),
-            "config": _Asked(folder.config_file, spec.config_sha256),
         }
+        if spec.trains or spec.config_sha256:
+            self._own["config"] = _Asked(folder.config_file, spec.config_sha256)
         self._named = {text: _Asked(named_path(text), sha) for text, sha in spec.files.items()}
         self._checkpoints = folder.checkpoints
         self._read: dict[Path, tuple[tuple[int, ...], str]] = {}

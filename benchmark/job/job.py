@@ -1,4 +1,4 @@
-"""One training and evaluation: reads a run folder, trains, and writes the folder's record.
+"""A job: reads a run folder, trains or makes the boxes otherwise, and writes the folder's record.
 
 It knows its folder and nothing else: not the launcher, not Optuna.
 """
@@ -9,25 +9,20 @@ import copy
 import gc
 import os
 import shutil
-import sys
-import traceback
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmark import locks
+from benchmark.job.base import RunJob, rank
 from benchmark.job.building import build_runner, config_of, make_ready, read_content
-from benchmark.job.failures import failure, of_machine
-from benchmark.job.inputs import Inputs
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Point, now
 from benchmark.run.loaded import read_loaded, write_loaded
 from benchmark.run.options import JobOptions
 from benchmark.run.record import Failure, Metrics, RunRecord, State
-from benchmark.run.spec import RunSpec
 from benchmark.run.validations import chosen, validations_of
 from benchmark.statistics.scores import SCORES
 from benchmark.tracking.runs import RunTracker
@@ -43,7 +38,7 @@ _T = TypeVar("_T")
 
 
 def run_job(path: Path, options: JobOptions) -> None:
-    """Trains and evaluates the run at ``path`` and writes its record; a finished run is left alone.
+    """Makes and evaluates the run at ``path`` and writes its record; a finished run is left alone.
 
     A try-out goes the same way on two images, and leaves what it has found in place of a record.
 
@@ -53,85 +48,68 @@ def run_job(path: Path, options: JobOptions) -> None:
             to be continued.
     """
     folder = RunFolder(path)
-    lock = locks.acquire(folder.lock_file, locks.patience_s()) if _rank() == 0 else None
+    lock = locks.acquire(folder.lock_file, locks.patience_s()) if rank() == 0 else None
     try:
         if options.try_out:
             from benchmark.job.tryout import try_out
 
             try_out(folder, options)
         elif not folder.finished:
-            _Job(folder, options).run()
+            _job_of(folder)(folder, options).run()
     finally:
         if lock is not None:
             lock.release()
 
 
-def _rank() -> int:
-    return int(os.environ.get("RANK", "0"))
+def _job_of(folder: RunFolder) -> type[RunJob]:
+    if folder.read_spec().trains:
+        return _Training
+    from benchmark.job.made.job import MadeJob
+
+    return MadeJob
 
 
-class _Job:
-    """What the steps of one job share."""
+class _Training(RunJob):
+    """What the steps of a training share."""
 
     def __init__(self, folder: RunFolder, options: JobOptions) -> None:
-        self.folder = folder
-        self.options = options
-        self.spec: RunSpec = folder.read_spec()
+        super().__init__(folder, options)
         self.journal = Journal(folder.metrics_file)
         self.params: int | None = None
-        self.tracker: RunTracker | None = None
         self.runner: JobRunner
         self.memory: MemoryHook | None = None
         self.metric: HotCocoMetric
         self.spent: tuple[float, float] | None = None
         self.findings: Findings | None = None
         self.evaluated: Point | None = None
-        self.inputs = Inputs(self.spec, folder)
 
-    def run(self) -> None:
-        """Trains; whatever happens, the folder says what, unless the job is to be continued later.
-
-        Raises:
-            Exception: The machine is at fault: see `run_job`.
-        """
+    def has_stopped(self, error: Exception) -> bool:
+        """See `RunJob`."""
         from benchmark.job.training import Stopped
 
-        try:
-            self._train()
-            self._finish(State.COMPLETE)
-        except Stopped as stopped:
-            if stopped.state == State.PRUNED.value:
-                self._finish(State.PRUNED)
-            else:
-                self._abandon()
-            print(f"{now()} stopped early: {stopped.state}", flush=True)
-        except Exception as error:
-            with suppress(OSError):  # the log is on a full disk, perhaps
-                traceback.print_exc()
-                sys.stderr.flush()
-            if of_machine(error, self.folder) is not None:
-                self._abandon()
-                raise
-            self._finish(State.FAILED, failure(error, self.folder))
+        if not isinstance(error, Stopped):
+            return False
+        if error.state == State.PRUNED.value:
+            self.finish(State.PRUNED)
+        else:
+            self.abandon()
+        print(f"{now()} stopped early: {error.state}", flush=True)
+        return True
 
-    def _abandon(self) -> None:
-        """Leaves what tracks the run, which is to be continued."""
-        if self.tracker is not None:
-            self.tracker.abandon()
-
-    def _train(self) -> None:
+    def work(self) -> None:
+        """Trains, evaluates and measures."""
         make_ready(self.options.resources)
         from benchmark.job.on_disk import loading
 
         print(f"{now()} run {self.spec.run_id}, process {os.getpid()}", flush=True)
         config = config_of(self.folder, read_content(self.spec, self.folder, self.inputs))
-        if _rank() == 0:
+        if rank() == 0:
             self.tracker = RunTracker(
                 self.spec, config.to_dict(), self.folder.path, self.options.tracking
             )
             self.journal.listen(self.tracker.log)
         with loading(self.options.trust_checkpoints), self.inputs.noting_weights():
-            if _rank() == 0:
+            if rank() == 0:
                 self._clear_places()
             refused: dict[Path, str] = {}
             while not self._fitted(copy.deepcopy(config), refused):
@@ -208,13 +186,13 @@ class _Job:
         if earlier is not None or self._from_rank_0(lambda: self.metric.last is None):
             # Of earlier weights, or the last validation was made by a process that was killed before the record.
             self.runner.validate_again()
-        if _rank() == 0:
+        if rank() == 0:
             self._keep_results()
             self._measure()
 
     def _check_inputs(self) -> None:
         """Once more, when all is open: what changed while it was opened is found, too."""
-        if _rank() == 0:
+        if rank() == 0:
             if self.runner.loaded is not None:
                 write_loaded(self.folder.loaded_file, self.runner.loaded)
             self.inputs.check_parsed(self.metric.annotations)
@@ -225,7 +203,7 @@ class _Job:
         """An answer that only the first process of a distributed training knows."""
         from mmengine import dist
 
-        answer = [ask() if _rank() == 0 else None]
+        answer = [ask() if rank() == 0 else None]
         if dist.is_distributed():
             dist.broadcast_object_list(answer)
         return cast("_T", answer[0])
@@ -266,7 +244,9 @@ class _Job:
         from benchmark.job.measure.trained import Trained
 
         self.spent = self._spent()
-        trained = Trained(self.runner, self.metric, self.folder)
+        assert self.metric.last is not None
+        against = (self.metric.annotations, self.metric.ground_truth)
+        trained = Trained(self.folder, self.metric.last, *against, self.runner)
         self.findings = measure(trained, self.options.cost)
         if self.tracker is not None:
             self.tracker.images(samples_of(trained, self.options.tracking.images))
@@ -278,22 +258,14 @@ class _Job:
         memory = self.memory or MemoryHook()
         return round(self.journal.elapsed_s, 3), round(memory.peak_gib, 4)
 
-    def _finish(self, state: State, failure: Failure | None = None) -> None:
-        if _rank() != 0:
-            return
-        record = self._record(state, failure)
-        record.require_scores()  # before anyone is told that the run is complete
-        if self.tracker is not None:
-            self.tracker.finish(record)
-        self.folder.write_record(record)
-        with suppress(OSError):  # what is done is done
-            if state is not State.FAILED:
-                checkpoints.remove_all_but_final(self.folder.checkpoints)
-            shutil.rmtree(self.folder.path / "mmengine", ignore_errors=True)
-            self.folder.stop_file.unlink(missing_ok=True)
-            print(f"{now()} {state.value}", flush=True)
+    def clear(self, state: State) -> None:
+        """See `RunJob`."""
+        if state is not State.FAILED:
+            checkpoints.remove_all_but_final(self.folder.checkpoints)
+        shutil.rmtree(self.folder.path / "mmengine", ignore_errors=True)
 
-    def _record(self, state: State, failure: Failure | None) -> RunRecord:
+    def record(self, state: State, why: Failure | None) -> RunRecord:
+        """See `RunJob`."""
         from benchmark.run.provenance import collect
 
         train_seconds, peak_memory_gib = self.spent or self._spent()
@@ -315,7 +287,7 @@ class _Job:
             started_at=self.journal.started_at(),
             finished_at=now(),
             provenance=collect(self.spec, self.inputs.hashes(), self.options.checkout),
-            failure=failure,
+            failure=why,
             tracking=self.tracker.tracked if self.tracker is not None else None,
             best=_best(points),
             validations=validations_of(points, self.spec.select),

@@ -52,8 +52,9 @@ class History:
         ]
 
     def seeds(self, setting: Setting) -> set[int]:
-        """The seeds that were started in a setting with these overrides."""
-        return {run.spec.seed for run in self.fitting if setting_of(run.spec) == setting}
+        """The seeds that trainings were started with in a setting, with these overrides."""
+        fitting = (run.spec for run in self.fitting if run.spec.trains)
+        return {spec.seed for spec in fitting if setting_of(spec) == setting}
 
 
 def setting_of(spec: RunSpec) -> Setting:

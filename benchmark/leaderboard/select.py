@@ -168,6 +168,7 @@ def _report(
     rows_judged, images = judged(rows, request.results)
     if compared:
         rows_judged = tuple(map(only_if_on_these_images, rows_judged))
+    outdated = {run.spec.run_id for run in plan.runs if run.outdated}
     changed = ", ".join(
         f"{key.removesuffix('!')}={value}" for key, value in request.overrides.items()
     )
@@ -179,11 +180,17 @@ def _report(
         history.on_disk,
         {name: listed[0].config for name, listed in planned.items()},
         tuple(
-            f"row {row}, seed {seed}: runs/{run_id} was made with another config than the row has now"
+            f"row {row}, seed {seed}: runs/{run_id} {_why_stale(run_id, outdated)}"
             for (row, seed), run_id in stale.items()
         ),
         tuple(dict.fromkeys([*history.skipped, *(f"skipped {d}" for d in damages(plan.runs))])),
     )
+
+
+def _why_stale(run_id: str, outdated: Collection[str]) -> str:
+    if run_id in outdated:
+        return "was made from runs that were made again since; the next sweep makes it again"
+    return "was made with another config than the row has now"
 
 
 def _row_result(

@@ -208,6 +208,11 @@ def run_id(row: str, seed: int, profile: str, digest: str, fold: int | None = No
     return f"{prefix}-{of_seed(seed, fold)}-{profile}-{digest}"
 
 
+def digest_of(run_id: str) -> str:
+    """The digits of a run's id, which stay when its row is renamed."""
+    return run_id.rpartition("-")[2]
+
+
 def former_run_id(row: str, seed: int, profile: str, digest: str, fold: int | None = None) -> str:
     """The id that runs had as long as different names could share one; trials of studies, which cannot, have it."""
     return f"{_squeezed(row)}-{of_seed(seed, fold)}-{profile}-{digest}"

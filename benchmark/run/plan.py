@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmark.config.compose import (
-    changes_of,
-    check_recipes,
-    compose,
-    labelled,
-    source_files,
-    surroundings_of,
-)
-from benchmark.config.imports import missing_modules, module_hash, own_module_files
-from benchmark.config.sampled import sampled, with_rule
-from benchmark.config.tree import Config
+from benchmark.config.compose import check_recipes, labelled, surroundings_of
 from benchmark.config.vocabulary import objections
 from benchmark.data.dataset import Dataset, describe, describe_source, stated_dataset
 from benchmark.data.folds import in_folds
-from benchmark.data.memory import Memory
 from benchmark.errors import UserError, allowed, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
-from benchmark.experiment.rows import recipe_key
-from benchmark.experiment.rows.base import Surroundings
-from benchmark.files import is_file
-from benchmark.run.contents import Contents, missing_files
-from benchmark.run.identity import Essences, former_run_id, identity, run_id
+from benchmark.run.contents import Contents
+from benchmark.run.identity import Essences
 from benchmark.run.journal import damages as damages_of_journal
 from benchmark.run.record import State
+from benchmark.run.row_runs import Setting, every_way, runs_of
 from benchmark.run.runs import Runs
-from benchmark.run.spec import MODULE, RunSpec
 from benchmark.run.state import Planned
-from benchmark.run.unfit_data import unfit_data
 
 
 @dataclass(frozen=True)
@@ -137,7 +121,7 @@ def plan_for(
     runs: list[Planned] = []
     for row in rows:
         told = attempt(problems, labelled, row, dataset, setting.around)
-        asked = None if told is None else attempt(problems, _runs, setting, told, seeds)
+        asked = None if told is None else attempt(problems, runs_of, setting, told)
         shown.append(told or row)
         looked = [on_disk.look(*run) for run in asked or ()]
         problems += _objections(request, row, looked)
@@ -174,7 +158,7 @@ def plan_as_far(
 
 def _objections(request: Request, row: Row, runs: Sequence[Planned]) -> list[str]:
     """What stands in the way of runs that are to be made; one that is complete has shown that nothing did."""
-    made = all(run.state is State.COMPLETE for run in runs)
+    made = all(run.state is State.COMPLETE or not run.config for run in runs)
     if made or not request.needs_data:
         return []
     return [f"row '{row.name}': {problem}" for problem in objections(dict(runs[0].config))]
@@ -195,14 +179,8 @@ def asked_ids(
     """
     wanted = replace(request, needs_data=False)
     setting = _setting(experiment, wanted, dataset, profile, on_disk)
-    seeds = request.seeds or tuple(experiment.seeds)
-    return {
-        _spec(one, row, seed, way).run_id
-        for one in _by_fold(setting)
-        for row in rows
-        for way in attempt([], _ways, one, row) or ()
-        for seed in seeds
-    }
+    found = (attempt([], every_way, setting, row) or () for row in rows)
+    return {run_id for ids in found for run_id in ids}
 
 
 def with_all_rows(plan: Plan, request: Request, on_disk: Runs) -> Plan:
@@ -226,7 +204,9 @@ def with_seeds(plan: Plan, request: Request, seeds: Iterable[int], on_disk: Runs
         return plan
     wider = replace(request, seeds=more, needs_data=False)
     added = plan_for(plan.experiment, wider, plan.dataset, plan.profile, plan.rows, on_disk)
-    return replace(plan, seeds=(*plan.seeds, *more), runs=(*plan.runs, *added.runs))
+    # A row may have seeds that nobody asks for.
+    runs = {run.spec.run_id: run for run in (*plan.runs, *added.runs)}
+    return replace(plan, seeds=(*plan.seeds, *more), runs=tuple(runs.values()))
 
 
 def damages(runs: Iterable[Planned]) -> list[str]:
@@ -272,147 +252,20 @@ def choose_rows(experiment: Experiment, names: Iterable[str] | None) -> tuple[Ro
     return tuple(row for row in experiment.rows if row.name in wanted)
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """What all runs of a plan share."""
-
-    experiment: Experiment
-    request: Request
-    dataset: Dataset
-    around: Surroundings
-    on_disk: Runs
-    contents: Contents
-    essences: Essences
-    files: tuple[str, ...]
-
-
 def _setting(
     experiment: Experiment, request: Request, dataset: Dataset, profile: str, on_disk: Runs
-) -> _Setting:
-    around = surroundings_of(experiment, profile)
+) -> Setting:
     contents = Contents(request.results / "runs" / ".contents.json")
-    known = (contents, Essences(dataset, contents), experiment.files)
-    return _Setting(experiment, request, dataset, around, on_disk, *known)
-
-
-@dataclass(frozen=True)
-class _Way:
-    """What a row's runs are, what their ids are made from beside seed and setting, and where modules are imported."""
-
-    config: Config
-    essence: str
-    files: Mapping[str, str]
-    given: Mapping[str, str]
-    sources: tuple[str, ...]
-    imports_from: str | None
-    changes: tuple[str, ...]
-
-
-def _ways(setting: _Setting, row: Row) -> Sequence[_Way]:
-    """How a row's runs are made; two ways where only data that is not there tells which images they take."""
-    overrides = setting.request.overrides
-    base = compose(row, setting.dataset, setting.around, seed=0, overrides=overrides)
-    modules = _modules(setting, row, base)
-    memory = Memory(_cache(setting.request))
-    known = sampled(base, setting.dataset, {**row.overrides, **overrides}, memory)
-    configs = [base, with_rule(base)] if known is None else [known]
-    select = setting.experiment.select
-    given = {
-        **row.recipe.given(setting.around),
-        **({} if select == "last" else {"select": select}),
-        **{f"{MODULE}{name}": module_hash(files) for name, files in modules.items()},
-    }
-    of_modules = (str(path) for files in modules.values() for path in files)
-    sources = (*setting.files, *source_files(row, setting.around), *of_modules)
-    imports_from = str(setting.around.folder) if modules else None
-    return [
-        _Way(
-            config,
-            *setting.essences.of(config),
-            given=given,
-            sources=sources,
-            imports_from=imports_from,
-            changes=changes_of(row, setting.dataset, setting.around),
-        )
-        for config in configs
-    ]
-
-
-def _modules(setting: _Setting, row: Row, base: Config) -> Mapping[str, tuple[Path, ...]]:
-    """Files of the modules that a row's config imports from the experiment's folder, by name.
-
-    Raises:
-        UserError: With everything that the config names and that is not there, or does not fit.
-    """
-    problems: list[str] = []
-    if setting.request.needs_data:
-        problems += missing_files(base) + missing_modules(base, setting.around.folder)
-        found = (setting.dataset, setting.contents, _cache(setting.request))
-        problems += unfit_data(base, *found)
-    modules = attempt(problems, own_module_files, base, setting.around.folder)
-    if problems or modules is None:
-        raise UserError([f"row '{row.name}': {problem}" for problem in problems])
-    return modules
-
-
-def _runs(setting: _Setting, row: Row, seeds: Iterable[int]) -> Sequence[tuple[RunSpec, Config]]:
-    # Composed once a row and fold: nothing else in a config depends on the seed.
-    found = [(one, _ways(one, row)) for one in _by_fold(setting)]
-    return [_run(one, row, seed, ways) for seed in seeds for one, ways in found]
-
-
-def _by_fold(setting: _Setting) -> list[_Setting]:
-    """The setting over each fold of its data set that is asked for; itself where nothing is divided."""
-    data, fold = setting.dataset, setting.request.fold
-    if data.fold is None:
-        return [setting]
-    chosen = data.folds if fold is None else (data.with_fold(fold),)
-    return [
-        replace(setting, dataset=one, essences=Essences(one, setting.contents)) for one in chosen
-    ]
-
-
-def _run(setting: _Setting, row: Row, seed: int, ways: Sequence[_Way]) -> tuple[RunSpec, Config]:
-    """The run of a seed: of two ways it may have been made the one that has a folder, else the first."""
-    specs = [_spec(setting, row, seed, way) for way in ways]
-    made = (
-        i for i, spec in enumerate(specs) if is_file(setting.on_disk.folder(spec.run_id).spec_file)
+    return Setting(
+        experiment,
+        dataset,
+        surroundings_of(experiment, profile),
+        request.seeds,
+        request.fold,
+        request.overrides,
+        request.needs_data,
+        _cache(request),
+        on_disk,
+        contents,
+        Essences(dataset, contents),
     )
-    chosen = 0 if len(ways) == 1 else next(made, 0)
-    config = ways[chosen].config
-    return specs[chosen], {**config, "randomness": {**config["randomness"], "seed": seed}}
-
-
-def _spec(setting: _Setting, row: Row, seed: int, way: _Way) -> RunSpec:
-    profile, given = setting.around.profile, way.given
-    digest = identity(way.essence, setting.dataset, seed, profile, row.gpus, given)
-    return RunSpec(
-        run_id=_run_id(setting, row.name, seed, digest),
-        experiment=setting.experiment.name,
-        row=row.name,
-        labels=row.labels,
-        recipe=recipe_key(row.recipe),
-        names=row.recipe.names,
-        given=given,
-        files=way.files,
-        imports_from=way.imports_from,
-        changes=way.changes,
-        sources=way.sources,
-        seed=seed,
-        dataset=setting.dataset,
-        profile=profile,
-        overrides={**row.overrides, **setting.request.overrides},
-        command_line=setting.request.overrides,
-        gpus=row.gpus,
-    )
-
-
-def _run_id(setting: _Setting, row: str, seed: int, digest: str) -> str:
-    """The row's run id: the former one where a run of this very row has it."""
-    fold = setting.dataset.fold.number if setting.dataset.fold else None
-    now = run_id(row, seed, setting.around.profile, digest, fold)
-    former = former_run_id(row, seed, setting.around.profile, digest, fold)
-    if former != now:
-        with suppress(FileNotFoundError, NotADirectoryError, UserError):
-            return former if setting.on_disk.spec(former).row == row else now
-    return now

@@ -19,15 +19,17 @@ from benchmark.run.state import Planned
 
 
 def prepare(run: Planned) -> None:
-    """Writes what a job reads, ``spec.json`` and ``config.py``, and clears what a kill left behind."""
+    """Writes what a job reads, ``spec.json`` and any ``config.py``, and clears what a kill left behind."""
     run.folder.path.mkdir(parents=True, exist_ok=True)
     run.folder.stop_file.unlink(missing_ok=True)
     remove_leftovers(run.folder.path, deep=True)
+    spec = replace(run.spec, former_ids=_former_ids(run.folder))
+    if not run.config:
+        run.folder.write_spec(spec)
+        return
     config = render(as_written(dict(run.config), run.spec.overrides))
     written = hashlib.sha256(config.encode()).hexdigest()
-    run.folder.write_spec(
-        replace(run.spec, config_sha256=written, former_ids=_former_ids(run.folder))
-    )
+    run.folder.write_spec(replace(spec, config_sha256=written))
     write_text(run.folder.config_file, config)
 
 

@@ -270,6 +270,7 @@ class RunRecord:
         no_predictions: The model predicted nothing at all at that validation.
         params: Number of parameters of the model, None if it was never built.
         train_seconds: Wall-clock seconds spent training and validating, over all attempts, less what a kill undid.
+            None of a run that does not train.
         peak_memory_gib: Peak memory: of the GPU where there is one, else resident memory of the process.
         started_at: ISO 8601 time in UTC at which the first attempt started.
         finished_at: ISO 8601 time in UTC.
@@ -289,6 +290,7 @@ class RunRecord:
         val_images: The images of that validation. None without one.
         validations: Which validation the scores are of, and which was the best. None without one, or unrecorded.
         loaded: What of a checkpoint the training started from (``load_from``). None where it started from none.
+        made_from: When the runs that it is made from had ended, by their ids; where one was made again since, so is it.
         schema_version: Version of ``record.json``.
     """
 
@@ -300,7 +302,7 @@ class RunRecord:
     metrics: Annotated[Metrics, BeforeValidator(nested)]
     no_predictions: Flag
     params: Count | None
-    train_seconds: Seconds
+    train_seconds: Seconds | None
     peak_memory_gib: Positive | None
     started_at: Time
     finished_at: Time
@@ -316,6 +318,7 @@ class RunRecord:
     val_images: ValImages | None = None
     validations: Validations | None = None
     loaded: Loaded | None = None
+    made_from: Mapping[str, str] = field(default_factory=dict)
     schema_version: Whole = SCHEMA_VERSION
 
     @classmethod

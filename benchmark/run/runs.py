@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.errors import attempt
 from benchmark.files import is_file
 from benchmark.run.folder import RunFolder
-from benchmark.run.record import RunRecord
+from benchmark.run.identity import digest_of
+from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.run.state import Lives, Planned, lock_is_held, look
 
@@ -73,7 +74,19 @@ class Runs:
         folder = self.folder(spec.run_id)
         run = look(spec, config, folder, self._records.get(spec.run_id), self._lives)
         self.keep([run])
+        if run.record is not None and self._is_outdated(spec, run.record):
+            return replace(run, state=State.WAITING, record=None, outdated=True)
         return run
+
+    def _is_outdated(self, spec: RunSpec, record: RunRecord) -> bool:
+        """Whether a run that it is made from has ended anew since; of one that is gone nobody knows."""
+        if record.state is not State.COMPLETE:
+            return False
+        sources = (attempt([], self.record, run_id) for run_id in spec.made_from)
+        used = {digest_of(run_id): ended for run_id, ended in record.made_from.items()}
+        return any(
+            s is not None and used.get(digest_of(s.run_id)) != s.finished_at for s in sources
+        )
 
     def keep(self, runs: Iterable[Planned]) -> None:
         """Takes over what others have found out about runs, a sweep when they ended."""

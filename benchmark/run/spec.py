@@ -81,6 +81,8 @@ class RunSpec:
             the config imports none from there.
         changes: What was changed of a whole config to make it fit the data set and the parts put into it, and by the
             profile beside plain sizes, a line each; empty where all fits as it is, as it does in rows of parts.
+        making: How the run comes to its boxes where it does not train, see `Recipe.making`; empty of one that trains.
+        made_from: Ids of the runs whose boxes or weights it is made from; none of one that trains on the data alone.
         former_ids: Ids that the run had before its row was renamed, oldest first.
         schema_version: Version of ``spec.json``.
     """
@@ -106,8 +108,15 @@ class RunSpec:
     config_sha256: str | None = None
     imports_from: str | None = None
     changes: tuple[str, ...] = ()
+    making: Mapping[str, object] = field(default_factory=dict)
+    made_from: tuple[str, ...] = ()
     former_ids: tuple[str, ...] = ()
     schema_version: Whole = SCHEMA_VERSION
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is a training, rather than made of boxes or weights that there are."""
+        return not self.making
 
     @property
     def ids(self) -> tuple[str, ...]:

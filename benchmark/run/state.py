@@ -19,6 +19,7 @@ class Planned:
 
     Attributes:
         problem: What of its folder cannot be read, and what to do; empty unless it is damaged.
+        outdated: It has a record that no longer holds, for a run that it is made from was made again since.
     """
 
     spec: RunSpec
@@ -27,6 +28,7 @@ class Planned:
     state: State
     record: RunRecord | None = None
     problem: str = ""
+    outdated: bool = False
 
 
 Lives = Callable[[RunFolder], bool]

@@ -55,6 +55,12 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def chosen(self, which: NDArray[np.bool_]) -> Detections:
+        """Those boxes of which ``which``, shape (N,), is true, in their order."""
+        return Detections(
+            self.image_ids[which], self.boxes[which], self.scores[which], self.category_ids[which]
+        )
+
     @classmethod
     def from_coco(cls, results: Sequence[CocoBox]) -> Detections:
         """Takes a list in COCO's results format: image_id, category_id, bbox (xywh), score."""

@@ -17,6 +17,9 @@ class Source(Protocol):
     def take(self) -> Planned | None:
         """The next run; None if it turns out that there is nothing to run."""
 
+    def over(self, run: Planned) -> None:
+        """Hears that one of its runs has ended, however it did."""
+
     def done(self) -> bool:
         """Whether no run will come any more."""
 
@@ -41,19 +44,32 @@ class Watcher(Protocol):
 
 
 class Listed:
-    """The runs of a list, in order."""
+    """The runs of a list, in order; one that is made from others comes once those of them in the list have ended."""
 
     def __init__(self, runs: Sequence[Planned]) -> None:
         self._waiting = list(runs)
+        self._open = {run.spec.run_id for run in runs}
 
     def gpus(self) -> int | None:
         """See `Source`."""
-        return self._waiting[0].spec.gpus if self._waiting else None
+        run = self._next()
+        return run.spec.gpus if run else None
 
-    def take(self) -> Planned:
+    def take(self) -> Planned | None:
         """See `Source`."""
-        return self._waiting.pop(0)
+        run = self._next()
+        if run is not None:
+            self._waiting.remove(run)
+        return run
+
+    def over(self, run: Planned) -> None:
+        """See `Source`."""
+        self._open.discard(run.spec.run_id)
 
     def done(self) -> bool:
         """See `Source`."""
         return not self._waiting
+
+    def _next(self) -> Planned | None:
+        free = (run for run in self._waiting if self._open.isdisjoint(run.spec.made_from))
+        return next(free, None)

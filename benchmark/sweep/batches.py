@@ -16,7 +16,8 @@ from benchmark.sweep.left import chosen_of
 def without_batch(plan: Plan, memory: Memory) -> list[str]:
     """A message for each row of which ``drop_last`` leaves no batch, or an epoch counts more than there are."""
     problems = []
-    for row, run in {run.spec.row: run for run in plan.runs}.items():
+    trained = (run for run in plan.runs if run.spec.trains)
+    for row, run in {run.spec.row: run for run in trained}.items():
         loader = mapping_of(run.config["train_dataloader"])
         batch, batches = loader["batch_size"] * run.spec.gpus, loader.get("num_batch_per_epoch")
         drops = _drops_rest(loader)
@@ -44,7 +45,9 @@ def images_of(config: Mapping[str, object], memory: Memory) -> int:
 
 
 def iterations_of(run: Planned, memory: Memory) -> int:
-    """Training iterations of a run."""
+    """Training iterations of a run; none of one that does not train."""
+    if not run.spec.trains:
+        return 0
     loop, loader = (mapping_of(run.config[key]) for key in ("train_cfg", "train_dataloader"))
     if loop.get("max_iters"):
         return int(loop["max_iters"])

@@ -24,8 +24,13 @@ _LOOKED_AT = 5  # runs a row
 def expected_time(runs: Sequence[Planned], on_disk: Runs, memory: Memory) -> str:
     """What is known of the time that runs take, in a sentence: training and validation, one run after the other.
 
+    Empty where none of them trains.
+
     Only complete runs of the same row and profile count, on the same kind of device, by their iterations.
     """
+    runs = [run for run in runs if run.spec.trains]
+    if not runs:
+        return ""
     names, has_gpu = on_disk.ids(), bool(visible_gpus())
     paces = {
         row: _pace(_beginning(names, _stem(run)), run, on_disk, has_gpu)
@@ -60,6 +65,7 @@ def _pace(names: Sequence[str], run: Planned, on_disk: Runs, has_gpu: bool) -> f
         record.train_seconds / done
         for name in alike
         if (record := _record(name, on_disk)) is not None
+        and record.train_seconds is not None
         and (record.row, record.profile) == (run.spec.row, run.spec.profile)
         and str(record.provenance.device).startswith("CPU") != has_gpu
         and (done := _iterations(name, on_disk))

@@ -61,6 +61,7 @@ class Sweep:
         self.options = options
         self.watcher = watcher
         self._active: list[Active] = []
+        self._source: Source
         self._ended: list[Planned] = []
         self._patience_s = patience_s()
         self._pause = Pause(watcher.say, self._patience_s)
@@ -78,6 +79,7 @@ class Sweep:
         Raises:
             MachineError: The results folder takes no writes for too long.
         """
+        self._source = source
         try:
             while self._active or self._pause.runs or not source.done():
                 self._pause.look(jobs_run=bool(self._active))
@@ -120,7 +122,8 @@ class Sweep:
 
     def _start(self, run: Planned, resources: Resources) -> None:
         self.watcher.started(replace(run, state=State.RUNNING, record=None))
-        if run.record is None and run.state is not State.DAMAGED and run.folder.finished:
+        is_new = run.record is None and not run.outdated
+        if is_new and run.state is not State.DAMAGED and run.folder.finished:
             # A job that has outlived its driver has ended since this was planned.
             self.launcher.pool.release(resources)
             self._judge(run, "")
@@ -134,7 +137,8 @@ class Sweep:
     def _submitted(self, run: Planned, resources: Resources) -> Job | None:
         """The run's job; None where the folder takes no writes, for which it waits."""
         try:
-            if (run.record and run.folder.finished) or run.state is State.DAMAGED:
+            ended = (run.record or run.outdated) and run.folder.finished
+            if ended or run.state is State.DAMAGED:
                 set_aside(run)
             prepare(run)
             return self._launched(run, self.options(resources))
@@ -142,7 +146,8 @@ class Sweep:
             if fault_of(error) is None:
                 raise
             self.launcher.pool.release(resources)
-            unfinished = replace(run, state=State.LOST, record=None)  # its record was set aside
+            # Its record was set aside.
+            unfinished = replace(run, state=State.LOST, record=None, outdated=False)
             self._put_back(run if run.folder.finished else unfinished, told(error))
             return None
 
@@ -184,6 +189,7 @@ class Sweep:
         if found.record is None and not found.problem:
             found = replace(found, state=unfinished(run.folder))
         self._ended.append(found)
+        self._source.over(found)
         self.watcher.ended(found, cause(found, exit_text))
 
     def _stop(self) -> None:

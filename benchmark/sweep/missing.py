@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from benchmark.config.readers import image_readers
 from benchmark.config.sources import own_data
@@ -20,6 +21,7 @@ from benchmark.run.conflicts import conflicts
 from benchmark.run.contents import named_path
 from benchmark.run.fetched.needs import unnamable
 from benchmark.run.fetched.places import own
+from benchmark.run.folder import RunFolder
 from benchmark.run.pickles import code_in, refusal
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
@@ -34,19 +36,26 @@ from benchmark.temporary import usable_tmpdir
 def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
     """The runs that have no record, those whose state is to be tried again, and those that ask for it themselves.
 
-    A damaged one runs again where that is asked for: what it holds may be mended.
+    With them those that are made from any of these. A damaged one runs again where that is asked for: what it holds
+    may be mended.
     """
     again = set(retry)
-    return [
-        run
-        for run in plan.runs
-        if run.state in again
-        or (
-            run.state is not State.DAMAGED
-            if run.record is None
-            else run.record.asks_for_another_try
-        )
-    ]
+    chosen = {run.spec.run_id for run in plan.runs if run.state in again or _asks(run)}
+    while more := {run.spec.run_id for run in plan.runs if chosen & {*run.spec.made_from}} - chosen:
+        chosen |= more
+    return [_to_do(run) for run in plan.runs if run.spec.run_id in chosen]
+
+
+def _asks(run: Planned) -> bool:
+    if run.record is None:
+        return run.state is not State.DAMAGED
+    return run.record.asks_for_another_try
+
+
+def _to_do(run: Planned) -> Planned:
+    """A run that is complete so far is made again from others that are."""
+    complete = run.state is State.COMPLETE
+    return replace(run, state=State.WAITING, record=None, outdated=True) if complete else run
 
 
 def obstacles(plan: Plan, launcher: Launcher, trusted: bool, told: Told | None = None) -> Findings:
@@ -66,12 +75,40 @@ def obstacles(plan: Plan, launcher: Launcher, trusted: bool, told: Told | None =
     found.add(left_of(plan, memory))
     found.errors.extend(launcher.obstacles({row.name: row.gpus for row in plan.rows}))
     found.errors.extend([*conflicts(), *_lacking(plan), *without_batch(plan, memory)])
+    found.errors.extend(_without_sources(plan))
     found.errors.extend([] if trusted else _not_data(plan))
     attempt(found.errors, own)
     found.errors.extend([*unnamable(not_complete(plan.runs)), *junk(plan.runs)])
     found.warnings.extend(foreseen(plan, launcher, memory))
     # The validation images are in each of the data sets.
     return Findings([*dict.fromkeys(found.errors)], [*dict.fromkeys(found.warnings)])
+
+
+def _without_sources(plan: Plan) -> list[str]:
+    """A message for each row that is made from runs which are not complete, and not asked for either."""
+    asked = {run.spec.run_id for run in plan.runs}
+    told = {
+        (run.spec.row, run_id): _state_of(run.folder.path.with_name(run_id))
+        for run in not_complete(plan.runs)
+        for run_id in run.spec.made_from
+        if run_id not in asked
+    }
+    return [
+        f"row '{row}': it is made from runs/{run_id}, which is {state}: sweep that row, too (see --rows)"
+        for (row, run_id), state in told.items()
+        if state
+    ]
+
+
+def _state_of(path: Path) -> str:
+    """Why nothing can be made from a run yet, in a word; empty if it is complete."""
+    wrong: list[str] = []
+    record = attempt(wrong, RunFolder(path).record_if_ended)
+    if wrong:
+        return "damaged"
+    if record is None:
+        return "not made yet"
+    return "" if record.state is State.COMPLETE else record.state.value
 
 
 def _datasets(plan: Plan) -> list[Dataset]:

@@ -95,6 +95,9 @@ class Tuner:
             return None
         return self._despite_outages(lambda: self._prepared(trial))
 
+    def over(self, run: Planned) -> None:
+        """See `benchmark.sweep.base.Source`: as a watcher it hears more of it."""
+
     def done(self) -> bool:
         """See `benchmark.sweep.base.Source`."""
         return self._complete

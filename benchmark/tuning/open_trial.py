@@ -144,7 +144,7 @@ def facts_of(opened: OpenTrial, cause: str) -> dict[str, Any]:
 
 def _recorded(opened: OpenTrial, record: RunRecord) -> dict[str, Any]:
     assert opened.run is not None
-    seconds = record.train_seconds * opened.run.spec.gpus
+    seconds = (record.train_seconds or 0.0) * opened.run.spec.gpus
     scores = record.metrics.scores
     metrics = {name: scores.get(name) for name in ("mAP50", "mAP") if scores}
     facts: dict[str, Any] = {"device_seconds": round(seconds, 3), "metrics": metrics}

@@ -71,8 +71,8 @@ class Recipe(Strict, ABC):
     A recipe only says what it is made of; it reads no config and imports neither mmengine nor torch, since planning
     a thousand rows must take less than a second. `benchmark.config.compose` loads and merges what it names.
 
-    Every recipe so far is trained. One whose boxes are made elsewhere (a predictions file, other rows' boxes) will
-    name where they come from in place of `layers`; its hashes belong into `given`, the rest of the contract stays.
+    A recipe trains unless it says by `making` how its runs come to their boxes otherwise: from a file, from other
+    rows' boxes, from weights that are given. It then may have no layers, and its runs no config.
     """
 
     @property
@@ -88,9 +88,38 @@ class Recipe(Strict, ABC):
         """Cells of the table by column title, for the titles that the row has no label for; in the columns' order."""
         return {}
 
+    @property
+    def source_rows(self) -> tuple[str, ...]:
+        """Names of the rows of the experiment whose runs it is made from, each once; a run waits for those."""
+        return ()
+
+    @property
+    def over_seeds(self) -> bool:
+        """Whether one run is made from all seeds of its source rows, rather than one from each that they share."""
+        return False
+
+    def seeds(self, own: Sequence[int], asked: Sequence[int] | None) -> tuple[int, ...]:
+        """The seeds of its runs; of a row with source rows those count of them that it shares with these.
+
+        Args:
+            own: Those of the experiment.
+            asked: Those that a command asks for; None where it asks for none.
+        """
+        return tuple(asked or own)
+
+    def making(self, around: Surroundings) -> Mapping[str, object]:
+        """How its runs come to their boxes where they do not train: plain values that JSON has; empty if they train.
+
+        They stand in ``spec.json``, and count into the run id, but for what is under the key ``files``: paths, in the
+        place of which hashes in `given` count. What makes the boxes is an entry of `benchmark.job.made.MAKERS`.
+        """
+        return {}
+
     @abstractmethod
     def layers(self, around: Surroundings) -> Sequence[Layer]:
         """The layers of the config, first to last; a later one wins, by mmengine's rules of merging.
+
+        None at all where the row has no config.
 
         Each is a mmengine config file, relative to one of the roots (``"backbones/resnet50.py"``) or absolute, or a
         mapping of plain values; or it is not just merged, see `Foreign` and `InPlace`. The layers of the dataset and

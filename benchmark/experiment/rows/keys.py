@@ -26,7 +26,7 @@ def read_recipe(
     Returns:
         None if there are problems.
     """
-    named = [key for key in RECIPES if key in content]
+    named = _named(content)
     known = [key for name in named or RECIPES for key in RECIPES[name].model_fields]
     unknown = [key for key in content if key not in known]
     problems += [_unknown(key, content[key], {*row_keys, *known}) for key in unknown]
@@ -39,6 +39,16 @@ def read_recipe(
         problems += _objections(error, RECIPES[named[0]])
         return None
     return None if unknown else recipe
+
+
+def _named(content: Mapping[str, object]) -> list[str]:
+    """The recipes that the keys name, but for one whose key is a further key of another that is named, too."""
+    found = [key for key in RECIPES if key in content]
+    return [
+        key
+        for key in found
+        if not any(key in RECIPES[other].model_fields for other in found if other != key)
+    ]
 
 
 def _objections(error: ValidationError, recipe: type[Recipe]) -> list[InitErrorDetails]:

@@ -97,12 +97,14 @@ class Measurement:
 
     Attributes:
         key: Name in the record: under ``missing``, and of what was found unless that went into files.
-        function: ``module:name`` of the function that measures: it takes a `benchmark.job.measure.trained.Trained` and
-            gives what `benchmark.run.record.RunRecord.with_measured` takes, or None if it wrote files. It may raise: a
-            measurement that fails costs its values, not the run. Empty for what the training itself leaves in the
-            record.
+        function: ``module:name`` of the function that measures: it takes an
+            `benchmark.job.measure.evaluated.Evaluated`, a `benchmark.job.measure.trained.Trained` if it is of a model,
+            and gives what `benchmark.run.record.RunRecord.with_measured` takes, or None if it wrote files. It may
+            raise: a measurement that fails costs its values, not the run. Empty for what the training itself leaves in
+            the record.
         readings: Its columns.
         costs_time: Whether it takes so long that trials do without, unless it is their objective.
+        of_model: Whether it is of a model or its training, which a row whose boxes come from elsewhere has not.
         disturbs: Whether a failure may leave traces in the model, so that it comes last.
     """
 
@@ -110,6 +112,7 @@ class Measurement:
     function: str = ""
     readings: tuple[AnyReading, ...] = ()
     costs_time: bool = False
+    of_model: bool = False
     disturbs: bool = False
 
 
@@ -167,6 +170,7 @@ _TIDE = Measurement(
 
 _PARAMS = Measurement(
     key="params",
+    of_model=True,
     readings=(
         Reading[float](
             key="params",
@@ -201,6 +205,7 @@ _FLOPS = Measurement(
         ),
     ),
     costs_time=True,
+    of_model=True,
     disturbs=True,
 )
 
@@ -230,10 +235,12 @@ _LATENCY = Measurement(
         ),
     ),
     costs_time=True,
+    of_model=True,
 )
 
 _TRAINING = Measurement(
     key="training",
+    of_model=True,
     readings=(
         Reading(
             key="peak_memory_gib",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from benchmark.job.measure.trained import Trained
+from benchmark.job.measure.evaluated import Evaluated
 from benchmark.statistics import resample
 from benchmark.statistics.draws import write_draws
 from benchmark.statistics.matches import match
 
 
-def keep_bootstrap(trained: Trained) -> None:
+def keep_bootstrap(evaluated: Evaluated) -> None:
     """Writes ``matches.npz`` and ``bootstrap.npy``."""
-    last = trained.evaluation
-    matches = match(trained.truth, last.detections, last.image_ids, trained.classes)
+    last = evaluated.evaluation
+    matches = match(evaluated.truth, last.detections, last.image_ids, evaluated.classes)
     draws = resample.bootstrap(matches)
-    matches.save(trained.folder.matches_file)
-    write_draws(trained.folder.bootstrap_file, draws)
+    matches.save(evaluated.folder.matches_file)
+    write_draws(evaluated.folder.bootstrap_file, draws)

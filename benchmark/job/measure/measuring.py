@@ -10,7 +10,7 @@ from math import isfinite
 
 from benchmark.job.failures import of_machine
 from benchmark.job.measure import MEASUREMENTS, Measurement
-from benchmark.job.measure.trained import Trained
+from benchmark.job.measure.evaluated import Evaluated
 from benchmark.run.journal import now
 from benchmark.run.record import Flops, Latency, Measured, ValImages
 
@@ -32,22 +32,24 @@ class Findings:
     val_images: ValImages
 
 
-def measure(trained: Trained, cost: bool) -> Findings:
-    """Measures a complete run; some measurements write files into its folder.
+def measure(evaluated: Evaluated, cost: bool) -> Findings:
+    """Measures a complete run, and its model if it is a `Trained` one; some measurements write files into its folder.
 
     A measurement that fails costs its values, not the run. With ``cost`` those are taken, too, that cost time.
 
     Raises:
         Exception: The machine is at fault, as `benchmark.job.failures.of_machine` tells.
     """
-    folder = trained.folder
+    from benchmark.job.measure.trained import Trained
+
+    folder = evaluated.folder
     for file in (folder.matches_file, folder.bootstrap_file, folder.samples_file):
         file.unlink(missing_ok=True)  # of an attempt before
     measured: dict[str, Measured] = {}
     missing: dict[str, str] = {}
-    for measurement in _wanted(cost):
+    for measurement in _wanted(cost, isinstance(evaluated, Trained)):
         try:
-            value = _function(measurement)(trained)
+            value = _function(measurement)(evaluated)
             _require_numbers(value)
         except Exception as error:
             if of_machine(error, folder) is not None:
@@ -56,17 +58,18 @@ def measure(trained: Trained, cost: bool) -> Findings:
             print(f"{now()} {measurement.key} not measured: {_reason(error)}", flush=True)
         else:
             measured |= {} if value is None else {measurement.key: value}
-    return Findings(measured, missing, _val_images(trained))
+    return Findings(measured, missing, _val_images(evaluated))
 
 
-def _wanted(cost: bool) -> list[Measurement]:
-    wanted = [m for m in MEASUREMENTS.values() if m.function and (cost or not m.costs_time)]
+def _wanted(cost: bool, has_model: bool) -> list[Measurement]:
+    possible = (m for m in MEASUREMENTS.values() if m.function and (has_model or not m.of_model))
+    wanted = [measurement for measurement in possible if cost or not measurement.costs_time]
     return sorted(wanted, key=lambda measurement: measurement.disturbs)
 
 
-def _function(measurement: Measurement) -> Callable[[Trained], Measured | None]:
+def _function(measurement: Measurement) -> Callable[[Evaluated], Measured | None]:
     module, _, name = measurement.function.partition(":")
-    function: Callable[[Trained], Measured | None] = getattr(import_module(module), name)
+    function: Callable[[Evaluated], Measured | None] = getattr(import_module(module), name)
     return function
 
 
@@ -85,6 +88,6 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {first}".strip(": ")[:_LONGEST_REASON]
 
 
-def _val_images(trained: Trained) -> ValImages:
-    ids = trained.evaluation.image_ids.astype("<i8")  # the same bytes on every machine
+def _val_images(evaluated: Evaluated) -> ValImages:
+    ids = evaluated.evaluation.image_ids.astype("<i8")  # the same bytes on every machine
     return ValImages(len(ids), hashlib.sha256(ids.tobytes()).hexdigest())

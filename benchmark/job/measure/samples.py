@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.data.annotations import Annotations
-from benchmark.job.measure.trained import Trained
+from benchmark.job.measure.evaluated import Evaluated
 from benchmark.run.samples import COUNT, Box, ImageSample, write_samples
 from benchmark.statistics.evaluation import Detections
 
 MAX_BOXES_PER_IMAGE = 30
 
 
-def keep_samples(trained: Trained) -> None:
+def keep_samples(evaluated: Evaluated) -> None:
     """Writes ``samples.json``."""
-    write_samples(trained.folder.samples_file, samples_of(trained, COUNT))
+    write_samples(evaluated.folder.samples_file, samples_of(evaluated, COUNT))
 
 
-def samples_of(trained: Trained, limit: int) -> Iterator[ImageSample]:
+def samples_of(evaluated: Evaluated, limit: int) -> Iterator[ImageSample]:
     """Images of a run's last validation; nothing is read before the first is asked for."""
-    last, folder = trained.evaluation, trained.spec.dataset.val.images
-    annotations, ids = trained.metric.annotations, last.image_ids.tolist()
+    last, folder = evaluated.evaluation, evaluated.spec.dataset.val.images
+    annotations, ids = evaluated.annotations, last.image_ids.tolist()
     yield from sample_images(annotations, folder, last.detections, limit, ids)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from benchmark.job.measure.trained import Trained
+from benchmark.job.measure.evaluated import Evaluated
 from benchmark.run.record import Numbers
 from benchmark.statistics import tide
 
 
-def shares_of(trained: Trained) -> Numbers:
+def shares_of(evaluated: Evaluated) -> Numbers:
     """What each kind of error costs in mAP50, by kind; see `benchmark.statistics.tide.error_shares`."""
-    last = trained.evaluation
-    return tide.error_shares(trained.truth, last.detections, last.image_ids, trained.classes)
+    last = evaluated.evaluation
+    return tide.error_shares(evaluated.truth, last.detections, last.image_ids, evaluated.classes)

@@ -1,0 +1,6 @@
+"""Boxes that come about without a training: from files, from other rows' boxes, from weights that are given."""
+
+from __future__ import annotations
+
+MAKERS: dict[str, str] = {}
+"""What makes the boxes of a run, by the key of its recipe: ``module:function``, see `benchmark.job.made.base.Maker`."""

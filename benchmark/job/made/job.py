@@ -1,0 +1,151 @@
+"""The job of a run that does not train: its boxes are made, evaluated and measured as those of a training are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from importlib import import_module
+
+import numpy as np
+
+from benchmark.data.annotations import Annotations, read_annotations
+from benchmark.data.keep import ImageFilter
+from benchmark.data.selection import Selection, image_rows
+from benchmark.job.base import RunJob
+from benchmark.job.inputs import NotAsAsked
+from benchmark.job.made import MAKERS
+from benchmark.job.made.base import Made, Maker, Making
+from benchmark.job.measure import MEASUREMENTS
+from benchmark.job.measure.evaluated import Evaluated
+from benchmark.job.measure.measuring import Findings, measure
+from benchmark.run.folder import RunFolder
+from benchmark.run.journal import now
+from benchmark.run.options import JobOptions
+from benchmark.run.record import Failure, Metrics, RunRecord, State
+from benchmark.statistics.evaluation import Evaluation, GroundTruth, write_predictions
+from benchmark.tracking.runs import RunTracker
+
+NO_MODEL = "not trained here: its boxes come from elsewhere"
+NO_TRAINING = "not trained here: its weights come from elsewhere"
+
+
+class MadeJob(RunJob):
+    """What the steps of making a run share."""
+
+    def __init__(self, folder: RunFolder, options: JobOptions) -> None:
+        super().__init__(folder, options)
+        self._started = now()
+        self._made_from: dict[str, str] = {}
+        self._params: int | None = None
+        self._evaluation: Evaluation | None = None
+        self._findings: Findings | None = None
+
+    def work(self) -> None:
+        """Makes the boxes, evaluates and measures."""
+        print(f"{now()} run {self.spec.run_id}, process {os.getpid()}", flush=True)
+        self.inputs.check()
+        self.tracker = RunTracker(self.spec, {}, self.folder.path, self.options.tracking)
+        annotations = read_annotations(self.spec.dataset.val.annotations)
+        self.inputs.check_parsed(annotations)
+        making = self._making(annotations)
+        made = _maker(self.spec.recipe)(making)
+        self._keep(making, made)
+
+    def record(self, state: State, why: Failure | None) -> RunRecord:
+        """See `RunJob`."""
+        from benchmark.run.provenance import collect
+
+        found, shown = self._findings, self._evaluation
+        provenance = collect(self.spec, self.inputs.hashes(), self.options.checkout)
+        record = RunRecord(
+            run_id=self.spec.run_id,
+            row=self.spec.row,
+            seed=self.spec.seed,
+            profile=self.spec.profile,
+            state=state,
+            metrics=Metrics(shown.scores, shown.per_class) if shown else Metrics(),
+            no_predictions=bool(shown and shown.no_predictions),
+            params=self._params,
+            train_seconds=None,
+            peak_memory_gib=None,
+            started_at=self._started,
+            finished_at=now(),
+            provenance=provenance if self._params else replace(provenance, device=None),
+            failure=why,
+            tracking=self.tracker.tracked if self.tracker is not None else None,
+            made_from=self._made_from,
+        )
+        if found is None:
+            return record
+        missing = {**self._absent(), **found.missing}
+        return replace(record, missing=missing, val_images=found.val_images).with_measured(
+            found.measured
+        )
+
+    def _making(self, annotations: Annotations) -> Making:
+        """What the boxes are made from.
+
+        Raises:
+            NotAsAsked: A run that it is made from is not complete.
+        """
+        sources = tuple(self._source(run_id) for run_id in self.spec.made_from)
+        self._made_from = {record.run_id: record.finished_at for _, record in sources}
+        ids = {"val": self._image_ids(annotations)}
+        by_split = {"val": annotations}
+        return Making(self.spec, self.folder, by_split, ids, sources, self.inputs, self.options)
+
+    def _source(self, run_id: str) -> tuple[RunFolder, RunRecord]:
+        folder = RunFolder(self.folder.path.with_name(run_id))
+        record = folder.record_if_ended()
+        if record is None or record.state is not State.COMPLETE:
+            state = "not made yet" if record is None else record.state.value
+            raise NotAsAsked(
+                f"it is made from runs/{run_id}, which is {state}; the next sweep tries again once that is complete"
+            )
+        return folder, record
+
+    def _image_ids(self, annotations: Annotations) -> frozenset[int]:
+        """The images that trainings of the experiment are evaluated on: a profile may take some of them only."""
+        indices = self.spec.making.get("indices")
+        chosen = tuple(indices) if isinstance(indices, list | tuple) else indices
+        taken = chosen if isinstance(chosen, int | tuple) else None
+        rows = image_rows(annotations, Selection(False, ImageFilter(), taken))
+        return frozenset(annotations.images.ids[rows].tolist())
+
+    def _keep(self, making: Making, made: Made) -> None:
+        annotations, ids = making.annotations["val"], making.image_ids["val"]
+        truth = GroundTruth(annotations.to_coco())
+        made_boxes = made.boxes["val"]
+        boxes = made_boxes.chosen(np.isin(made_boxes.image_ids, list(ids)))
+        self._evaluation = truth.evaluate(boxes, ids, self.spec.dataset.classes)
+        write_predictions(self.folder.predictions_file, boxes)
+        evaluated = Evaluated(self.folder, self._evaluation, annotations, truth)
+        if made.runner is not None:
+            from benchmark.job.measure.trained import Trained
+
+            self._params = sum(p.numel() for p in made.runner.model.parameters())
+            evaluated = Trained(*_parts(evaluated), made.runner)
+        self._findings = measure(evaluated, self.options.cost)
+        self._show(evaluated)
+
+    def _show(self, evaluated: Evaluated) -> None:
+        from benchmark.job.measure.samples import samples_of
+
+        if self.tracker is not None:
+            self.tracker.images(samples_of(evaluated, self.options.tracking.images))
+
+    def _absent(self) -> dict[str, str]:
+        """Why the record lacks what belongs to a model or to its training."""
+        if self._params:
+            return {"training": NO_TRAINING}
+        return {key: NO_MODEL for key, one in MEASUREMENTS.items() if one.of_model}
+
+
+def _maker(recipe: str) -> Maker:
+    module, _, name = MAKERS[recipe].partition(":")
+    maker: Maker = getattr(import_module(module), name)
+    return maker
+
+
+def _parts(evaluated: Evaluated) -> tuple[RunFolder, Evaluation, Annotations, GroundTruth]:
+    return evaluated.folder, evaluated.evaluation, evaluated.annotations, evaluated.truth

@@ -1,0 +1,284 @@
+"""From a row to what is asked of its runs: what their ids are made from, and the runs that they are made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from benchmark.config.compose import changes_of, compose, labelled, source_files
+from benchmark.config.imports import missing_modules, module_hash, own_module_files
+from benchmark.config.judged import judged_images
+from benchmark.config.sampled import sampled, with_rule
+from benchmark.config.tree import Config
+from benchmark.data.dataset import Dataset
+from benchmark.data.memory import Memory
+from benchmark.errors import UserError, attempt
+from benchmark.experiment.experiment import Experiment, Row
+from benchmark.experiment.rows import recipe_key
+from benchmark.experiment.rows.base import Surroundings
+from benchmark.files import is_file
+from benchmark.run.contents import Contents, missing_files
+from benchmark.run.identity import Essences, digest_of, former_run_id, identity, run_id
+from benchmark.run.runs import Runs
+from benchmark.run.spec import MODULE, RunSpec
+from benchmark.run.unfit_data import unfit_data
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all runs of a plan share.
+
+    Attributes:
+        experiment: Whose rows they are of.
+        dataset: What they are made on.
+        around: What recipes may rest on.
+        seeds: Those that a command asks for; None where it asks for none.
+        fold: The one fold that a command asks for; None for all.
+        overrides: ``--set``.
+        needs_data: Whether the files that a row's config names must be there.
+        cache: File that remembers what large annotation files hold.
+        on_disk: The runs of the results folder.
+        contents: Hashes of files.
+        essences: What of configs changes the result.
+        sources: Specs of the rows that others are made from, by fold and name; filled in as they are asked for.
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    around: Surroundings
+    seeds: tuple[int, ...] | None
+    fold: int | None
+    overrides: Mapping[str, object]
+    needs_data: bool
+    cache: Path
+    on_disk: Runs
+    contents: Contents
+    essences: Essences
+    sources: dict[tuple[int | None, str], Sequence[RunSpec]] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int | None:
+        """Which fold the data set is; None where it is not divided."""
+        return self.dataset.fold.number if self.dataset.fold else None
+
+    def by_fold(self) -> list[Setting]:
+        """The setting over each fold of its data set that is asked for; itself where nothing is divided."""
+        if self.dataset.fold is None:
+            return [self]
+        data = self.dataset
+        chosen = data.folds if self.fold is None else (data.with_fold(self.fold),)
+        return [replace(self, dataset=one, essences=Essences(one, self.contents)) for one in chosen]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What a row's runs are, what their ids are made from beside seed and setting, and where modules are imported."""
+
+    config: Config
+    essence: str
+    files: Mapping[str, str]
+    given: Mapping[str, str]
+    sources: tuple[str, ...]
+    imports_from: str | None
+    changes: tuple[str, ...]
+    making: Mapping[str, object]
+
+
+def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
+    """How a row's runs are made; two ways where only data that is not there tells which images they take."""
+    overrides = setting.overrides
+    base = compose(row, setting.dataset, setting.around, seed=0, overrides=overrides)
+    if not base:
+        return [_without_config(setting, row)]
+    modules = _modules(setting, row, base)
+    memory = Memory(setting.cache)
+    known = sampled(base, setting.dataset, {**row.overrides, **overrides}, memory)
+    configs = [base, with_rule(base)] if known is None else [known]
+    select = setting.experiment.select
+    making = row.recipe.making(setting.around)
+    given = {
+        **row.recipe.given(setting.around),
+        **_counted(making),
+        **({} if select == "last" else {"select": select}),
+        **{f"{MODULE}{name}": module_hash(files) for name, files in modules.items()},
+    }
+    of_modules = (str(path) for files in modules.values() for path in files)
+    sources = (*setting.experiment.files, *source_files(row, setting.around), *of_modules)
+    imports_from = str(setting.around.folder) if modules else None
+    return [
+        _Way(
+            config,
+            *setting.essences.of(config),
+            given=given,
+            sources=sources,
+            imports_from=imports_from,
+            changes=changes_of(row, setting.dataset, setting.around),
+            making=making,
+        )
+        for config in configs
+    ]
+
+
+def _without_config(setting: Setting, row: Row) -> _Way:
+    essence, files = setting.essences.of({})
+    judged = judged_images(setting.dataset, setting.around, Memory(setting.cache))
+    making = {**row.recipe.making(setting.around), **judged}
+    given = {**row.recipe.given(setting.around), **_counted(making)}
+    return _Way({}, essence, files, given, setting.experiment.files, None, (), making)
+
+
+def _counted(making: Mapping[str, object]) -> dict[str, str]:
+    """What counts into a run id of how its boxes are made; ``indices`` follow from the annotations."""
+    counting = {key: value for key, value in making.items() if key not in ("files", "indices")}
+    text = json.dumps(counting, sort_keys=True)
+    return {"making": hashlib.sha256(text.encode()).hexdigest()} if counting else {}
+
+
+def _modules(setting: Setting, row: Row, base: Config) -> Mapping[str, tuple[Path, ...]]:
+    """Files of the modules that a row's config imports from the experiment's folder, by name.
+
+    Raises:
+        UserError: With everything that the config names and that is not there, or does not fit.
+    """
+    problems: list[str] = []
+    if setting.needs_data:
+        problems += missing_files(base) + missing_modules(base, setting.around.folder)
+        found = (setting.dataset, setting.contents, setting.cache)
+        problems += unfit_data(base, *found)
+    modules = attempt(problems, own_module_files, base, setting.around.folder)
+    if problems or modules is None:
+        raise UserError([f"row '{row.name}': {problem}" for problem in problems])
+    return modules
+
+
+@dataclass(frozen=True)
+class _Making:
+    """One making of a row: its seed, and the runs that it is made from."""
+
+    seed: int
+    sources: tuple[RunSpec, ...] = ()
+
+
+def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
+    """Every making of a row.
+
+    Raises:
+        UserError: It shares no seed with the rows that it is made from.
+    """
+    recipe = row.recipe
+    seeds = recipe.seeds(setting.experiment.seeds, setting.seeds)
+    if not recipe.source_rows:
+        return [_Making(seed) for seed in seeds]
+    sources = {name: _source(setting, name) for name in recipe.source_rows}
+    if recipe.over_seeds:
+        return [_Making(seeds[0], tuple(spec for specs in sources.values() for spec in specs))]
+    by_seed = [{spec.seed: spec for spec in specs} for specs in sources.values()]
+    shared = [seed for seed in by_seed[0] if all(seed in of_row for of_row in by_seed)]
+    if not shared:
+        have = "; ".join(
+            f"{name}: {', '.join(map(str, s))}" for name, s in zip(sources, by_seed, strict=True)
+        )
+        raise UserError(f"row '{row.name}': the rows that it is made from share no seed ({have})")
+    return [_Making(seed, tuple(of_row[seed] for of_row in by_seed)) for seed in shared]
+
+
+def _source(setting: Setting, name: str) -> Sequence[RunSpec]:
+    """The runs of a row that others are made from; what stands in its own way is told where it is asked for."""
+    key = (setting.number, name)
+    if key not in setting.sources:
+        row = next(row for row in setting.experiment.rows if row.name == name)
+        told = labelled(row, setting.dataset, setting.around)
+        free = replace(setting, needs_data=False)
+        setting.sources[key] = [spec for spec, _ in _runs_of_fold(free, told)]
+    return setting.sources[key]
+
+
+def runs_of(setting: Setting, row: Row) -> Sequence[tuple[RunSpec, Config]]:
+    """What is asked of every run of a row, and its config, by seed and fold.
+
+    Raises:
+        UserError: With everything that is wrong with the row.
+    """
+    found = [run for one in setting.by_fold() for run in _runs_of_fold(one, row)]
+    return sorted(found, key=lambda run: _place(setting, run[0]))
+
+
+def _place(setting: Setting, spec: RunSpec) -> tuple[int, int]:
+    seeds = setting.seeds or setting.experiment.seeds
+    place = seeds.index(spec.seed) if spec.seed in seeds else len(seeds) + spec.seed
+    return place, spec.fold or 0
+
+
+def _runs_of_fold(setting: Setting, row: Row) -> list[tuple[RunSpec, Config]]:
+    # Composed once a row and fold: nothing else in a config depends on the seed.
+    ways = _ways(setting, row)
+    return [_run(setting, row, making, ways) for making in _makings(setting, row)]
+
+
+def every_way(setting: Setting, row: Row) -> list[str]:
+    """The ids of the runs of a row, of every way in which it may have been made."""
+    return [
+        _spec(one, row, making, way).run_id
+        for one in setting.by_fold()
+        for way in _ways(one, row)
+        for making in _makings(one, row)
+    ]
+
+
+def _run(
+    setting: Setting, row: Row, making: _Making, ways: Sequence[_Way]
+) -> tuple[RunSpec, Config]:
+    """One run: of two ways it may have been made the one that has a folder, else the first."""
+    specs = [_spec(setting, row, making, way) for way in ways]
+    made = (
+        i for i, spec in enumerate(specs) if is_file(setting.on_disk.folder(spec.run_id).spec_file)
+    )
+    chosen = 0 if len(ways) == 1 else next(made, 0)
+    config = ways[chosen].config
+    if not config:
+        return specs[chosen], {}
+    randomness = {**config["randomness"], "seed": making.seed}
+    return specs[chosen], {**config, "randomness": randomness}
+
+
+def _spec(setting: Setting, row: Row, making: _Making, way: _Way) -> RunSpec:
+    profile, seed = setting.around.profile, making.seed
+    from_rows = {f"source {n}": digest_of(s.run_id) for n, s in enumerate(making.sources, 1)}
+    given = {**way.given, **from_rows}
+    digest = identity(way.essence, setting.dataset, seed, profile, row.gpus, given)
+    return RunSpec(
+        run_id=_run_id(setting, row.name, seed, digest),
+        experiment=setting.experiment.name,
+        row=row.name,
+        labels=row.labels,
+        recipe=recipe_key(row.recipe),
+        names=row.recipe.names,
+        given=given,
+        files=way.files,
+        imports_from=way.imports_from,
+        changes=way.changes,
+        sources=way.sources,
+        seed=seed,
+        dataset=setting.dataset,
+        profile=profile,
+        overrides={**row.overrides, **setting.overrides},
+        command_line=setting.overrides,
+        gpus=row.gpus,
+        making=way.making,
+        made_from=tuple(spec.run_id for spec in making.sources),
+    )
+
+
+def _run_id(setting: Setting, row: str, seed: int, digest: str) -> str:
+    """The row's run id: the former one where a run of this very row has it."""
+    profile = setting.around.profile
+    now = run_id(row, seed, profile, digest, setting.number)
+    former = former_run_id(row, seed, profile, digest, setting.number)
+    if former != now:
+        with suppress(FileNotFoundError, NotADirectoryError, UserError):
+            return former if setting.on_disk.spec(former).row == row else now
+    return now
