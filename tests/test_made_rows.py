@@ -57,6 +57,9 @@ def _change(bench: Bench, rows: list[dict[str, Any]]) -> None:
 
 
 def test_rows_made_from_others_come_after_them_and_are_judged_beside_them(bench: Bench) -> None:
+    planned = bench.here("plan")
+    assert "row 'all' is made from near, far" in planned.stdout
+    assert "Training time" not in planned.stdout
     done = _sweep(bench)
     assert done.returncode == 0, done.stderr
     near, far, whole = (_folder(bench, start) for start in ("near-s0", "far-s0", "all-s0"))
@@ -68,6 +71,7 @@ def test_rows_made_from_others_come_after_them_and_are_judged_beside_them(bench:
     assert record.state == "complete" and 0 < (record.score("mAP50") or 0) < 1
     assert (record.params, record.train_seconds, record.peak_memory_gib) == (None, None, None)
     assert record.tide is not None and far.matches_file.exists() and far.samples_file.exists()
+    assert f"{far.path.name}: complete, mAP50 {record.score('mAP50'):.4f}" in done.stdout
     board = json.loads((bench.results / "tiny.json").read_text())
     rows = {row["row"]: row for row in board["rows"]}
     assert [len(rows[name]["runs"]) for name in ("far", "near", "all")] == [2, 2, 1]
@@ -156,3 +160,11 @@ def test_a_source_that_fails_is_the_cause(bench: Bench, monkeypatch: pytest.Monk
     assert "which is failed" in record.failure.message
     done = _sweep(bench, "--retry", "failed")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_row_without_a_config_has_none_to_show_or_to_try(bench: Bench) -> None:
+    shown = bench.here("config", "--rows", "near", "--seeds", "0")
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "row 'near' has no config: it is not trained here" in shown.stderr
+    tried = bench.here("plan", "--build", "--launcher", "inprocess")
+    assert tried.returncode == 0, tried.stderr

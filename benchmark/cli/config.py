@@ -52,6 +52,8 @@ def config(
         told = "the config has the classes and paths that the experiment states"
         typer.echo(f"warning: {place}: the data was not found; {told}", err=True)
     run = made.runs[0]
+    if not run.config:
+        raise UserError(f"row '{run.spec.row}' has no config: it is not trained here")
     written = as_written(dict(run.config), run.spec.overrides)
     told = _difference(made, written) if diff else render(written)
     typer.echo(told, nl=False)

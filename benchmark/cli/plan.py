@@ -70,7 +70,8 @@ def _tell_missing(made: Plan, on_disk: Runs, launcher: str, trust: bool) -> None
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
     if runs:
-        typer.echo(expected_time(runs, on_disk, Memory(made.cache)))
+        if told := expected_time(runs, on_disk, Memory(made.cache)):
+            typer.echo(told)
         _tell_obstacles(made, launcher, trust)
 
 
@@ -121,8 +122,14 @@ def _show(made: Plan) -> None:
     console = PlainConsole()
     show(console, plan_table(made, console))
     changes = {run.spec.row: run.spec.changes for run in made.runs}
-    for line in changes_by_rows(changes, console.width):
+    for line in (*_sources(made), *changes_by_rows(changes, console.width)):
         typer.echo(line)
+
+
+def _sources(made: Plan) -> list[str]:
+    """Which rows others are made from, a line each."""
+    named = {row.name: row.recipe.source_rows for row in made.rows}
+    return [f"row '{row}' is made from {', '.join(rows)}" for row, rows in named.items() if rows]
 
 
 def plan_table(made: Plan, console: Console) -> Table:

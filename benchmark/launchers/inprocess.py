@@ -97,13 +97,17 @@ class _Tee:
         self._streams = streams
 
     def write(self, text: str) -> int:
-        for stream in self._streams:
+        for stream in self._open():
             stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        for stream in self._streams:
+        for stream in self._open():
             stream.flush()
+
+    def _open(self) -> Iterator[TextIO]:
+        # A logger that the job set up keeps it beyond its end, when its log is closed.
+        return (stream for stream in self._streams if not stream.closed)
 
     def isatty(self) -> bool:
         return False

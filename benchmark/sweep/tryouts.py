@@ -138,8 +138,9 @@ def _death(exit_text: str) -> str:
 
 
 def to_try(runs: Sequence[Planned]) -> list[Planned]:
-    """One run of each row that has one which is not complete: rows are tried, not seeds."""
-    return list({run.spec.row: run for run in reversed(not_complete(runs))}.values())[::-1]
+    """One run of each row that trains, and has one which is not complete: rows are tried, not seeds."""
+    left = [run for run in not_complete(runs) if run.spec.trains]
+    return list({run.spec.row: run for run in reversed(left)}.values())[::-1]
 
 
 def objection(made: Plan, result: Result) -> str:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from benchmark.run.record import State
 from benchmark.run.state import Planned
+from benchmark.statistics.scores import MAIN
 from benchmark.sweep.progress import RunProgress, SweepProgress, name_of, show_eta, show_value
 from benchmark.writing.terminal import Shown, fitting, table_of
 
@@ -136,7 +137,9 @@ class LineWatcher:
         progress = self.progress.runs[name]
         self._show(name, progress)
         progress.state = run.state
-        tail = f" ({cause})" if cause else f", mAP50 {show_value(progress.mAP50)}"
+        # A run that does not train has no journal.
+        value = run.record.score(MAIN) if run.record else progress.mAP50
+        tail = f" ({cause})" if cause else f", mAP50 {show_value(value)}"
         self.say(f"{name}: {run.state.value}{tail}; {self.progress.counts()}")
 
     def put_back(self, run: Planned, cause: str) -> None:
