@@ -2,7 +2,5 @@
 
 from __future__ import annotations
 
-MAKERS: dict[str, str] = {
-    "fuse": "benchmark.job.made.fusing.maker:make",
-}
+MAKERS: dict[str, str] = {}
 """What makes the boxes of a run, by the key of its recipe: ``module:function``, see `benchmark.job.made.base.Maker`."""
