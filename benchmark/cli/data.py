@@ -1,4 +1,4 @@
-"""``detboard data``: checks a data set, or draws a synthetic one."""
+"""``detboard data``: checks a data set, imports one, or draws a synthetic one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,41 @@ import typer
 from benchmark.cli.data_check import data_check
 
 data_app = typer.Typer(
-    help="Check a COCO-format dataset, or draw a synthetic one.", no_args_is_help=True
+    help="Check a COCO-format dataset, import one, or draw one.", no_args_is_help=True
 )
 
 
 data_app.command("check")(data_check)
+
+
+@data_app.command("import")
+def data_import(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SRC...", help="Folders as tools have exported them.")
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make of them.")],
+    maps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", metavar="OLD=NEW", help="Rename a class; OLD= drops it; or a YAML file."
+        ),
+    ] = None,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Copy images in place of linking them.")
+    ] = False,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="The sources' format, where it is not clear.")
+    ] = None,
+) -> None:
+    """Make a data root of Pascal VOC, YOLO, CVAT, or COCO as Label Studio, Roboflow and COCO lay it out."""
+    from benchmark.data.importing.importer import Wanted, formats, import_data
+
+    wanted = Wanted(sources, folder, maps or (), copy, format_)
+    found = formats(wanted)
+    for path, form in found.items():
+        typer.echo(f"{path}: {form.title}")
+    typer.echo(import_data(wanted, found))
+    typer.echo(f"data in {folder}")
 
 
 @data_app.command("synthesize")

@@ -27,6 +27,8 @@ from benchmark.run.runs import Runs
 from benchmark.run.spec import MODULE, RunSpec
 from benchmark.run.unfit_data import unfit_data
 
+_OfSource = tuple["int | None", "tuple[int, ...] | None", str]  # fold, seeds, name of the row
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -58,7 +60,7 @@ class Setting:
     on_disk: Runs
     contents: Contents
     essences: Essences
-    sources: dict[tuple[int | None, str], Sequence[RunSpec]] = field(default_factory=dict)
+    sources: dict[_OfSource, Sequence[RunSpec]] = field(default_factory=dict)
 
     @property
     def number(self) -> int | None:
@@ -173,7 +175,9 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
     seeds = recipe.seeds(setting.experiment.seeds, setting.seeds)
     if not recipe.source_rows:
         return [_Making(seed) for seed in seeds]
-    sources = {name: _source(setting, name) for name in recipe.source_rows}
+    # What is made over all seeds is no other run where a command asks for some of them.
+    over = replace(setting, seeds=None) if recipe.over_seeds else setting
+    sources = {name: _source(over, name) for name in recipe.source_rows}
     if recipe.over_seeds:
         return [_Making(seeds[0], tuple(spec for specs in sources.values() for spec in specs))]
     by_seed = [{spec.seed: spec for spec in specs} for specs in sources.values()]
@@ -188,7 +192,7 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
 
 def _source(setting: Setting, name: str) -> Sequence[RunSpec]:
     """The runs of a row that others are made from; what stands in its own way is told where it is asked for."""
-    key = (setting.number, name)
+    key = (setting.number, setting.seeds, name)
     if key not in setting.sources:
         row = next(row for row in setting.experiment.rows if row.name == name)
         told = labelled(row, setting.dataset, setting.around)

@@ -1,0 +1,71 @@
+"""The whole of an import: read, join, write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.data.importing.base import Format, Source
+from benchmark.data.importing.classes import read_map
+from benchmark.data.importing.join import join
+from benchmark.data.importing.ledger import Ledger
+from benchmark.data.importing.recognise import the_format_of
+from benchmark.data.importing.report import kept, report_text
+from benchmark.data.importing.write import check_free, write
+from benchmark.errors import UserError, attempt
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an import is asked for.
+
+    Attributes:
+        sources: Folders, each in one format.
+        folder: Where to.
+        maps: What ``--map`` is given, see `benchmark.data.importing.classes.read_map`.
+        copy: Whether images are copied; else they are linked.
+        format: Name of the format of all sources; recognised if None.
+    """
+
+    sources: Sequence[Path]
+    folder: Path
+    maps: Sequence[str] = ()
+    copy: bool = False
+    format: str | None = None
+
+
+def formats(wanted: Wanted) -> dict[Path, Format]:
+    """The format of each source.
+
+    Raises:
+        UserError: With every problem: a folder that is of no format, or of several; a place that is taken.
+    """
+    problems: list[str] = []
+    found = {path: attempt(problems, the_format_of, path, wanted.format) for path in wanted.sources}
+    attempt(problems, check_free, wanted.folder, wanted.sources)
+    attempt(problems, read_map, wanted.maps)
+    if problems:
+        raise UserError(problems)
+    return {path: form for path, form in found.items() if form}
+
+
+def import_data(wanted: Wanted, found: dict[Path, Format]) -> str:
+    """Imports what `formats` has found, and says what came of it.
+
+    Raises:
+        UserError: With every problem of what cannot be read, or would come to nothing.
+        MachineError: The disk is full, or fails.
+    """
+    ledger, problems = Ledger(), list[str]()
+    mapped = read_map(wanted.maps)
+    sources: dict[Path, tuple[Format, Source]] = {}
+    for path, form in found.items():
+        if source := attempt(problems, form.read, path, ledger):
+            sources[path] = form, source
+    if problems:
+        raise UserError(problems)
+    joined = join([source for _, source in sources.values()], mapped, ledger)
+    report = kept(joined, sources, mapped, ledger)
+    write(joined, wanted.folder, report, copy=wanted.copy)
+    return report_text(joined, sources, ledger, wanted.folder)

@@ -1,0 +1,119 @@
+"""Files of a source by the names that its labels give; never one outside of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from benchmark.data.absent import absence, outside
+from benchmark.data.importing.ledger import FOUND_WITHIN, LEADS_OUT, NO_FILE, Ledger
+from benchmark.errors import UserError, why
+from benchmark.files import is_file
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""How names of image files end, in lower case."""
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file in a folder and in those within it, sorted by name, but for those whose name begins with a dot.
+
+    Raises:
+        UserError: A folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename}: cannot be read: {why(error)}") from None
+
+    for place, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(files) if not name.startswith("."))
+
+
+def images_below(folder: Path) -> list[Path]:
+    """The image files in a folder and in those within it, by their names."""
+    return [path for path in files_below(folder) if is_image(path)]
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is an image by its name."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image file: where it is, and what it is called below its folder of images."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where the images of a source may be, and what is said of those that are not there.
+
+    Attributes:
+        root: The source's folder.
+        folders: Those that names may be relative to, the likeliest first; all of them within ``root``.
+        ledger: Where names that lead to nothing are entered.
+    """
+
+    root: Path
+    folders: Sequence[Path]
+    ledger: Ledger
+
+    def find(self, name: str, boxes: int) -> Found | None:
+        """The file of a name; None, and an entry in the ledger, where there is none within the source.
+
+        Folders at the beginning of the name are passed over where there is no such folder: labels keep those of the
+        machine that they were made on, as in ``/content/train/a.jpg``.
+
+        Args:
+            name: As the labels have it; with ``/`` or with backslashes.
+            boxes: How many boxes are lost without it.
+        """
+        found = self._below(name) or ("\\" in name and self._below(name.replace("\\", "/"))) or None
+        leads_out = outside(name)
+        if found and leads_out:
+            self.ledger.note(FOUND_WITHIN, name)
+        elif leads_out:
+            self.ledger.leave(LEADS_OUT, name, boxes)
+        elif found is None:
+            told = absence(str(self.folders[0] / name), name).told
+            self.ledger.leave(NO_FILE, told, boxes)
+        return found
+
+    def _below(self, name: str) -> Found | None:
+        for folder in self.folders:
+            if inner := inner_path(folder, name, is_file):
+                return Found(folder / inner, inner.as_posix())
+        return None
+
+
+def inner_path(folder: Path, name: str, is_it: Callable[[Path], bool]) -> PurePosixPath | None:
+    """What a name leads to within a folder, relative to it, and never outside of it; None where that is not there.
+
+    Parts at the beginning of the name are passed over as long as there is nothing of their name.
+
+    Args:
+        folder: The folder.
+        name: A path, which may be one of another machine.
+        is_it: Whether a path is what is looked for.
+    """
+    parts = PurePosixPath(name).parts
+    last = max((place for place, part in enumerate(parts) if part in ("/", "//", "..")), default=-1)
+    for start in range(last + 1, len(parts)):
+        inner = PurePosixPath(*parts[start:])
+        if is_it(folder / inner):
+            return inner
+        if _exists(folder / parts[start]):
+            return None
+    return None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False

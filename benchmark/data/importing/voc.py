@@ -1,0 +1,267 @@
+"""Pascal VOC: an XML file an image, lists of the splits in ``ImageSets/Main``.
+
+Corners are counted from 1 and lie within the box, as the development kit of 2007 says: a box from 1 to 100 is 100
+pixels wide. Many tools write edges counted from 0 instead. A corner below 1 cannot be VOC's own, nor can fractions in
+more than half of the boxes (VOC 2012 itself has a few): then all of a source is read so, and that is said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from benchmark.data.importing.base import (
+    XYWH,
+    Box,
+    Format,
+    Picture,
+    Source,
+)
+from benchmark.data.importing.ledger import (
+    DIFFICULT,
+    LISTED_NOT_THERE,
+    NO_BOX,
+    NO_IMAGE,
+    NO_LABELS,
+    NO_SPLIT_LISTS,
+    OTHER_SHAPES,
+    TWO_NAMES,
+    Ledger,
+)
+from benchmark.data.importing.lookup import (
+    files_below,
+    is_image,
+)
+from benchmark.data.importing.numbers import number
+from benchmark.data.importing.xml import read_xml, root_tag
+from benchmark.data.layouts import NO_SPLIT, SPLITS, listed, split_folders, split_of
+from benchmark.errors import UserError, attempt
+
+_LABELS = ("Annotations", "annotations", "annotations/xmls", "xmls", "labels", "")
+_IMAGES = ("JPEGImages", "images", "Images", "")
+_LISTS = ("ImageSets/Main", "ImageSets")
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_FROM_EDGE = "sources whose corners are edges counted from 0, not VOC's pixels counted from 1"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A folder of XML files, and where their images are."""
+
+    split: str
+    labels: Path
+    images: Sequence[Path]
+    is_flat: bool
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """The files of a folder: also those within it, unless labels lie beside what else there is."""
+        return listed(folder, "") if self.is_flat else files_below(folder)
+
+
+@dataclass(frozen=True)
+class _Label:
+    """What an XML file says, corners as they stand."""
+
+    stem: str
+    file_name: str
+    said: tuple[int, int] | None
+    objects: Sequence[tuple[Box, XYWH]]
+
+
+def _parts(root: Path) -> list[_Part]:
+    found = [_part(split, base) for split, base in [(NO_SPLIT, root), *split_folders(root)]]
+    return [part for part in found if part]
+
+
+def _part(split: str, base: Path) -> _Part | None:
+    images = [base / name for name in _IMAGES if (base / name).is_dir()]
+    for name in _LABELS:
+        if _is_voc(base / name, deep=bool(name)):
+            return _Part(split, base / name, images, is_flat=not name)
+    return None
+
+
+def _is_voc(folder: Path, deep: bool) -> bool:
+    """Whether its first XML file is of VOC; ``deep`` looks into folders of splits, too."""
+    inner = [path for _, path in split_folders(folder)] if deep else []
+    first = next((path for place in (folder, *inner) for path in listed(place, ".xml")), None)
+    return first is not None and root_tag(first) == "annotation"
+
+
+def _recognise(root: Path) -> str:
+    parts = _parts(root)
+    return ", ".join(f"XML files of VOC in {part.labels}" for part in parts)
+
+
+def _read(root: Path, ledger: Ledger) -> Source:
+    problems: list[str] = []
+    parts = _parts(root)
+    labels = {part.labels: list(_labels_of(part, ledger, problems)) for part in parts}
+    if problems:
+        raise UserError(problems)
+    from_edge = _counts_from_edge(
+        [box for found in labels.values() for one in found for box in one.objects]
+    )
+    if from_edge:
+        ledger.note(_FROM_EDGE, str(root))
+    splits: dict[str, list[Picture]] = {}
+    for part in parts:
+        for split, picture in _pictures(root, part, labels[part.labels], from_edge, ledger):
+            splits.setdefault(split, []).append(picture)
+    names = {box.label for some in splits.values() for one in some for box in one.boxes}
+    return Source(_classes(root, names), splits)
+
+
+def _classes(root: Path, names: set[str]) -> list[str]:
+    """In the order of ``labels.txt`` where there is one, then of the alphabet: VOC has no list of its own."""
+    path = root / "labels.txt"
+    lines = (
+        path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    )
+    told = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return [*dict.fromkeys(told), *sorted(names - set(told))]
+
+
+def _labels_of(part: _Part, ledger: Ledger, problems: list[str]) -> Iterator[_Label]:
+    for path in part.files(part.labels):
+        if path.suffix.lower() != ".xml" or root_tag(path) not in ("annotation", ""):
+            continue
+        element = attempt(problems, read_xml, path)
+        if element is not None:
+            yield _label(
+                path.relative_to(part.labels).with_suffix("").as_posix(), path, element, ledger
+            )
+
+
+def _label(stem: str, path: Path, element: Element, ledger: Ledger) -> _Label:
+    objects = [found for one in element.iterfind("object") if (found := _object(one, path, ledger))]
+    width, height = (number(element.findtext(f"size/{key}")) for key in ("width", "height"))
+    said = (int(width), int(height)) if width and height else None  # 0 where a tool did not know
+    return _Label(stem, (element.findtext("filename") or "").strip(), said, objects)
+
+
+def _object(element: Element, path: Path, ledger: Ledger) -> tuple[Box, XYWH] | None:
+    label = (element.findtext("name") or "").strip()
+    if element.find("bndbox") is None and element.find("robndbox") is not None:
+        ledger.leave(OTHER_SHAPES, f"{path}: {label}: robndbox", 1)
+        return None
+    corners = [number(element.findtext(f"bndbox/{key}")) for key in _CORNERS]
+    left, top, right, bottom = corners
+    if not label or left is None or top is None or right is None or bottom is None:
+        what = "has no name" if not label else f"{label}: bndbox is not xmin, ymin, xmax, ymax"
+        ledger.leave(NO_BOX, f"{path}: {what}", 1)
+        return None
+    difficult = (element.findtext("difficult") or "").strip() == "1"
+    if difficult:
+        ledger.note(DIFFICULT, f"{path}: {label}")
+    return Box(label, (0, 0, 0, 0), crowd=difficult), (left, top, right, bottom)
+
+
+def _counts_from_edge(objects: Sequence[tuple[Box, XYWH]]) -> bool:
+    corners = [corner for _, corner in objects]
+    fractions = sum(any(not float(value).is_integer() for value in one) for one in corners)
+    return any(min(one[:2]) < 1 for one in corners) or fractions > len(corners) / 2
+
+
+def _pictures(
+    root: Path, part: _Part, labels: Sequence[_Label], from_edge: bool, ledger: Ledger
+) -> Iterator[tuple[str, Picture]]:
+    by_stem = _images_by_stem(part)
+    used = {label.stem: image for label in labels if (image := _image_of(label, by_stem, part))}
+    users = Counter(image for image, _ in used.values())
+    splits = _splits(root, part, ledger, set(by_stem))
+    for label in labels:
+        boxes = [_boxed(box, corners, from_edge) for box, corners in label.objects]
+        xml = f"{part.labels / label.stem}.xml"
+        if label.stem not in used:
+            ledger.leave(NO_IMAGE, xml, len(boxes))
+        elif users[used[label.stem][0]] > 1:
+            ledger.leave(TWO_NAMES, f"{xml}: {used[label.stem][0]}", len(boxes))
+        elif splits is not None and label.stem not in splits:
+            ledger.leave(NO_SPLIT_LISTS, xml, len(boxes))
+        else:
+            path, name = used[label.stem]
+            split = (
+                part.split or (splits or {}).get(label.stem) or split_of(label.stem.split("/")[0])
+            )
+            yield split, Picture(path, name, boxes, label.said)
+    for path, _ in (image for images in by_stem.values() for image in images):
+        if path not in users:
+            ledger.leave(NO_LABELS, str(path))
+
+
+def _images_by_stem(part: _Part) -> dict[str, list[tuple[Path, str]]]:
+    """Images of the first folder that holds some, by their name without its ending."""
+    for folder in part.images:
+        found: dict[str, list[tuple[Path, str]]] = {}
+        for path in filter(is_image, part.files(folder)):
+            inner = path.relative_to(folder)
+            found.setdefault(inner.with_suffix("").as_posix(), []).append((path, inner.as_posix()))
+        if found:
+            return found
+    return {}
+
+
+def _image_of(
+    label: _Label, by_stem: Mapping[str, Sequence[tuple[Path, str]]], part: _Part
+) -> tuple[Path, str] | None:
+    """The image with the stem of the XML file, as VOC has it; else the one that it names."""
+    named = Path(label.file_name.replace("\\", "/")).name
+    folder = label.stem.rpartition("/")[0]
+    other = f"{folder}/{Path(named).stem}" if folder else Path(named).stem
+    images = by_stem.get(label.stem) or by_stem.get(other) or []
+    exact = [image for image in images if Path(image[1]).name == named]
+    return next(iter([*exact, *images]), None) if exact or len(images) == 1 else None
+
+
+def _boxed(box: Box, corners: XYWH, from_edge: bool) -> Box:
+    left, top, right, bottom = corners
+    first = 0 if from_edge else 1
+    x, y = left - first, top - first
+    return Box(box.label, (x, y, right - x, bottom - y), crowd=box.crowd)
+
+
+def _splits(root: Path, part: _Part, ledger: Ledger, images: set[str]) -> dict[str, str] | None:
+    """The split of each stem by the lists; None where there are none, or folders divide the images."""
+    folder = next((root / name for name in _LISTS if list(listed(root / name, ".txt"))), None)
+    if part.split or folder is None:
+        return None
+    found: dict[str, str] = {}
+    for split, name in _lists(folder):
+        for stem in _stems(folder / f"{name}.txt"):
+            if stem not in images:
+                ledger.leave(LISTED_NOT_THERE, f"{name}.txt: {stem}")
+            found.setdefault(stem, split)
+    return found or None
+
+
+def _lists(folder: Path) -> list[tuple[str, str]]:
+    """Which list is which split: ``trainval`` is all of both, and of use only where these are not there."""
+    there = {path.stem for path in listed(folder, ".txt")}
+    lists = [(split, split) for split in SPLITS if split in there]
+    if "trainval" in there and "train" not in there:
+        lists.append(("train", "trainval"))
+    return lists
+
+
+def _stems(path: Path) -> list[str]:
+    """The images that a list names: the first word of each line; some tools write their endings."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    words = [line.split()[0] for line in lines if line.split()]
+    endings = (".jpg", ".jpeg", ".png", ".xml", ".bmp")
+    return [
+        Path(word).with_suffix("").as_posix() if word.lower().endswith(endings) else word
+        for word in words
+    ]
+
+
+VOC = Format(
+    key="voc",
+    title="Pascal VOC",
+    sought="XML files with <annotation> in Annotations/, beside the images, or in train/, valid/ and test/",
+    recognise=_recognise,
+    read=_read,
+)

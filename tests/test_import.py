@@ -1,0 +1,187 @@
+"""``detboard data import``: labelled images as tools write them, made a folder for ``--data-root``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import here
+from exports import BOXES, CLASSES, EXPORTS, SIZES, coco, draw, dump
+from PIL import Image
+
+from benchmark.data.importing import FORMATS
+from benchmark.files import sha256_file
+
+
+def imported(*arguments: str | Path) -> tuple[str, str, int]:
+    """What ``data import`` says on standard output and standard error, and its status."""
+    done = here(["data", "import", *map(str, arguments)])
+    return done.stdout, done.stderr, done.returncode
+
+
+def content(folder: Path, split: str = "train") -> dict[str, Any]:
+    return json.loads((folder / f"{split}.json").read_text(encoding="utf-8"))
+
+
+def boxes(folder: Path, split: str = "train") -> dict[str, list[tuple[str, list[float]]]]:
+    """Class and box of every object, by the image's name."""
+    found = content(folder, split)
+    names = {kind["id"]: kind["name"] for kind in found["categories"]}
+    return {
+        image["file_name"]: [
+            (names[box["category_id"]], box["bbox"])
+            for box in found["annotations"]
+            if box["image_id"] == image["id"]
+        ]
+        for image in found["images"]
+    }
+
+
+def test_every_format_has_an_export() -> None:
+    assert [form.key for form in FORMATS] == list(EXPORTS)
+
+
+@pytest.mark.parametrize("key", EXPORTS)
+def test_every_format_gives_the_same_boxes(key: str, tmp_path: Path) -> None:
+    EXPORTS[key](tmp_path / "source")
+    out, err, status = imported(tmp_path / "source", tmp_path / "data")
+    assert (status, err) == (0, "")
+    (title,) = (form.title for form in FORMATS if form.key == key)
+    assert f"{tmp_path / 'source'}: {title}\n" in out
+    assert "3 images         3 boxes       1 images without a box" in out
+    found = content(tmp_path / "data")
+    assert [kind["name"] for kind in found["categories"]] == CLASSES
+    sizes = {image["file_name"]: (image["width"], image["height"]) for image in found["images"]}
+    assert sizes == SIZES
+    tolerance = 1e-4 if key == "yolo" else 0  # hotcoco writes six decimals of 128 pixels
+    for name, expected in BOXES.items():
+        labels, xywh = zip(*boxes(tmp_path / "data")[name], strict=True) if expected else ((), ())
+        assert list(labels) == [label for label, _ in expected]
+        for one, (_, box) in zip(xywh, expected, strict=True):
+            assert one == pytest.approx(box, abs=tolerance, rel=0)
+
+
+def test_formats_that_hold_all_digits_give_the_same_bytes(tmp_path: Path) -> None:
+    EXPORTS["yolo-exact"] = exact_yolo
+    try:
+        for key in EXPORTS:
+            EXPORTS[key](tmp_path / key)
+            imported(tmp_path / key, tmp_path / f"{key}-data")
+    finally:
+        del EXPORTS["yolo-exact"]
+    hashes = {key: sha256_file(tmp_path / f"{key}-data" / "train.json") for key in EXPORTS}
+    hashes["yolo"] = sha256_file(tmp_path / "yolo-exact-data" / "train.json")
+    assert len(set(hashes.values())) == 1, hashes
+
+
+def exact_yolo(root: Path) -> None:
+    """With all digits, and polygons for none."""
+    for name, found in BOXES.items():
+        wide, high = SIZES[name]
+        lines = [
+            f"{CLASSES.index(label)} {(x + w / 2) / wide!r} {(y + h / 2) / high!r} {w / wide!r} {h / high!r}"
+            for label, (x, y, w, h) in found
+        ]
+        dump(root / "labels" / f"{Path(name).stem}.txt", "\r\n".join(lines))
+    dump(root / "classes.txt", "\n".join(CLASSES) + "\n")
+    draw(root / "images")
+
+
+class TestSeveralSources:
+    def test_classes_are_joined_by_name_in_the_order_of_the_first(self, tmp_path: Path) -> None:
+        one = coco(["a.png"])
+        one["categories"].reverse()
+        dump(tmp_path / "one" / "train.json", one)
+        draw(tmp_path / "one" / "images", ["a.png"])
+        other = coco(["b.png"])
+        other["categories"] = [{"id": 1, "name": "Can"}, {"id": 2, "name": "jar"}]
+        dump(tmp_path / "other" / "train.json", other)
+        draw(tmp_path / "other" / "images", ["b.png"])
+        out, err, status = imported(tmp_path / "one", tmp_path / "other", tmp_path / "data")
+        assert (status, err) == (0, "")
+        found = content(tmp_path / "data")
+        assert found["categories"] == [
+            {"id": key, "name": name} for key, name in enumerate(["can", "bag", "Can", "jar"], 1)
+        ]
+        assert "these are classes of their own: can, Can; --map OLD=NEW joins them" in out
+        assert boxes(tmp_path / "data")["b.png"] == [("Can", [31, 63, 1, 1])]
+
+    def test_only_images_whose_name_is_taken_are_renamed(self, tmp_path: Path) -> None:
+        for place, names in (("one", ["a.png"]), ("other", ["a.png", "c.png"])):
+            dump(tmp_path / place / "train.json", coco(names))
+            draw(tmp_path / place / "images", names)
+        Image.new("RGB", SIZES["a.png"], "red").save(tmp_path / "other" / "images" / "a.png")
+        dump(tmp_path / "third" / "train.json", coco(["a.png"]))
+        draw(tmp_path / "third" / "images", ["a.png"])
+        places = [tmp_path / name for name in ("one", "other", "third")]
+        out, _, status = imported(*places, tmp_path / "data", "--copy")
+        assert status == 0
+        names = [image["file_name"] for image in content(tmp_path / "data")["images"]]
+        assert names == ["a.png", "a-2.png", "c.png", "a-3.png"]
+        for name, source in zip(names, ("one/a", "other/a", "other/c", "third/a"), strict=True):
+            folder, _, stem = source.partition("/")
+            original = tmp_path / folder / "images" / f"{stem}.png"
+            assert sha256_file(tmp_path / "data" / "images" / name) == sha256_file(original)
+        assert not (tmp_path / "data" / "images" / "a.png").is_symlink()
+        kept = json.loads((tmp_path / "data" / "import.json").read_text())
+        renamed = "images renamed, for another has their name"
+        assert kept["notes"][renamed]["count"] == 2
+        assert "byte for byte the one with their name (1)" in out
+
+    def test_a_source_without_splits_goes_to_train_beside_one_that_has_them(
+        self, tmp_path: Path
+    ) -> None:
+        EXPORTS["voc"](tmp_path / "voc")
+        for split, name in (("train", "a.png"), ("valid", "b.png"), ("test", "c.png")):
+            dump(tmp_path / "rf" / split / "_annotations.coco.json", coco([name]))
+            draw(tmp_path / "rf" / split, [name])
+        out, _, status = imported(tmp_path / "rf", tmp_path / "voc", tmp_path / "data")
+        assert status == 0
+        assert [len(content(tmp_path / "data", s)["images"]) for s in ("train", "val", "test")] == [
+            4,
+            1,
+            1,
+        ]
+        assert f"no splits in {tmp_path / 'voc'}: all of its images are in train.json" in out
+        assert "--holdout" not in out
+
+
+class TestMap:
+    def source(self, tmp_path: Path) -> Path:
+        EXPORTS["cvat"](tmp_path / "source")
+        return tmp_path / "source"
+
+    def test_renames_joins_and_drops(self, tmp_path: Path) -> None:
+        source = self.source(tmp_path)
+        assert imported(source, tmp_path / "one", "--map", "bag=can")[2] == 0
+        assert [kind["name"] for kind in content(tmp_path / "one")["categories"]] == ["can"]
+        assert len(boxes(tmp_path / "one")["a.png"]) == 2
+        map_file = dump(tmp_path / "map.yaml", "bag:\ncan: tin can\n")
+        out, _, _ = imported(source, tmp_path / "other", "--map", map_file)
+        assert boxes(tmp_path / "other") == {
+            "a.png": [("tin can", [0, 0, 64, 32])],
+            "b.png": [],
+            "c.png": [],
+        }
+        assert "boxes of classes that --map drops (2)" in out
+
+    def test_what_cannot_be_is_refused_all_at_once(self, tmp_path: Path) -> None:
+        source = self.source(tmp_path)
+        _, err, status = imported(
+            source, tmp_path / "data", "--map", "bag=a", "--map", "bag=b", "--map", "can"
+        )
+        assert status == 2
+        assert "'bag' is mapped twice" in err
+        assert "--map can: write OLD=NEW" in err
+        _, err, status = imported(source, tmp_path / "data", "--map", "cen=a", "--map", "bog=")
+        assert (status, err.count("error: --map: no source has a class")) == (2, 2)
+        assert "'cen'; allowed: bag, can; did you mean 'can'?" in err
+        _, err, status = imported(source, tmp_path / "data", "--map", "can=", "--map", "bag=")
+        assert (status, "no class is left" in err) == (2, True)
+        _, err, _ = imported(
+            source, tmp_path / "data", "--map", dump(tmp_path / "m.yaml", "can: no\n")
+        )
+        assert "write names like no and 1 in quotes" in err
+        assert not (tmp_path / "data").exists()
