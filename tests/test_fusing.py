@@ -60,13 +60,13 @@ TRUTH = truth()
 def detector(seed: int, images: int = 4, number: int = 24) -> Detections:
     """Some boxes near the objects, some anywhere, in no order of images."""
     random = np.random.default_rng(seed)
-    near = np.concatenate([TRUTH._things.boxes, random.uniform(5, 45, (number, 4))])
+    near = np.concatenate([TRUTH.things.boxes, random.uniform(5, 45, (number, 4))])
     total = len(near)
     return Detections(
-        np.concatenate([TRUTH._things.image_ids, LARGE + random.integers(0, images, number)]),
+        np.concatenate([TRUTH.things.image_ids, LARGE + random.integers(0, images, number)]),
         near + random.normal(0, 2.0, (total, 4)).clip(-4, 4),
         np.concatenate([random.uniform(0.3, 1, total - number), random.uniform(0.01, 0.6, number)]),
-        np.concatenate([TRUTH._things.category_ids, random.choice(CATEGORIES, number)]),
+        np.concatenate([TRUTH.things.category_ids, random.choice(CATEGORIES, number)]),
     )
 
 
