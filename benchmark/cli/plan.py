@@ -65,13 +65,16 @@ def _tell_missing(made: Plan, on_disk: Runs, launcher: str, trust: bool) -> None
     """Says how many runs are to be made, how long that may take, and what stands in the way."""
     from benchmark.data.memory import Memory
     from benchmark.sweep.expected import expected_time
-    from benchmark.sweep.missing import missing
+    from benchmark.sweep.missing import missing, tests_of
 
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
-    if runs:
-        if told := expected_time(runs, on_disk, Memory(made.cache)):
-            typer.echo(told)
+    if runs and (told := expected_time(runs, on_disk, Memory(made.cache))):
+        typer.echo(told)
+    tests = tests_of(made, runs)
+    for line in tests.told():
+        typer.echo(line)
+    if runs or tests.runs:
         _tell_obstacles(made, launcher, trust)
 
 

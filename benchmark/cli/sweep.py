@@ -100,7 +100,7 @@ def run_sweep(
     from benchmark.sweep.askers import note_askers
     from benchmark.sweep.closing import close
     from benchmark.sweep.holders import only_driver
-    from benchmark.sweep.missing import missing
+    from benchmark.sweep.missing import to_do
     from benchmark.tracking.door import told_after
 
     check_launcher(launcher)
@@ -111,7 +111,7 @@ def run_sweep(
     whole = with_all_rows(made, request, on_disk)
     tracking = tracking_of(made, wandb)
     with only_driver(request.results):
-        runs = missing(made, again)
+        runs = to_do(made, again)
         note_askers(made, runs, on_disk)
         ended = _run(made, runs, _How(launcher, slots, tracking, trust, preflight)) if runs else []
         on_disk.keep(ended)
@@ -136,7 +136,7 @@ def tell_obstacles(made: Plan, launcher: Launcher, trust: bool) -> None:
     tell(found)
 
 
-def _make_sure(made: Plan, runs: list[Planned], launcher: Launcher, how: _How) -> None:
+def _make_sure(made: Plan, wanted: list[Planned], launcher: Launcher, how: _How) -> None:
     """Sees to it that nothing stands in the way of runs, and that the weights are there that they need.
 
     Raises:
@@ -146,7 +146,8 @@ def _make_sure(made: Plan, runs: list[Planned], launcher: Launcher, how: _How) -
     from benchmark.run.fetched.needs import needs_of
 
     tell_obstacles(made, launcher, how.trust)
-    if how.preflight:  # before what may be large is fetched
+    runs = [run for run in wanted if not run.tests]
+    if how.preflight and runs:  # before what may be large is fetched
         _try_out(made, runs, launcher, how.trust)
     fetch_shown(needs_of(runs), runs, how.trust)
 
@@ -166,6 +167,13 @@ def _try_out(made: Plan, runs: list[Planned], launcher: Launcher, trust: bool) -
         raise
 
 
+def _counted(made: Plan, wanted: list[Planned]) -> str:
+    """How many runs there are to do, and how many to be evaluated on the test split alone."""
+    tests = sum(run.tests for run in wanted)
+    words = f"{len(wanted) - tests} of {len(made.runs)} runs to do"
+    return f"{words}, {tests} to be evaluated on test" if tests else words
+
+
 def _run(made: Plan, runs: list[Planned], how: _How) -> list[Planned]:
     """Runs what is missing; returns the runs as they ended."""
     from functools import partial
@@ -182,7 +190,7 @@ def _run(made: Plan, runs: list[Planned], how: _How) -> list[Planned]:
 
     launcher = make_launcher(how.launcher, how.slots)
     _make_sure(made, runs, launcher, how)
-    typer.echo(f"{len(runs)} of {len(made.runs)} runs to do, {launcher.pool.slots} at a time.")
+    typer.echo(f"{_counted(made, runs)}, {launcher.pool.slots} at a time.")
     names, progress = [name_of(run) for run in runs], SweepProgress(len(runs))
     options = partial(
         JobOptions,

@@ -18,9 +18,26 @@ from benchmark.run.spec import RunSpec
 from benchmark.tracking.runs import RunTracker
 
 
+class Stopped(Exception):
+    """The job was asked to end early.
+
+    Attributes:
+        state: ``pruned`` or ``interrupted``.
+    """
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+        super().__init__(state)
+
+
 def rank() -> int:
     """Which of the processes that train together this is, from 0; the first writes the folder's files."""
     return int(os.environ.get("RANK", "0"))
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 class RunJob(ABC):

@@ -36,18 +36,21 @@ class Inputs:
     Args:
         spec: What was asked.
         folder: The run's folder.
+        trains: Whether the job trains or makes boxes; if not, it reads neither annotations nor weights to start from.
     """
 
-    def __init__(self, spec: RunSpec, folder: RunFolder) -> None:
+    def __init__(self, spec: RunSpec, folder: RunFolder, trains: bool = True) -> None:
         self._spec = spec
         train, val = spec.dataset.train, spec.dataset.val
-        self._own = {
+        learnt = {
             "train": _Asked(train.annotations, train.sha256 or None),
             "val": _Asked(val.annotations, val.sha256 or None),
         }
+        self._own = learnt if trains else {}
         if spec.trains or spec.config_sha256:
             self._own["config"] = _Asked(folder.config_file, spec.config_sha256)
-        self._named = {text: _Asked(named_path(text), sha) for text, sha in spec.files.items()}
+        files = spec.files.items() if trains else ()
+        self._named = {text: _Asked(named_path(text), sha) for text, sha in files}
         self._checkpoints = folder.checkpoints
         self._read: dict[Path, tuple[tuple[int, ...], str]] = {}
 

@@ -38,9 +38,11 @@ _T = TypeVar("_T")
 
 
 def run_job(path: Path, options: JobOptions) -> None:
-    """Makes and evaluates the run at ``path`` and writes its record; a finished run is left alone.
+    """Makes and evaluates the run at ``path`` and writes its record.
 
-    A try-out goes the same way on two images, and leaves what it has found in place of a record.
+    A finished run is left alone, unless it is complete and has not seen the test split as it is now: then it is
+    evaluated on that, see `benchmark.job.held_out`. A try-out goes the same way as a run on two images, and leaves what
+    it has found in place of a record.
 
     Raises:
         locks.Held: Another job has held the folder all the time that `locks.patience_s` gives.
@@ -56,6 +58,10 @@ def run_job(path: Path, options: JobOptions) -> None:
             try_out(folder, options)
         elif not folder.finished:
             _job_of(folder)(folder, options).run()
+        elif folder.read_spec().dataset.test is not None:
+            from benchmark.job.held_out import evaluate_finished
+
+            evaluate_finished(folder, options)
     finally:
         if lock is not None:
             lock.release()
@@ -121,7 +127,8 @@ class _Training(RunJob):
 
         for path in checkpoints.clear_places(self.folder.checkpoints):
             not_taken(path, "it is no file, and set aside")
-        # It is written at the end: what lies there now is of nobody.
+        # They are written at the end: what lies there now is of nobody.
+        self.folder.tested_file.unlink(missing_ok=True)
         (self.folder.checkpoints / checkpoints.FINAL).unlink(missing_ok=True)
 
     def _fitted(self, config: Config, refused: dict[Path, str]) -> bool:
@@ -188,7 +195,22 @@ class _Training(RunJob):
             self.runner.validate_again()
         if rank() == 0:
             self._keep_results()
+        self._test()
+        if rank() == 0:
             self._measure()
+
+    def _test(self) -> None:
+        """Neither the time nor the memory of an evaluation on the test split is the training's."""
+        from mmengine import dist
+
+        from benchmark.job.testing import evaluate_on_test
+
+        self.spent = self._spent()
+        if self.spec.dataset.test is not None:
+            dist.barrier()  # until the weights are saved
+            # What is evaluated is what was saved: the model still has the weights before averaging, if there are any.
+            self.runner.take_weights(self.folder.checkpoints / checkpoints.FINAL)
+            evaluate_on_test(self.runner, self.folder, self.spec)
 
     def _check_inputs(self) -> None:
         """Once more, when all is open: what changed while it was opened is found, too."""
@@ -243,7 +265,6 @@ class _Training(RunJob):
         from benchmark.job.measure.samples import samples_of
         from benchmark.job.measure.trained import Trained
 
-        self.spent = self._spent()
         assert self.metric.last is not None
         against = (self.metric.annotations, self.metric.ground_truth)
         trained = Trained(self.folder, self.metric.last, *against, self.runner)

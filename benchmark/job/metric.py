@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import METRICS
+from mmengine.evaluator import BaseMetric
 from mmengine.fileio import get_local_path
 from numpy.typing import NDArray
 
@@ -72,11 +73,8 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         """Evaluates what `process` kept; called in the first process only."""
         truth = self.ground_truth
         classes = list(self.dataset_meta["classes"])
-        known = np.array([name in truth.category_ids for name in classes], np.bool_)
-        ids = np.array([truth.category_ids.get(name, 0) for name in classes], np.int64)
-        parts = [detections_of(result, known, ids) for result in results]
-        image_ids = [result[0] for result in results]
-        self.last = truth.evaluate(Detections.concatenate(parts), image_ids, classes)
+        found = _joined(results, classes, truth.category_ids)
+        self.last = truth.evaluate(found, [result[0] for result in results], classes)
         values = {SCORES[key].metric: value for key, value in self.last.scores.items()}
         # mmdet's order: what waits for the first of them (``save_best="auto"``) waits for mAP.
         return {name: float("nan") if v is None else v for name, v in sorted(values.items())}
@@ -91,6 +89,46 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
     def ground_truth(self) -> GroundTruth:
         """What there is to find, as the evaluator holds it."""
         return GroundTruth(self.annotations.to_coco())
+
+
+@METRICS.register_module()
+class DetectionsMetric(BaseMetric):  # type: ignore[misc]
+    """Gathers the boxes that a model finds, and evaluates none.
+
+    Args:
+        category_ids: Category id of each class by its name.
+
+    Attributes:
+        found: The boxes of all images; None before the first evaluation. In a distributed run only the first process
+            has them.
+    """
+
+    def __init__(self, category_ids: Mapping[str, int]) -> None:
+        super().__init__(collect_device="cpu")
+        self._category_ids = category_ids
+        self.found: Detections | None = None
+
+    def process(self, data_batch: object, data_samples: Sequence[JsonObject]) -> None:
+        """Keeps a batch's predictions."""
+        self.results += map(predicted_of, data_samples)
+
+    def compute_metrics(self, results: Sequence[Predicted]) -> dict[str, float]:
+        """Joins what `process` kept; called in the first process only. Returns no score."""
+        self.found = _joined(results, list(self.dataset_meta["classes"]), self._category_ids)
+        return {}
+
+
+def _joined(
+    results: Sequence[Predicted], classes: Sequence[str], category_ids: Mapping[str, int]
+) -> Detections:
+    """The boxes of all images, without those of classes that have no category id.
+
+    Raises:
+        ValueError: A label is none of a class.
+    """
+    known = np.array([name in category_ids for name in classes], np.bool_)
+    ids = np.array([category_ids.get(name, 0) for name in classes], np.int64)
+    return Detections.concatenate([detections_of(result, known, ids) for result in results])
 
 
 def predicted_of(sample: JsonObject) -> Predicted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,27 +19,16 @@ from mmengine.runner import runner as runner_module
 
 from benchmark.errors import fault_of
 from benchmark.files import replacing
+from benchmark.job.base import Stopped as Stopped
 from benchmark.job.best import BestCheckpoint, SelectHook
 from benchmark.job.metric import HotCocoMetric
-from benchmark.job.resuming import FINISHED, RUN_ID, Unloadable
-from benchmark.job.starting import counted_loading, refuse_other_classes, whole_loading
+from benchmark.job.resuming import RUN_ID, Unloadable
+from benchmark.job.starting import counted_loading
 from benchmark.job.weights import NotTrusted
 from benchmark.run.journal import Journal, Point
 from benchmark.run.loaded import Loaded
 from benchmark.run.state import stop_state
 from benchmark.statistics.evaluation import Evaluation
-
-
-class Stopped(Exception):
-    """The job was asked to end early.
-
-    Attributes:
-        state: ``pruned`` or ``interrupted``.
-    """
-
-    def __init__(self, state: str) -> None:
-        self.state = state
-        super().__init__(state)
 
 
 class Diverged(Exception):
@@ -133,30 +122,6 @@ class JobRunner(Runner):  # type: ignore[misc]
         """
         self._resume = False
         self.load_checkpoint(str(path), strict=True)
-
-    def take_given(self, named: str, classes: Sequence[str]) -> None:
-        """Loads weights that are given, all of which have to fit the model.
-
-        Args:
-            named: What the config names.
-            classes: What the model tells apart, in label order.
-
-        Raises:
-            UserError: They do not, or the checkpoint says that its classes are others.
-        """
-        with whole_loading(named, len(classes)) as require:
-            content = super().load_checkpoint(named, map_location="cpu", strict=False)
-        refuse_other_classes(named, content.get("meta"), classes)
-        require()
-
-    def keep_weights(self, path: Path, classes: Sequence[str]) -> None:
-        """Saves the weights of a model that was not trained here as those that a training ends with."""
-        known = {"dataset_meta": {"classes": tuple(classes)}, "epoch": 0, "iter": 0}
-        meta = {**known, RUN_ID: self._ids[-1], FINISHED: True}
-        weights = {key: value.cpu() for key, value in self.bare_model.state_dict().items()}
-        path.parent.mkdir(exist_ok=True)
-        with replacing(path) as temporary:
-            _save({"meta": meta, "state_dict": weights}, temporary)
 
     def validate_again(self) -> None:
         """Validates, once the training is over, without another entry in the journal or another checkpoint."""
@@ -329,12 +294,20 @@ class JournalHook(Hook):  # type: ignore[misc]
             self.journal.write(point)
 
     def _leave_if_asked(self) -> None:
-        """All ranks of a distributed training leave at the same iteration, on rank 0's word."""
-        asked = [self.stop_file.exists()]
-        if dist.is_distributed():
-            dist.broadcast_object_list(asked)
-        if asked[0]:
-            raise Stopped(stop_state(self.stop_file))
+        leave_if_asked(self.stop_file)
+
+
+def leave_if_asked(stop_file: Path) -> None:
+    """Ends the job if ``stop`` is there: all ranks leave at the same iteration, on rank 0's word.
+
+    Raises:
+        Stopped: It is.
+    """
+    asked = [stop_file.exists()]
+    if dist.is_distributed():
+        dist.broadcast_object_list(asked)
+    if asked[0]:
+        raise Stopped(stop_state(stop_file))
 
 
 def val_point(evaluation: Evaluation) -> Point:

@@ -44,14 +44,14 @@ def _sources(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*.*") if path.suffix != ".pyc")
 
 
-def _records(runs: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Each run folder, and the stamp of its record."""
+def _records(runs: Path) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """Each run folder, and the stamps of its record and of what it came to on the test split."""
     folders = (
         sorted(entry.path for entry in os.scandir(runs) if entry.is_dir()) if runs.is_dir() else []
     )
     for folder in folders:
-        record = Path(folder, "record.json")
-        yield Path(folder).name, stamp(record) if is_file(record) else ()
+        record, tested = Path(folder, "record.json"), Path(folder, "test.json")
+        yield Path(folder).name, stamp(record) if is_file(record) else (), stamp(tested)
 
 
 def is_current(plan: Plan, results: Path) -> bool:

@@ -20,6 +20,7 @@ class Planned:
     Attributes:
         problem: What of its folder cannot be read, and what to do; empty unless it is damaged.
         outdated: It has a record that no longer holds, for a run that it is made from was made again since.
+        tests: It is complete, and only to be evaluated on the test split.
     """
 
     spec: RunSpec
@@ -29,6 +30,7 @@ class Planned:
     record: RunRecord | None = None
     problem: str = ""
     outdated: bool = False
+    tests: bool = False
 
 
 Lives = Callable[[RunFolder], bool]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from benchmark.data.dataset import Split
 from benchmark.files import JsonObject
 from benchmark.run.fields import Checked, Flag, Time, Whole
 from benchmark.run.record import Metrics, Numbers, ValImages, nested
@@ -28,7 +29,8 @@ class Tested:
         finished_at: ISO 8601 time in UTC.
         tide: How much mAP50, as a fraction, each kind of error costs.
         missing: Why what belongs to an evaluation could not be had, by key of `benchmark.job.measure.MEASUREMENTS`.
-        problem: Why the run could not be evaluated, in one line; the next sweep tries again. Empty if it was.
+        problem: Why the run could not be evaluated, in one line; empty if it was.
+        lasting: Whether that stays so; if not, the next sweep tries again.
         schema_version: Version of ``test.json``.
     """
 
@@ -42,6 +44,7 @@ class Tested:
     tide: Numbers | None = None
     missing: Mapping[str, str] | None = None
     problem: str = ""
+    lasting: Flag = False
     schema_version: Whole = SCHEMA_VERSION
 
     @classmethod
@@ -64,3 +67,10 @@ class Tested:
 
 
 _TESTED = Checked(Tested)
+
+
+def is_tested(tested: Tested | None, split: Split) -> bool:
+    """Whether there is nothing to do for a run on a test split as it is now: what can be known is known."""
+    if tested is None or tested.sha256 != split.sha256:
+        return False
+    return tested.lasting or not tested.problem

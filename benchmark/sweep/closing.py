@@ -12,6 +12,7 @@ from benchmark.run.reached import status_of
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.run.state import Planned
+from benchmark.run.to_test import WEIGHTS, to_test, told_of_test
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.document import Leaderboard
@@ -50,7 +51,12 @@ def close(
     unwell = [run for run in asked.runs if run.state not in _WELL]
     for run in unwell:
         print(_failure_line(run), file=sys.stderr)
-    return well and not unwell
+    untested = to_test(asked.runs)
+    for run in untested.runs:
+        print(f"{run.spec.run_id}: {told_of_test(run)}; see {run.folder.log_file}", file=sys.stderr)
+    for run in untested.lost:
+        print(f"warning: {run.spec.run_id}: not evaluated on test: no {WEIGHTS}", file=sys.stderr)
+    return well and not (unwell or untested.runs)
 
 
 def _show(leaderboard: Leaderboard) -> None:

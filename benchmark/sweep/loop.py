@@ -21,6 +21,7 @@ from benchmark.run.prepare import prepare, set_aside
 from benchmark.run.reached import reached
 from benchmark.run.record import State
 from benchmark.run.state import Planned, look_again, unfinished
+from benchmark.run.to_test import prepare_test, told_of_test
 from benchmark.sweep.base import Source, Watcher
 from benchmark.sweep.pause import PROBE, Pause
 from benchmark.sweep.progress import name_of
@@ -137,10 +138,7 @@ class Sweep:
     def _submitted(self, run: Planned, resources: Resources) -> Job | None:
         """The run's job; None where the folder takes no writes, for which it waits."""
         try:
-            ended = (run.record or run.outdated) and run.folder.finished
-            if ended or run.state is State.DAMAGED:
-                set_aside(run)
-            prepare(run)
+            make_ready(run)
             return self._launched(run, self.options(resources))
         except OSError as error:
             if fault_of(error) is None:
@@ -185,7 +183,7 @@ class Sweep:
         self._pause.put_back(run, cause)
 
     def _judge(self, run: Planned, exit_text: str) -> None:
-        found = look_again(run)
+        found = replace(look_again(run), tests=run.tests)
         if found.record is None and not found.problem:
             found = replace(found, state=unfinished(run.folder))
         self._ended.append(found)
@@ -211,10 +209,21 @@ class Sweep:
             say_ends(runs)
 
 
+def make_ready(run: Planned) -> None:
+    """Prepares a run's folder for a job; a record that no longer holds is set aside."""
+    if run.tests:
+        prepare_test(run)
+        return
+    ended = (run.record or run.outdated) and run.folder.finished
+    if ended or run.state is State.DAMAGED:
+        set_aside(run)
+    prepare(run)
+
+
 def _fault(active: Active) -> str:
     """What fault of the machine a job without a record has met, in words; empty if none is known."""
     folder = active.run.folder
-    if folder.finished:
+    if folder.finished and not active.run.tests:
         return ""
     refused = write_refused(folder.path, PROBE)
     if refused is not None:
@@ -230,13 +239,15 @@ def ask_to_stop(folder: RunFolder, state: str) -> None:
 
 
 def cause(run: Planned, exit_text: str) -> str:
-    """Why a run is not complete, in one line; empty for one that is."""
+    """Why a run is not complete, in one line; what one came to that was to be evaluated on test; empty of any other."""
     if run.problem:
         return run.problem
     if run.state is State.INTERRUPTED:
         return "; ".join(filter(None, (reached(run), "the next sweep continues it")))
     if run.record is None:
         return f"{exit_text} without a record; the next sweep continues it"
+    if run.tests:
+        return told_of_test(run, exit_text)
     if run.record.failure is None:
         return ""
     return f"{run.record.failure.kind.value}: {run.record.cause}"

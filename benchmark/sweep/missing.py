@@ -26,6 +26,7 @@ from benchmark.run.pickles import code_in, refusal
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
 from benchmark.run.state import Planned, not_complete
+from benchmark.run.to_test import ToTest, to_test
 from benchmark.sweep.batches import without_batch
 from benchmark.sweep.foresight import foreseen
 from benchmark.sweep.left import left_of
@@ -44,6 +45,18 @@ def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
     while more := {run.spec.run_id for run in plan.runs if chosen & {*run.spec.made_from}} - chosen:
         chosen |= more
     return [_to_do(run) for run in plan.runs if run.spec.run_id in chosen]
+
+
+def to_do(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
+    """All that a sweep starts jobs for: what is `missing`, and what is to be evaluated on the test split alone."""
+    runs = missing(plan, retry)
+    return [*runs, *tests_of(plan, runs).runs]
+
+
+def tests_of(plan: Plan, missing_runs: Iterable[Planned]) -> ToTest:
+    """The complete runs that have not seen the test split as it is now, and are not to be made again anyway."""
+    again = {run.spec.run_id for run in missing_runs}
+    return to_test(run for run in plan.runs if run.spec.run_id not in again)
 
 
 def _asks(run: Planned) -> bool:

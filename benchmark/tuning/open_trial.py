@@ -166,7 +166,13 @@ def as_trial(
     digest = hashlib.sha256(f"{same} {study_id}".encode()).hexdigest()[:8]
     own_id = former_run_id(study, spec.seed, spec.profile, digest, spec.fold)
     made = replace(
-        spec, run_id=own_id, experiment=study, study=study_id, trial=number, params=dict(params)
+        spec,
+        run_id=own_id,
+        experiment=study,
+        dataset=replace(spec.dataset, test=None),  # nothing is ever chosen on it
+        study=study_id,
+        trial=number,
+        params=dict(params),
     )
     return look_again(
         replace(planned, spec=made, folder=RunFolder(planned.folder.path.parent / own_id))

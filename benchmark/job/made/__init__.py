@@ -2,9 +2,5 @@
 
 from __future__ import annotations
 
-MAKERS: dict[str, str] = {
-    "fuse": "benchmark.job.made.fusing.maker:make",
-    "checkpoint": "benchmark.job.made.detectors:evaluated",
-    "tta": "benchmark.job.made.detectors:augmented",
-}
+MAKERS: dict[str, str] = {}
 """What makes the boxes of a run, by the key of its recipe: ``module:function``, see `benchmark.job.made.base.Maker`."""

@@ -26,11 +26,13 @@ class Making:
     Attributes:
         spec: What was asked; its ``making`` is what the recipe says.
         folder: The run.
-        annotations: By split what its boxes are of: ``val``.
+        annotations: By split what its boxes are of: ``val`` and, where there is a test split, ``test``. Of a test split
+            whose objects are kept secret they list images alone, and perhaps no categories.
         image_ids: By split the images that count; boxes of others are left out.
         sources: The runs that it is made from, as in the spec, and their records; all are complete.
         inputs: Holds files that are read against what was asked.
         options: How the job is run.
+        splits: Those of the splits whose boxes are wanted; a complete run may lack those of the test split alone.
     """
 
     spec: RunSpec
@@ -40,6 +42,7 @@ class Making:
     sources: tuple[tuple[RunFolder, RunRecord], ...]
     inputs: Inputs
     options: JobOptions
+    splits: tuple[str, ...] = ("val",)
 
     @cached_property
     def category_ids(self) -> Mapping[str, int]:
@@ -52,7 +55,7 @@ class Made:
     """What was made.
 
     Attributes:
-        boxes: By split; ids are those of its annotation file.
+        boxes: By split; ids are those of its annotation file. Where those of a test split are not known, it lacks them.
         runner: Whose model has made the boxes, with a validation loop; None where there is no model at hand.
     """
 

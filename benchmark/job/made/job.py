@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
 
 from benchmark.data.annotations import Annotations, read_annotations
+from benchmark.data.dataset import Split
 from benchmark.data.keep import ImageFilter
 from benchmark.data.selection import Selection, image_rows
 from benchmark.job.base import RunJob
@@ -18,6 +20,7 @@ from benchmark.job.made.base import Made, Maker, Making
 from benchmark.job.measure import MEASUREMENTS
 from benchmark.job.measure.evaluated import Evaluated
 from benchmark.job.measure.measuring import Findings, measure
+from benchmark.job.testing import keep_reason, keep_test, read_test, with_problem
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.options import JobOptions
@@ -27,6 +30,7 @@ from benchmark.tracking.runs import RunTracker
 
 NO_MODEL = "not trained here: its boxes come from elsewhere"
 NO_TRAINING = "not trained here: its weights come from elsewhere"
+NO_TEST = "its boxes of the test split are not known"
 
 
 class MadeJob(RunJob):
@@ -47,9 +51,24 @@ class MadeJob(RunJob):
         self.tracker = RunTracker(self.spec, {}, self.folder.path, self.options.tracking)
         annotations = read_annotations(self.spec.dataset.val.annotations)
         self.inputs.check_parsed(annotations)
-        making = self._making(annotations)
+        making = self._making({"val": annotations}, ("val",))
         made = _maker(self.spec.recipe)(making)
         self._keep(making, made)
+        split = self.spec.dataset.test
+        if split is not None and self.spec.study is None:
+            with_problem(self.folder, split, lambda: self.test(split))
+
+    def test(self, split: Split) -> None:
+        """Makes the boxes of the test split, and keeps what they come to; those of val are left as they are."""
+        test = read_test(split)
+        val = read_annotations(self.spec.dataset.val.annotations)
+        making = self._making({"val": val, "test": test}, ("test",))
+        boxes = _maker(self.spec.recipe)(making).boxes.get("test")
+        if boxes is None:
+            keep_reason(self.folder, split, NO_TEST, lasting=True)
+            return
+        kept = boxes.chosen(np.isin(boxes.image_ids, test.images.ids))
+        keep_test(self.folder, test, kept, self.spec.dataset.classes)
 
     def record(self, state: State, why: Failure | None) -> RunRecord:
         """See `RunJob`."""
@@ -82,17 +101,22 @@ class MadeJob(RunJob):
             found.measured
         )
 
-    def _making(self, annotations: Annotations) -> Making:
-        """What the boxes are made from.
+    def _making(self, by_split: Mapping[str, Annotations], splits: tuple[str, ...]) -> Making:
+        """What the boxes are made from; ``splits`` are those that are wanted.
 
         Raises:
             NotAsAsked: A run that it is made from is not complete.
         """
         sources = tuple(self._source(run_id) for run_id in self.spec.made_from)
         self._made_from = {record.run_id: record.finished_at for _, record in sources}
-        ids = {"val": self._image_ids(annotations)}
-        by_split = {"val": annotations}
-        return Making(self.spec, self.folder, by_split, ids, sources, self.inputs, self.options)
+        ids = {"val": self._image_ids(by_split["val"])}
+        ids |= {
+            split: frozenset(annotations.images.ids.tolist())
+            for split, annotations in by_split.items()
+            if split != "val"  # no other is ever shortened
+        }
+        how = (sources, self.inputs, self.options, splits)
+        return Making(self.spec, self.folder, by_split, ids, *how)
 
     def _source(self, run_id: str) -> tuple[RunFolder, RunRecord]:
         folder = RunFolder(self.folder.path.with_name(run_id))

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from math import isfinite
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmark.job.failures import of_machine
 from benchmark.job.measure import MEASUREMENTS, Measurement
 from benchmark.job.measure.evaluated import Evaluated
@@ -54,11 +57,11 @@ def measure(evaluated: Evaluated, cost: bool) -> Findings:
         except Exception as error:
             if of_machine(error, folder) is not None:
                 raise
-            missing[measurement.key] = _reason(error)
-            print(f"{now()} {measurement.key} not measured: {_reason(error)}", flush=True)
+            missing[measurement.key] = reason(error)
+            print(f"{now()} {measurement.key} not measured: {reason(error)}", flush=True)
         else:
             measured |= {} if value is None else {measurement.key: value}
-    return Findings(measured, missing, _val_images(evaluated))
+    return Findings(measured, missing, images_of(evaluated.evaluation.image_ids))
 
 
 def _wanted(cost: bool, has_model: bool) -> list[Measurement]:
@@ -83,11 +86,13 @@ def _require_numbers(value: Measured | None) -> None:
         raise ValueError(f"no numbers: {', '.join(strange)}")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What an error says, in one line of at most 300 characters."""
     first, *_ = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {first}".strip(": ")[:_LONGEST_REASON]
 
 
-def _val_images(evaluated: Evaluated) -> ValImages:
-    ids = evaluated.evaluation.image_ids.astype("<i8")  # the same bytes on every machine
+def images_of(image_ids: NDArray[np.int64]) -> ValImages:
+    """Which images an evaluation was on: ``image_ids`` are theirs, sorted."""
+    ids = image_ids.astype("<i8")  # the same bytes on every machine
     return ValImages(len(ids), hashlib.sha256(ids.tobytes()).hexdigest())

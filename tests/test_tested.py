@@ -1,0 +1,208 @@
+"""Runs on a test split: at their end, or afterwards from their final checkpoint; and never by anything that chooses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import toy_rows
+from command import Bench, study, variant
+
+from benchmark.experiment.rows import RECIPES
+from benchmark.files import sha256_file
+from benchmark.job.made import MAKERS
+from benchmark.run.folder import RunFolder
+from benchmark.statistics.draws import read_draws
+from benchmark.statistics.matches import Matches
+from benchmark.statistics.resample import bootstrap
+
+
+def with_test(source: Path, folder: Path) -> Path:
+    """A copy of a data set whose last four validation images are the test split, ``test.json`` of it set aside."""
+    shutil.copytree(source, folder)
+    val = json.loads((folder / "val.json").read_text())
+    for name, images in (("val.json", val["images"][:8]), ("held-out.json", val["images"][8:])):
+        ids = {image["id"] for image in images}
+        boxes = [box for box in val["annotations"] if box["image_id"] in ids]
+        (folder / name).write_text(json.dumps({**val, "images": images, "annotations": boxes}))
+    return folder
+
+
+def give_test(data: Path, **changes: Any) -> None:
+    """Makes the images that were set aside the test split."""
+    held_out = json.loads((data / "held-out.json").read_text())
+    (data / "test.json").write_text(json.dumps({**held_out, **changes}))
+
+
+def sweep(bench: Bench, *more: str) -> subprocess.CompletedProcess[str]:
+    return bench.here("sweep", "--launcher", "inprocess", "--wandb", "off", *more)
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "test.json").read_text())
+
+
+def by_pycocotools(annotations: Path, predictions: Path) -> tuple[float, float]:
+    """mAP and mAP50 as the reference computes them."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth = COCO(str(annotations))
+    run = COCOeval(truth, truth.loadRes(str(predictions)), "bbox")
+    run.evaluate()
+    run.accumulate()
+    run.summarize()
+    return float(run.stats[0]), float(run.stats[1])
+
+
+def check_evaluated(folder: RunFolder, annotations: Path) -> None:
+    """Holds what a run came to on four test images against the reference."""
+    found = folder.tested_if_any()
+    assert found is not None
+    assert found.sha256 == sha256_file(annotations)
+    assert (found.images.count, found.problem) == (4, "")
+    expected = by_pycocotools(annotations, folder.test_predictions_file)
+    assert (found.score("mAP"), found.score("mAP50")) == pytest.approx(expected, abs=1e-12)
+    assert found.tide is not None
+    matches = Matches.load(folder.test_matches_file)
+    assert len(matches.image_ids) == 4
+    drawn = read_draws(folder.test_bootstrap_file)
+    assert drawn is not None
+    assert np.array_equal(drawn, bootstrap(matches))
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+def test_a_training_is_evaluated_at_its_end_and_an_earlier_one_without_training(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    data = with_test(synthetic_data, tmp_path / "data")
+    bench = Bench(data, tmp_path / "results", variant(tmp_path, lambda _: None))
+    assert sweep(bench, "--rows", "plain").returncode == 0
+    folder = RunFolder(bench.folder("plain"))
+    before = folder.record_file.read_bytes()
+    assert not folder.tested_file.exists()
+
+    give_test(data)
+    told = bench.here("plan").stdout
+    assert "1 of 2 runs are missing." in told
+    assert "1 run to be evaluated on test." in told
+    done = sweep(bench)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2 runs to do, 1 to be evaluated on test" in done.stdout
+    assert f"{folder.path.name}: complete (evaluated on test: mAP50 " in done.stdout
+    assert folder.record_file.read_bytes() == before
+    assert folder.read_spec().dataset.test is not None
+    assert not (folder.path / "mmengine").exists()
+    for row in ("plain", "momentum"):
+        check_evaluated(RunFolder(bench.folder(row)), data / "test.json")
+    assert "nothing to do" in sweep(bench).stdout
+
+    # What a job finds at the end of a training is what one finds that only evaluates.
+    of_row = RunFolder(bench.folder("momentum"))
+    at_the_end = of_row.test_predictions_file.read_bytes()
+    of_row.tested_file.unlink()  # as a kill may leave it
+    of_row.test_predictions_file.unlink()
+    assert sweep(bench).returncode == 0
+    assert of_row.test_predictions_file.read_bytes() == at_the_end
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RECIPES, "truth", toy_rows.TruthRecipe)
+    monkeypatch.setitem(RECIPES, "copies", toy_rows.CopyRecipe)
+    monkeypatch.setitem(MAKERS, "truth", "toy_rows:from_truth")
+    monkeypatch.setitem(MAKERS, "copies", "toy_rows:from_row")
+
+
+@pytest.fixture
+def bench(toys: None, synthetic_data: Path, tmp_path: Path) -> Iterator[Bench]:
+    """Rows whose boxes need no training, on data that has no test split yet."""
+    rows = [
+        {"name": "near", "truth": 1.0},
+        {"name": "far", "truth": 4.0, "skip": 2},
+        {"name": "copy", "copies": ["near"]},
+    ]
+    data = with_test(synthetic_data, tmp_path / "data")
+    yield Bench(data, tmp_path / "results", variant(tmp_path, lambda e: e.update(rows=rows)))
+
+
+class TestMadeRows:
+    def test_are_evaluated_when_there_is_a_test_split_and_again_when_it_changes(
+        self, bench: Bench
+    ) -> None:
+        assert sweep(bench).returncode == 0
+        give_test(bench.data)
+        done = sweep(bench)
+        assert done.returncode == 0, done.stderr
+        assert "0 of 3 runs to do, 3 to be evaluated on test" in done.stdout
+        first = outcome(bench.folder("near"))
+        assert first["metrics"]["mAP50"] > 0.3
+        assert (
+            outcome(bench.folder("copy"))["problem"] == "its boxes of the test split are not known"
+        )
+        assert "nothing to do" in sweep(bench).stdout
+
+        give_test(bench.data, info={"version": "2"})
+        assert "2 runs to be evaluated" not in bench.here("plan").stdout
+        assert "3 runs to be evaluated on test." in bench.here("plan").stdout
+        assert sweep(bench).returncode == 0
+        second = outcome(bench.folder("near"))
+        assert second["metrics"] == first["metrics"]
+        assert second["sha256"] != first["sha256"]
+
+    def test_of_images_alone_boxes_are_kept_and_nothing_is_evaluated(self, bench: Bench) -> None:
+        give_test(bench.data, annotations=[])
+        assert sweep(bench).returncode == 0
+        folder = RunFolder(bench.folder("near"))
+        found = folder.tested_if_any()
+        assert found is not None
+        assert not found.labelled
+        assert found.metrics.scores == {}
+        assert json.loads(folder.test_predictions_file.read_text()) == []
+        assert not folder.test_matches_file.exists()
+
+    def test_a_kill_before_the_last_file_is_made_good(self, bench: Bench) -> None:
+        give_test(bench.data)
+        assert sweep(bench).returncode == 0
+        folder = RunFolder(bench.folder("near"))
+        whole = {p.name: p.read_bytes() for p in folder.path.glob("*-test.*")}
+        folder.tested_file.write_text("{")
+        folder.test_matches_file.unlink()
+        assert "1 run to be evaluated on test." in bench.here("plan").stdout
+        assert sweep(bench).returncode == 0
+        assert {p.name: p.read_bytes() for p in folder.path.glob("*-test.*")} == whole
+
+    def test_what_goes_wrong_costs_no_run_and_is_tried_again(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert sweep(bench, "--rows", "near").returncode == 0
+        give_test(bench.data)
+        with monkeypatch.context() as broken:
+            broken.setitem(MAKERS, "truth", "toy_rows:nothing_of_the_kind")
+            done = sweep(bench, "--rows", "near")
+        assert done.returncode == 1
+        folder = RunFolder(bench.folder("near"))
+        assert f"{folder.path.name}: not evaluated on test: AttributeError" in done.stderr
+        assert folder.read_record().state == "complete"
+        assert sweep(bench, "--rows", "near").returncode == 0
+        assert outcome(folder.path)["problem"] == ""
+
+
+def test_no_trial_sees_the_test_split(synthetic_data: Path, tmp_path: Path) -> None:
+    from benchmark.run.plan import Request, make_plan
+    from benchmark.tuning.open_trial import as_trial
+
+    data = with_test(synthetic_data, tmp_path / "data")
+    give_test(data)
+    study(tmp_path)
+    request = Request(tmp_path / "tiny.yaml", tmp_path / "results", data_root=data)
+    planned = make_plan(request).runs[0]
+    assert planned.spec.dataset.test is not None
+    assert as_trial(planned, "tune", "id", 0, {}).spec.dataset.test is None
