@@ -60,11 +60,12 @@ class Desk:
         return done.exit_code, done.output
 
 
-def make_desk(folder: Path, data: Path) -> Desk:
-    """A desk on which every row of the tiny experiment is complete, and nothing written yet."""
+def make_desk(folder: Path, data: Path, run: bool = True) -> Desk:
+    """A desk on which every row of the tiny experiment is complete unless nothing is run, and nothing written yet."""
     made = Desk(folder, data)
     made.folder.mkdir()
     variant(made.folder, lambda _: None)
     (made.folder / "README.md").write_text(README)
-    made.run_all()
+    if run:
+        made.run_all()
     return made

@@ -134,12 +134,12 @@ class TestDescribe:
         assert str(tmp_path / "no") in problems(lambda: describe(tmp_path / "no"))
 
     def test_names_annotation_files_of_other_names(self, data: Path) -> None:
-        """As exports of Roboflow have, in the folders of their images."""
+        """As exports of tools have, in the folders of their images."""
         for split, folder in (("train", "train"), ("val", "valid")):
             (data / folder).mkdir(exist_ok=True)
-            (data / f"{split}.json").rename(data / folder / "_annotations.coco.json")
+            (data / f"{split}.json").rename(data / folder / "annotations.json")
         for told in problems(lambda: describe(data)).splitlines():
-            assert "train/_annotations.coco.json, valid/_annotations.coco.json" in told
+            assert "train/annotations.json, valid/annotations.json" in told
             assert "'dataset'" in told and "no such annotation file" in told
 
     def test_tells_of_both_files_at_once(self, data: Path) -> None:

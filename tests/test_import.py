@@ -11,6 +11,7 @@ from command import here
 from exports import BOXES, CLASSES, EXPORTS, SIZES, coco, draw, dump
 from PIL import Image
 
+from benchmark.data.dataset import describe
 from benchmark.data.importing import FORMATS
 from benchmark.files import sha256_file
 
@@ -185,3 +186,84 @@ class TestMap:
         )
         assert "write names like no and 1 in quotes" in err
         assert not (tmp_path / "data").exists()
+
+
+class TestDataRoot:
+    """Layouts that need no import, and what is said of those that do."""
+
+    def checked(self, root: Path) -> tuple[str, str, int]:
+        done = here(["data", "check", str(root)])
+        return done.stdout, done.stderr, done.returncode
+
+    def split(self, root: Path, places: dict[str, str]) -> None:
+        """An image in each of some annotation files; their images lie in folders of the same place."""
+        for (file, folder), name in zip(places.items(), SIZES, strict=False):
+            found = coco(["a.png"])
+            found["images"][0]["file_name"] = f"own-{name}"
+            dump(root / file, found)
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", SIZES["a.png"]).save(root / folder / f"own-{name}")
+
+    def test_roboflows_layout_is_read_as_it_is(self, tmp_path: Path) -> None:
+        root = tmp_path / "waste"
+        names = ("train", "valid", "test")
+        self.split(root, {f"{name}/_annotations.coco.json": name for name in names})
+        out, err, status = self.checked(root)
+        assert (status, [line for line in err.splitlines() if line.startswith("error")]) == (0, [])
+        assert out.startswith("waste: 2 classes")
+        found = describe(root)
+        assert found.train.annotations == root / "train" / "_annotations.coco.json"
+        assert (found.val.images, found.name) == (root / "valid", "waste")
+        assert found.test is not None
+        assert (found.test.images, found.test.labelled) == (root / "test", True)
+
+    @pytest.mark.parametrize("images", ["{}", "images/{}", "images"])
+    def test_cocos_layout_is_read_as_it_is(self, images: str, tmp_path: Path) -> None:
+        root = tmp_path / "coco"
+        names = ("train2017", "val2017")
+        self.split(
+            root, {f"annotations/instances_{name}.json": images.format(name) for name in names}
+        )
+        found = describe(root)
+        assert found.train.annotations == root / "annotations" / "instances_train2017.json"
+        assert found.val.images == root / images.format("val2017")
+        assert found.test is None
+
+    def test_cocos_test_images_without_labels_are_its_test_split(self, tmp_path: Path) -> None:
+        root = tmp_path / "coco"
+        names = ("train2017", "val2017")
+        self.split(root, {f"annotations/instances_{name}.json": name for name in names})
+        info = {"images": [{"id": 1, "file_name": "c.png", "width": 128, "height": 64}]}
+        kinds = coco()["categories"]
+        dump(root / "annotations" / "image_info_test2017.json", {**info, "categories": kinds})
+        dump(root / "annotations" / "image_info_test-dev2017.json", {**info, "categories": kinds})
+        assert describe(root).test is None  # the images were not fetched
+        draw(root / "test2017", ["c.png"])
+        found = describe(root).test
+        assert found is not None
+        assert (found.images, found.labelled) == (root / "test2017", False)
+        assert imported(root, tmp_path / "data")[2] == 0
+        assert "annotations" not in content(tmp_path / "data", "test")
+        again = describe(tmp_path / "data").test
+        assert again is not None
+        assert not again.labelled
+
+    def test_a_layout_with_a_split_twice_or_not_at_all_is_refused(self, tmp_path: Path) -> None:
+        root = tmp_path / "coco"
+        names = ("train2014", "train2017")
+        self.split(root, {f"annotations/instances_{name}.json": name for name in names})
+        _, err, status = self.checked(root)
+        assert status == 2
+        assert f"{root}: {root}/annotations/instances_train2014.json and {root}/annotations" in err
+        assert f"{root}: there is no annotation file for val: name annotations and images" in err
+
+    @pytest.mark.parametrize("key", ["voc", "yolo", "cvat", "label-studio"])
+    def test_the_check_names_a_format_that_it_cannot_read(self, key: str, tmp_path: Path) -> None:
+        EXPORTS[key](tmp_path / "source")
+        (title,) = (form.title for form in FORMATS if form.key == key)
+        _, err, status = self.checked(tmp_path / "source")
+        command = f"detboard data import {tmp_path / 'source'} DIR"
+        assert status == 2
+        assert err == (
+            f"error: {tmp_path / 'source'}: this is {title}; '{command}' makes a data root of it\n"
+        )

@@ -82,7 +82,7 @@ def test_every_checkpoint_that_mmdet_names_is_found_by_its_config() -> None:
     found: dict[str, str] = {}
     for name, path in zoo._files().items():
         try:
-            found[name] = checkpoint_of("zoo", path, path.parent)
+            found[name] = checkpoint_of("load_from", "zoo", path, path.parent)
         except UserError as error:
             assert "load_from: mmdet names " in str(error)
     assert len(found) > 560  # of 827

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import toy_rows
 import yaml
-from command import Bench, variant
+from command import Bench, here, variant
 
 from benchmark.experiment.rows import RECIPES
 from benchmark.job.made import MAKERS
@@ -102,6 +102,7 @@ def test_the_boxes_are_evaluated_as_pycocotools_does(bench: Bench, synthetic_dat
 def test_a_row_is_made_again_when_one_that_it_is_made_from_was(bench: Bench) -> None:
     _sweep(bench)
     near, far = _folder(bench, "near-s0"), _folder(bench, "far-s0")
+    whole = _folder(bench, "all-s0")
     ended = json.loads(near.record_file.read_text())
     near.record_file.write_text(json.dumps({**ended, "finished_at": "2027-01-01T00:00:00+00:00"}))
     told = bench.here("report", "--check")
@@ -113,6 +114,8 @@ def test_a_row_is_made_again_when_one_that_it_is_made_from_was(bench: Bench) -> 
     assert far.read_record().made_from == {near.path.name: "2027-01-01T00:00:00+00:00"}
     assert (far.path / "record-1.json").exists()
     assert "nothing to do" in _sweep(bench).stdout
+    removed = here(["runs", "rm", near.path.name, "--results", str(bench.results)]).stdout
+    assert f"{whole.path.name}, {far.path.name} made from it: stays as it is" in removed
 
 
 def test_the_id_holds_what_it_is_made_of(bench: Bench) -> None:

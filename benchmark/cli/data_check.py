@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,16 @@ def data_check(
     profile: Profile = None,
     data_root: DataRoot = None,
     results: Results = Path("results"),
+    row: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="List the labels that this finished row speaks against."),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where --row writes pictures; beside the board if not given."
+        ),
+    ] = None,
 ) -> None:
     """Count what is there, and list what would make a training fail or its numbers wrong.
 
@@ -40,15 +51,26 @@ def data_check(
     from benchmark.cli.options import request_of
 
     if source.suffix.lower() not in _EXPERIMENTS:
-        _refuse_options(profile, data_root)
+        given = {
+            "--profile": profile,
+            "--data-root": data_root,
+            "--row": row,
+            "--pictures": pictures,
+        }
+        _refuse(given, "for an experiment file; this is a folder of data")
         return _end(_check_folder(source), strict)
-    _end(_check_rows(request_of(source, profile, data_root, results, None, None, None)), strict)
+    request = request_of(source, profile, data_root, results, None, None, None)
+    if row is None:
+        _refuse({"--pictures": pictures}, "goes with --row")
+        return _end(_check_rows(request), strict)
+    from benchmark.cli.suspects import show_suspects
+
+    show_suspects(request, row, pictures)
 
 
-def _refuse_options(profile: str | None, data_root: Path | None) -> None:
-    given = {"--profile": profile, "--data-root": data_root}
-    if named := [name for name, value in given.items() if value is not None]:
-        raise UserError(f"{', '.join(named)}: for an experiment file; this is a folder of data")
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    if named := [name for name, value in options.items() if value is not None]:
+        raise UserError(f"{', '.join(named)}: {why}")
 
 
 def _end(found: Findings, strict: bool) -> None:

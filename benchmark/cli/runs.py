@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli.app import Results, warn
-from benchmark.errors import MachineError, UserError
+from benchmark.errors import MachineError, UserError, few
 
 if TYPE_CHECKING:
     from benchmark.experiment.experiment import Experiment
@@ -172,6 +172,9 @@ def _remove(on_disk: Runs, ids: Sequence[str], found: Sequence[Entry]) -> None:
         run = known.get(run_id)
         what = f" ({run.status}, {size(run.size_bytes)}, {run.owner.words})" if run else ""
         typer.echo(f"removed {run_id}{what}")
+        users = [other.spec.run_id for other in found if run_id in other.spec.made_from]
+        if left := [name for name in users if name not in ids]:
+            typer.echo(f"  {few(left)} made from it: stays as it is until {run_id} is made again")
 
     remove(on_disk, ids, told)
 

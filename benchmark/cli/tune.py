@@ -120,7 +120,7 @@ def _refuse_promotion(made: Study, request: Request, trial: int | None) -> None:
     from benchmark.leaderboard.boards import refuse_taken
 
     trained, seeds = made.base.seeds[0], request.seeds or ()
-    if trained in seeds:
+    if made.trains and trained in seeds:
         raise UserError(
             f"--seeds {','.join(map(str, seeds))}: the trials train with seed {trained}, and the best of "
             "them is chosen for its result: the tuned row needs other seeds"
@@ -138,6 +138,8 @@ def _seeds_of_board(made: Study) -> tuple[int, ...]:
     from benchmark.leaderboard.select import seeds_of_board
 
     known, trained = seeds_of_board(made.base, made.request), made.base.seeds[0]
+    if not made.trains:
+        return known
     if trained in known:
         typer.echo(
             f"seed {trained} of the leaderboard is left out for the tuned row: the best trial was chosen with it"

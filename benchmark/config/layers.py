@@ -19,12 +19,14 @@ from benchmark.config.labels import OUTLINE
 from benchmark.config.replace import Part, made_part, replace_parts
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
+from benchmark.config.shrink.weights import load_nothing
 from benchmark.config.sources import Names, own_files
 from benchmark.config.tree import Config
 from benchmark.config.vocabulary.words import mapping_of
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError, attempt
 from benchmark.experiment.rows.base import Foreign, InPlace, Layer
+from benchmark.experiment.rows.evaluated import EVALUATED
 from benchmark.experiment.rows.made import is_made
 from benchmark.writing.addresses import public
 
@@ -154,7 +156,10 @@ def base_config(layers: tuple[Found, ...], dataset: Dataset, folder: Path) -> Ba
     if limits is not None:
         making.changes += shrink(config, limits)
         making.changes = _left(making.changes, config)
-    if making.outline and start:
+    if config.pop(EVALUATED, False):
+        load_nothing(config.get("model"))
+        making.changes.append(f"checkpoint: {public(str(start))}, evaluated and not trained")
+    elif making.outline and start:
         making.changes.append(_start(start, config))
     unfilled = fill_dataset(config, dataset, folder)
     told = (tuple(unfilled), making.replaced(), tuple(making.changes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark.data.layouts import LaidOut, laid_out
 from benchmark.data.places import Place, Places, found, hashes_at
 from benchmark.data.splits import Dataset as Dataset
 from benchmark.data.splits import Fold as Fold
@@ -20,7 +21,8 @@ def describe(
     """Finds the dataset in a folder with ``train.json`` and ``val.json``, and with ``test.json`` if it has one.
 
     The ``file_name`` of an image is relative to the folder, to its ``images/``, or to its
-    ``train/``, ``val/`` and ``test/``: each split takes the one that holds its files.
+    ``train/``, ``val/`` and ``test/``: each split takes the one that holds its files. Folders as Roboflow and COCO lay
+    them out are read as they are, see `benchmark.data.layouts`.
 
     Args:
         root: The folder, as ``--data-root`` names it.
@@ -44,8 +46,44 @@ def _described(
             f"{root}: no such folder; the data is a folder with train.json and val.json "
             "('detboard data synthesize DIR' draws one to try)"
         )
-    held_out = test or (_place_in(root, "test") if (root / "test.json").exists() else None)
+    _refuse_others(root, ("train",) if alone else ("train", "val"))
+    in_root = _place_in(root, "test")
+    held_out = test or (in_root if in_root.annotations.exists() else None)
     return found(name or root.name, Places(*_places_in(root, alone), held_out), cache)
+
+
+def _refuse_others(root: Path, splits: Sequence[str]) -> None:
+    """Refuses a folder in a format that is to be imported, or in a layout that lacks a split or has it twice.
+
+    Raises:
+        UserError: It is such a folder.
+    """
+    if _is_own(root):
+        return
+    laid = laid_out(root)
+    problems = [
+        f"{root}: {_shown(laid.get(split, ()))} for {split}: name annotations and images of train and val under "
+        f"'dataset' in the experiment, or make a data root of it with 'detboard data import {root} DIR'"
+        for split in splits
+        if len(laid.get(split, ())) != 1
+    ]
+    if laid and problems:
+        raise UserError(problems)
+    if not laid and (formats := _formats(root)):
+        raise UserError(
+            f"{root}: this is {' and '.join(formats)}; 'detboard data import {root} DIR' makes a data root of it"
+        )
+
+
+def _shown(files: Sequence[LaidOut]) -> str:
+    return " and ".join(str(one.annotations) for one in files) or "there is no annotation file"
+
+
+def _formats(root: Path) -> list[str]:
+    from benchmark.data.importing.data_root import DATA_ROOT
+    from benchmark.data.importing.recognise import formats_of
+
+    return [form.title for form in formats_of(root).values() if form is not DATA_ROOT]
 
 
 def describe_source(
@@ -70,7 +108,7 @@ def describe_source(
         dataset = _described(root.resolve(), source.name, cache, alone, _test_place(source, base))
     elif places := _places(source, base, alone):
         of = Places(*places, _test_place(source, base))
-        dataset = found(_name(source, places[0]), of, cache)
+        dataset = found(_name(source, places[0], base), of, cache)
     else:
         raise UserError(
             "no data: give --data-root DIR (a folder with train.json and val.json), or 'root', or "
@@ -113,7 +151,7 @@ def stated_dataset(source: DataSource, base: Path, alone: bool = False) -> Datas
     if any(place.annotations.exists() for place in places):
         return None
     train, val = (Split(place.annotations, place.usual_folder, sha256="") for place in places)
-    return Dataset(_name(source, places[0]), tuple(source.classes), train, val)
+    return Dataset(_name(source, places[0], base), tuple(source.classes), train, val)
 
 
 def is_of_source(
@@ -159,7 +197,7 @@ def _lies_at(places: Sequence[Place], splits: Sequence[Split], cache: Path | Non
 def source_name(source: DataSource, base: Path) -> str | None:
     """The name of the data that a ``dataset`` block names, whether it is there or not; None where it names none."""
     places = _places(source, base, alone=source.val is None)
-    return _name(source, places[0]) if places else None
+    return _name(source, places[0], base) if places else None
 
 
 def hashes_text(dataset: Dataset) -> str:
@@ -199,9 +237,18 @@ def _places_in(root: Path, alone: bool = False) -> tuple[Place, Place]:
 
 
 def _place_in(root: Path, split: str) -> Place:
+    laid = () if _is_own(root) else laid_out(root).get(split, ())
+    if len(laid) == 1:
+        return Place(laid[0].annotations, tuple(laid[0].folders), laid[0].folders[0])
     images = root / "images"
     return Place(root / f"{split}.json", (root, images, root / split), images)
 
 
-def _name(source: DataSource, train: Place) -> str:
-    return source.name or train.annotations.parent.name
+def _is_own(root: Path) -> bool:
+    """Whether it has a file of the layout that goes before all others."""
+    return any((root / f"{split}.json").exists() for split in ("train", "val"))
+
+
+def _name(source: DataSource, train: Place, base: Path) -> str:
+    folder = _absolute(base, source.root) if source.root else train.annotations.parent
+    return source.name or folder.name

@@ -18,6 +18,7 @@ ROBOFLOW_FILE = "_annotations.coco.json"
 """What Roboflow calls the annotation file beside the images of a split."""
 INSTANCES = "instances_"
 """How the names of COCO's annotation files of objects begin."""
+_IMAGES_ALONE = "image_info_"
 
 _WORDS = {
     "train": r"train(ing)?",
@@ -80,12 +81,24 @@ def roboflow_files(root: Path) -> list[LaidOut]:
 
 
 def coco_files(root: Path) -> list[LaidOut]:
-    """``annotations/instances_train2017.json`` with its images in ``train2017``, and so for others."""
-    return [
-        LaidOut(split_of(name), path, _folders(root, name))
-        for path in listed(root / "annotations", ".json")
-        if (name := path.stem.removeprefix(INSTANCES)) != path.stem
-    ]
+    """``annotations/instances_train2017.json`` with its images in ``train2017``, and so for others.
+
+    Where no such file is for testing, one of images alone is, ``image_info_test2017.json``, if its images are there.
+    """
+    objects = list(_named(root, INSTANCES))
+    if not objects or any(one.split == "test" for one in objects):
+        return objects
+    return [*objects, *(one for one in _named(root, _IMAGES_ALONE) if _is_test(one))]
+
+
+def _named(root: Path, start: str) -> Iterator[LaidOut]:
+    for path in listed(root / "annotations", ".json"):
+        if (name := path.stem.removeprefix(start)) != path.stem:
+            yield LaidOut(split_of(name), path, _folders(root, name))
+
+
+def _is_test(one: LaidOut) -> bool:
+    return one.split == "test" and any(folder.is_dir() for folder in one.folders[:2])
 
 
 def _folders(root: Path, name: str) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,8 +22,8 @@ from benchmark.files import replacing
 from benchmark.job.base import Stopped as Stopped
 from benchmark.job.best import BestCheckpoint, SelectHook
 from benchmark.job.metric import HotCocoMetric
-from benchmark.job.resuming import RUN_ID, Unloadable
-from benchmark.job.starting import counted_loading
+from benchmark.job.resuming import FINISHED, RUN_ID, Unloadable
+from benchmark.job.starting import counted_loading, refuse_other_classes, whole_loading
 from benchmark.job.weights import NotTrusted
 from benchmark.run.journal import Journal, Point
 from benchmark.run.loaded import Loaded
@@ -122,6 +122,30 @@ class JobRunner(Runner):  # type: ignore[misc]
         """
         self._resume = False
         self.load_checkpoint(str(path), strict=True)
+
+    def take_given(self, named: str, classes: Sequence[str]) -> None:
+        """Loads weights that are given, all of which have to fit the model.
+
+        Args:
+            named: What the config names.
+            classes: What the model tells apart, in label order.
+
+        Raises:
+            UserError: They do not, or the checkpoint says that its classes are others.
+        """
+        with whole_loading(named, len(classes)) as require:
+            content = super().load_checkpoint(named, map_location="cpu", strict=False)
+        refuse_other_classes(named, content.get("meta"), classes)
+        require()
+
+    def keep_weights(self, path: Path, classes: Sequence[str]) -> None:
+        """Saves the weights of a model that was not trained here as those that a training ends with."""
+        known = {"dataset_meta": {"classes": tuple(classes)}, "epoch": 0, "iter": 0}
+        meta = {**known, RUN_ID: self._ids[-1], FINISHED: True}
+        weights = {key: value.cpu() for key, value in self.bare_model.state_dict().items()}
+        path.parent.mkdir(exist_ok=True)
+        with replacing(path) as temporary:
+            _save({"meta": meta, "state_dict": weights}, temporary)
 
     def validate_again(self) -> None:
         """Validates, once the training is over, without another entry in the journal or another checkpoint."""

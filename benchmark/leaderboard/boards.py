@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from benchmark.data.dataset import Dataset, describe_source, is_of_source, source_name
+from benchmark.data.dataset import Dataset, is_of_source, source_name
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment
 from benchmark.files import read_json
 from benchmark.leaderboard.history import Setting, setting_of
-from benchmark.run.plan import Plan, Request
+from benchmark.run.plan import Plan, Request, find_dataset
 from benchmark.run.runs import Started
 from benchmark.yaml_file import read_yaml
 
@@ -211,16 +211,18 @@ class Boards:
     def _own_hashes(self) -> tuple[str, str] | None:
         """Hashes of the experiment's own data; where it names none, of the first that it was run on."""
         source, base = self.experiment.dataset, self.experiment.path.parent
-        if source.sha256 is not None:
+        divided = self.experiment.folds is not None
+        if source.sha256 is not None and not divided:
             return source.sha256.train, source.sha256.val
+        made = [m.dataset for m in self.made if (m.dataset.fold is not None) == divided]
         name = source_name(source, base)
         if name is None:
-            return self._without_data() or next((m.dataset.hashes for m in self.made), None)
+            return self._without_data() or next((data.hashes for data in made), None)
         cache = self.results / "datasets.json"
         try:
-            return describe_source(source, base, cache).hashes
+            return find_dataset(self.experiment, Request(self.experiment.path, self.results)).hashes
         except UserError:  # it is not on this machine
-            there = (m.dataset for m in self.made if is_of_source(m.dataset, source, base, cache))
+            there = (data for data in made if is_of_source(data, source, base, cache))
             newest = next(reversed([data.hashes for data in there]), None)
             return newest or self._without_data(name)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import NotRequired, TypedDict
 
 from benchmark.files import read_lines
 from benchmark.leaderboard.document import Leaderboard, Line
@@ -29,12 +31,14 @@ class RunCurve(TypedDict):
     Attributes:
         row: Name of the row.
         seed: The run's seed.
+        fold: The run's fold; not there where the data is not divided.
         val: Every validation: ``epoch``, and the scores that are an axis, fractions, None where there was none.
         train: At most 100 training steps: ``epoch`` and ``loss``.
     """
 
     row: str
     seed: int
+    fold: NotRequired[int]
     val: Columns
     train: Columns
 
@@ -65,12 +69,13 @@ def _curve(line: Line, run: Run, results: Path) -> RunCurve | None:
     train = _by_iteration(point for point in points if "loss" in point)
     if not val and not train:
         return None
-    return {
+    curve: RunCurve = {
         "row": line.row,
         "seed": run.seed,
         "val": _columns(val, ("epoch", *(key for key, score in SCORES.items() if score.axis))),
         "train": _columns(train, ("epoch", "loss")),
     }
+    return curve if run.fold is None else {**curve, "fold": run.fold}
 
 
 def _points(path: Path) -> list[dict[str, Any]]:

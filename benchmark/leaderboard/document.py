@@ -21,13 +21,14 @@ from benchmark.leaderboard.columns import (
 )
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_column
+from benchmark.leaderboard.columns.result import ABOUT_OF_FOLDS
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.leaderboard.run_of_row import Run, run_of
 from benchmark.leaderboard.validations import Told, earlier_better, selection_of
 from benchmark.leaderboard.values import best, reasons
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
-from benchmark.statistics import LEVEL, RESAMPLES, SEED
+from benchmark.statistics import CORRECTED_T, LEVEL, RESAMPLES, SEED
 from benchmark.yaml_file import Strict
 
 VERSION = 1
@@ -43,9 +44,11 @@ class Data(Told):
         val: SHA-256 of the validation annotations.
         val_images: Number of images that the runs were evaluated on, None before the first complete run.
         masks: Whether every object has a mask, see `benchmark.data.dataset.Dataset`.
+        folds: In how many folds the training split is divided; 0 where it is not. Then ``val`` is the SHA-256 of the
+            division, and ``val_images`` are those of all folds.
     """
 
-    silent: ClassVar = ("masks",)
+    silent: ClassVar = ("masks", "folds")
 
     name: str
     classes: tuple[str, ...]
@@ -53,9 +56,10 @@ class Data(Told):
     val: str
     val_images: int | None
     masks: bool = False
+    folds: int = 0
 
 
-class Method(Strict):
+class Method(Told):
     """How intervals and ranks were computed.
 
     Attributes:
@@ -63,12 +67,16 @@ class Method(Strict):
         resamples: Number of bootstrap resamples of the validation images.
         bootstrap_seed: Their seed.
         correction: Of the comparisons between rows.
+        folds: What stands in the place of the resamples where the data is divided; empty elsewhere.
     """
+
+    silent: ClassVar = ("folds",)
 
     level: float = LEVEL
     resamples: int = RESAMPLES
     bootstrap_seed: int = SEED
     correction: str = "Holm"
+    folds: str = ""
 
 
 class Heading(Strict):
@@ -100,9 +108,9 @@ class Line(Told):
         row: Its name in the experiment.
         names: What the row is made of, by kind: ``{"backbone": "resnet50", ...}``.
         values: By column key; None where there is none.
-        per_class: By class name, means over the complete seeds.
+        per_class: By class name, means over the complete runs.
         missing: Why a value is missing, by column key.
-        runs: One for each seed.
+        runs: One for each seed, or for each seed and fold.
         stale: Ids of finished runs that were made with another config than the row has now.
         changes: What was changed of the config that the row is made from, so that it fits; empty for rows of parts.
     """
@@ -120,7 +128,7 @@ class Line(Told):
 
     @property
     def all_complete(self) -> bool:
-        """Whether no seed is missing."""
+        """Whether no run is missing."""
         return all(run.state == State.COMPLETE.value for run in self.runs)
 
 
@@ -188,7 +196,9 @@ class Leaderboard(Told):
 
     @property
     def resampled(self) -> str:
-        """What the intervals are over: ``images``, ``images and seeds``, or that rows differ in it."""
+        """What the intervals are over: ``images``, ``images and seeds``, or that rows differ in it; or folds."""
+        if self.dataset.folds:
+            return f"{self.dataset.folds} folds"
         if len(self.seeds) < 2:
             return "images"
         single = (line.values["seeds_complete"] == 1 for line in self.rows)
@@ -333,19 +343,21 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
         dataset=Data(
             name=data.name,
             classes=data.classes,
-            train=data.train.sha256,
-            val=data.val.sha256,
+            train=data.hashes[0],
+            val=data.hashes[1],
             val_images=val_images,
             masks=data.masks,
+            folds=data.fold.count if data.fold else 0,
         ),
         seeds=table.seeds,
-        method=Method(),
+        method=Method(folds=CORRECTED_T if data.fold else ""),
         columns=_headings(table, columns),
         rows=tuple(_line(result, columns, not table.caveat) for result in rows),
     )
 
 
 def _headings(table: Table, columns: Sequence[Column]) -> tuple[Heading, ...]:
+    otherwise = ABOUT_OF_FOLDS if table.dataset.fold else {}
     return tuple(
         Heading(
             key=column.key,
@@ -357,7 +369,7 @@ def _headings(table: Table, columns: Sequence[Column]) -> tuple[Heading, ...]:
             numeric=column.numeric,
             right=column.right,
             shown=column.shown,
-            about=column.about,
+            about=otherwise.get(column.key, column.about),
         )
         for column in columns
     )
@@ -365,14 +377,15 @@ def _headings(table: Table, columns: Sequence[Column]) -> tuple[Heading, ...]:
 
 def _line(result: RowResult, columns: Sequence[Column], comparable: bool) -> Line:
     values = values_of(columns, result, comparable)
-    ends = zip(result.seeds, result.records, result.states, strict=True)
+    folds = result.folds or (None,) * len(result.seeds)
+    ends = zip(result.seeds, result.records, result.states, folds, strict=True)
     return Line(
         row=result.row.name,
         names=dict(result.row.recipe.names),
         values=values,
         per_class={name: ClassPrecision(**found) for name, found in result.per_class.items()},
         missing=reasons(result, columns, values),
-        runs=tuple(run_of(seed, record, state) for seed, record, state in ends),
+        runs=tuple(run_of(*end) for end in ends),
         stale=result.stale,
         changes=result.changes,
     )

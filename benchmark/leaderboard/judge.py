@@ -9,16 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.leaderboard.results import RowResult
+from benchmark.leaderboard.judge_folds import judged_by_fold
+from benchmark.leaderboard.results import OTHER_IMAGES, RowResult
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import ValImages
 from benchmark.statistics.draws import read_draws
 from benchmark.statistics.intervals import Sample, interval, usable
-from benchmark.statistics.ranks import ranks
-
-# Each pair of rows is compared: more would take seconds, and tens of seconds at ten thousand.
-MOST_RANKED = 2000
-OTHER_IMAGES = "not evaluated on the images of the other rows"
+from benchmark.statistics.ranks import MOST_RANKED, ranks
 
 
 @dataclass(frozen=True)
@@ -37,8 +34,11 @@ def judged(rows: Sequence[RowResult], results: Path) -> tuple[tuple[RowResult, .
         results: The results folder, whose run folders hold the bootstrap draws.
 
     Returns:
-        The rows, and the number of images that they were evaluated on, None if that is not known.
+        The rows, and the number of images that they were evaluated on, over all folds where there are some; None if
+        that is not known.
     """
+    if any(result.folds for result in rows):
+        return judged_by_fold(rows)
     images = _images(rows)
     found = [_known(result, results / "runs", images) for result in rows]
     samples = [known.sample for known in found]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from benchmark.data.dataset import Dataset, Split
+from benchmark.data.dataset import Dataset, Fold, Split, fold_file
 from benchmark.errors import UserError, attempt, shown
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.files import read_json
@@ -19,7 +19,7 @@ from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.result import SAID_KEYS
 from benchmark.leaderboard.document import VERSION, Data, Leaderboard, Line, Report
 from benchmark.leaderboard.published import kept_otherwise
-from benchmark.leaderboard.results import RowResult
+from benchmark.leaderboard.results import RowResult, titled
 from benchmark.run.contents import missing_files
 from benchmark.run.identity import former_run_id
 from benchmark.run.plan import Plan, Request, asked_ids, find_dataset, plan_as_far
@@ -197,7 +197,12 @@ def _other_options(kept: Kept, experiment: Experiment, request: Request) -> list
 def _dataset(data: Data) -> Dataset:
     """The dataset without its files: a run id counts their hashes only."""
     train, val = (Split(Path(), Path(), sha256) for sha256 in (data.train, data.val))
-    return Dataset(data.name, data.classes, train, val, masks=data.masks)
+    whole = Dataset(data.name, data.classes, train, val, masks=data.masks)
+    if not data.folds:
+        return whole
+    files = (Split(Path(fold_file(0, name)), Path(), "") for name in ("train", "val"))
+    fold = Fold(0, data.folds, data.val, train, (("", ""),) * data.folds)
+    return replace(whole, train=next(files), val=next(files), fold=fold)
 
 
 def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
@@ -207,8 +212,8 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
     found += [f"row {name} of {path}: not in the experiment" for name in lines if name not in rows]
     if why := kept_otherwise(plan.experiment, plan.dataset, kept.caveat):
         found.append(f"{path}: {why}")
-    if kept.title != plan.experiment.title:
-        found.append(f"title: '{plan.experiment.title}', in {path}: '{kept.title}'")
+    if kept.title != (title := titled(plan.experiment, plan.dataset)):
+        found.append(f"title: '{title}', in {path}: '{kept.title}'")
     own = tuple({c.key: c for c in (*_said(kept.declared), *_said(columns_of(plan.rows)))}.values())
     for name in (name for name in lines if name in rows):
         found += _label_differences(rows[name], own, lines[name], path)
@@ -217,7 +222,7 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
     # Where the weights that a row starts from are gone, as in a fresh clone, its ids cannot be told.
     untold = {run.spec.row for run in plan.runs if missing_files(run.config)}
     return found + [
-        f"row {line.row}, seed {run.seed}: {run.run_id} in {path} was made with another config than the row has now"
+        f"row {line.row}, {run.which}: {run.run_id} in {path} was made with another config than the row has now"
         for line in kept.rows
         if line.row in rows and line.row not in untold
         for run in line.runs

@@ -10,8 +10,7 @@ from benchmark.config.retarget import dataset_leaves
 from benchmark.data.dataset import Dataset, is_of_source
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row
-from benchmark.leaderboard.judge import OTHER_IMAGES
-from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult
+from benchmark.leaderboard.results import COMPARABLE_PROFILE, OTHER_IMAGES, RowResult
 from benchmark.run.plan import Plan, Request, plan_for
 
 _PREFIX = "not compared with the published values: "
@@ -38,7 +37,7 @@ def why_not_compared(plan: Plan, request: Request) -> str:
         return ""
     source, base = plan.experiment.dataset, plan.experiment.path.parent
     own = is_of_source(plan.dataset, source, base, plan.cache)
-    why = _of_data(plan.experiment, own) or _of_overrides(plan, request)
+    why = _of_data(plan.experiment, plan.dataset, own) or _of_overrides(plan, request)
     return _PREFIX + why if why else ""
 
 
@@ -57,7 +56,8 @@ def kept_otherwise(experiment: Experiment, dataset: Dataset, caveat: str) -> str
     place_only = (source.root or source.train) and not source.sha256
     if place_only or all(row.published is None for row in experiment.rows):
         return ""
-    why = _of_data(experiment, is_of_source(dataset, source, experiment.path.parent))
+    own = is_of_source(dataset, source, experiment.path.parent)
+    why = _of_data(experiment, dataset, own)
     if why and not caveat:
         return f"it shows differences to published values, and is now {_PREFIX}{why}"
     if not why and caveat in {_PREFIX + reason for reason in (_NO_DATA, _NOT_RECORDED, _ELSEWHERE)}:
@@ -100,8 +100,8 @@ def _of_evaluation(config: Mapping[str, object], dataset: Dataset) -> str:
     return ""
 
 
-def _of_data(experiment: Experiment, own: bool | None) -> str:
-    if experiment.folds is not None:
+def _of_data(experiment: Experiment, dataset: Dataset, own: bool | None) -> str:
+    if dataset.fold is not None:
         return _FOLDS
     if own:
         return ""

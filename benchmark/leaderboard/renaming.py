@@ -13,7 +13,7 @@ from benchmark.leaderboard.outputs.plots.plots import KINDS, NAMES, plot_file
 from benchmark.leaderboard.outputs.readme import with_other_markers
 from benchmark.leaderboard.outputs.text_file import read_text
 
-_ENDINGS = (".md", ".csv", ".html")
+_ENDINGS = (".md", ".csv", ".html", ".oof")
 
 
 def rename_boards(results: Path, renamed: Mapping[str, str], check: bool) -> list[Path]:
@@ -77,4 +77,4 @@ def _pairs(results: Path, old: str, new: str) -> Iterator[tuple[Path, Path]]:
         for kind in KINDS
     ]
     files = [(results / f"{old}{ending}", results / f"{new}{ending}") for ending in _ENDINGS]
-    return (pair for pair in [*plots, *files] if pair[0].is_file())
+    return (pair for pair in [*plots, *files] if pair[0].exists())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmark.data.dataset import Dataset
-from benchmark.experiment.experiment import Row
+from benchmark.experiment.experiment import Experiment, Row
 from benchmark.job.measure import Reading
 from benchmark.run.record import RunRecord, State, Validations
 
@@ -22,6 +22,7 @@ _T = TypeVar("_T", float, str)
 # Only this profile is the published schedule; numbers of any other compare with nothing published. Those of this one
 # do on the published data only, see `benchmark.leaderboard.published`.
 COMPARABLE_PROFILE = "full"
+OTHER_IMAGES = "not evaluated on the images of the other rows"
 
 # A row without a complete run shows the first of these that one of its runs is in.
 _MOST_TELLING = (
@@ -37,24 +38,25 @@ _MOST_TELLING = (
 
 @dataclass(frozen=True)
 class RowResult:
-    """One row and its runs, one a seed.
+    """One row and its runs, one a seed, or one a seed and fold.
 
     Attributes:
         row: The line of the leaderboard.
-        seeds: The seeds asked for.
-        records: The record of each seed's run, None where there is none.
-        states: The state of each seed's run.
+        seeds: The seed of each run that is asked for.
+        records: The record of each run, None where there is none.
+        states: The state of each run.
         interval: Where mAP50 lies, None where that is not known.
         rank: The row's place among those with an interval.
         stale: Ids of finished runs of a seed that has no other: made with another config than the row has now.
         unpaired: Why the row has no interval although its runs are complete, empty if there is no such reason.
         unlike: Why it is held against no published value although its table is, empty if there is no such reason.
-        reached: How far each seed's run was when it was interrupted, in words; empty where that is not said.
+        reached: How far each run was when it was interrupted, in words; empty where that is not said.
         differs: What it has that rows of the same labels have not, empty if there is nothing, or there are none.
         changes: What was changed of the config that it is made from, see `benchmark.run.spec.RunSpec`.
+        folds: The fold of each run; empty where the data is not divided.
 
     Raises:
-        ValueError: If the first three are not of one length, or there is no seed.
+        ValueError: If there are not as many of each, or there is no seed.
     """
 
     row: Row
@@ -69,20 +71,56 @@ class RowResult:
     reached: tuple[str, ...] = ()
     differs: str = ""
     changes: tuple[str, ...] = ()
+    folds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not len(self.seeds) == len(self.records) == len(self.states) > 0:
-            raise ValueError(f"row {self.row.name}: one record and one state for each seed, please")
+        counts = {len(self.seeds), len(self.records), len(self.states)}
+        counts |= {len(self.folds)} if self.folds else set()
+        if counts == {0} or len(counts) > 1:
+            raise ValueError(f"row {self.row.name}: one record and one state for each run, please")
 
     @cached_property
     def recorded(self) -> tuple[RunRecord, ...]:
-        """The records that exist, in the order of the seeds."""
+        """The records that exist, in the order of the runs."""
         return tuple(record for record in self.records if record is not None)
 
     @cached_property
-    def complete(self) -> tuple[RunRecord, ...]:
-        """Records of the complete runs: the only ones that are measured values."""
+    def done(self) -> tuple[RunRecord, ...]:
+        """Records of the complete runs."""
         return tuple(record for record in self.recorded if record.state is State.COMPLETE)
+
+    @cached_property
+    def complete(self) -> tuple[RunRecord, ...]:
+        """Records of the complete runs that make up the row's values: none before every fold has one.
+
+        A mean over some of the folds is another number than the mean over all: no value is shown of it.
+        """
+        return self.done if self.folds_done == len(set(self.folds)) else ()
+
+    @property
+    def folds_done(self) -> int:
+        """How many folds have a complete run."""
+        return len(set(self._fold_of.values()))
+
+    @cached_property
+    def _fold_of(self) -> dict[str, int]:
+        """The fold of each complete run, by its id; empty where the data is not divided."""
+        of = zip(self.records, self.folds, strict=False)
+        return {r.run_id: fold for r, fold in of if r and r.state is State.COMPLETE}
+
+    @cached_property
+    def by_fold(self) -> tuple[tuple[RunRecord, ...], ...]:
+        """The records of `complete`, fold by fold; all together where the data is not divided."""
+        if not self.folds:
+            return (self.complete,)
+        found: dict[int, list[RunRecord]] = {fold: [] for fold in sorted(set(self.folds))}
+        for record in self.complete:
+            found[self._fold_of[record.run_id]].append(record)
+        return tuple(map(tuple, found.values()))
+
+    def mean_of(self, read: Callable[[RunRecord], float | None]) -> float | None:
+        """The mean of a number over the runs of `complete` that have it: within each fold first, then over these."""
+        return _mean([_mean([read(record) for record in records]) for records in self.by_fold])
 
     @cached_property
     def failures(self) -> tuple[RunRecord, ...]:
@@ -96,7 +134,7 @@ class RowResult:
 
     def mean(self, score: str) -> float | None:
         """Mean of a score over the complete runs that have it."""
-        return _mean([record.score(score) for record in self.complete])
+        return self.mean_of(lambda record: record.score(score))
 
     @property
     def validations(self) -> tuple[Validations, ...]:
@@ -106,21 +144,22 @@ class RowResult:
     @property
     def best_map50(self) -> float | None:
         """Mean over the complete runs of the best mAP50 of any validation; None where one does not say."""
-        known = self.validations
-        return _mean([v.best_mAP50 for v in known]) if len(known) == len(self.complete) else None
+        if len(self.validations) < len(self.complete):
+            return None
+        return self.mean_of(lambda r: r.validations.best_mAP50 if r.validations else None)
 
     @property
     def per_class(self) -> dict[str, dict[str, float | None]]:
         """By class name: the means of ``mAP50`` and ``mAP`` over the complete runs."""
-        found = [record.metrics.per_class for record in self.complete]
-        names = dict.fromkeys(name for classes in found for name in classes)
+        names = dict.fromkeys(name for record in self.complete for name in record.metrics.per_class)
         return {
-            name: {
-                metric: _mean([classes.get(name, {}).get(metric) for classes in found])
-                for metric in ("mAP50", "mAP")
-            }
+            name: {metric: self._of_class(name, metric) for metric in ("mAP50", "mAP")}
             for name in names
         }
+
+    def _of_class(self, name: str, metric: str) -> float | None:
+        """Over the folds whose validation images have an object of the class."""
+        return self.mean_of(lambda record: record.metrics.per_class.get(name, {}).get(metric))
 
     @property
     def difference(self) -> float | None:
@@ -168,7 +207,12 @@ class RowResult:
     @property
     def _states_left(self) -> set[State]:
         # A folder that lost its record between two looks at it still is not complete.
-        return {State.LOST if s is State.COMPLETE else s for s in self.states}
+        states = self.states
+        if (
+            self.folds and len(set(states)) > 1
+        ):  # some folds are complete, and say nothing of the others
+            states = tuple(state for state in states if state is not State.COMPLETE)
+        return {State.LOST if s is State.COMPLETE else s for s in states}
 
     @property
     def failure_kinds(self) -> tuple[str, ...]:
@@ -181,6 +225,10 @@ class RowResult:
         """The state in words: ``complete (2 of 3 seeds), no predictions``, ``failed (oom)``."""
         if self.state is State.COMPLETE:
             return f"complete{self._missing_seeds}{self._silent_seeds}{self._scoreless_seeds}"
+        return f"{self._unfinished}{self._missing_folds}"
+
+    @property
+    def _unfinished(self) -> str:
         if self.state is State.FAILED and self.failure_kinds:
             return f"failed ({', '.join(self.failure_kinds)})"
         if self.state is State.INTERRUPTED:
@@ -188,9 +236,15 @@ class RowResult:
         return f"{self.state.value} (stale)" if self.stale else str(self.state.value)
 
     @property
+    def _missing_folds(self) -> str:
+        count = len(set(self.folds))
+        return f", {self.folds_done} of {count} folds complete" if self.folds_done else ""
+
+    @property
     def _missing_seeds(self) -> str:
         asked, done = len(self.seeds), len(self.complete)
-        return "" if done == asked else f" ({done} of {asked} seeds)"
+        what = "runs" if self.folds else "seeds"
+        return "" if done == asked else f" ({done} of {asked} {what})"
 
     @property
     def _silent_seeds(self) -> str:
@@ -251,6 +305,11 @@ class Table:
     def seeds(self) -> tuple[int, ...]:
         """Every seed of any row, sorted."""
         return tuple(sorted({seed for result in self.rows for seed in result.seeds}))
+
+
+def titled(experiment: Experiment, dataset: Dataset) -> str:
+    """The heading of an experiment's table, with the number of folds where the data is divided."""
+    return f"{experiment.title}, {dataset.fold.count} folds" if dataset.fold else experiment.title
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

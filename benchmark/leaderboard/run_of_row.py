@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field
 
 from benchmark.leaderboard.validations import RunValidations, Told, validations_in
 from benchmark.run.record import RunRecord, State
+from benchmark.run.spec import which
 from benchmark.writing.addresses import public
 from benchmark.yaml_file import Strict
 
@@ -39,9 +40,11 @@ class Run(Told):
         finished_at: ISO 8601 time in UTC.
         failure: Why it failed.
         validations: Of a complete run; None where its record does not say.
+        fold: Which fold it is validated on, from 0; None where the data is not divided.
     """
 
     silent: ClassVar = ("tracked", "validations")
+    unsaid: ClassVar = ("fold",)
 
     run_id: str | None
     folder: str | None
@@ -59,12 +62,18 @@ class Run(Told):
     finished_at: str | None = None
     failure: Failure | None = None
     validations: RunValidations | None = None
+    fold: int | None = None
+
+    @property
+    def which(self) -> str:
+        """Which of its row's runs it is, in words: ``seed 0``, of a fold ``seed 0, fold 2``."""
+        return which(self.seed, self.fold)
 
 
-def run_of(seed: int, record: RunRecord | None, state: State) -> Run:
-    """The run of a seed: what its record says, or its state alone."""
+def run_of(seed: int, record: RunRecord | None, state: State, fold: int | None = None) -> Run:
+    """The run of a seed, and of a fold: what its record says, or its state alone."""
     if record is None:
-        return Run(run_id=None, folder=None, seed=seed, state=state.value)
+        return Run(run_id=None, folder=None, seed=seed, state=state.value, fold=fold)
     made, failure = record.provenance, record.failure
     complete = record.state is State.COMPLETE
     return Run(
@@ -84,6 +93,7 @@ def run_of(seed: int, record: RunRecord | None, state: State) -> Run:
         finished_at=record.finished_at,
         failure=Failure(kind=failure.kind.value, message=failure.cause) if failure else None,
         validations=validations_in(record),
+        fold=fold,
     )
 
 

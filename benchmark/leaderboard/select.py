@@ -20,7 +20,7 @@ from benchmark.leaderboard.published import (
     why_not_compared,
     why_row_not_compared,
 )
-from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult, Table
+from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult, Table, titled
 from benchmark.leaderboard.uncomposed import told_of, uncomposed_result
 from benchmark.run.plan import (
     Plan,
@@ -33,6 +33,7 @@ from benchmark.run.plan import (
 )
 from benchmark.run.reached import reached
 from benchmark.run.runs import Runs, Started
+from benchmark.run.spec import RunSpec
 from benchmark.run.state import Planned
 
 
@@ -153,7 +154,7 @@ def _report(
     """
     stem = boards.stem(plan.profile, plan.dataset)
     planned: dict[str, list[Planned]] = defaultdict(list)
-    for run in sorted(plan.runs, key=lambda run: run.spec.seed):
+    for run in sorted(plan.runs, key=lambda run: (run.spec.seed, run.spec.fold or 0)):
         planned[run.spec.row].append(run)
     stale = _stale(plan, history)
     unlike = why_not_compared(plan, request)
@@ -172,7 +173,8 @@ def _report(
     changed = ", ".join(
         f"{key.removesuffix('!')}={value}" for key, value in request.overrides.items()
     )
-    title = f"{plan.experiment.title} with {changed}" if changed else plan.experiment.title
+    title = titled(plan.experiment, plan.dataset)
+    title = f"{title} with {changed}" if changed else title
     of = (plan.experiment.name, title, plan.profile, plan.dataset, rows_judged, unlike)
     table = Table(*of, board=stem, file=boards.file)
     return Report(
@@ -180,8 +182,8 @@ def _report(
         history.on_disk,
         {name: listed[0].config for name, listed in planned.items()},
         tuple(
-            f"row {row}, seed {seed}: runs/{run_id} {_why_stale(run_id, outdated)}"
-            for (row, seed), run_id in stale.items()
+            f"row {of.row}, {of.which}: runs/{of.run_id} {_why_stale(of.run_id, outdated)}"
+            for of in stale.values()
         ),
         tuple(dict.fromkeys([*history.skipped, *(f"skipped {d}" for d in damages(plan.runs))])),
     )
@@ -196,38 +198,45 @@ def _why_stale(run_id: str, outdated: Collection[str]) -> str:
 def _row_result(
     row: Row,
     runs: Sequence[Planned],
-    stale: Mapping[tuple[str, int], str],
+    stale: Mapping[_Of, RunSpec],
     held_to: Dataset | None,
 ) -> RowResult:
     """Of a row in a table that is held against published values of ``held_to``; if of none, it needs no reason why."""
-    seeds = tuple(run.spec.seed for run in runs)
     return RowResult(
         row,
-        seeds,
+        tuple(run.spec.seed for run in runs),
         records=tuple(run.record for run in runs),
         states=tuple(run.state for run in runs),
         reached=tuple(map(reached, runs)),
-        stale=tuple(stale[row.name, seed] for seed in seeds if (row.name, seed) in stale),
+        stale=tuple(stale[one].run_id for run in runs if (one := _of(run.spec)) in stale),
         unlike=why_row_not_compared(row, runs[0].config, held_to) if held_to else "",
         changes=runs[0].spec.changes,
+        folds=tuple(run.spec.fold for run in runs if run.spec.fold is not None),
     )
 
 
-def _stale(plan: Plan, history: History) -> dict[tuple[str, int], str]:
-    """By row and seed without a record: the id of its newest run in the same setting, made with another config."""
-    empty = {(run.spec.row, run.spec.seed) for run in plan.runs if run.record is None}
+_Of = tuple[str, int, int | None]  # a run's row, seed and fold
+
+
+def _of(spec: RunSpec) -> _Of:
+    return spec.row, spec.seed, spec.fold
+
+
+def _stale(plan: Plan, history: History) -> dict[_Of, RunSpec]:
+    """By row, seed and fold without a record: its newest run in the same setting, made with another config."""
+    empty = {_of(run.spec) for run in plan.runs if run.record is None}
     setting = _setting_of(plan)
     candidates = [
         (run.record.finished_at, run.spec)
         for run in history.started
         if run.record is not None
-        and (run.spec.row, run.spec.seed) in empty
+        and _of(run.spec) in empty
         and setting_of(run.spec) == setting
         # A trial with --set says nothing of the row.
         and not run.spec.command_line
     ]
     candidates.sort(key=lambda found: (found[0], found[1].run_id))
-    return {(spec.row, spec.seed): spec.run_id for _, spec in candidates}
+    return {_of(spec): spec for _, spec in candidates}
 
 
 def _fitting(history: History, experiment: Experiment, request: Request) -> Iterable[Made]:

@@ -18,7 +18,7 @@ _UNCHECKED = "its config cannot be composed now, so that nothing says whether it
 
 
 def uncomposed_result(row: Row, plan: Plan, history: History, compared: bool) -> RowResult:
-    """What is known of a row without its config: of each seed the newest run that was asked for in the same words.
+    """What is known of a row without its config: of each seed and fold the newest run asked for in the same words.
 
     Args:
         row: It names a config or parts that cannot be loaded.
@@ -27,21 +27,24 @@ def uncomposed_result(row: Row, plan: Plan, history: History, compared: bool) ->
         compared: Whether the table is held against published values.
     """
     runs = _newest(row, plan, history)
-    found = [runs.get(seed) for seed in plan.seeds]
+    folds = [one.fold.number if one.fold else None for one in plan.dataset.folds]
+    asked = [(seed, fold) for seed in plan.seeds for fold in folds]
+    found = [runs.get(one) for one in asked]
     labels = next((run.spec.labels for run in found if run is not None), {})
     return RowResult(
         row.model_copy(update={"labels": {**labels, **row.labels}}),
-        plan.seeds,
+        tuple(seed for seed, _ in asked),
         records=tuple(run.record if run else None for run in found),
         states=tuple(run.state if run else State.WAITING for run in found),
         reached=tuple(reached(run) if run else "" for run in found),
         unlike=_UNCHECKED if compared else "",
         changes=next((run.spec.changes for run in found if run is not None), ()),
+        folds=tuple(fold for _, fold in asked if fold is not None),
     )
 
 
-def _newest(row: Row, plan: Plan, history: History) -> Mapping[int, Planned]:
-    """By seed the run of a row that ended last, else any that has not."""
+def _newest(row: Row, plan: Plan, history: History) -> Mapping[tuple[int, int | None], Planned]:
+    """By seed and fold the run of a row that ended last, else any that has not."""
     setting = (plan.profile, *plan.dataset.hashes)
     fitting = [
         run
@@ -49,7 +52,7 @@ def _newest(row: Row, plan: Plan, history: History) -> Mapping[int, Planned]:
         if setting_of(run.spec) == setting and _is_asked(run.spec, row, plan.experiment)
     ]
     fitting.sort(key=lambda run: run.record.finished_at if run.record else "")
-    return {run.spec.seed: history.on_disk.look(run.spec, {}) for run in fitting}
+    return {(r.spec.seed, r.spec.fold): history.on_disk.look(r.spec, {}) for r in fitting}
 
 
 def _is_asked(spec: RunSpec, row: Row, experiment: Experiment) -> bool:

@@ -22,14 +22,20 @@ _TOO_HIGH = (
 
 
 class Told(Strict):
-    """Fields that have nothing to say are left out of JSON: files from before there were any stay as they were."""
+    """Fields that have nothing to say are left out of JSON: files from before there were any stay as they were.
+
+    Those in ``silent`` are left out where they are empty, those in ``unsaid`` where they are None.
+    """
 
     silent: ClassVar[tuple[str, ...]] = ()
+    unsaid: ClassVar[tuple[str, ...]] = ()
 
     @model_serializer(mode="wrap")
     def _told(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         told: dict[str, Any] = dump(self)
-        return {key: value for key, value in told.items() if value or key not in self.silent}
+        left_out = {key for key in self.silent if not told[key]}
+        left_out |= {key for key in self.unsaid if told[key] is None}
+        return {key: value for key, value in told.items() if key not in left_out}
 
 
 class RunValidations(Strict):
@@ -99,7 +105,7 @@ def selection_of(records: Iterable[RunRecord]) -> str:
 def earlier_better(lines: Iterable[Line]) -> list[str]:
     """A sentence for every run that was better at an earlier validation than at the last, which is shown."""
     return [
-        f"{line.row}, seed {run.seed}: {run.validations.words}"
+        f"{line.row}, {run.which}: {run.validations.words}"
         for line in lines
         for run in line.runs
         if run.validations and run.validations.select == "last" and run.validations.words

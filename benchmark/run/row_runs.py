@@ -14,11 +14,13 @@ from benchmark.config.imports import missing_modules, module_hash, own_module_fi
 from benchmark.config.judged import judged_images
 from benchmark.config.sampled import sampled, with_rule
 from benchmark.config.tree import Config
+from benchmark.config.views import augmented
 from benchmark.data.dataset import Dataset
 from benchmark.data.memory import Memory
 from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.experiment.rows import recipe_key
+from benchmark.experiment.rows.augmented import AugmentedRecipe
 from benchmark.experiment.rows.base import Surroundings
 from benchmark.files import is_file
 from benchmark.run.contents import Contents, missing_files
@@ -26,6 +28,8 @@ from benchmark.run.identity import Essences, digest_of, former_run_id, identity,
 from benchmark.run.runs import Runs
 from benchmark.run.spec import MODULE, RunSpec
 from benchmark.run.unfit_data import unfit_data
+
+_OfSource = tuple["int | None", "tuple[int, ...] | None", str]  # fold, seeds, name of the row
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Setting:
     on_disk: Runs
     contents: Contents
     essences: Essences
-    sources: dict[tuple[int | None, str], Sequence[RunSpec]] = field(default_factory=dict)
+    sources: dict[_OfSource, Sequence[RunSpec]] = field(default_factory=dict)
 
     @property
     def number(self) -> int | None:
@@ -99,7 +103,7 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
     known = sampled(base, setting.dataset, {**row.overrides, **overrides}, memory)
     configs = [base, with_rule(base)] if known is None else [known]
     select = setting.experiment.select
-    making = row.recipe.making(setting.around)
+    making = _making_of(setting, row)
     given = {
         **row.recipe.given(setting.around),
         **_counted(making),
@@ -124,11 +128,45 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
 
 
 def _without_config(setting: Setting, row: Row) -> _Way:
+    if isinstance(row.recipe, AugmentedRecipe):
+        _check_views(setting, row.name, row.recipe)
     essence, files = setting.essences.of({})
-    judged = judged_images(setting.dataset, setting.around, Memory(setting.cache))
-    making = {**row.recipe.making(setting.around), **judged}
+    making = _making_of(setting, row)
     given = {**row.recipe.given(setting.around), **_counted(making)}
     return _Way({}, essence, files, given, setting.experiment.files, None, (), making)
+
+
+def _making_of(setting: Setting, row: Row) -> Mapping[str, object]:
+    """How a row's boxes are made, and of which images; empty if it trains.
+
+    Raises:
+        UserError: It is to be made by several processes.
+    """
+    making = row.recipe.making(setting.around)
+    if not making:
+        return {}
+    if row.gpus > 1:
+        raise UserError(f"row '{row.name}': gpus: it does not train, and takes one")
+    return {**making, **judged_images(setting.dataset, setting.around, Memory(setting.cache))}
+
+
+def _check_views(setting: Setting, row: str, recipe: AugmentedRecipe) -> None:
+    """Sees to it that a row's images can be augmented for the detector of another, as far as its config tells.
+
+    Raises:
+        UserError: They cannot, or the other row has no detector.
+    """
+    source = next(other for other in setting.experiment.rows if other.name == recipe.of)
+    of = f"row '{row}': of '{recipe.of}'"
+    config = compose(source, setting.dataset, setting.around, seed=0, overrides=setting.overrides)
+    if not config:
+        raise UserError(
+            f"{of}: that row has no detector of its own, whose images could be augmented"
+        )
+    problems: list[str] = []
+    attempt(problems, augmented, config, recipe.tta, {**source.overrides, **setting.overrides})
+    if problems:
+        raise UserError(f"{of}: tta: {problem}" for problem in problems)
 
 
 def _counted(making: Mapping[str, object]) -> dict[str, str]:
@@ -173,7 +211,9 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
     seeds = recipe.seeds(setting.experiment.seeds, setting.seeds)
     if not recipe.source_rows:
         return [_Making(seed) for seed in seeds]
-    sources = {name: _source(setting, name) for name in recipe.source_rows}
+    # What is made over all seeds is no other run where a command asks for some of them.
+    over = replace(setting, seeds=None) if recipe.over_seeds else setting
+    sources = {name: _source(over, name) for name in recipe.source_rows}
     if recipe.over_seeds:
         return [_Making(seeds[0], tuple(spec for specs in sources.values() for spec in specs))]
     by_seed = [{spec.seed: spec for spec in specs} for specs in sources.values()]
@@ -188,7 +228,7 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
 
 def _source(setting: Setting, name: str) -> Sequence[RunSpec]:
     """The runs of a row that others are made from; what stands in its own way is told where it is asked for."""
-    key = (setting.number, name)
+    key = (setting.number, setting.seeds, name)
     if key not in setting.sources:
         row = next(row for row in setting.experiment.rows if row.name == name)
         told = labelled(row, setting.dataset, setting.around)

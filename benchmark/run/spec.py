@@ -50,6 +50,11 @@ def of_seed(seed: int, fold: int | None = None) -> str:
     return f"s{seed}" if fold is None else f"s{seed}-f{fold}"
 
 
+def which(seed: int, fold: int | None = None) -> str:
+    """Which of a row's runs one is, in words: ``seed 0``, of a fold ``seed 0, fold 2``."""
+    return f"seed {seed}" if fold is None else f"seed {seed}, fold {fold}"
+
+
 @dataclass(frozen=True)
 class RunSpec:
     """What was asked: one row, one seed, one dataset or one fold of it, one profile.
@@ -127,6 +132,11 @@ class RunSpec:
     def fold(self) -> int | None:
         """Which fold it is validated on, from 0; None where the data set is not divided."""
         return self.dataset.fold.number if self.dataset.fold else None
+
+    @property
+    def which(self) -> str:
+        """Which of its row's runs it is, in words: ``seed 0``, of a fold ``seed 0, fold 2``."""
+        return which(self.seed, self.fold)
 
     @property
     def select(self) -> Select:

@@ -109,7 +109,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class _Things:
+class Things:
     """Annotations as columns: int64 ids, boxes (N, 4) as xywh in pixels, area in square pixels, and whether a crowd."""
 
     image_ids: NDArray[np.int64]
@@ -119,7 +119,8 @@ class _Things:
     crowd: NDArray[np.bool_]
 
     @classmethod
-    def from_coco(cls, things: Sequence[JsonObject]) -> _Things:
+    def from_coco(cls, things: Sequence[JsonObject]) -> Things:
+        """Takes the ``annotations`` of a COCO file."""
         return cls(
             np.array([thing["image_id"] for thing in things], np.int64),
             np.array([thing["category_id"] for thing in things], np.int64),
@@ -144,6 +145,7 @@ class GroundTruth:
     Attributes:
         category_ids: Category ids by name, in the order of the file.
         files: ``file_name`` of each image, by image id.
+        things: The annotations, in the order given.
 
     Raises:
         ValueError: An annotation is of an image or a category that is not listed.
@@ -157,7 +159,7 @@ class GroundTruth:
         self.category_ids: dict[str, int] = {kind["name"]: kind["id"] for kind in categories}
         self._images = Ids(np.array([*self.files], np.int64), "images")
         self._categories = Ids(np.array([*self.category_ids.values()], np.int64), "categories")
-        self._things = things = _Things.from_coco(annotations["annotations"])
+        self.things = things = Things.from_coco(annotations["annotations"])
         self._coco = hotcoco.COCO.from_arrays(
             [{"id": number + 1} for number in range(len(self._images))],
             [{"id": n + 1, "name": str(n + 1)} for n in range(len(self._categories))],
@@ -172,8 +174,8 @@ class GroundTruth:
     @property
     def objects(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Image ids and category ids of the objects to find, see `counted`; both (N,)."""
-        chosen = counted(self._things.area, self._things.crowd)
-        return self._things.image_ids[chosen], self._things.category_ids[chosen]
+        chosen = counted(self.things.area, self.things.crowd)
+        return self.things.image_ids[chosen], self.things.category_ids[chosen]
 
     def evaluate(
         self,

@@ -22,6 +22,7 @@ from benchmark.experiment.experiment import (
     tuned_file,
 )
 from benchmark.files import replacing
+from benchmark.tuning.subject import with_settings
 from benchmark.yaml_file import validated
 
 _METHOD = "Learning Method"
@@ -70,7 +71,8 @@ def promote(
         row: Name of the row that was tuned.
         study: Name of the study.
         trial: Number of the trial.
-        overrides: All overrides of the new row, those of the tuned row included: plain values, lists, mappings.
+        overrides: All overrides of the new row, those of the tuned row included: plain values, lists, mappings. Of a
+            row whose recipe is tuned itself, key paths of that.
         method: The learning method that the row's config tells where neither the row nor its recipe does.
 
     Returns:
@@ -84,7 +86,7 @@ def promote(
     original, file = _row(experiment_path, experiment, row), tuned_file(experiment_path)
     mine = [r for r in experiment.rows if r.study == study and r.name.startswith(f"{row}_tuned")]
     earlier = next((r for r in mine if isinstance(r, TunedRow)), None)
-    source = {"set": _plain(overrides), "study": study, "trial": trial}
+    source = {**_set(original, overrides), "study": study, "trial": trial}
     tuned = _valid(
         {**_content(original), **_named(experiment, original, earlier, method), **source}, file
     )
@@ -96,6 +98,13 @@ def promote(
     _write(file, experiment_path.name, [*known[:position], tuned, *known[position + 1 :]])
     left = next((r.name for r in mine if not isinstance(r, TunedRow)), None)
     return Promotion(tuned, file, changed=True, replaced=earlier is not None, left=left)
+
+
+def _set(row: Row, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """What a setting is in the file: key paths of the config, or the keys of a recipe that is tuned itself."""
+    if row.recipe.is_tuned:
+        return dict(_plain(with_settings(row, dict(overrides)).recipe.model_dump(mode="json")))
+    return {"set": _plain(overrides)}
 
 
 def _row(path: Path, experiment: Experiment, name: str) -> Row:

@@ -91,7 +91,7 @@ _PRUNER = _Kind("pruner", optuna.pruners, PRUNERS)
 
 _DEFAULT_SAMPLER = Strategy(type="TPESampler")
 _DEFAULT_PRUNER = Strategy(type="HyperbandPruner")
-_NO_PRUNER = Strategy(type="NopPruner")
+NO_PRUNER = Strategy(type="NopPruner")
 
 
 def strategies_of(file: StudyFile, space: Space | None, validations: int) -> Strategies:
@@ -219,7 +219,7 @@ def _defaults(name: str, given: Mapping[str, Any], space: Space | None) -> dict[
 def pruner_of(file: StudyFile, validations: int) -> tuple[BasePruner, str]:
     """The study's pruner, and its name with its arguments; see `strategies_of`."""
     if len(file.objectives) > 1:
-        if file.pruner not in (None, _NO_PRUNER):
+        if file.pruner not in (None, NO_PRUNER):
             raise UserError(
                 "pruner: Optuna cannot prune a study with two objectives; drop 'pruner', or an objective"
             )
@@ -230,7 +230,7 @@ def pruner_of(file: StudyFile, validations: int) -> tuple[BasePruner, str]:
         filled = {"max_resource": validations, **strategy.arguments}
         strategy = Strategy(type=strategy.type, arguments=filled)
     made = _made(_PRUNER, strategy)
-    return made, "none" if strategy == _NO_PRUNER else _words(strategy.type, strategy.arguments)
+    return made, "none" if strategy == NO_PRUNER else _words(strategy.type, strategy.arguments)
 
 
 def _made(kind: _Kind, strategy: Strategy) -> Any:

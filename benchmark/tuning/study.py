@@ -11,17 +11,31 @@ from typing import Any
 
 import optuna
 
+from benchmark.config.tree import Config, Overrides
 from benchmark.errors import UserError, allowed, attempt
-from benchmark.experiment.experiment import Experiment, load_experiment
+from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.run.identity import essence
 from benchmark.run.plan import Plan, Request, plan_for, plan_of
 from benchmark.run.state import Planned
+from benchmark.statistics.scores import SCORES
 from benchmark.tuning.open_trial import as_trial
+from benchmark.tuning.pooled import ended, pooled
 from benchmark.tuning.pruning import pruner_hint
 from benchmark.tuning.search.space import Space
 from benchmark.tuning.storage import Strategies
-from benchmark.tuning.strategies import strategies_of
+from benchmark.tuning.strategies import NO_PRUNER, strategies_of
 from benchmark.tuning.study_file import StudyFile, load_study
+from benchmark.tuning.subject import misfits, settings_of, with_settings
+
+_ON_VAL = (
+    "the source rows' boxes of seed {} on the validation images. These judge the tuned row, too: its score on them is "
+    "too high, and only images that had no part in it (a test split, a hidden leaderboard) tell what it is worth"
+)
+_IN_FOLDS = (
+    "the source rows' out-of-fold boxes of seed {}, {} folds together: no source row was trained on an image whose "
+    "boxes count here. The board's folds are the same images: what the tuned row is worth beyond them, only images "
+    "that had no part in it (a test split, a hidden leaderboard) tell"
+)
 
 
 @dataclass(frozen=True)
@@ -48,11 +62,30 @@ class Study:
         Raises:
             UserError: With every override that does not fit the row.
         """
-        overrides = {**self.request.overrides, **self.space.overrides(params)}
-        base = self.base
-        request = replace(self.request, overrides=overrides)
-        planned = plan_for(base.experiment, request, base.dataset, base.profile, base.rows)
-        return as_trial(self.composed(planned.runs[0]), self.file.name, study_id, number, params)
+        runs = self._plan(self.space.overrides(params)).runs
+        run = runs[0] if self.trains else pooled(runs)
+        return as_trial(self.composed(run), self.file.name, study_id, number, params)
+
+    def _plan(self, overrides: Overrides) -> Plan:
+        base, request = self.base, self.request
+        if self.trains:
+            request = replace(request, overrides={**request.overrides, **overrides})
+            return plan_for(base.experiment, request, base.dataset, base.profile, base.rows)
+        rows = (with_settings(base.rows[0], overrides),)
+        return plan_for(base.experiment, request, base.dataset, base.profile, rows)
+
+    @property
+    def trains(self) -> bool:
+        """Whether a trial is a training, and not other rows' boxes fused."""
+        return not self.base.rows[0].recipe.is_tuned
+
+    @property
+    def fitted_on(self) -> str:
+        """On which boxes the values of a fused row are fitted, and what that means; empty of a row that trains."""
+        if self.trains:
+            return ""
+        fold, seed = self.base.dataset.fold, self.base.seeds[0]
+        return _IN_FOLDS.format(seed, fold.count) if fold else _ON_VAL.format(seed)
 
     def composed(self, run: Planned) -> Planned:
         """A run of the row with the study file among those that it is composed from."""
@@ -64,7 +97,9 @@ class Study:
         return pruner_hint(self.file, planned_validations(self.base.runs[0].config), trials)
 
     def promoted(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The overrides of the row that a trial with these parameters becomes."""
+        """What is set in the row that a trial with these parameters becomes, by key path of its config or recipe."""
+        if not self.trains:
+            return self.space.overrides(params)
         own = self.base.rows[0].overrides
         return {**own, **self.request.overrides, **self.space.overrides(params)}
 
@@ -87,15 +122,20 @@ def read_study(request: Request) -> Study:
         experiment = load_experiment(file.experiment)
     except UserError as error:
         raise UserError([f"{request.path}: experiment: {p}" for p in error.problems]) from None
-    problems = _problems(file, experiment)
+    row = next((row for row in experiment.rows if row.name == file.row), None)
+    problems = _problems(file, experiment, row)
     base = None
-    if not any(problem.startswith("row") for problem in problems):
+    if row is not None:
         of_row = replace(
-            request, path=file.experiment, rows=(file.row,), seeds=(_train_seed(file, experiment),)
+            request,
+            path=file.experiment,
+            rows=(row.name,),
+            seeds=(_train_seed(file, experiment, row),),
         )
         base = attempt(problems, plan_of, experiment, of_row)
+        file = file if not row.recipe.is_tuned else file.model_copy(update={"pruner": NO_PRUNER})
     config = dict(base.runs[0].config) if base else {}
-    space = attempt(problems, Space, file.search, config, file.row) if base else None
+    space = attempt(problems, _space, file, row, config) if base and row else None
     validations = attempt(problems, planned_validations, config)
     strategies = attempt(problems, strategies_of, file, space, validations or 1)
     if problems or not (base and space and strategies):
@@ -103,10 +143,22 @@ def read_study(request: Request) -> Study:
     return Study(file, of_row, base, space, strategies)
 
 
-def _problems(file: StudyFile, experiment: Experiment) -> list[str]:
+def _space(file: StudyFile, row: Row, config: Config) -> Space:
+    """The search space over a row's config, or over its recipe.
+
+    Raises:
+        UserError: With everything that is wrong with it.
+    """
+    space = Space(file.search, settings_of(row, config), file.row)
+    if row.recipe.is_tuned and (problems := misfits(row, space)):
+        raise UserError(problems)
+    return space
+
+
+def _problems(file: StudyFile, experiment: Experiment, row: Row | None) -> list[str]:
     problems = []
-    names = [row.name for row in experiment.rows]
-    if file.row not in names:
+    if row is None:
+        names = [known.name for known in experiment.rows]
         problems.append(
             f"row: {file.experiment} has no row '{file.row}'; {allowed(file.row, names)}"
         )
@@ -114,6 +166,8 @@ def _problems(file: StudyFile, experiment: Experiment) -> list[str]:
         problems.append(
             f"name: '{file.name}' is the experiment's name; give the study one of its own"
         )
+    if row is not None and row.recipe.is_tuned:
+        return [*problems, *_of_no_training(file)]
     if file.train_seed in experiment.seeds:
         problems.append(
             f"train_seed: {file.train_seed} is one of the experiment's seeds, which the tuned row is measured "
@@ -122,7 +176,23 @@ def _problems(file: StudyFile, experiment: Experiment) -> list[str]:
     return problems
 
 
-def _train_seed(file: StudyFile, experiment: Experiment) -> int:
+def _of_no_training(file: StudyFile) -> list[str]:
+    """What a study asks for that only a row has which trains."""
+    asked = {"pruner": file.pruner is not None, "train_seed": file.train_seed is not None}
+    whys = {
+        "pruner": "a trial is one evaluation, of which nothing can be pruned",
+        "train_seed": "nothing is trained: a trial fuses the boxes of the experiment's first seed",
+    }
+    costs = [name for name in file.objectives if name not in SCORES]
+    return [
+        *(f"{key}: row '{file.row}' is fused: {whys[key]}; drop it" for key in asked if asked[key]),
+        *(f"objective: row '{file.row}' is fused: it has no {name}; drop it" for name in costs),
+    ]
+
+
+def _train_seed(file: StudyFile, experiment: Experiment, row: Row) -> int:
+    if row.recipe.is_tuned:
+        return experiment.seeds[0]
     if file.train_seed is not None:
         return file.train_seed
     return next(seed for seed in range(len(experiment.seeds) + 1) if seed not in experiment.seeds)
@@ -143,17 +213,29 @@ def planned_validations(config: Mapping[str, Any]) -> int:
     return int(max(1, regular + (length % interval != 0)))
 
 
+_CONFIG = "config of that row (its parts, overrides or --set)"
+_RECIPE = "setting of that row, or the runs that it is fused from"
+
+
+def _essence(study: Study) -> str:
+    """What makes the runs of the row what they are."""
+    base = study.base
+    if study.trains:
+        return essence(base.runs[0].config, base.dataset)
+    return json.dumps([base.rows[0].recipe.model_dump(mode="json"), ended(base.runs)])
+
+
 def made_for(study: Study) -> dict[str, Any]:
     """What the trials of a study have in common; plain values, as they come back from the storage."""
     base = study.base
-    config = hashlib.sha256(essence(base.runs[0].config, base.dataset).encode()).hexdigest()[:8]
+    config = hashlib.sha256(_essence(study).encode()).hexdigest()[:8]
     select = base.experiment.select
     made: dict[str, Any] = json.loads(
         json.dumps(
             {
                 **({} if select == "last" else {"validation that counts (select)": select}),
                 "row": study.file.row,
-                "config of that row (its parts, overrides or --set)": config,
+                _CONFIG if study.trains else _RECIPE: config,
                 "profile": base.profile,
                 "data set": [digest[:8] for digest in base.dataset.hashes],
                 "train_seed": base.seeds[0],

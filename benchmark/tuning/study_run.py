@@ -126,11 +126,11 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
     if store.again:
         numbers = ", ".join(map(str, store.again))
         print(f"the machine had ended trial {numbers}: asked for again, with the same parameters")
-    if not launcher.prunes:
+    if study.trains and not launcher.prunes:
         print(
             f"--launcher {launcher.name}: a trial runs to its end before it is looked at, so none is pruned"
         )
-    elif hint := study.hint(target if running.more else file.n_trials):
+    elif study.trains and (hint := study.hint(target if running.more else file.n_trials)):
         print(hint)
     past = len(replaced(store.study.get_trials(deepcopy=False)))
     progress = StudyProgress(
@@ -197,6 +197,7 @@ def _about(study: Study, store: Store) -> About:
         paths=study.space.sets(),
         device=_device(study, store),
         select=base.experiment.select,
+        fitted_on=study.fitted_on,
     )
 
 

@@ -37,6 +37,7 @@ class _File:
         above: Names that other categories have as their ``supercategory``, and that have ``none`` themselves.
         images: Its entries, those that are none as well.
         boxes: Its annotations by the id of their image.
+        labelled: Whether it has any annotation.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class _File:
     above: frozenset[str]
     images: Sequence[object]
     boxes: Mapping[object, Sequence[JsonObject]]
+    labelled: bool
 
 
 def read_files(root: Path, files: Iterable[LaidOut], ledger: Ledger) -> Source:
@@ -63,18 +65,21 @@ def read_files(root: Path, files: Iterable[LaidOut], ledger: Ledger) -> Source:
     splits: dict[str, list[Picture]] = {}
     classes: dict[str, None] = {}
     above: set[str] = set()
+    bare: set[str] = set()
     for one in files:
         if file := attempt(problems, _file, one.annotations, ledger):
             classes |= dict.fromkeys(file.classes.values())
             above |= file.above
             images = Images(root, [f for f in one.folders if f.is_dir()] or [root], ledger)
             splits.setdefault(one.split, []).extend(_pictures(file, images, ledger))
+            if one.split == "test" and not file.labelled:
+                bare.add(one.split)
     if problems:
         raise UserError(problems)
     used = {box.label for some in splits.values() for one in some for box in one.boxes}
     for name in sorted(above - used):
         ledger.note(NO_USE, name)
-    return Source([name for name in classes if name not in above - used], splits)
+    return Source([name for name in classes if name not in above - used], splits, frozenset(bare))
 
 
 def _file(path: Path, ledger: Ledger) -> _File:
@@ -93,7 +98,8 @@ def _file(path: Path, ledger: Ledger) -> _File:
             )
         else:
             boxes.setdefault(entry["image_id"], []).append(entry)
-    return _File(path, classes, _above(content["categories"]), content["images"], boxes)
+    above, labelled = _above(content["categories"]), bool(content["annotations"])
+    return _File(path, classes, above, content["images"], boxes, labelled)
 
 
 def _content(path: Path) -> dict[str, list[JsonObject]]:

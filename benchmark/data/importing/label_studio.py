@@ -1,12 +1,11 @@
 """Label Studio's COCO export: one file, ``result.json``, beside ``images/``.
 
-COCO files of any other name in the folder itself are read in the same way.
+A COCO file of any other name is read in the same way if it is the only one in the folder itself.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.data.importing.base import Format, Source
@@ -19,12 +18,14 @@ _BEGINNING = 1 << 20  # bytes: categories, which may stand first, can be many
 _KEYS = re.compile(rb'"(images|annotations)"\s*:\s*\[')
 
 
-def _files(root: Path) -> Iterator[LaidOut]:
+def _files(root: Path) -> list[LaidOut]:
+    """The one COCO file; nothing where there are several, which may be splits, for all that their names say."""
     if own_files(root):
-        return
-    for path in listed(root, ".json"):
-        if path.name != ROBOFLOW_FILE and _is_coco(path):
-            yield LaidOut(NO_SPLIT, path, (root / "images", root))
+        return []
+    files = [
+        path for path in listed(root, ".json") if path.name != ROBOFLOW_FILE and _is_coco(path)
+    ]
+    return [LaidOut(NO_SPLIT, path, (root / "images", root)) for path in files if len(files) == 1]
 
 
 def _is_coco(path: Path) -> bool:
@@ -47,7 +48,7 @@ def _read(root: Path, ledger: Ledger) -> Source:
 LABEL_STUDIO = Format(
     key="label-studio",
     title="Label Studio's COCO",
-    sought="a COCO file in the folder itself, as result.json beside images/",
+    sought="one COCO file in the folder itself, as result.json beside images/",
     recognise=_recognise,
     read=_read,
 )

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from benchmark.data.absent import absence, outside
+from benchmark.data.image_folder import IMAGE_SUFFIXES
 from benchmark.data.importing.ledger import FOUND_WITHIN, LEADS_OUT, NO_FILE, Ledger
 from benchmark.errors import UserError, why
 from benchmark.files import is_file
-
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""How names of image files end, in lower case."""
 
 
 def files_below(folder: Path) -> Iterator[Path]:

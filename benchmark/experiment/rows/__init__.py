@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from benchmark.experiment.rows.augmented import AugmentedRecipe
 from benchmark.experiment.rows.base import Recipe
 from benchmark.experiment.rows.config import ConfigRecipe
+from benchmark.experiment.rows.evaluated import EvaluatedRecipe
+from benchmark.experiment.rows.fuse import FuseRecipe
 from benchmark.experiment.rows.parts import PartsRecipe
 
 RECIPES: dict[str, type[Recipe]] = {
     "parts": PartsRecipe,
     "config": ConfigRecipe,
+    "fuse": FuseRecipe,
+    "checkpoint": EvaluatedRecipe,
+    "tta": AugmentedRecipe,
 }
 
 

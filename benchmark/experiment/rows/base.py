@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from benchmark.errors import allowed
 from benchmark.experiment.rows.made import MODELS_BY_NAME, cannot_be_made, is_made
@@ -74,6 +75,9 @@ class Recipe(Strict, ABC):
     A recipe trains unless it says by `making` how its runs come to their boxes otherwise: from a file, from other
     rows' boxes, from weights that are given. It then may have no layers, and its runs no config.
     """
+
+    is_tuned: ClassVar[bool] = False
+    """Whether a study sets keys of the recipe itself (``fuse.iou``), and not of a config: its runs have none."""
 
     @property
     @abstractmethod

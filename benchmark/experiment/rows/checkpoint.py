@@ -1,4 +1,4 @@
-"""The checkpoint of a whole detector that a row starts from: mmdet's own for a config, an address, or a file.
+"""The checkpoint of a whole detector that a row names: mmdet's own for a config, an address, or a file.
 
 mmdet's configs come with files that say, beside other things, where the weights that each was trained to lie.
 """
@@ -18,14 +18,15 @@ from benchmark.experiment.rows.zoo import is_of_mmdet, nearest_names
 ZOO = "zoo"
 """In a row: the checkpoint that mmdet names for the row's config."""
 
-_OTHERWISE = "write the address or the path of one in place of 'zoo', or leave load_from out"
+_OTHERWISE = "write the address or the path of one in place of 'zoo'"
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def checkpoint_of(text: str, config: Path, folder: Path) -> str:
-    """The address or absolute path that ``load_from`` of a row stands for.
+def checkpoint_of(key: str, text: str, config: Path, folder: Path) -> str:
+    """The address or absolute path that ``load_from`` or ``checkpoint`` of a row stands for.
 
     Args:
+        key: Which of them, for messages.
         text: ``zoo``, an address (``https://...``, ``open-mmlab://...``), or a path.
         config: The row's config file.
         folder: What a path is relative to.
@@ -34,14 +35,15 @@ def checkpoint_of(text: str, config: Path, folder: Path) -> str:
         UserError: mmdet names no checkpoint for the config.
     """
     if text == ZOO:
-        return _of_zoo(config)
+        return _of_zoo(key, config)
     return text if "://" in text else str((folder / Path(text).expanduser()).absolute())
 
 
-def _of_zoo(config: Path) -> str:
+def _of_zoo(key: str, config: Path) -> str:
+    otherwise = _OTHERWISE if key == "checkpoint" else f"{_OTHERWISE}, or leave {key} out"
     if not is_of_mmdet(config):
         raise UserError(
-            f"load_from: zoo is the checkpoint of one of mmdet's own configs, which {config} is not; {_OTHERWISE}"
+            f"{key}: zoo is the checkpoint of one of mmdet's own configs, which {config} is not; {otherwise}"
         )
     named = _named_beside(config)
     found = named.get(config.name)
@@ -49,13 +51,11 @@ def _of_zoo(config: Path) -> str:
         return found
     if isinstance(found, list):
         several = ", ".join(map(str, found))
-        raise UserError(
-            f"load_from: mmdet names several files for this config: {several}; {_OTHERWISE}"
-        )
+        raise UserError(f"{key}: mmdet names several files for this config: {several}; {otherwise}")
     have = {Path(name).stem for name, weights in named.items() if isinstance(weights, str)}
     near = nearest_names(config.stem, have)
     some = f"; of its family it does for {', '.join(near)}" if near else ""
-    raise UserError(f"load_from: mmdet names no checkpoint for this config{some}; {_OTHERWISE}")
+    raise UserError(f"{key}: mmdet names no checkpoint for this config{some}; {otherwise}")
 
 
 def _named_beside(config: Path) -> Mapping[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -44,29 +45,31 @@ class Replaced(Strict):
         return {kind: name for kind, name in named.items() if name is not None}
 
 
-class ConfigRecipe(Recipe):
-    """A model and its schedule as a config file has them, on the experiment's data set.
+class WholeRecipe(Recipe):
+    """A model as a config file has it, on the experiment's data set: what rows with ``config:`` share.
 
     Attributes:
         config: ``mmdet::family/file.py``, the name of such a file alone (``faster-rcnn_r50_fpn_1x_coco``), or a path
             relative to the experiment file.
         replace: Parts in the place of the config's own.
-        load_from: Weights of a whole detector to start from: ``zoo``, the checkpoint that mmdet names for the config;
-            an address; or a path relative to the experiment file. What of them does not fit is not loaded.
     """
 
     config: ConfigName
     replace: Replaced = Replaced()
-    load_from: ConfigName | None = None
+
+    @property
+    @abstractmethod
+    def weights(self) -> tuple[str, str] | None:
+        """The row's key that names weights of the whole detector, and what it says; None where it names none."""
 
     @property
     def names(self) -> Mapping[str, str]:
-        """The config's name as the row has it, those of the parts in its place, and what it starts from."""
-        start = {"load_from": self.load_from} if self.load_from else {}
-        return {"config": self.config, **self.replace.names, **start}
+        """The config's name as the row has it, those of the parts in its place, and the weights that it names."""
+        weights = dict([self.weights]) if self.weights else {}
+        return {"config": self.config, **self.replace.names, **weights}
 
-    def layers(self, around: Surroundings) -> Sequence[Layer]:
-        """The runtime is before the config, so that the config's own settings win; the profile acts on all of it.
+    def whole(self, around: Surroundings) -> Sequence[Layer]:
+        """The layers up to the profile; the runtime is before the config, so that the config's own settings win.
 
         Raises:
             UserError: There is no such config, or no checkpoint of it.
@@ -78,7 +81,6 @@ class ConfigRecipe(Recipe):
             Foreign(str(config_file(self.config, around.folder)), self.config),
             *(in_place(kind, name) for kind, name in replaced),
             *([{"load_from": start}] if start else []),
-            part_file("profile", around.profile),
         )
 
     def problems(self, around: Surroundings) -> list[str]:
@@ -96,8 +98,32 @@ class ConfigRecipe(Recipe):
         ]
 
     def _start(self, around: Surroundings) -> str | None:
-        """The address or path of the weights to start from; None if the row says nothing of them."""
-        if self.load_from is None:
+        """The address or path of the weights; None if the row says nothing of them."""
+        if self.weights is None:
             return None
         config = config_file(self.config, around.folder)
-        return checkpoint_of(self.load_from, config, around.folder)
+        return checkpoint_of(*self.weights, config, around.folder)
+
+
+class ConfigRecipe(WholeRecipe):
+    """A model and its schedule as a config file has them, trained on the experiment's data set.
+
+    Attributes:
+        load_from: Weights of a whole detector to start from: ``zoo``, the checkpoint that mmdet names for the config;
+            an address; or a path relative to the experiment file. What of them does not fit is not loaded.
+    """
+
+    load_from: ConfigName | None = None
+
+    @property
+    def weights(self) -> tuple[str, str] | None:
+        """What the training starts from."""
+        return ("load_from", self.load_from) if self.load_from else None
+
+    def layers(self, around: Surroundings) -> Sequence[Layer]:
+        """The profile acts on all of the config.
+
+        Raises:
+            UserError: There is no such config, or no checkpoint of it.
+        """
+        return (*self.whole(around), part_file("profile", around.profile))

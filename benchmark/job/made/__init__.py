@@ -2,5 +2,9 @@
 
 from __future__ import annotations
 
-MAKERS: dict[str, str] = {}
+MAKERS: dict[str, str] = {
+    "fuse": "benchmark.job.made.fusing.maker:make",
+    "checkpoint": "benchmark.job.made.detectors:evaluated",
+    "tta": "benchmark.job.made.detectors:augmented",
+}
 """What makes the boxes of a run, by the key of its recipe: ``module:function``, see `benchmark.job.made.base.Maker`."""

@@ -182,6 +182,12 @@ def said_columns(rows: Iterable[Row]) -> set[str]:
 
 _SELECTED = {"last": "last", "best": "best, chosen on the images reported on"}
 
+# What those columns are whose values are otherwise computed where the data is divided.
+ABOUT_OF_FOLDS = {
+    "map50": "Mean over the folds, within each over its complete seeds.",
+    "map50_low": "Lower end of the 95 % interval of mAP50, by the corrected resampled t over the folds.",
+}
+
 VALIDATION_COLUMNS = (
     Column(
         "best_map50",
@@ -222,7 +228,7 @@ STATE_COLUMNS = (
     _trace(
         "seeds_complete",
         "Seeds complete",
-        lambda r: len(r.complete),
+        lambda r: len(r.done),
         "Number of complete runs.",
         dtype="Int64",
         unit="runs",
@@ -230,7 +236,7 @@ STATE_COLUMNS = (
     _trace(
         "seeds",
         "Seeds",
-        lambda r: " ".join(map(str, r.seeds)),
+        lambda r: " ".join(map(str, dict.fromkeys(r.seeds))),
         "The seeds that were ever started or asked for.",
     ),
     _trace(

@@ -9,6 +9,7 @@ from benchmark.leaderboard.outputs.base import Output
 from benchmark.leaderboard.outputs.csv_file import CSV
 from benchmark.leaderboard.outputs.json_file import JSON
 from benchmark.leaderboard.outputs.markdown import MARKDOWN
+from benchmark.leaderboard.outputs.out_of_fold import OUT_OF_FOLD
 from benchmark.leaderboard.outputs.page import PAGE
 from benchmark.leaderboard.outputs.plots import PLOTS
 from benchmark.leaderboard.outputs.readme import README
@@ -20,4 +21,5 @@ OUTPUTS: dict[str, Output] = {  # in the order of writing; the names stand in me
     "README": README,
     "page": PAGE,
     "plots": PLOTS,
+    "out-of-fold boxes": OUT_OF_FOLD,
 }

@@ -72,6 +72,8 @@ def _facts(leaderboard: Leaderboard) -> str:
     several = " (values are means over the complete ones)" if len(leaderboard.seeds) > 1 else ""
     images = leaderboard.dataset.val_images
     known = f", {images} validation images" if images else ""
+    if images and leaderboard.dataset.folds:
+        known = f", {images} images in {leaderboard.dataset.folds} folds, each validated on once"
     return (
         f"- Profile: {escape(leaderboard.profile)}\n"
         f"- Data set: {dataset_text(leaderboard)}{known}\n"
@@ -90,6 +92,12 @@ def method_text(leaderboard: Leaderboard) -> str:
     """How to read intervals and ranks, in a sentence."""
     method = leaderboard.method
     over = leaderboard.resampled
+    if method.folds:
+        return (
+            f"Values: means over {over}, over seeds within a fold first. Intervals: {method.level * 100:g} %, "
+            f"{escape(method.folds)}; rows whose difference, paired by fold, it does not separate "
+            f"({escape(method.correction)}) share ranks"
+        )
     return (
         f"Intervals: {method.level * 100:g} %, over {over} ({method.resamples:,} bootstrap resamples); rows whose "
         f"difference a paired test does not separate ({escape(method.correction)}) share ranks"
@@ -99,12 +107,13 @@ def method_text(leaderboard: Leaderboard) -> str:
 def dataset_text(leaderboard: Leaderboard) -> str:
     """The dataset's name and the first digits of its annotation files' SHA-256."""
     data = leaderboard.dataset
-    return f"{escape(data.name)} ({hashes_text(data.train, data.val)})"
+    second = "folds" if data.folds else "val"
+    return f"{escape(data.name)} ({hashes_text(data.train, data.val, second)})"
 
 
-def hashes_text(train: str, val: str) -> str:
-    """The first digits of the SHA-256 of a dataset's annotation files."""
-    return f"train {_digits(train)}, val {_digits(val)}"
+def hashes_text(train: str, val: str, second: str = "val") -> str:
+    """The first digits of the SHA-256 of a dataset's annotation files, or of the divided one and its ``folds``."""
+    return f"train {_digits(train)}, {second} {_digits(val)}"
 
 
 def _digits(sha256: str) -> str:
@@ -148,10 +157,11 @@ def _per_class(leaderboard: Leaderboard) -> list[str]:
 
 
 def _origins(leaderboard: Leaderboard) -> str:
-    lines = [["Run", "Seed", "mAP50", "Commit", "Config", "W&B"]]
+    of_fold = ["Fold"] if leaderboard.dataset.folds else []
+    lines = [["Run", "Seed", *of_fold, "mAP50", "Commit", "Config", "W&B"]]
     for line in leaderboard.rows:
         lines += [_origin(run) for run in line.runs if run.run_id is not None]
-    return piped_table(lines, [False, True, True, False, False, False])
+    return piped_table(lines, [False, *(True for _ in ("Seed", *of_fold, "mAP50")), *[False] * 3])
 
 
 def _origin(run: Run) -> list[str]:
@@ -160,6 +170,7 @@ def _origin(run: Run) -> list[str]:
     return [
         link(run.run_id or "", run.folder),
         str(run.seed),
+        *([] if run.fold is None else [str(run.fold)]),
         DASH if run.map50 is None else fraction(run.map50),
         escape(commit),
         escape((run.config_sha256 or DASH)[:8]),
@@ -184,7 +195,7 @@ def _failure(line: Line, run: Run) -> str:
     message = run.failure.message if run.failure else ""
     cause = escape(shortened(message)) if message else "no message"
     log = link("log", f"{run.folder}/log.txt")
-    return f"- {escape(line.row)}, seed {run.seed}: {escape(kind)}: {cause} ({log})\n"
+    return f"- {escape(line.row)}, {run.which}: {escape(kind)}: {cause} ({log})\n"
 
 
 def _dashes(leaderboard: Leaderboard) -> Iterator[str]:

@@ -35,6 +35,7 @@ class Of:
 COLUMNS = {
     "run_id": Of("Id of the run, the name of its folder.", lambda r: r.run_id),
     "seed": Of("Random seed.", lambda r: r.seed, "Int64"),
+    "fold": Of("Which fold, from 0; ``<NA>`` where nothing is divided.", lambda r: r.fold, "Int64"),
     "state": Of("``complete``, ``failed``, ``lost``, ``running``, ``waiting``.", lambda r: r.state),
     "map50": Of("mAP50, of a complete run.", lambda r: r.map50, "float64", "fraction"),
     "best_map50": Of(

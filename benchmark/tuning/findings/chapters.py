@@ -30,6 +30,11 @@ _NOISE = (
     "with --promote) measures it, though on the images that it was chosen by."
 )
 
+_NOISE_OF_BOXES = (
+    "The best of a search is the highest of many values on the same boxes, so its own value flatters it. detboard tune "
+    "with --promote makes a row of it, which fuses the source rows' boxes of every seed."
+)
+
 _CHOSEN = "each trial's best by mAP50, chosen on the very images that it is judged on: its values are too high"
 
 _NOISE_OF_A_FRONT = (
@@ -46,7 +51,7 @@ def chapters(findings: Findings) -> list[str]:
         _facts(findings),
         *(_front(findings) if findings.two else _best(findings)),
         *_parameters(findings),
-        *_budget(findings),
+        *([] if findings.about.fitted_on else _budget(findings)),
         *_failures(findings),
         *_trials(findings),
     ]
@@ -75,7 +80,8 @@ def _best(findings: Findings) -> list[str]:
         heading("Best against the row's own setting"),
         paragraph(made.sentence, strong=True),
     ]
-    return [*blocks, bullets(made.facts), paragraph(_NOISE)] if made.facts else blocks
+    noise = _NOISE_OF_BOXES if findings.about.fitted_on else _NOISE
+    return [*blocks, bullets(made.facts), paragraph(noise)] if made.facts else blocks
 
 
 def _front(findings: Findings) -> list[str]:
@@ -206,10 +212,12 @@ def _failures(findings: Findings) -> list[str]:
 
 def _trials(findings: Findings) -> list[str]:
     listed, note = _listed(findings)
-    head = ("Trial", "State", *findings.about.objectives, "Best", "Epochs", "Parameters", "Run")
-    right = {0, *range(2, 4 + len(findings.about.objectives))}
+    trained = ("Best", "Epochs") if not findings.about.fitted_on else ()
+    head = ("Trial", "State", *findings.about.objectives, *trained, "Parameters", "Run")
+    right = {0, *range(2, 2 + len(trained) + len(findings.about.objectives))}
     rows = [_trial_row(findings, trial) for trial in listed]
-    return [heading("Trials"), paragraph(note), *([grid(head, rows, right)] if rows else [])]
+    notes = [paragraph(note)] if note else []
+    return [heading("Trials"), *notes, *([grid(head, rows, right)] if rows else [])]
 
 
 def _listed(findings: Findings) -> tuple[list[Trial], str]:
@@ -218,22 +226,24 @@ def _listed(findings: Findings) -> tuple[list[Trial], str]:
         f"Best is a trial's best {first} in any of its validations; the {first} of a pruned trial is that of its last "
         "one, after fewer epochs."
     )
+    best = "" if findings.about.fitted_on else best
     if total == 0:
         return [], "There is no trial yet."
     if total <= _LISTED_ALL:
         return list(findings.trials), best
     shown = findings.ranked[:_LISTED_BEST]
     which = f"The {len(shown)} best complete trials of {total}, by {first}; all are in trials.csv."
-    return shown, f"{which} {best}"
+    return shown, f"{which} {best}".rstrip()
 
 
 def _trial_row(findings: Findings, trial: Trial) -> tuple[str, ...]:
+    about = findings.about
+    trained = (value_text(about.objectives[0], trial.best), number_text(trial.epochs))
     return (
         str(trial.number),
         state_text(trial),
         *values_text(findings, trial),
-        value_text(findings.about.objectives[0], trial.best),
-        number_text(trial.epochs),
+        *(() if about.fitted_on else trained),
         params_text(trial),
         trial.run_id or DASH,
     )

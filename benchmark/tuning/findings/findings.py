@@ -49,6 +49,7 @@ class About:
         paths: What each parameter sets, by its name.
         device: What the trials ran on, empty if it is not known.
         select: Which validation of a trial judges it: its last, or its best by mAP50.
+        fitted_on: On which boxes of other rows a fused row is tuned, and what that means; empty of a row that trains.
     """
 
     name: str
@@ -63,6 +64,7 @@ class About:
     paths: Mapping[str, str]
     device: str = ""
     select: Select = "last"
+    fitted_on: str = ""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ def verdict(findings: Findings) -> Verdict:
     facts = [f"Best: {_valued(findings, best)}"]
     if _has_value(findings.published):
         facts.append(f"The row's own setting: {_valued(findings, findings.published)}")
+    if findings.about.fitted_on:
+        facts.append(f"Fitted on {findings.about.fitted_on}.")
     return Verdict(_of_best(findings, best), tuple(facts))
 
 

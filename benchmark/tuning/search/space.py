@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.config.tree import Config, Overrides
@@ -80,6 +80,15 @@ class Space:
     def published(self) -> dict[str, Held]:
         """The row's own setting, as Optuna holds it: the first trial of a study."""
         return dict(self._published)
+
+    def ends(self) -> Iterator[tuple[str, Overrides]]:
+        """Each parameter's name and what is set where it has its lowest or highest value, or a choice, in turn.
+
+        All others have the row's own setting; a parameter that is not there beside it is left out.
+        """
+        for name in self._published:
+            for held in self._parameters.dimensions[name].ends:
+                yield name, self.overrides({**self._published, name: held})
 
     def grid(self) -> dict[str, list[Held]]:
         """Every value of every parameter, for ``optuna.samplers.GridSampler``.

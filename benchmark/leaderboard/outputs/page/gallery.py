@@ -21,6 +21,7 @@ from benchmark.writing.words import cut_short
 
 MOST_ROWS = 100
 MOST_IMAGES = 8
+_FOLD = 0
 _LONGEST_SIDE = 480  # pixels
 _LARGE_PIXELS = 1 << 26
 _QUALITY = 80
@@ -70,16 +71,18 @@ class GalleryJson(TypedDict):
         predictions: By row a list of boxes of each picture.
         seed: By row the seed of its run.
         missing: Why there are no pictures, None where there are.
+        fold: The fold whose images are shown; not there where the data is not divided.
     """
 
     images: list[PictureJson]
     predictions: dict[str, list[list[DrawnBox]]]
     seed: dict[str, int]
     missing: str | None
+    fold: NotRequired[int]
 
 
 def gallery(leaderboard: Leaderboard, runs: Runs) -> GalleryJson:
-    """The gallery of the first complete run of each row, of the first 100 rows.
+    """The gallery of the first complete run of each row, of the first 100 rows; of folds only the first has pictures.
 
     Args:
         leaderboard: The table.
@@ -93,12 +96,13 @@ def gallery(leaderboard: Leaderboard, runs: Runs) -> GalleryJson:
     if not images:
         return _nothing(_NO_IMAGES)
     files = [image["file"] for image in images]
-    return {
+    made: GalleryJson = {
         "images": images,
         "predictions": {run.row: _predictions(run, files) for run in shown},
         "seed": {run.row: run.seed for run in shown},
         "missing": None,
     }
+    return {**made, "fold": _FOLD} if leaderboard.dataset.folds else made
 
 
 def _nothing(why: str) -> GalleryJson:
@@ -106,8 +110,9 @@ def _nothing(why: str) -> GalleryJson:
 
 
 def _complete(line: Line) -> list[tuple[int, str]]:
-    """Seed and id of the complete runs."""
-    return [(run.seed, run.run_id) for run in line.runs if run.state == "complete" and run.run_id]
+    """Seed and id of the complete runs, of one fold where there are folds: others have other images."""
+    complete = (run for run in line.runs if run.state == "complete" and run.fold in (None, _FOLD))
+    return [(run.seed, run.run_id) for run in complete if run.run_id]
 
 
 def _sampled(line: Line, runs: Runs) -> _Sampled | None:

@@ -325,7 +325,23 @@ class Training:
     @property
     def _seeds(self) -> str:
         several = any(curve.seeds > 1 for curve in self.curves)
-        return "Lines: means over the seeds; bands: from their least to their greatest." * several
+        return (
+            f"Lines: means over the {self._over}; bands: from their least to their greatest."
+            * several
+        )
+
+    @property
+    def _over(self) -> str:
+        return "seeds"
+
+
+@dataclass(frozen=True)
+class TrainingOfFolds(Training):
+    """The curves of rows with a run for each fold, best row first."""
+
+    @property
+    def _over(self) -> str:
+        return "runs of all folds"
 
 
 def _line(axes: Axes, curve: Curve, color: str, marker: str) -> None:

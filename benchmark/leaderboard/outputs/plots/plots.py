@@ -22,6 +22,7 @@ from benchmark.leaderboard.outputs.plots.panels import (
     Pareto,
     Point,
     Training,
+    TrainingOfFolds,
 )
 from benchmark.leaderboard.pareto import front, priced, separated
 from benchmark.writing.drawing import digest_in, digest_metadata, lay_out, save
@@ -210,7 +211,8 @@ def _training(leaderboard: Leaderboard, name: str, curves: Mapping[str, RunCurve
     known = [curve for curve in found if curve is not None]
     words = "mAP50 over the training"
     frame = _frame(leaderboard, words, _best_only(len(known), MOST_CURVES))
-    numbers = Training(frame, tuple(known[:MOST_CURVES]))
+    training = TrainingOfFolds if leaderboard.dataset.folds else Training
+    numbers = training(frame, tuple(known[:MOST_CURVES]))
     missing = "" if known else "no complete run has a curve"
     return Plot(leaderboard.stem, name, words, missing, numbers)
 

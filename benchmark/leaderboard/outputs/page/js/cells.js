@@ -85,7 +85,8 @@ const cells = (() => {
     if (!state.rows.some((row) => state.value(row, "map50") !== null)) return "";
     const level = `${state.board.method.level * 100} % interval`;
     const tick = state.board.comparable ? " The upright stroke is the published value." : "";
-    return `Bars beside mAP50: the point is the mean over the seeds, the band its ${level}, on a scale from ${scale}.${tick}`;
+    const over = state.board.dataset.folds ? "folds" : "seeds";
+    return `Bars beside mAP50: the point is the mean over the ${over}, the band its ${level}, on a scale from ${scale}.${tick}`;
   }
 
   return { cell, dash, stateClass, scaleNote };

@@ -51,7 +51,7 @@ const curves = (() => {
     for (const line of drawn) {
       for (const point of line.points) all.push({
         x: x.apply(point.epoch), y: y.apply(point.value),
-        lines: [line.row.name, `seed ${line.run.seed}`, `epoch ${d3.format(".4~r")(point.epoch)}: ${metric} ${d3.format(".4f")(point.value)}`],
+        lines: [line.row.name, `seed ${line.run.seed}${line.run.fold == null ? "" : `, fold ${line.run.fold}`}`, `epoch ${d3.format(".4~r")(point.epoch)}: ${metric} ${d3.format(".4f")(point.value)}`],
       });
       ends.push(all[all.length - 1]);
     }

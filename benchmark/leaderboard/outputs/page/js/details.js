@@ -31,7 +31,7 @@ const details = (() => {
 
   function runOf(run) {
     return el("article", { class: "run" },
-      el("h4", {}, el("span", { class: cells.stateClass(run.state) }, run.state), ` seed ${run.seed}`,
+      el("h4", {}, el("span", { class: cells.stateClass(run.state) }, run.state), ` seed ${run.seed}${run.fold == null ? "" : `, fold ${run.fold}`}`,
         run.map50 == null ? null : el("span", { class: "run-map" }, `mAP50 ${state.payload.run_texts[run.run_id]}`)),
       run.validations?.words ? dom.note(`${run.validations.words}.`) : null,
       run.failure ? el("p", { class: "failure" }, el("strong", {}, `${run.failure.kind}: `), run.failure.message) : null,

@@ -171,7 +171,7 @@ const gallery = (() => {
     const kinds = picked().length ? KINDS : [["", "true box"]];
     return el("p", { class: "legend" }, kinds.map(([kind, words]) =>
       el("span", {}, sample(`${ofTruth(kind) || !kind ? "truth" : "prediction"} ${kind}`), words)),
-    picked().map((name) => data.seed?.[name] != null ? el("span", {}, `${name}: seed ${data.seed[name]}`) : null));
+    picked().map((name) => data.seed?.[name] != null ? el("span", {}, `${name}: seed ${data.seed[name]}${data.fold == null ? "" : `, fold ${data.fold}`}`) : null));
   }
 
   function draw(node) {

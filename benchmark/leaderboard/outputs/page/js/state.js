@@ -21,7 +21,7 @@ const state = (() => {
     if (!curves.has(curve.row)) curves.set(curve.row, []);
     curves.get(curve.row).push({ id, ...curve });
   }
-  for (const runs of curves.values()) runs.sort((a, b) => a.seed - b.seed);
+  for (const runs of curves.values()) runs.sort((a, b) => a.seed - b.seed || (a.fold ?? 0) - (b.fold ?? 0));
 
   let shown = rows;
   let chosen = null; // null: the reader has ticked nothing yet

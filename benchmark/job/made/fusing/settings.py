@@ -1,0 +1,33 @@
+"""How boxes are fused: plain values, apart from where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Method = Literal["wbf", "nms", "soft_nms"]
+Calibration = Literal["minmax", "isotonic"]
+
+METHODS: tuple[Method, ...] = get_args(Method)
+CALIBRATIONS: tuple[Calibration, ...] = get_args(Calibration)
+
+IOU = 0.55
+"""Default of mmdet, and of the paper on weighted boxes fusion (Solovyev, Wang, Gabruseva 2021, arXiv:1910.13302)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the boxes of some rows are fused.
+
+    Attributes:
+        method: ``wbf`` averages boxes that overlap, ``nms`` keeps the best of them, ``soft_nms`` lowers the others'
+            scores.
+        weights: One a row, 0 or above, not all 0. A row of weight 0 takes no part.
+        iou: Overlap above which two boxes of a class are of one object, between 0 and 1.
+        skip: Boxes of a lower score are left out before anything else; scores are weighted after that.
+    """
+
+    method: Method
+    weights: tuple[float, ...]
+    iou: float = IOU
+    skip: float = 0.0

@@ -1,0 +1,113 @@
+"""A study over a fused row: its weights and thresholds, tuned on the boxes that its source rows have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toy_rows
+import yaml
+from command import Bench, here, variant
+from optuna.trial import TrialState
+from studies import trials
+
+from benchmark.experiment.rows import RECIPES
+from benchmark.job.made import MAKERS
+from benchmark.run.folder import RunFolder
+
+ROWS: list[dict[str, Any]] = [
+    {"name": "near", "truth": 1.0},
+    {"name": "far", "truth": 4.0, "skip": 4},
+    {"name": "fused", "fuse": {"rows": ["near", "far"], "iou": 0.95}},
+]
+SEARCH = {
+    "fuse.weights.0": {"type": "float", "low": 0.0, "high": 4.0},
+    "fuse.iou": {"type": "float", "low": 0.3, "high": 0.95},
+    "threshold": {"path": "fuse.skip", "type": "float", "low": 0.0, "high": 0.8},
+    "fuse.method": {"choices": ["wbf", "nms"]},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toy_recipes() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, "truth", toy_rows.TruthRecipe)
+        patch.setitem(MAKERS, "truth", "toy_rows:from_truth")
+        yield
+
+
+def make_bench(folder: Path, data: Path, **content: Any) -> Bench:
+    """An experiment of two source rows and a fused one."""
+    experiment = variant(folder, lambda e: e.update(rows=ROWS, seeds=[0, 1], **content))
+    return Bench(data, folder / "results", experiment)
+
+
+def sweep(bench: Bench, *more: str) -> None:
+    done = bench.here("sweep", "--launcher", "inprocess", "--wandb", "off", *more)
+    assert done.returncode == 0, done.stderr
+
+
+def tune(bench: Bench, *more: str, **content: Any) -> Any:
+    path = bench.experiment.parent / "tune.yaml"
+    study = {"experiment": "tiny.yaml", "row": "fused", "n_trials": 8, "search": SEARCH}
+    path.write_text(yaml.safe_dump({**study, **content}))
+    common = ["--data-root", str(bench.data), "--results", str(bench.results)]
+    options = ["--launcher", "inprocess", "--wandb", "off"]
+    return here(["tune", str(path), *common, *options, *more])
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory, synthetic_data: Path) -> Bench:
+    """A study of eight trials and of two more, whose best is promoted; tests only read it."""
+    bench = make_bench(tmp_path_factory.mktemp("tuned"), synthetic_data)
+    refused = tune(bench)
+    assert refused.returncode == 2
+    assert "row 'fused': it is made from runs/near-s0-" in refused.stderr
+    assert "not made yet: sweep that row" in refused.stderr
+    sweep(bench)
+    done = tune(bench)
+    assert done.returncode == 0, done.stderr
+    assert "These judge the tuned row, too" in done.stdout
+    done = tune(bench, "--trials", "2", "--promote")
+    assert done.returncode == 0, done.stderr
+    return bench
+
+
+def test_trials_are_fusions_of_the_same_boxes(tuned: Bench) -> None:
+    made = trials(tuned)
+    assert [trial.state for trial in made] == [TrialState.COMPLETE] * 10
+    own = {"fuse.weights.0": 1.0, "fuse.iou": 0.95, "threshold": 0.0, "fuse.method": "wbf"}
+    assert made[0].params == own
+    (record,) = tuned.results.glob("runs/fused-s0-*/record.json")
+    assert made[0].values == [json.loads(record.read_text())["metrics"]["mAP50"]]
+    spec = RunFolder(tuned.results / "runs" / made[3].user_attrs["run_id"]).read_spec()
+    asked, params = spec.making["fuse"], made[3].params
+    assert isinstance(asked, dict)
+    assert (asked["iou"], asked["skip"]) == (params["fuse.iou"], params["threshold"])
+    assert (asked["weights"], asked["method"]) == (
+        [params["fuse.weights.0"], 1.0],
+        params["fuse.method"],
+    )
+
+
+def test_the_summary_says_on_what_it_was_fitted(tuned: Bench) -> None:
+    summary = (tuned.results / "studies/tune/summary.md").read_text()
+    assert "Fitted on the source rows' boxes of seed 0 on the validation images." in summary
+    assert "its score on them is too high" in summary
+    assert "training" not in summary.partition("Budget")[0]
+
+
+def test_the_best_becomes_a_row_with_its_own_weights(tuned: Bench) -> None:
+    best = max(trials(tuned), key=lambda trial: (trial.values[0], -trial.number))
+    (row,) = yaml.safe_load(tuned.experiment.with_name("tiny.tuned.yaml").read_text())["rows"]
+    assert (row["name"], row["study"], row["trial"]) == ("fused_tuned", "tune", best.number)
+    assert row["fuse"]["iou"] == best.params["fuse.iou"]
+    assert row["fuse"]["rows"] == ["near", "far"] and "set" not in row
+    of_row = tuned.results.glob("runs/fused_tuned-*/record.json")
+    records = {r["seed"]: r for r in (json.loads(path.read_text()) for path in of_row)}
+    assert set(records) == {0, 1}
+    assert records[0]["metrics"]["mAP50"] == best.values[0]
+    assert "(tuned)" in (tuned.results / "tiny.md").read_text()

@@ -1,0 +1,133 @@
+"""Rows of detectors that are not trained here: another row's, with test-time augmentation."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from command import Bench, variant
+
+from benchmark.files import sha256_file
+
+PLAIN = {"name": "plain", "parts": dict.fromkeys(["backbone", "neck", "head", "schedule"], "tiny")}
+
+
+def _rows(bench: Bench, *rows: dict[str, Any]) -> None:
+    content = yaml.safe_load(bench.experiment.read_text())
+    bench.experiment.write_text(yaml.safe_dump({**content, "rows": [*rows]}))
+
+
+def _sweep(bench: Bench, *more: str) -> Any:
+    return bench.here("sweep", "--wandb", "off", *more)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, synthetic_data: Path) -> Bench:
+    folder = tmp_path_factory.mktemp("detectors")
+    experiment = variant(folder, lambda e: e.update(rows=[PLAIN]))
+    return Bench(synthetic_data, folder / "results", experiment)
+
+
+@pytest.fixture(scope="module")
+def swept(bench: Bench) -> Bench:
+    """A trained row, its weights evaluated by another, and views of either."""
+    assert _sweep(bench).returncode == 0
+    plain = bench.folder("plain")
+    shutil.copy(plain / "checkpoints" / "final.pth", bench.experiment.with_name("mine.pth"))
+    given = {"name": "given", "config": str(plain / "config.py"), "checkpoint": "mine.pth"}
+    views = {"name": "views", "tta": {"scales": [1.0, [80, 80]]}, "of": "plain"}
+    usual = {"name": "usual", "tta": True, "of": "given"}
+    _rows(bench, PLAIN, usual, views, given)
+    done = _sweep(bench)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return bench
+
+
+@pytest.mark.trains
+def test_the_same_weights_on_the_same_images_have_the_same_numbers(swept: Bench) -> None:
+    plain, given = swept.record("plain"), swept.record("given")
+    for key in ("metrics", "tide", "val_images", "params", "flops"):
+        assert given[key] == plain[key] is not None
+    assert given["latency_ms"]["images"] == 20
+    assert given["train_seconds"] is given["peak_memory_gib"] is None
+    weights = sha256_file(swept.folder("plain") / "checkpoints" / "final.pth")
+    assert [*given["provenance"]["hashes"]["files"].values()] == [weights]
+    predictions = (swept.folder(row) / "predictions.json" for row in ("plain", "given"))
+    assert len({path.read_bytes() for path in predictions}) == 1
+    assert not (swept.folder("given") / "mmengine").exists()
+
+
+@pytest.mark.trains
+def test_views_are_of_the_checkpoints_of_another_row(swept: Bench) -> None:
+    plain, given, usual, views = map(swept.record, ("plain", "given", "usual", "views"))
+    assert views["made_from"] == {plain["run_id"]: plain["finished_at"]}
+    assert usual["made_from"] == {given["run_id"]: given["finished_at"]}
+    assert len({record["metrics"]["mAP50"] for record in (plain, usual, views)}) == 3
+    assert views["val_images"] == plain["val_images"]
+    assert views["params"] is views["latency_ms"] is None
+
+
+@pytest.mark.trains
+def test_all_of_them_stand_in_one_table(swept: Bench) -> None:
+    board = json.loads((swept.results / "tiny.json").read_text())
+    shown = {row["row"]: row for row in board["rows"]}
+    assert shown["views"]["values"]["differs"] == "of=plain, tta=x1, 80x80, with flips"
+    assert "not trained here" in shown["given"]["missing"]["train_seconds"]
+    assert all(row["values"]["rank"] and row["values"]["interval"] for row in shown.values())
+    assert "nothing to do" in _sweep(swept).stdout
+    assert swept.here("report", "--check").returncode == 0
+
+
+@pytest.mark.trains
+def test_other_weights_under_the_same_name_are_another_run(swept: Bench) -> None:
+    path = swept.experiment.with_name("mine.pth")
+    before = path.read_bytes()
+    try:
+        torch.save({"state_dict": {}}, path)
+        plan = swept.here("plan").stdout
+        assert "2 of 4 runs are missing" in plan, plan
+    finally:
+        path.write_bytes(before)
+
+
+def test_what_is_wrong_with_views_and_weights_is_told_before_any_training(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    experiment = variant(tmp_path, lambda _: None)
+    bench = Bench(synthetic_data, tmp_path / "results", experiment)
+    ssd = {"name": "ssd", "config": "ssd300_coco"}
+    rows = [
+        {"name": "a", "tta": [640], "of": "ssd"},
+        {"name": "b", "tta": False, "of": "ssd"},
+        {"name": "c", "tta": {"scales": [1.0], "flip": False}, "of": "ssd"},
+        {"name": "d", "tta": {"scales": [[1333, 0]]}, "of": "ssd"},
+    ]
+    _rows(bench, ssd, *rows)
+    told = bench.here("plan").stderr
+    for words in (
+        "a size in pixels is a pair",
+        "give true, a list",
+        "no augmentation",
+        "a size is two whole",
+    ):
+        assert words in told, told
+    rows = [
+        {"name": "a", "tta": [0.5, 1.0], "of": "ssd"},
+        {"name": "b", "tta": True, "of": "a"},
+        {"name": "c", "config": "ssd300_coco", "checkpoint": "zoo", "gpus": 2},
+        {"name": "d", "config": "ssd300_coco", "checkpoint": "absent.pth"},
+        {"name": "e", "config": "ssd300_coco", "checkpoint": "zoo", "load_from": "zoo"},
+    ]
+    _rows(bench, ssd, *rows[:-1])
+    told = bench.here("plan").stderr
+    assert "row 'a': of 'ssd': tta: its model takes images of one size only" in told
+    assert "row 'b': of 'a': that row has no detector of its own" in told
+    assert "row 'c': gpus: it does not train" in told
+    assert "absent.pth: no such file" in told
+    _rows(bench, ssd, *rows[-1:])
+    assert "load_from" in bench.here("plan").stderr
