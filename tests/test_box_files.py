@@ -13,6 +13,7 @@ import pytest
 
 from benchmark.data.annotations import Category, read_annotations
 from benchmark.data.boxes.base import Target
+from benchmark.data.boxes.evidence import Objects
 from benchmark.data.boxes.read import FORMATS, Hints, Read, read_boxes
 from benchmark.errors import UserError
 from benchmark.statistics.evaluation import Detections, GroundTruth
@@ -46,7 +47,7 @@ def written(folder: Path, content: object) -> Path:
 def refused(path: Path, *others: Target) -> list[str]:
     """What is said of a file, without its name, which begins each message."""
     with pytest.raises(UserError) as told:
-        read_boxes(path, target(), others)
+        read_boxes(path, target(), lambda: others)
     start = f"{path}: "
     assert all(problem.startswith(start) for problem in told.value.problems)
     return [problem.removeprefix(start) for problem in told.value.problems]
@@ -138,9 +139,9 @@ class TestImages:
         entries = [{**e, "bbox": [5, 5, 50, 60]} for e in detectron2() if e["image_id"] in (2, 3)]
         path = written(tmp_path, entries)
         assert refused(path) == [
-            "its images can be meant in two ways: 2 is '0004.jpg' if images go by their ids, and '0002.jpg' if "
-            "images go by the numbers that their file names are; say which in the row: 'images: ids' or "
-            "'images: names'"
+            "its images can be read in two ways, and too few boxes lie on an object to tell: 2 is '0004.jpg' if "
+            "images go by their ids, and '0002.jpg' if images go by the numbers that their file names are; say which "
+            "in the row: 'images: ids' or 'images: names'"
         ]
         for way, ids in (("ids", {2, 3}), ("names", {12, 3})):
             found = read_boxes(path, target(), hints=Hints(images=way))
@@ -170,14 +171,39 @@ class TestCategories:
         with pytest.raises(UserError) as told:
             read_boxes(path, of)
         assert told.value.problems == [
-            f"{path}: its category numbers (1, 2) can be read in 3 ways: 1 is bottle if they are ids of the "
-            "annotations, bottle if they count from 1 in the order of the classes, can if they count from 0 in the "
-            "order of the classes; say which in the row: 'categories: ids' or 'categories: from 1' or "
-            "'categories: from 0'"
+            f"{path}: its category numbers (1, 2) can be read in 2 ways, and too few boxes lie on an object to tell: "
+            "1 is bottle if they are ids of the annotations, can if they count from 0 in the order of the classes; say "
+            "which in the row: 'categories: ids' or 'categories: from 0'"
         ]
         for numbering, first in (("ids", 1), ("from 1", 1), ("from 0", 2)):
             found = read_boxes(path, of, hints=Hints(categories=numbering))
             assert found.detections.category_ids[0] == first
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_where_a_class_is_never_found_the_objects_tell(
+        self, tmp_path: Path, first: int
+    ) -> None:
+        # Numbers from 1 to 4 of five classes with ids from 1 to 5: ids, or classes from 0.
+        count = 14
+        classes = [Category(number, f"class {number}") for number in range(1, 6)]
+        number = 1 + np.arange(count) % 4
+        key = number + 1 - first
+        boxes = np.column_stack([np.arange(count) * 30.0, *[np.full(count, 20.0)] * 3])
+        of = replace(
+            target(),
+            categories=classes,
+            objects=Objects(np.zeros(count, np.int64), key, boxes),
+        )
+        entries = [
+            {"image_id": 11, "category_id": int(n), "bbox": list(box), "score": 0.5}
+            for n, box in zip(number, boxes, strict=True)
+        ]
+        found = read_boxes(written(tmp_path, entries), of)
+        assert found.detections.category_ids.tolist() == key.tolist()
+        way = "are ids of the annotations" if first else "count from 0 in the order of the classes"
+        assert found.notes[0] == (
+            f"category numbers {way}: so 14 boxes have the class of the object that they overlap, else 0 at most"
+        )
 
     def test_a_number_that_only_one_way_knows_decides(self, tmp_path: Path) -> None:
         classes = [Category(1, "bottle"), Category(2, "can"), Category(3, "net")]

@@ -21,7 +21,7 @@ from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.experiment.rows import recipe_key
 from benchmark.experiment.rows.augmented import AugmentedRecipe
-from benchmark.experiment.rows.base import Surroundings
+from benchmark.experiment.rows.base import Recipe, Surroundings
 from benchmark.files import is_file
 from benchmark.run.contents import Contents, missing_files
 from benchmark.run.identity import Essences, digest_of, former_run_id, identity, run_id
@@ -130,8 +130,9 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
 def _without_config(setting: Setting, row: Row) -> _Way:
     if isinstance(row.recipe, AugmentedRecipe):
         _check_views(setting, row.name, row.recipe)
-    essence, files = setting.essences.of({})
     making = _making_of(setting, row)
+    given_files = {"files": making["files"]} if making.get("files") else {}
+    essence, files = setting.essences.of(given_files)
     given = {**row.recipe.given(setting.around), **_counted(making)}
     return _Way({}, essence, files, given, setting.experiment.files, None, (), making)
 
@@ -254,9 +255,22 @@ def _place(setting: Setting, spec: RunSpec) -> tuple[int, int]:
 
 
 def _runs_of_fold(setting: Setting, row: Row) -> list[tuple[RunSpec, Config]]:
+    return [_run(setting, row, making, ways) for making, ways in _made_by(setting, row)]
+
+
+def _made_by(setting: Setting, row: Row) -> list[tuple[_Making, Sequence[_Way]]]:
+    """Every making of a row, and its ways."""
     # Composed once a row and fold: nothing else in a config depends on the seed.
-    ways = _ways(setting, row)
-    return [_run(setting, row, making, ways) for making in _makings(setting, row)]
+    shared = _ways(setting, row)
+    recipes = enumerate(_makings(setting, row))
+    return [
+        (making, shared if recipe is row.recipe else _ways(setting, _with(row, recipe)))
+        for making, recipe in ((making, row.recipe.of_seed(n)) for n, making in recipes)
+    ]
+
+
+def _with(row: Row, recipe: Recipe) -> Row:
+    return row.model_copy(update={"recipe": recipe})
 
 
 def every_way(setting: Setting, row: Row) -> list[str]:
@@ -264,8 +278,8 @@ def every_way(setting: Setting, row: Row) -> list[str]:
     return [
         _spec(one, row, making, way).run_id
         for one in setting.by_fold()
-        for way in _ways(one, row)
-        for making in _makings(one, row)
+        for making, ways in _made_by(one, row)
+        for way in ways
     ]
 
 

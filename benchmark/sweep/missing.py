@@ -22,6 +22,7 @@ from benchmark.run.contents import named_path
 from benchmark.run.fetched.needs import unnamable
 from benchmark.run.fetched.places import own
 from benchmark.run.folder import RunFolder
+from benchmark.run.given_boxes import check_given
 from benchmark.run.pickles import code_in, refusal
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
@@ -89,6 +90,7 @@ def obstacles(plan: Plan, launcher: Launcher, trusted: bool, told: Told | None =
     found.errors.extend(launcher.obstacles({row.name: row.gpus for row in plan.rows}))
     found.errors.extend([*conflicts(), *_lacking(plan), *without_batch(plan, memory)])
     found.errors.extend(_without_sources(plan))
+    found.add(check_given(not_complete(plan.runs)))
     found.errors.extend([] if trusted else _not_data(plan))
     attempt(found.errors, own)
     found.errors.extend([*unnamable(not_complete(plan.runs)), *junk(plan.runs)])

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.data.annotations import Annotations, Category
+from benchmark.data.boxes.evidence import Objects
+from benchmark.experiment.rows.predictions import ImageNaming as ImageNaming
+from benchmark.experiment.rows.predictions import Numbering as Numbering
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from benchmark.statistics.evaluation import Detections
-
-Numbering = Literal["ids", "from 0", "from 1"]
-"""What category numbers of a file are: ids of the annotations, or places in the order of classes."""
-ImageNaming = Literal["ids", "names"]
-"""What numbers for images of a file are: ids of the annotations, or file names that are numbers (``0012.jpg``)."""
 
 Value = int | float | str
 """What may stand for an image or a class."""
@@ -36,6 +34,7 @@ class Target:
         files: ``file_name`` of each image.
         size: Width and height of each image in pixels, shape (I, 2), float64.
         categories: In label order.
+        objects: What is to be found in them; None where nobody says.
     """
 
     name: str
@@ -44,15 +43,25 @@ class Target:
     files: Sequence[str]
     size: NDArray[np.float64]
     categories: Sequence[Category]
+    objects: Objects | None = None
 
     @classmethod
-    def of(cls, name: str, annotations: Annotations) -> Target:
-        """The images and classes of an annotation file."""
+    def of(cls, name: str, annotations: Annotations, categories: Sequence[Category] = ()) -> Target:
+        """The images of an annotation file, and its classes; ``categories`` stand for those of a file without any."""
         import numpy as np
 
-        images = annotations.images
+        from benchmark.statistics.ids import places
+
+        images, boxes = annotations.images, annotations.boxes
         size = np.column_stack([images.width, images.height]).astype(np.float64)
-        return cls(name, annotations.path, images.ids, images.files, size, annotations.categories)
+        classes = annotations.categories or categories
+        objects = Objects(places(boxes.image_ids, images.ids), boxes.category_ids, boxes.xywh)
+        known = objects if len(boxes.ids) else None
+        return cls(name, annotations.path, images.ids, images.files, size, classes, known)
+
+
+Others = Callable[[], Sequence[Target]]
+"""Reads the other splits of the data, which takes time and is needed only to say that a file is of one of these."""
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from benchmark.data.annotations import Category
 from benchmark.data.boxes.base import Columns, Numbering, Target, Value
+from benchmark.data.boxes.evidence import clearly_best, overlapped
 from benchmark.errors import allowed, few, printable, shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _FROM_0: Numbering = "from 0"
 _FROM_1: Numbering = "from 1"
@@ -36,8 +42,17 @@ class Classed:
     note: str = ""
 
 
-def classed(columns: Columns, target: Target, numbering: Numbering | None) -> Classed:
-    """The classes of a file's boxes; ``numbering`` is what the row says of its numbers, None if it says nothing."""
+def classed(
+    columns: Columns, target: Target, numbering: Numbering | None, image: NDArray[np.int64]
+) -> Classed:
+    """The classes of a file's boxes.
+
+    Args:
+        columns: The boxes.
+        target: What they are of.
+        numbering: What the row says of category numbers; None if it says nothing.
+        image: Row of the image of each box, shape (N,); below 0 of one whose image is not known.
+    """
     if columns.classes:
         return _by_name(columns.classes, target)
     values = [_number(value) for value in columns.categories]
@@ -50,9 +65,41 @@ def classed(columns: Columns, target: Target, numbering: Numbering | None) -> Cl
         return _said(said, fits, columns, values, target)
     if not fits:
         return Classed({}, values, _unknown(values, columns, target, _IDS, ""))
-    if len({tuple(ways[way][value] for value in set(values)) for way in fits}) > 1:
+    distinct: dict[tuple[int, ...], Numbering] = {}
+    for way in fits:
+        distinct.setdefault(tuple(ways[way][value] for value in set(values)), way)
+    if len(distinct) == 1:
+        return Classed(ways[fits[0]], values, note=_note(fits[0], ways, values))
+    return _by_objects(list(distinct.values()), columns, values, target, image)
+
+
+def _by_objects(
+    fits: Sequence[Numbering],
+    columns: Columns,
+    values: Sequence[Value],
+    target: Target,
+    image: NDArray[np.int64],
+) -> Classed:
+    """The way by which boxes have the class of the object that they overlap, where that is clear."""
+    ways = _ways(target.categories)
+    counts = dict.fromkeys(fits, 0)
+    if target.objects is not None:
+        found = overlapped(image, columns.xywh, columns.scores, target.objects)
+        true = target.objects.category_ids[found[1]].tolist()
+        own = [values[number] for number in found[0].tolist()]
+        counts = {
+            way: sum(ways[way][value] == key for value, key in zip(own, true, strict=True))
+            for way in fits
+        }
+    best = clearly_best(counts)
+    if best is None:
         return Classed({}, values, _ambiguous(fits, values, target))
-    return Classed(ways[fits[0]], values, note=_note(fits[0], ways, values))
+    other = max(count for way, count in counts.items() if way != best)
+    note = (
+        f"category numbers {_WORDS[best]}: so {counts[best]:,} boxes have the class of the object that they overlap, "
+        f"else {other:,} at most"
+    )
+    return Classed(ways[best], values, note=note)
 
 
 def _number(value: Value) -> Value:
@@ -124,7 +171,8 @@ def _ambiguous(fits: Sequence[Numbering], values: Sequence[Value], target: Targe
     each = few(f"{name[ways[way][telling]]} if they {_WORDS[way]}" for way in fits)
     choices = " or ".join(f"'categories: {way}'" for way in fits)
     return printable(
-        f"its category numbers ({few(map(str, numbers))}) can be read in {len(fits)} ways: {telling} is {each}; "
+        f"its category numbers ({few(map(str, numbers))}) can be read in {len(fits)} ways, and too few boxes lie on an "
+        f"object to tell: {telling} is {each}; "
         f"say which in the row: {choices}"
     )
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from benchmark.data.boxes.base import Columns, ImageNaming, Target, Value
+from benchmark.data.boxes.base import Columns, ImageNaming, Others, Target, Value
+from benchmark.data.boxes.evidence import clearly_best, overlapped
 from benchmark.errors import few, printable, shown
 
 
@@ -37,15 +38,13 @@ class _Way(NamedTuple):
     find: Callable[[Value], int | None]
 
 
-def placed(
-    columns: Columns, target: Target, others: Sequence[Target], naming: ImageNaming | None
-) -> Placed:
+def placed(columns: Columns, target: Target, others: Others, naming: ImageNaming | None) -> Placed:
     """The images of a file's boxes.
 
     Args:
         columns: The boxes.
         target: The images that they are to be of.
-        others: The other splits, to tell that a file is of one of these.
+        others: The other splits, see there.
         naming: What the row says of numbers for images; None if it says nothing.
     """
     if columns.names and naming is None:
@@ -58,9 +57,9 @@ def placed(
     return _placed(values, _plain(columns.listed), columns, target, others, naming)
 
 
-def _is_elsewhere(names: Sequence[str], others: Sequence[Target]) -> bool:
+def _is_elsewhere(names: Sequence[str], others: Others) -> bool:
     """Whether the file names are those of another split."""
-    return any(_found(_ways(other)[1:], set(names)) for other in others)
+    return any(_found(_ways(other)[1:], set(names)) for other in others())
 
 
 def _plain(values: Iterable[Value]) -> list[Value]:
@@ -74,7 +73,7 @@ def _placed(
     listed: Sequence[Value],
     columns: Columns,
     target: Target,
-    others: Sequence[Target],
+    others: Others,
     naming: ImageNaming | None,
 ) -> Placed:
     distinct = dict.fromkeys([*values, *listed])
@@ -87,8 +86,33 @@ def _placed(
     rows = {value: fits[0].find(value) or 0 for value in distinct}
     differing = [w for w in fits[1:] if any(w.find(v) != row for v, row in rows.items())]
     if differing and fits[0].words != _EXACT:
-        return Placed(rows, values, _ambiguous([fits[0], differing[0]], rows, target))
+        return _by_objects((fits[0], differing[0]), columns, values, rows, target)
     return Placed(rows, values, note="" if fits[0].words in (_EXACT, _BY_ID) else fits[0].words)
+
+
+def _by_objects(
+    fits: tuple[_Way, _Way],
+    columns: Columns,
+    values: Sequence[Value],
+    rows: Mapping[Value, int],
+    target: Target,
+) -> Placed:
+    """The way by which boxes overlap an object, where that is clear."""
+    import numpy as np
+
+    tables = {way: {value: way.find(value) or 0 for value in rows} for way in fits}
+    counts = dict.fromkeys(fits, 0)
+    if target.objects is not None:
+        for way, table in tables.items():
+            image = np.array([table[value] for value in values], np.int64)
+            hits = overlapped(image, columns.xywh, columns.scores, target.objects)
+            counts[way] = len(hits[0])
+    best = clearly_best(counts)
+    if best is None:
+        return Placed(rows, values, _ambiguous(fits, rows, target))
+    other = fits[1] if best is fits[0] else fits[0]
+    note = f"{best.words}: so {counts[best]:,} boxes overlap an object, else {counts[other]:,}"
+    return Placed(tables[best], values, note=note)
 
 
 _EXACT = "images go by their file names"
@@ -162,7 +186,7 @@ def _unknown(
     listed: Sequence[Value],
     columns: Columns,
     target: Target,
-    others: Sequence[Target],
+    others: Others,
 ) -> str:
     absent = [value for value in dict.fromkeys([*values, *listed]) if value not in rows]
     first = {value: number for number, value in reversed(list(enumerate(values)))}
@@ -175,9 +199,9 @@ def _unknown(
     return printable(f"{what}{_elsewhere(absent, others)}")
 
 
-def _elsewhere(absent: Sequence[Value], others: Sequence[Target]) -> str:
+def _elsewhere(absent: Sequence[Value], others: Others) -> str:
     """Says that the images are of another split, where most of them are."""
-    for other in others:
+    for other in others():
         known = max(sum(way.find(v) is not None for v in absent) for way in _ways(other))
         if 2 * known > len(absent):
             some = "they" if known == len(absent) else f"{known:,} of them"
@@ -190,6 +214,7 @@ def _ambiguous(ways: Sequence[_Way], rows: Mapping[Value, int], target: Target) 
     value = next(value for value, row in rows.items() if other.find(value) != row)
     first, second = (target.files[way.find(value) or 0] for way in ways)
     return printable(
-        f"its images can be meant in two ways: {shown(value)} is '{first}' if {one.words}, and '{second}' if "
+        f"its images can be read in two ways, and too few boxes lie on an object to tell: "
+        f"{shown(value)} is '{first}' if {one.words}, and '{second}' if "
         f"{other.words}; say which in the row: 'images: {one.naming}' or 'images: {other.naming}'"
     )

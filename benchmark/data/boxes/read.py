@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.data.boxes.base import Columns, Format, ImageNaming, Numbering, Target
+from benchmark.data.boxes.base import Columns, Format, ImageNaming, Numbering, Others, Target
 from benchmark.data.boxes.categories import Classed, classed
 from benchmark.data.boxes.coco_results import CocoResults
-from benchmark.data.boxes.images import Placed, placed
+from benchmark.data.boxes.images import placed
 from benchmark.data.boxes.prediction_strings import PredictionStrings
 from benchmark.data.boxes.soundness import Found, notes_of, problems_of
 from benchmark.data.faults import in_place_of_text
@@ -57,15 +57,13 @@ class Read:
     notes: tuple[str, ...]
 
 
-def read_boxes(
-    path: Path, target: Target, others: Sequence[Target] = (), hints: Hints = NO_HINTS
-) -> Read:
+def read_boxes(path: Path, target: Target, others: Others = tuple, hints: Hints = NO_HINTS) -> Read:
     """Reads a file of boxes.
 
     Args:
         path: The file, of one of the `FORMATS`, which is known by its content.
         target: The images and classes that the boxes are of.
-        others: The other splits of the data, to tell that a file is of one of these.
+        others: The other splits of the data, see there.
         hints: What is known of it beside its content.
 
     Raises:
@@ -102,39 +100,35 @@ def _columns(path: Path) -> Columns:
     return columns
 
 
-def _looked_up(columns: Columns, target: Target, others: Sequence[Target], hints: Hints) -> Read:
+def _looked_up(columns: Columns, target: Target, others: Others, hints: Hints) -> Read:
+    import numpy as np
+
     images = placed(columns, target, others, hints.images)
-    classes = classed(columns, target, hints.categories)
-    known, found = _known(columns, target, images, classes)
+    row = np.array([images.rows.get(value, -1) for value in images.values], np.int64)
+    classes = classed(columns, target, hints.categories, row)
+    found = _known(columns, target, row, classes)
     problems = [*filter(None, [images.problem, classes.problem]), *problems_of(found)]
     if problems:
         raise UserError(problems)
-    assert known.all()
     notes = (images.note, classes.note, *notes_of(found), _without(found, target))
     return Read(_detections(found, target), tuple(filter(None, notes)))
 
 
-def _known(
-    columns: Columns, target: Target, images: Placed, classes: Classed
-) -> tuple[NDArray[np.bool_], Found]:
-    """Which boxes have an image and a class that are known, and those."""
+def _known(columns: Columns, target: Target, row: NDArray[np.int64], classes: Classed) -> Found:
+    """The boxes whose image is known: of those of another class than there are all else can be looked at."""
     import numpy as np
 
-    row = np.array([images.rows.get(value, -1) for value in images.values], np.int64)
     absent = np.iinfo(np.int64).min
     category = np.array([classes.ids.get(value, absent) for value in classes.values], np.int64)
-    # Of an unknown class the box can be looked at; of an unknown image it cannot.
     known = row >= 0
-    numbers = np.flatnonzero(known)
+    numbers, rows = np.flatnonzero(known), row[known]
 
     def told(number: int) -> str:
         place = int(numbers[number])
         return f"{columns.place(place)} in '{target.files[int(row[place])]}'"
 
-    rows = row[known]
-    return known, Found(
-        rows, category[known], columns.xywh[known], columns.scores[known], target.size[rows], told
-    )
+    boxes = (category[known], columns.xywh[known], columns.scores[known])
+    return Found(rows, *boxes, target.size[rows], told)
 
 
 def _detections(found: Found, target: Target) -> Detections:

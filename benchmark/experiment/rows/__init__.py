@@ -8,6 +8,7 @@ from benchmark.experiment.rows.config import ConfigRecipe
 from benchmark.experiment.rows.evaluated import EvaluatedRecipe
 from benchmark.experiment.rows.fuse import FuseRecipe
 from benchmark.experiment.rows.parts import PartsRecipe
+from benchmark.experiment.rows.predictions import PredictionsRecipe
 
 RECIPES: dict[str, type[Recipe]] = {
     "parts": PartsRecipe,
@@ -15,6 +16,7 @@ RECIPES: dict[str, type[Recipe]] = {
     "fuse": FuseRecipe,
     "checkpoint": EvaluatedRecipe,
     "tta": AugmentedRecipe,
+    "predictions": PredictionsRecipe,
 }
 
 

@@ -111,6 +111,13 @@ class Recipe(Strict, ABC):
         """
         return tuple(asked or own)
 
+    def of_seed(self, number: int) -> Recipe:
+        """The recipe of the run with one of its `seeds`, counted from 0: itself unless each is given files of its own.
+
+        Its `making` is that run's; of the row without layers, whose runs have no config that could differ.
+        """
+        return self
+
     def making(self, around: Surroundings) -> Mapping[str, object]:
         """How its runs come to their boxes where they do not train: plain values that JSON has; empty if they train.
 

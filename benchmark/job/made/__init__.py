@@ -6,5 +6,6 @@ MAKERS: dict[str, str] = {
     "fuse": "benchmark.job.made.fusing.maker:make",
     "checkpoint": "benchmark.job.made.detectors:evaluated",
     "tta": "benchmark.job.made.detectors:augmented",
+    "predictions": "benchmark.job.made.given:given_boxes",
 }
 """What makes the boxes of a run, by the key of its recipe: ``module:function``, see `benchmark.job.made.base.Maker`."""

@@ -57,10 +57,12 @@ class Made:
     Attributes:
         boxes: By split; ids are those of its annotation file. Where those of a test split are not known, it lacks them.
         runner: Whose model has made the boxes, with a validation loop; None where there is no model at hand.
+        notes: What is to be known of how they were made, a sentence each; it stands in the record.
     """
 
     boxes: Mapping[str, Detections]
     runner: Runner | None = None
+    notes: tuple[str, ...] = ()
 
 
 Maker = Callable[[Making], Made]

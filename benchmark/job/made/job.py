@@ -40,6 +40,7 @@ class MadeJob(RunJob):
         super().__init__(folder, options)
         self._started = now()
         self._made_from: dict[str, str] = {}
+        self._notes: tuple[str, ...] = ()
         self._params: int | None = None
         self._evaluation: Evaluation | None = None
         self._findings: Findings | None = None
@@ -53,6 +54,9 @@ class MadeJob(RunJob):
         self.inputs.check_parsed(annotations)
         making = self._making({"val": annotations}, ("val",))
         made = _maker(self.spec.recipe)(making)
+        self._notes = made.notes
+        for note in made.notes:
+            print(note, flush=True)
         self._keep(making, made)
         split = self.spec.dataset.test
         if split is not None and self.spec.study is None:
@@ -93,6 +97,7 @@ class MadeJob(RunJob):
             failure=why,
             tracking=self.tracker.tracked if self.tracker is not None else None,
             made_from=self._made_from,
+            notes=self._notes,
         )
         if found is None:
             return record

@@ -1,0 +1,84 @@
+"""Boxes from files that a row names, held against the data of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import cast
+
+from benchmark.data.annotations import read_annotations
+from benchmark.data.boxes.base import ImageNaming, Numbering, Target
+from benchmark.data.boxes.read import Hints, Read, read_boxes
+from benchmark.data.dataset import Dataset, Split
+from benchmark.data.findings import Findings
+from benchmark.errors import UserError, attempt
+from benchmark.run.spec import RunSpec
+from benchmark.run.state import Planned
+
+_RECIPE = "predictions"
+
+
+def read_given(spec: RunSpec) -> Mapping[str, Read]:
+    """The boxes of a run that is given them, by split.
+
+    Of a divided data set those of val are on all of the images that were divided.
+
+    Raises:
+        UserError: With everything that is wrong with the files.
+    """
+    problems: list[str] = []
+    files = {split: Path(path) for split, path in _files(spec).items()}
+    read = {split: attempt(problems, _read, spec, split, path) for split, path in files.items()}
+    if problems:
+        raise UserError(problems)
+    return {split: boxes for split, boxes in read.items() if boxes is not None}
+
+
+def check_given(runs: Iterable[Planned]) -> Findings:
+    """What is wrong, and what is odd, with the files that runs are given; each is read once."""
+    found = Findings()
+    seen = set()
+    for run in runs:
+        spec = run.spec
+        key = (spec.row, *_files(spec).values())  # each fold of a run has the same
+        if spec.recipe != _RECIPE or key in seen:
+            continue
+        seen.add(key)
+        wrong: list[str] = []
+        read = attempt(wrong, read_given, spec) or {}
+        found.errors.extend(f"row '{spec.row}': {problem}" for problem in wrong)
+        found.warnings.extend(
+            f"row '{spec.row}': {note}" for boxes in read.values() for note in boxes.notes
+        )
+    return found
+
+
+def _files(spec: RunSpec) -> Mapping[str, str]:
+    files = spec.making.get("files")
+    return files if isinstance(files, dict) else {}
+
+
+def _read(spec: RunSpec, split: str, path: Path) -> Read:
+    splits = _splits(spec.dataset)
+    if split not in splits:
+        raise UserError(f"predictions.{split}: the data has no such split; leave {path} out")
+
+    def others() -> list[Target]:
+        return [_target(name, one, spec.dataset) for name, one in splits.items() if name != split]
+
+    numbering = cast(Numbering | None, spec.making.get("categories"))
+    naming = cast(ImageNaming | None, spec.making.get("images named by"))
+    target = _target(split, splits[split], spec.dataset)
+    return read_boxes(path, target, others, Hints(numbering, naming))
+
+
+def _splits(dataset: Dataset) -> Mapping[str, Split]:
+    """The splits that boxes may be of; of a divided data set the whole that was divided stands for val."""
+    test = {} if dataset.test is None else {"test": dataset.test}
+    if dataset.fold is not None:
+        return {"val": dataset.fold.whole, **test}
+    return {"val": dataset.val, **test, "train": dataset.train}
+
+
+def _target(name: str, split: Split, dataset: Dataset) -> Target:
+    return Target.of(name, split.read(), read_annotations(dataset.val.annotations).categories)
