@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
+from benchmark.leaderboard.agreement import RankAgreement, agreements
 from benchmark.leaderboard.alike import differences
 from benchmark.leaderboard.columns import (
     columns_of,
@@ -148,11 +149,12 @@ class Leaderboard(Told):
         dataset: What the runs were made on.
         seeds: Every seed of any row.
         method: How intervals and ranks were computed.
+        agreement: How well mAP50 ranks the rows as others did; empty if fewer than five rows have what they said.
         columns: What the keys of ``values`` are.
         rows: The lines, in order.
     """
 
-    silent: ClassVar = ("board", "file", "selection")
+    silent: ClassVar = ("board", "file", "selection", "agreement")
 
     schema_version: Literal[1] = 1
     experiment: str
@@ -166,6 +168,7 @@ class Leaderboard(Told):
     dataset: Data
     seeds: tuple[int, ...]
     method: Method
+    agreement: tuple[RankAgreement, ...] = ()
     columns: tuple[Heading, ...]
     rows: tuple[Line, ...]
 
@@ -351,6 +354,7 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
         ),
         seeds=table.seeds,
         method=Method(folds=CORRECTED_T if data.fold else ""),
+        agreement=tuple(agreements(table.rows, table.elsewhere)),
         columns=_headings(table, columns),
         rows=tuple(_line(result, columns, not table.caveat) for result in rows),
     )

@@ -41,6 +41,17 @@ def why_not_compared(plan: Plan, request: Request) -> str:
     return _PREFIX + why if why else ""
 
 
+def is_elsewhere(plan: Plan) -> bool:
+    """Whether a plan's data is known not to be the experiment's own; False where no row has a hidden set's score."""
+    published = (row.published for row in plan.rows if row.published)
+    if not any(each.split != "val" for each in published) and not any(
+        row.leaderboard for row in plan.rows
+    ):
+        return False
+    source, base = plan.experiment.dataset, plan.experiment.path.parent
+    return is_of_source(plan.dataset, source, base, plan.cache) is False
+
+
 def kept_otherwise(experiment: Experiment, dataset: Dataset, caveat: str) -> str:
     """What is wrong with the caveat of a board whose data and runs are not here: the recorded hashes tell.
 

@@ -272,6 +272,7 @@ class Table:
         unlike: Why full runs are held against no published value, empty if they are.
         board: What the names of the files begin with.
         file: The experiment file, relative to the results folder.
+        elsewhere: Whether the dataset is known not to be the experiment's own, and rows have scores of a leaderboard.
 
     Raises:
         ValueError: If a record was made under another profile.
@@ -285,6 +286,7 @@ class Table:
     unlike: str = ""
     board: str = ""
     file: str = ""
+    elsewhere: bool = False
 
     def __post_init__(self) -> None:
         records = [record for result in self.rows for record in result.recorded]

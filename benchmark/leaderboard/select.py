@@ -16,6 +16,7 @@ from benchmark.leaderboard.history import History, Setting, history_of, setting_
 from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.kept import kept_alone, kept_report
 from benchmark.leaderboard.published import (
+    is_elsewhere,
     only_if_on_these_images,
     why_not_compared,
     why_row_not_compared,
@@ -176,7 +177,7 @@ def _report(
     title = titled(plan.experiment, plan.dataset)
     title = f"{title} with {changed}" if changed else title
     of = (plan.experiment.name, title, plan.profile, plan.dataset, rows_judged, unlike)
-    table = Table(*of, board=stem, file=boards.file)
+    table = Table(*of, board=stem, file=boards.file, elsewhere=is_elsewhere(plan))
     return Report(
         leaderboard_of(table, images),
         history.on_disk,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from benchmark.leaderboard.agreement import agreement_text
 from benchmark.leaderboard.outputs.base import text_output
 from benchmark.run.record import State
 from benchmark.writing.markdown import escape, link, piped_table
@@ -58,6 +59,7 @@ def page(leaderboard: Leaderboard) -> str:
     It names no time, no machine and no absolute path of its own: same records in, same bytes out.
     """
     parts = [f"# {escape(leaderboard.heading)}\n", _facts(leaderboard), table_text(leaderboard)]
+    parts += [f"{escape(text)}.\n"] if (text := agreement_text(leaderboard)) else []
     if any(line.values["map50"] is not None for line in leaderboard.rows):
         parts += _sections(leaderboard)
     earlier = (f"- {escape(sentence)}\n" for sentence in leaderboard.earlier_better)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.errors import UserError
+from benchmark.leaderboard.agreement import agreement_text
 from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteError, Output
 from benchmark.leaderboard.outputs.markdown import (
     dataset_text,
@@ -61,9 +62,11 @@ def _block(leaderboard: Leaderboard, short: bool) -> str:
     chosen = f" **Note: {escape(leaderboard.selection)}.**" if leaderboard.selection else ""
     told = f"{caveat}{chosen}{earlier}"
     summary = f"{leaderboard.progress} rows complete on {dataset_text(leaderboard)}.{told}"
+    agreed = f"{escape(text)}.\n\n" if (text := agreement_text(leaderboard)) else ""
     if short:
-        return f"\n{summary}\n\n{short_table_text(leaderboard)}\n"
-    return f"\n{summary}\n\n{table_text(leaderboard)}\n{method_text(leaderboard)}.\n\n"
+        return f"\n{summary}\n\n{short_table_text(leaderboard)}\n{agreed}"
+    table = table_text(leaderboard)
+    return f"\n{summary}\n\n{table}\n{agreed}{method_text(leaderboard)}.\n\n"
 
 
 def replaced(text: str, name: str, block: str, path: Path) -> str | None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.leaderboard.agreement import agreement_text
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.validations import counted
@@ -63,10 +64,11 @@ def _style(key: str, state: str, best: bool) -> str:
 
 
 def notes(leaderboard: Leaderboard) -> list[str]:
-    """What a reader of the table must know of the validations that its numbers are of."""
+    """What a reader of the table must know: of which validations its numbers are, and how others ranked its rows."""
     earlier = leaderboard.earlier_better
     words, listed = counted(earlier), earlier[:_MOST_LISTED]
-    chosen = [f"note: {leaderboard.selection}"] if leaderboard.selection else []
+    agreed = agreement_text(leaderboard)
+    chosen = [f"note: {said}" for said in (leaderboard.selection, agreed) if said]
     if not words:
         return chosen
     more = len(earlier) - len(listed)

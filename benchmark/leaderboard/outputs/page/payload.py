@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from benchmark.leaderboard.agreement import agreement_text
 from benchmark.leaderboard.document import Leaderboard
 from benchmark.leaderboard.outputs.base import Material
 from benchmark.leaderboard.outputs.page.axes import axes
@@ -21,6 +22,7 @@ def payload(material: Material) -> dict[str, Any]:
     Returns:
         ``leaderboard``: as in its JSON file.
         ``progress``: the rows of which every seed is complete, in words.
+        ``agreement``: how well mAP50 ranks the rows as others did, in words; empty if there is nothing to say.
         ``resampled``: what the intervals are over, in words.
         ``texts``, ``reasons``: of each row every cell as readers see it, and why cells are dashes, by column key.
         ``run_texts``: the mAP50 of each run by its id, as readers see it.
@@ -33,6 +35,7 @@ def payload(material: Material) -> dict[str, Any]:
     return {
         "leaderboard": leaderboard.plain,
         "progress": leaderboard.progress,
+        "agreement": agreement_text(leaderboard),
         "resampled": leaderboard.resampled,
         "texts": leaderboard.texts,
         "reasons": [told_reasons(leaderboard, line) for line in leaderboard.rows],

@@ -63,6 +63,7 @@ def render(payload: Mapping[str, Any]) -> str:
         .render(
             board=board,
             progress=payload["progress"],
+            agreement=payload["agreement"],
             resampled=payload["resampled"],
             data=Markup(_json(payload)),
             style=Markup(_text("style.css")),
