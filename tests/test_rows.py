@@ -79,8 +79,11 @@ def problems_of(folder: Path, *rows: str) -> list[str]:
     return [problem.removeprefix(f"{path}: ") for problem in caught.value.problems]
 
 
-KEYS = "gpus, labels, name, parts, published, set, study"  # of a row of parts
-ALL_KEYS = "config, gpus, labels, load_from, name, parts, published, replace, set, study"
+# Of a row of parts.
+KEYS = "gpus, labels, leaderboard, name, parts, published, set, study"
+FIELDS = {key for recipe in RECIPES.values() for key in recipe.model_fields}
+ALL_KEYS = ", ".join(sorted({*KEYS.split(", "), *FIELDS}))
+KINDS = ", ".join(RECIPES)
 
 
 def test_every_problem_of_every_row_is_said_at_once(tmp_path: Path) -> None:
@@ -91,7 +94,7 @@ def test_every_problem_of_every_row_is_said_at_once(tmp_path: Path) -> None:
         "rows.0.parts.head: is missing",
         "rows.0.gpus: must be 1 or more (got 0)",
         f"rows.1.part: no such key in a row; allowed: {ALL_KEYS}; did you mean 'parts'?",
-        "rows.1: a row has exactly one of these keys: parts, config; this one has none",
+        f"rows.1: a row has exactly one of these keys: {KINDS}; this one has none",
         "rows.1.name: is missing",
     ]
 
@@ -99,8 +102,8 @@ def test_every_problem_of_every_row_is_said_at_once(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("mapping_rows")
 def test_a_row_has_one_recipe(tmp_path: Path) -> None:
     assert problems_of(tmp_path, f"name: a, {PARTS}, mapping: {{}}", "name: b") == [
-        "rows.0: a row has exactly one of these keys: parts, config, mapping; this one has 'parts' and 'mapping'",
-        "rows.1: a row has exactly one of these keys: parts, config, mapping; this one has none",
+        f"rows.0: a row has exactly one of these keys: {KINDS}, mapping; this one has 'parts' and 'mapping'",
+        f"rows.1: a row has exactly one of these keys: {KINDS}, mapping; this one has none",
     ]
 
 
