@@ -36,6 +36,8 @@ Told = Callable[[int, int], None]
 # What only a training needs.
 _OF_TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "load_from")
 _OF_TEST = ("test_dataloader", "test_cfg", "test_evaluator")
+# What a loader may say that leaves images out, or joins them otherwise than one after the other.
+_PARTIAL = ("batch_sampler", "drop_last", "num_batch_per_epoch")
 
 
 @dataclass(frozen=True)
@@ -179,8 +181,9 @@ class Detector:
             "test_mode": True,
             **({"pipeline": self._pipeline} if self._pipeline else {}),
         }
+        kept = {key: value for key, value in self._loader.items() if key not in _PARTIAL}
         sampler = {"type": "DefaultSampler", "shuffle": False}
-        wanted = {**self._loader, "dataset": dataset, "sampler": sampler}
+        wanted = {**kept, "dataset": dataset, "sampler": sampler}
         made: DataLoader[object] = self.runner.build_dataloader(ConfigDict(wanted))
         return made
 
