@@ -11,8 +11,10 @@ import pytest
 import torch
 import yaml
 from command import Bench, variant
+from test_tested import check_evaluated, give_test, with_test
 
 from benchmark.files import sha256_file
+from benchmark.run.folder import RunFolder
 
 PLAIN = {"name": "plain", "parts": dict.fromkeys(["backbone", "neck", "head", "schedule"], "tiny")}
 
@@ -29,8 +31,10 @@ def _sweep(bench: Bench, *more: str) -> Any:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, synthetic_data: Path) -> Bench:
     folder = tmp_path_factory.mktemp("detectors")
+    data = with_test(synthetic_data, folder / "data")
+    give_test(data)
     experiment = variant(folder, lambda e: e.update(rows=[PLAIN]))
-    return Bench(synthetic_data, folder / "results", experiment)
+    return Bench(data, folder / "results", experiment)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +61,8 @@ def test_the_same_weights_on_the_same_images_have_the_same_numbers(swept: Bench)
     assert given["train_seconds"] is given["peak_memory_gib"] is None
     weights = sha256_file(swept.folder("plain") / "checkpoints" / "final.pth")
     assert [*given["provenance"]["hashes"]["files"].values()] == [weights]
-    predictions = (swept.folder(row) / "predictions.json" for row in ("plain", "given"))
-    assert len({path.read_bytes() for path in predictions}) == 1
+    for name in ("predictions.json", "predictions-test.json"):
+        assert len({(swept.folder(row) / name).read_bytes() for row in ("plain", "given")}) == 1
     assert not (swept.folder("given") / "mmengine").exists()
 
 
@@ -70,6 +74,7 @@ def test_views_are_of_the_checkpoints_of_another_row(swept: Bench) -> None:
     assert len({record["metrics"]["mAP50"] for record in (plain, usual, views)}) == 3
     assert views["val_images"] == plain["val_images"]
     assert views["params"] is views["latency_ms"] is None
+    check_evaluated(RunFolder(swept.folder("views")), swept.data / "test.json")
 
 
 @pytest.mark.trains

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from benchmark.data.dataset import Split
 from benchmark.experiment.rows.augmented import Views
+from benchmark.files import is_file
 from benchmark.job.building import make_ready, read_content
 from benchmark.job.evaluating import Detector, Pictured, Place, Told, detector_of
 from benchmark.job.made.base import Made, Making
@@ -21,14 +22,17 @@ _TOLD_EACH = 200  # images between two lines of the log
 def evaluated(making: Making) -> Made:
     """The boxes that a model finds with the weights that it is given; they are kept as those of a training are."""
     spec, folder = making.spec, making.folder
+    kept = folder.checkpoints / checkpoints.FINAL
     with _at_work(making) as place:
         content = read_content(spec, folder, making.inputs)
         detector = Detector(content, spec, place)
-        detector.runner.belong_to(spec.ids, None)
-        detector.runner.take_given(content["load_from"], spec.dataset.classes)
-        found = _found(making, detector)
-    detector.runner.keep_weights(folder.checkpoints / checkpoints.FINAL, spec.dataset.classes)
-    return Made(found, detector.runner)
+        if is_file(kept) and "val" not in making.splits:
+            detector.load(kept)  # the run is complete, and what it was given may be gone
+        else:
+            detector.runner.belong_to(spec.ids, None)
+            detector.runner.take_given(content["load_from"], spec.dataset.classes)
+            detector.runner.keep_weights(kept, spec.dataset.classes)
+        return Made(_found(making, detector), detector.runner)
 
 
 def augmented(making: Making) -> Made:
@@ -56,10 +60,11 @@ def _at_work(making: Making) -> Iterator[Place]:
 
 
 def _found(making: Making, detector: Detector) -> Mapping[str, Detections]:
-    """The boxes in each split's images."""
+    """The boxes in the images of each split that is asked for."""
     ids = [making.category_ids[name] for name in making.spec.dataset.classes]
     found = {}
-    for name, listed in making.annotations.items():
+    for name in making.splits:
+        listed = making.annotations[name]
         split: Split = getattr(making.spec.dataset, name)
         chosen = [key for key in listed.images.ids.tolist() if key in making.image_ids[name]]
         pictured = Pictured(listed, split.images, chosen)
