@@ -357,6 +357,28 @@ def test_details_by_keyboard(page: Page) -> None:
     page.until("return location.hash === ''")
 
 
+@pytest.mark.parametrize(
+    ("source", "links"),
+    [("https://example.org/paper?table=2", 1), ("javascript:alert(1)", 0), ("Lin 2017", 0)],
+)
+def test_where_a_published_value_stands_is_a_link_if_it_is_of_the_web(
+    source: str, links: int, page: Page
+) -> None:
+    """In the dialog, and in the table once its column is shown."""
+    data = payload()
+    like = next(column for column in data["leaderboard"]["columns"] if column["key"] == "run_ids")
+    data["leaderboard"]["columns"].append({**like, "key": "published_source", "title": "Stands in"})
+    data["leaderboard"]["rows"][7]["values"]["published_source"] = source
+    page.open(render(data), fragment="#row=convnext_tiny_fpn_3x")
+    found = [a.get_attribute("href") for a in page.all("#details-values + div a")]
+    assert found == [source] * links and source in page.text("#details-values + div")
+    page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    page.one("#column-menu summary").click()
+    page.one("[data-column=published_source]").click()
+    assert len(page.all(f"#leaderboard a[href='{source}']")) == links
+    assert source in page.text("#leaderboard") and page.complaints() == []
+
+
 def test_config_difference(page: Page) -> None:
     page.open(HTML, fragment="#row=convnext_tiny_fpn_3x")
     page.set("#diff-other", "=r50_fpn_3x")
