@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from benchmark.config.retarget import dataset_leaves
 from benchmark.data.dataset import Dataset, is_of_source
@@ -76,13 +75,12 @@ def kept_otherwise(experiment: Experiment, dataset: Dataset, caveat: str) -> str
     return ""
 
 
-def why_row_not_compared(row: Row, config: Mapping[str, object], dataset: Dataset) -> str:
+def why_row_not_compared(row: Row, config: Mapping[str, object]) -> str:
     """Why one row is held against no published value although its table is; empty if it is.
 
     Args:
         row: The row.
         config: Its composed config.
-        dataset: The data of the table.
     """
     if row.published is None:
         return ""
@@ -90,7 +88,10 @@ def why_row_not_compared(row: Row, config: Mapping[str, object], dataset: Datase
         return f"published on the {row.published.split} split, measured on val"
     if row.study is not None:
         return f"not trained as published: its values come from the study {row.study}"
-    return _of_evaluation(config, dataset)
+    for leaf in dataset_leaves(config.get("val_dataloader")):
+        if leaf.get("indices") is not None:
+            return f"evaluated on a part of the validation images (indices: {leaf['indices']})"
+    return ""
 
 
 def only_if_on_these_images(result: RowResult) -> RowResult:
@@ -98,17 +99,6 @@ def only_if_on_these_images(result: RowResult) -> RowResult:
     if result.row.published is None or result.unlike or result.unpaired != OTHER_IMAGES:
         return result
     return replace(result, unlike=OTHER_IMAGES)
-
-
-def _of_evaluation(config: Mapping[str, object], dataset: Dataset) -> str:
-    """Why a row is not evaluated on the validation images of its data set, all of them; empty if it is."""
-    for leaf in dataset_leaves(config.get("val_dataloader")):
-        if leaf.get("indices") is not None:
-            return f"evaluated on a part of the validation images (indices: {leaf['indices']})"
-        own = Path(str(leaf.get("data_root") or "")) / str(leaf.get("ann_file") or "")
-        if own != dataset.val.annotations:
-            return f"evaluated on other annotations than the data set's: {own}"
-    return ""
 
 
 def _of_data(experiment: Experiment, dataset: Dataset, own: bool | None) -> str:

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.launchers.living import lives
@@ -160,8 +159,7 @@ def _report(
     stale = _stale(plan, history)
     unlike = why_not_compared(plan, request)
     compared = plan.profile == COMPARABLE_PROFILE and not unlike
-    held_to = plan.dataset if compared else None
-    rows = [_row_result(row, planned[row.name], stale, held_to) for row in plan.rows]
+    rows = [_row_result(row, planned[row.name], stale, compared) for row in plan.rows]
     if lost:
         by_name = {result.row.name: result for result in rows}
         gone = (row for row in plan.experiment.rows if row.name in lost)
@@ -200,9 +198,9 @@ def _row_result(
     row: Row,
     runs: Sequence[Planned],
     stale: Mapping[_Of, RunSpec],
-    held_to: Dataset | None,
+    compared: bool,
 ) -> RowResult:
-    """Of a row in a table that is held against published values of ``held_to``; if of none, it needs no reason why."""
+    """Of a row in a table that compares with published values, or does not: then it needs no reason of its own."""
     return RowResult(
         row,
         tuple(run.spec.seed for run in runs),
@@ -210,7 +208,7 @@ def _row_result(
         states=tuple(run.state for run in runs),
         reached=tuple(map(reached, runs)),
         stale=tuple(stale[one].run_id for run in runs if (one := _of(run.spec)) in stale),
-        unlike=why_row_not_compared(row, runs[0].config, held_to) if held_to else "",
+        unlike=why_row_not_compared(row, runs[0].config) if compared else "",
         changes=_changes(runs),
         folds=tuple(run.spec.fold for run in runs if run.spec.fold is not None),
     )
