@@ -111,3 +111,32 @@ def test_the_best_becomes_a_row_with_its_own_weights(tuned: Bench) -> None:
     assert set(records) == {0, 1}
     assert records[0]["metrics"]["mAP50"] == best.values[0]
     assert "(tuned)" in (tuned.results / "tiny.md").read_text()
+
+
+def test_folds_are_tuned_on_all_out_of_fold_boxes_at_once(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    bench = make_bench(tmp_path, synthetic_data, folds=3)
+    sweep(bench, "--seeds", "0")
+    done = tune(bench, "--trials", "0")
+    assert done.returncode == 0, done.stderr
+    done = tune(bench, n_trials=2)
+    assert done.returncode == 0, done.stderr
+    first, second = trials(bench)
+    folder = RunFolder(bench.results / "runs" / first.user_attrs["run_id"])
+    spec = folder.read_spec()
+    assert spec.dataset.fold is None and len(spec.made_from) == 2 * 3
+    assert spec.dataset.val == spec.dataset.train  # the file that was divided
+    whole = json.loads(folder.predictions_file.read_text())
+    folds = [
+        json.loads(p.read_text()) for p in bench.results.glob("runs/fused-s0-f*/predictions.json")
+    ]
+    assert _sorted(whole) == _sorted([box for fold in folds for box in fold])
+    record = folder.read_record()
+    assert record.val_images and record.val_images.count == 24
+    summary = (bench.results / "studies/tune/summary.md").read_text()
+    assert "out-of-fold boxes of seed 0, 3 folds together" in summary
+
+
+def _sorted(boxes: list[dict[str, Any]]) -> list[str]:
+    return sorted(json.dumps(box, sort_keys=True) for box in boxes)

@@ -75,7 +75,14 @@ class Setting:
             return [self]
         data = self.dataset
         chosen = data.folds if self.fold is None else (data.with_fold(self.fold),)
-        return [replace(self, dataset=one, essences=Essences(one, self.contents)) for one in chosen]
+        return [self._on(one) for one in chosen]
+
+    def every_fold(self) -> list[Setting]:
+        """The setting over each fold of its data set; itself where nothing is divided."""
+        return [self._on(one) for one in self.dataset.folds] if self.dataset.fold else [self]
+
+    def _on(self, dataset: Dataset) -> Setting:
+        return replace(self, dataset=dataset, essences=Essences(dataset, self.contents))
 
 
 @dataclass(frozen=True)
@@ -214,17 +221,29 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
         return [_Making(seed) for seed in seeds]
     # What is made over all seeds is no other run where a command asks for some of them.
     over = replace(setting, seeds=None) if recipe.over_seeds else setting
-    sources = {name: _source(over, name) for name in recipe.source_rows}
+    folds = over.every_fold() if recipe.over_folds else [over]
+    sources = {
+        name: [spec for one in folds for spec in _source(one, name)] for name in recipe.source_rows
+    }
     if recipe.over_seeds:
         return [_Making(seeds[0], tuple(spec for specs in sources.values() for spec in specs))]
-    by_seed = [{spec.seed: spec for spec in specs} for specs in sources.values()]
+    by_seed = [_by_seed(specs) for specs in sources.values()]
     shared = [seed for seed in by_seed[0] if all(seed in of_row for of_row in by_seed)]
     if not shared:
         have = "; ".join(
             f"{name}: {', '.join(map(str, s))}" for name, s in zip(sources, by_seed, strict=True)
         )
         raise UserError(f"row '{row.name}': the rows that it is made from share no seed ({have})")
-    return [_Making(seed, tuple(of_row[seed] for of_row in by_seed)) for seed in shared]
+    return [
+        _Making(seed, tuple(spec for of_row in by_seed for spec in of_row[seed])) for seed in shared
+    ]
+
+
+def _by_seed(specs: Sequence[RunSpec]) -> dict[int, list[RunSpec]]:
+    found: dict[int, list[RunSpec]] = {}
+    for spec in specs:
+        found.setdefault(spec.seed, []).append(spec)
+    return found
 
 
 def _source(setting: Setting, name: str) -> Sequence[RunSpec]:

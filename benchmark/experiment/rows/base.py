@@ -102,6 +102,11 @@ class Recipe(Strict, ABC):
         """Whether one run is made from all seeds of its source rows, rather than one from each that they share."""
         return False
 
+    @property
+    def over_folds(self) -> bool:
+        """Whether a run of a fold rests on the runs of all folds of its source rows, rather than on those of its own."""
+        return False
+
     def seeds(self, own: Sequence[int], asked: Sequence[int] | None) -> tuple[int, ...]:
         """The seeds of its runs; of a row with source rows those count of them that it shares with these.
 

@@ -101,6 +101,11 @@ class FuseRecipe(Recipe):
         """See `Recipe`."""
         return self.fuse.seeds == "all"
 
+    @property
+    def over_folds(self) -> bool:
+        """See `Recipe`: the boxes of a fold are calibrated by those of the others."""
+        return self.fuse.calibrate is not None
+
     def seeds(self, own: Sequence[int], asked: Sequence[int] | None) -> tuple[int, ...]:
         """See `Recipe`: over all seeds there is one run, which bears the experiment's first."""
         return (own[0],) if self.over_seeds else tuple(asked or own)
