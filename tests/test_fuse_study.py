@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import toy_rows
 import yaml
@@ -16,7 +18,10 @@ from studies import trials
 
 from benchmark.experiment.rows import RECIPES
 from benchmark.job.made import MAKERS
+from benchmark.job.made.fusing.fuse import fuse
+from benchmark.job.made.fusing.settings import Settings
 from benchmark.run.folder import RunFolder
+from benchmark.statistics.evaluation import Detections
 
 ROWS: list[dict[str, Any]] = [
     {"name": "near", "truth": 1.0},
@@ -116,27 +121,50 @@ def test_the_best_becomes_a_row_with_its_own_weights(tuned: Bench) -> None:
 def test_folds_are_tuned_on_all_out_of_fold_boxes_at_once(
     tmp_path: Path, synthetic_data: Path
 ) -> None:
-    bench = make_bench(tmp_path, synthetic_data, folds=3)
+    bench = make_bench(tmp_path, synthetic_data, folds=3, profile="few")
+    fused = {"rows": ["near", "far"], "iou": 0.95, "calibrate": "minmax"}
+    content = yaml.safe_load(bench.experiment.read_text())
+    content["rows"][2] = {"name": "fused", "fuse": fused}
+    bench.experiment.write_text(yaml.safe_dump(content))
+    # A profile that takes some of the images of each fold.
+    few = tmp_path / "configs/profiles/few.py"
+    few.write_text("shrink = dict(longest_side=96, epochs=1, images=4, val_images=3)\n")
     sweep(bench, "--seeds", "0")
-    done = tune(bench, "--trials", "0")
-    assert done.returncode == 0, done.stderr
     done = tune(bench, n_trials=2)
     assert done.returncode == 0, done.stderr
-    first, second = trials(bench)
-    folder = RunFolder(bench.results / "runs" / first.user_attrs["run_id"])
-    spec = folder.read_spec()
+
+    whole = RunFolder(bench.results / "runs" / trials(bench)[0].user_attrs["run_id"])
+    spec, record = whole.read_spec(), whole.read_record()
     assert spec.dataset.fold is None and len(spec.made_from) == 2 * 3
     assert spec.dataset.val == spec.dataset.train  # the file that was divided
-    whole = json.loads(folder.predictions_file.read_text())
-    folds = [
-        json.loads(p.read_text()) for p in bench.results.glob("runs/fused-s0-f*/predictions.json")
-    ]
-    assert _sorted(whole) == _sorted([box for fold in folds for box in fold])
-    record = folder.read_record()
-    assert record.val_images and record.val_images.count == 24
+    assert record.val_images and record.val_images.count == 3 * 3
+    folds = [_boxes(bench, "fused", fold) for fold in range(3)]
+    assert _lines(Detections.concatenate(folds)) == _lines(_read(whole))
+    assert _lines(folds[1]) == _lines(_by_hand(bench, fold=1, others=(0, 2)))
     summary = (bench.results / "studies/tune/summary.md").read_text()
     assert "out-of-fold boxes of seed 0, 3 folds together" in summary
 
 
-def _sorted(boxes: list[dict[str, Any]]) -> list[str]:
-    return sorted(json.dumps(box, sort_keys=True) for box in boxes)
+def _by_hand(bench: Bench, fold: int, others: Sequence[int]) -> Detections:
+    """The boxes of a fold, calibrated by those of the others."""
+    found = []
+    for row in ("near", "far"):
+        scores = np.concatenate([_boxes(bench, row, other).scores for other in others])
+        boxes = _boxes(bench, row, fold)
+        low, high = scores.min(), scores.max()
+        scaled = np.clip((boxes.scores - low) / (high - low), 0, 1)
+        found.append(replace(boxes, scores=scaled))
+    return fuse(found, Settings("wbf", (1.0, 1.0), iou=0.95)).detections
+
+
+def _boxes(bench: Bench, row: str, fold: int) -> Detections:
+    (path,) = bench.results.glob(f"runs/{row}-s0-f{fold}-*")
+    return _read(RunFolder(path))
+
+
+def _read(folder: RunFolder) -> Detections:
+    return Detections.from_coco(json.loads(folder.predictions_file.read_text()))
+
+
+def _lines(boxes: Detections) -> list[str]:
+    return sorted(json.dumps(box, sort_keys=True) for box in boxes.to_coco())

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
-from benchmark.data.dataset import Dataset, Fold
+from benchmark.data.annotations import read_annotations
+from benchmark.data.dataset import Dataset, Fold, Split
 from benchmark.errors import attempt
+from benchmark.job.made.base import judged_ids
 from benchmark.run.folder import RunFolder
 from benchmark.run.identity import digest_of, run_id
+from benchmark.run.spec import RunSpec
 from benchmark.run.state import Planned
 
 
@@ -31,9 +35,29 @@ def pooled(runs: Sequence[Planned]) -> Planned:
         first,
         run_id=run_id(first.row, first.seed, first.profile, digest),
         dataset=_whole(first.dataset, first.dataset.fold),
+        making={**first.making, **_judged([run.spec for run in runs], first.dataset.fold.whole)},
         made_from=tuple(dict.fromkeys(one for run in runs for one in run.spec.made_from)),
     )
     return replace(runs[0], spec=spec, folder=RunFolder(runs[0].folder.path.with_name(spec.run_id)))
+
+
+def _judged(specs: Sequence[RunSpec], whole: Split) -> dict[str, object]:
+    """Which of the divided images the runs of the folds are judged on; empty if that is all of them."""
+    if "indices" not in specs[0].making:
+        return {}
+    ids = frozenset[int]().union(*map(_judged_ids, specs))
+    positions = [n for n, one in enumerate(_image_ids(whole)) if one in ids]
+    return {"images": len(positions), "indices": positions}
+
+
+def _judged_ids(spec: RunSpec) -> frozenset[int]:
+    return judged_ids(read_annotations(spec.dataset.val.annotations), spec.making)
+
+
+@lru_cache(maxsize=1)  # the same for every trial
+def _image_ids(whole: Split) -> Sequence[int]:
+    ids: list[int] = read_annotations(whole.annotations).images.ids.tolist()
+    return ids
 
 
 def _whole(dataset: Dataset, fold: Fold) -> Dataset:

@@ -104,7 +104,7 @@ class Recipe(Strict, ABC):
 
     @property
     def over_folds(self) -> bool:
-        """Whether a run of a fold rests on the runs of all folds of its source rows, rather than on those of its own."""
+        """Whether a run of a fold rests on the runs of all folds of its source rows, not just of its own."""
         return False
 
     def seeds(self, own: Sequence[int], asked: Sequence[int] | None) -> tuple[int, ...]:

@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from benchmark.data.annotations import Annotations
+from benchmark.data.keep import ImageFilter
+from benchmark.data.selection import Selection, image_rows
 from benchmark.job.inputs import Inputs
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
@@ -63,6 +65,20 @@ class Made:
     boxes: Mapping[str, Detections]
     runner: Runner | None = None
     notes: tuple[str, ...] = ()
+
+
+def judged_ids(annotations: Annotations, making: Mapping[str, object]) -> frozenset[int]:
+    """The images that trainings of the experiment are evaluated on: a profile may take some of them only.
+
+    Args:
+        annotations: Those of the validation.
+        making: `RunSpec.making`.
+    """
+    indices = making.get("indices")
+    chosen = tuple(indices) if isinstance(indices, list | tuple) else indices
+    taken = chosen if isinstance(chosen, int | tuple) else None
+    rows = image_rows(annotations, Selection(False, ImageFilter(), taken))
+    return frozenset(annotations.images.ids[rows].tolist())
 
 
 Maker = Callable[[Making], Made]

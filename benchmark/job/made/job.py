@@ -11,12 +11,10 @@ import numpy as np
 
 from benchmark.data.annotations import Annotations, read_annotations
 from benchmark.data.dataset import Split
-from benchmark.data.keep import ImageFilter
-from benchmark.data.selection import Selection, image_rows
 from benchmark.job.base import RunJob
 from benchmark.job.inputs import NotAsAsked
 from benchmark.job.made import MAKERS
-from benchmark.job.made.base import Made, Maker, Making
+from benchmark.job.made.base import Made, Maker, Making, judged_ids
 from benchmark.job.measure import MEASUREMENTS
 from benchmark.job.measure.evaluated import Evaluated
 from benchmark.job.measure.measuring import Findings, measure
@@ -114,7 +112,7 @@ class MadeJob(RunJob):
         """
         sources = tuple(self._source(run_id) for run_id in self.spec.made_from)
         self._made_from = {record.run_id: record.finished_at for _, record in sources}
-        ids = {"val": self._image_ids(by_split["val"])}
+        ids = {"val": judged_ids(by_split["val"], self.spec.making)}
         ids |= {
             split: frozenset(annotations.images.ids.tolist())
             for split, annotations in by_split.items()
@@ -132,14 +130,6 @@ class MadeJob(RunJob):
                 f"it is made from runs/{run_id}, which is {state}; the next sweep tries again once that is complete"
             )
         return folder, record
-
-    def _image_ids(self, annotations: Annotations) -> frozenset[int]:
-        """The images that trainings of the experiment are evaluated on: a profile may take some of them only."""
-        indices = self.spec.making.get("indices")
-        chosen = tuple(indices) if isinstance(indices, list | tuple) else indices
-        taken = chosen if isinstance(chosen, int | tuple) else None
-        rows = image_rows(annotations, Selection(False, ImageFilter(), taken))
-        return frozenset(annotations.images.ids[rows].tolist())
 
     def _keep(self, making: Making, made: Made) -> None:
         annotations, ids = making.annotations["val"], making.image_ids["val"]
