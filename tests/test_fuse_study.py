@@ -57,7 +57,7 @@ def sweep(bench: Bench, *more: str) -> None:
 
 def tune(bench: Bench, *more: str, **content: Any) -> Any:
     path = bench.experiment.parent / "tune.yaml"
-    study = {"experiment": "tiny.yaml", "row": "fused", "n_trials": 8, "search": SEARCH}
+    study = {"experiment": "tiny.yaml", "row": "fused", "n_trials": 4, "search": SEARCH}
     path.write_text(yaml.safe_dump({**study, **content}))
     common = ["--data-root", str(bench.data), "--results", str(bench.results)]
     options = ["--launcher", "inprocess", "--wandb", "off"]
@@ -66,7 +66,7 @@ def tune(bench: Bench, *more: str, **content: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory, synthetic_data: Path) -> Bench:
-    """A study of eight trials and of two more, whose best is promoted; tests only read it."""
+    """A study of four trials and of two more, whose best is promoted; tests only read it."""
     bench = make_bench(tmp_path_factory.mktemp("tuned"), synthetic_data)
     refused = tune(bench)
     assert refused.returncode == 2
@@ -83,7 +83,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, synthetic_data: Path) -> Ben
 
 def test_trials_are_fusions_of_the_same_boxes(tuned: Bench) -> None:
     made = trials(tuned)
-    assert [trial.state for trial in made] == [TrialState.COMPLETE] * 10
+    assert [trial.state for trial in made] == [TrialState.COMPLETE] * 6
     own = {"fuse.weights.0": 1.0, "fuse.iou": 0.95, "threshold": 0.0, "fuse.method": "wbf"}
     assert made[0].params == own
     (record,) = tuned.results.glob("runs/fused-s0-*/record.json")
