@@ -124,6 +124,10 @@ def test_fused_rows_stand_in_the_table_as_any_other(swept: Bench) -> None:
     assert rows["fused"]["values"]["learning_method"] == "WBF: near + far + few"
     assert rows["lowered"]["values"]["learning_method"] == "Soft-NMS: near + few"
     assert "not trained here" in rows["fused"]["missing"]["train_seconds"]
+    text = (swept.results / "tiny.md").read_text()
+    (note,) = [line for line in text.splitlines() if "calibrated" in line]
+    assert note.startswith("- lowered: val: scores were calibrated (isotonic) by the hits on the")
+    assert "may be too high" in note
     assert "nothing to do" in sweep(swept).stdout
 
 

@@ -115,7 +115,12 @@ def test_the_best_becomes_a_row_with_its_own_weights(tuned: Bench) -> None:
     records = {r["seed"]: r for r in (json.loads(path.read_text()) for path in of_row)}
     assert set(records) == {0, 1}
     assert records[0]["metrics"]["mAP50"] == best.values[0]
-    assert "(tuned)" in (tuned.results / "tiny.md").read_text()
+    board = (tuned.results / "tiny.md").read_text()
+    assert "(tuned)" in board
+    assert (
+        "fused_tuned: its boxes are fused as study 'tune' found best for the validation images"
+        in board
+    )
 
 
 def test_folds_are_tuned_on_all_out_of_fold_boxes_at_once(

@@ -24,6 +24,7 @@ from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_column
 from benchmark.leaderboard.columns.result import ABOUT_OF_FOLDS
 from benchmark.leaderboard.results import RowResult, Table
+from benchmark.leaderboard.row_notes import row_notes
 from benchmark.leaderboard.run_of_row import Run, run_of
 from benchmark.leaderboard.validations import Told, earlier_better, selection_of
 from benchmark.leaderboard.values import best, reasons
@@ -114,9 +115,10 @@ class Line(Told):
         runs: One for each seed, or for each seed and fold.
         stale: Ids of finished runs that were made with another config than the row has now.
         changes: What was changed of the config that the row is made from, so that it fits; empty for rows of parts.
+        notes: What is to be known of how boxes that are not trained here came about.
     """
 
-    silent: ClassVar = ("changes",)
+    silent: ClassVar = ("changes", "notes")
 
     row: str
     names: dict[str, str] = Field(validation_alias=AliasChoices("names", "parts"))
@@ -126,6 +128,7 @@ class Line(Told):
     runs: tuple[Run, ...]
     stale: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def all_complete(self) -> bool:
@@ -392,4 +395,5 @@ def _line(result: RowResult, columns: Sequence[Column], comparable: bool) -> Lin
         runs=tuple(run_of(*end) for end in ends),
         stale=result.stale,
         changes=result.changes,
+        notes=row_notes(result),
     )

@@ -63,6 +63,7 @@ def page(leaderboard: Leaderboard) -> str:
     if any(line.values["map50"] is not None for line in leaderboard.rows):
         parts += _sections(leaderboard)
     earlier = (f"- {escape(sentence)}\n" for sentence in leaderboard.earlier_better)
+    parts += _listed("Notes", _notes(leaderboard))
     parts += _listed("Better before the end", earlier)
     parts += _listed("Failed runs", _failures(leaderboard))
     parts += _listed("Dashes", _dashes(leaderboard))
@@ -183,6 +184,13 @@ def _origin(run: Run) -> list[str]:
 def _listed(title: str, lines: Iterator[str]) -> list[str]:
     found = "".join(lines)
     return [f"## {title}\n", found] if found else []
+
+
+def _notes(leaderboard: Leaderboard) -> Iterator[str]:
+    """A line for every sentence on how the boxes of a row came about."""
+    for line in leaderboard.rows:
+        for note in line.notes:
+            yield f"- {escape(line.row)}: {escape(note)}\n"
 
 
 def _failures(leaderboard: Leaderboard) -> Iterator[str]:

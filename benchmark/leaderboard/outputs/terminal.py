@@ -64,7 +64,13 @@ def _style(key: str, state: str, best: bool) -> str:
 
 
 def notes(leaderboard: Leaderboard) -> list[str]:
-    """What a reader of the table must know: of which validations its numbers are, and how others ranked its rows."""
+    """What a reader of the table must know: how its numbers came about, and how others ranked its rows."""
+    of_rows = [f"note: {line.row}: {note}" for line in leaderboard.rows for note in line.notes]
+    return [*of_rows[:_MOST_LISTED], *_of_all(leaderboard)]
+
+
+def _of_all(leaderboard: Leaderboard) -> list[str]:
+    """Of which validations the numbers are, and how others ranked the rows."""
     earlier = leaderboard.earlier_better
     words, listed = counted(earlier), earlier[:_MOST_LISTED]
     agreed = agreement_text(leaderboard)
