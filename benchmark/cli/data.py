@@ -1,4 +1,4 @@
-"""``detboard data``: checks a data set, imports one, or draws a synthetic one."""
+"""``detboard data``: checks a data set, imports or divides one, or draws a synthetic one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.data_check import data_check
+from benchmark.cli.data_split import data_split
 
 data_app = typer.Typer(
-    help="Check a COCO-format dataset, import one, or draw one.", no_args_is_help=True
+    help="Check a COCO-format dataset, import, divide or draw one.", no_args_is_help=True
 )
 
 
 data_app.command("check")(data_check)
+data_app.command("split")(data_split)
 
 
 @data_app.command("import")

@@ -17,6 +17,7 @@ from benchmark.data.annotations import read_annotations
 from benchmark.data.dataset import Dataset, Fold, Split, fold_file
 from benchmark.data.split.divide import Division, Wanted, divided
 from benchmark.data.split.fold_files import read_fold_files, write_fold_files
+from benchmark.data.split.parts import part_of
 from benchmark.errors import UserError
 from benchmark.files import is_file, read_bytes, read_json, replacing, sha256_file, write_json
 
@@ -130,23 +131,7 @@ def _made(store: Path, whole: Dataset, division: Division) -> _Kept:
 
 
 def _write(path: Path, content: dict[str, object], ids: Sequence[int]) -> str:
-    """Writes those entries of an annotation file that are of some images; all else of it stays.
-
-    Returns:
-        Hex SHA-256 of the file.
-    """
-    chosen = set(ids)
-    part = {
-        **content,
-        "images": [e for e in _entries(content, "images") if e["id"] in chosen],
-        "annotations": [e for e in _entries(content, "annotations") if e["image_id"] in chosen],
-    }
+    """Writes those entries of an annotation file that are of some images, and gives the hex SHA-256 of the file."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(part))
+        temporary.write_text(json.dumps(part_of(content, ids)))
     return sha256_file(path)
-
-
-def _entries(content: dict[str, object], key: str) -> list[dict[str, object]]:
-    entries = content[key]
-    assert isinstance(entries, list)
-    return entries

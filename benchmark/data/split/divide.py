@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from dataclasses import dataclass
 from fractions import Fraction
@@ -77,7 +78,7 @@ def shares(held: float) -> tuple[int, int]:
     Raises:
         UserError: It is none.
     """
-    found = Fraction(held).limit_denominator(_MOST_SHARES)
+    found = Fraction(held).limit_denominator(_MOST_SHARES) if math.isfinite(held) else Fraction(0)
     if not 0 < found < 1:
         raise UserError(
             f"--holdout {held}: give a share from {1 / _MOST_SHARES} to {1 - 1 / _MOST_SHARES}, as in 0.1"
