@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
+import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from command import Bench, variant
+import yaml
+from command import Bench, here, kill_group, variant, wait_until
 
 from benchmark.run.plan import Request, make_plan
 
@@ -42,3 +48,150 @@ def test_the_folds_divide_the_training_images(bench: Bench) -> None:
         assert train["categories"] == val["categories"] == whole["categories"]
         held += ids[1]
     assert sorted(held) == sorted(every)
+
+
+def told(bench: Bench, *options: str) -> str:
+    done = bench.here("plan", *options)
+    assert done.returncode == 2, done.stdout
+    return done.stderr
+
+
+def with_folds(bench: Bench, folds: object) -> None:
+    content = yaml.safe_load(bench.experiment.read_text())
+    bench.experiment.write_text(yaml.safe_dump({**content, "folds": folds}))
+
+
+@pytest.fixture
+def divided(bench: Bench) -> Path:
+    """Fold files of the data beside the experiment, which names them."""
+    out = bench.experiment.parent / "parts"
+    file = str(bench.data / "train.json")
+    done = here(["data", "split", file, "--folds", "3", "--seed", "7", "--out", str(out)])
+    assert done.returncode == 0, done.stderr
+    with_folds(bench, "parts")
+    return out
+
+
+def test_fold_files_divide_as_they_say(bench: Bench, divided: Path) -> None:
+    request = Request(bench.experiment, bench.results, data_root=bench.data)
+    data = make_plan(request).dataset
+    for number, dataset in enumerate(data.folds):
+        said = json.loads((divided / f"fold-{number}.json").read_text())
+        for name, split in (("train", dataset.train), ("val", dataset.val)):
+            images = json.loads(split.annotations.read_text())["images"]
+            assert sorted(image["id"] for image in images) == said[name]
+    # A division of another seed is another data set, and a number of folds draws seed 0.
+    with_folds(bench, 3)
+    assert make_plan(request).dataset.hashes[1] != data.hashes[1]
+    with_folds(bench, "parts/fold-1.json")
+    assert make_plan(request).dataset.hashes == data.hashes
+
+
+def test_folds_of_other_data_are_refused(bench: Bench, divided: Path) -> None:
+    bench.data = Path(shutil.copytree(bench.data, bench.results.parent / "other"))
+    content = json.loads((bench.data / "train.json").read_text())
+    content["annotations"].pop()
+    (bench.data / "train.json").write_text(json.dumps(content))
+    assert "folds: parts: folds of other data: they divide a train.json with SHA-256" in told(bench)
+
+
+def _swap(fold: dict[str, Any]) -> None:
+    fold["val"][0], fold["train"][0] = fold["train"][0], fold["val"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_swap, "not every image is in 'val' of one fold, and of one only"),
+        (lambda fold: fold["train"].append(fold["val"][0]), "train and val are not all images"),
+        (lambda fold: fold.update(seed=8), "its files are of several divisions"),
+        (lambda fold: fold.update(fold=2), "not called by their number: fold-1.json"),
+        (lambda fold: fold.pop("data"), "fold-1.json: data: is missing"),
+    ],
+)
+def test_fold_files_that_divide_nothing_are_refused(
+    bench: Bench, divided: Path, change: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    fold = json.loads((divided / "fold-1.json").read_text())
+    change(fold)
+    (divided / "fold-1.json").write_text(json.dumps(fold))
+    assert words in told(bench)
+
+
+@pytest.mark.parametrize("folds", [1, 0, -3, 101, 2.5, True, [1, 2], "", "nowhere"])
+def test_what_are_no_folds_is_refused(bench: Bench, folds: object) -> None:
+    with_folds(bench, folds)
+    words = "no fold-0.json" if folds == "nowhere" else "must be a number of folds from 2 to 100"
+    message = told(bench)
+    assert words in message and message.count("error") == 1, message
+
+
+def test_folds_need_no_val(bench: Bench) -> None:
+    """What is wrong with train is told once, and a val.json that is there is left aside, which is said."""
+    done = bench.here("plan")
+    assert "val.json is left aside: the folds divide train.json" in done.stderr
+    copy = Path(shutil.copytree(bench.data, bench.results.parent / "copy"))
+    (copy / "val.json").unlink()
+    bench.data = copy
+    done = bench.here("plan")
+    assert done.returncode == 0 and "left aside" not in done.stderr
+    (copy / "train.json").unlink()
+    assert told(bench).count("no such annotation file") == 1
+    content = yaml.safe_load(bench.experiment.read_text())
+    content["dataset"] = {"train": {"annotations": "a.json", "images": "."}}
+    bench.experiment.write_text(yaml.safe_dump(content))
+    assert "a.json: no such annotation file" in here(["plan", str(bench.experiment)]).stderr
+    bench.experiment.write_text(yaml.safe_dump({**content, "folds": None}))
+    assert "'val' is missing" in here(["plan", str(bench.experiment)]).stderr
+
+
+def _of_row(results: Path) -> dict[str, Any]:
+    records = map(json.loads, (path.read_text() for path in results.glob("runs/*/record.json")))
+    return {record["run_id"]: record for record in records}
+
+
+PLAIN = ("--rows", "plain", "--wandb", "off")
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory, synthetic_data: Path) -> Bench:
+    """A row that was trained on two folds; tests must not change it."""
+    folder = tmp_path_factory.mktemp("swept")
+    experiment = variant(folder, lambda content: content.update(folds=2))
+    bench = Bench(synthetic_data, folder / "results", experiment)
+    done = bench.here("sweep", *PLAIN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return bench
+
+
+@pytest.mark.trains
+def test_every_image_is_found_on_by_the_run_that_did_not_train_on_it(swept: Bench) -> None:
+    runs = _of_row(swept.results)
+    assert sorted(name.split("-tiny")[0] for name in runs) == ["plain-s0-f0", "plain-s0-f1"]
+    assert all(record["state"] == "complete" for record in runs.values())
+    whole = json.loads((swept.data / "train.json").read_text())["images"]
+    assert sum(record["val_images"]["count"] for record in runs.values()) == len(whole)
+    boxes = json.loads((swept.results / "tiny.oof" / "plain-s0.json").read_text())
+    assert {box["image_id"] for box in boxes} <= {image["id"] for image in whole}
+    board = json.loads((swept.results / "tiny.json").read_text())
+    assert board["title"] == "Tiny leaderboard, 2 folds"
+    plain, momentum = board["rows"]
+    of_folds = [record["metrics"]["mAP50"] for record in runs.values()]
+    assert plain["values"]["map50"] == pytest.approx(sum(of_folds) / 2, abs=1e-15)
+    assert momentum["values"]["map50"] is None
+    assert "nothing to do: 2 complete" in swept.here("sweep", *PLAIN).stdout
+
+
+@pytest.mark.trains
+def test_a_sweep_killed_at_random_ends_with_the_same_records(swept: Bench, tmp_path: Path) -> None:
+    killed = Bench(swept.data, tmp_path / "results", swept.experiment)
+    driver = killed.start("sweep", *PLAIN)
+    wait_until(lambda: any(killed.results.glob("runs/*/metrics.jsonl")), "the first run")
+    time.sleep(random.uniform(0, 3))
+    kill_group(driver)
+    done = killed.here("sweep", *PLAIN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    again, runs = _of_row(killed.results), _of_row(swept.results)
+    assert {name: record["metrics"] for name, record in again.items()} == {
+        name: record["metrics"] for name, record in runs.items()
+    }

@@ -164,6 +164,7 @@ def look_at(made: Plan, request: Request, on_disk: Runs) -> None:
     Raises:
         UserError: Its board would be written over another's.
     """
+    from benchmark.data.folds import left_aside
     from benchmark.experiment.titles import title_warnings
     from benchmark.leaderboard.boards import refuse_taken
     from benchmark.leaderboard.published import why_not_compared
@@ -172,5 +173,8 @@ def look_at(made: Plan, request: Request, on_disk: Runs) -> None:
 
     warn([*title_warnings(made.experiment.rows), *damages(made.runs)])
     warn([why] if (why := why_not_compared(made, request)) else [])
+    if made.dataset.fold is not None:
+        source, base = made.experiment.dataset, made.experiment.path.parent
+        warn([aside] if (aside := left_aside(source, base, request.data_root)) else [])
     warn(renamed(made, on_disk))
     refuse_taken(made, request)

@@ -19,6 +19,7 @@ from benchmark.data.split.divide import Division, Wanted, divided
 from benchmark.data.split.fold_files import read_fold_files, write_fold_files
 from benchmark.data.split.parts import part_of
 from benchmark.errors import UserError
+from benchmark.experiment.experiment import DataSource
 from benchmark.files import is_file, read_bytes, read_json, replacing, sha256_file, write_json
 
 _KEPT = "folds.json"
@@ -63,6 +64,20 @@ def in_folds(whole: Dataset, folds: int | Path, base: Path, results: Path) -> Da
         _check_is_of(division, whole, folds)
         kept = _read(_folder(store, division.digest)) or _made(store, whole, division)
     return _dataset(whole, kept, _folder(store, kept.sha256))
+
+
+def left_aside(source: DataSource, base: Path, root: Path | None = None) -> str:
+    """A word on the validation split of a data set that is divided, which counts for nothing; empty without one.
+
+    Args:
+        source: The ``dataset`` block of the experiment.
+        base: What its paths are relative to.
+        root: A dataset folder in its place.
+    """
+    folder = root or (base / source.root if source.root else None)
+    val = source.val.annotations if source.val else Path("val.json")
+    is_there = is_file(folder / val) if folder else source.val is not None
+    return f"{val} is left aside: the folds divide train.json alone" if is_there else ""
 
 
 def _is_of(kept: _Kept, whole: Dataset, count: int) -> bool:

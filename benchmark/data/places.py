@@ -71,7 +71,7 @@ def found(name: str, places: Places, cache: Path | None) -> Dataset:
     test = attempt(problems, _test_split, places, outlines, cache)
     train_images, val_images = folders if len(folders) == 2 else (None, None)
     if problems or not (in_train and in_val and train_images and val_images):
-        raise UserError(problems)
+        raise UserError(dict.fromkeys(problems))  # where train is val, too, it says all twice
     return Dataset(
         name,
         tuple(name for _, name in in_train.categories),
