@@ -58,7 +58,12 @@ def dump(path: Path, content: Any) -> Path:
 
 
 def _hotcoco(root: Path) -> COCO:
-    return COCO(str(dump(root.with_name(f"{root.name}.json"), coco())))
+    root.mkdir(parents=True, exist_ok=True)
+    path = dump(root / "coco.json", coco())
+    try:
+        return COCO(str(path))
+    finally:
+        path.unlink()
 
 
 def voc(root: Path) -> None:

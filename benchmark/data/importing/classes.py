@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from benchmark.errors import UserError, allowed, attempt, few, printable, shown
+from benchmark.errors import UserError, allowed, attempt, few, lone_surrogate, printable, shown
 from benchmark.yaml_file import read_yaml
 
 ClassMap: TypeAlias = Mapping[str, str | None]
@@ -65,6 +65,11 @@ def joined(lists: Iterable[Sequence[str]], mapped: ClassMap) -> list[str]:
         f"--map: no source has a class '{printable(name)}'; {allowed(name, old)}"
         for name in mapped
         if name not in old
+    ]
+    problems += [
+        f"half of a surrogate pair in the name of class '{printable(name)}', which no table can hold: rename it"
+        for name in [*old, *filter(None, mapped.values())]
+        if lone_surrogate(name)
     ]
     found = dict.fromkeys(mapped.get(name, name) for name in old)
     classes = [name for name in found if name is not None]

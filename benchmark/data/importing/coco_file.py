@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +16,15 @@ from benchmark.data.importing.ledger import (
     BAD_IMAGE,
     NO_BOX,
     NO_IMAGE,
+    NO_JSON,
     NO_USE,
+    SAME_NAME,
     UNKNOWN_CLASS,
     Ledger,
 )
 from benchmark.data.importing.lookup import Images
 from benchmark.data.layouts import LaidOut
-from benchmark.errors import UserError, attempt, lone_surrogate, shown
+from benchmark.errors import UserError, attempt, few, lone_surrogate, shown
 from benchmark.files import JsonObject, read_json
 
 _OWN_KEYS = frozenset({"id", "file_name", "width", "height"})
@@ -84,8 +89,8 @@ def read_files(root: Path, files: Iterable[LaidOut], ledger: Ledger) -> Source:
 
 def _file(path: Path, ledger: Ledger) -> _File:
     content = _content(path)
-    classes = _classes(path, content["categories"])
-    images = {entry["id"] for entry in content["images"] if _is_image(entry)}
+    classes = _classes(path, content["categories"], ledger)
+    images = _image_ids(path, content["images"])
     boxes: dict[object, list[JsonObject]] = {}
     for place, entry in enumerate(content["annotations"]):
         if fault := _fault(entry):
@@ -122,14 +127,29 @@ def _content(path: Path) -> dict[str, list[JsonObject]]:
     return found
 
 
-def _classes(path: Path, categories: Sequence[JsonObject]) -> dict[object, str]:
+def _image_ids(path: Path, entries: Sequence[object]) -> set[object]:
+    ids = Counter(one["id"] for one in entries if _is_image(one) and isinstance(one, dict))
+    if repeated := [str(key) for key, count in ids.items() if count > 1]:
+        raise UserError(
+            f"{path}: image ids repeat ({len(repeated)}): {few(repeated)}; of which image a box is cannot be told"
+        )
+    return set(ids)
+
+
+def _classes(path: Path, categories: Sequence[JsonObject], ledger: Ledger) -> dict[object, str]:
     bad = [one for one in categories if not _is_category(one)]
     if bad:
         raise UserError(
             f"{path}: categories without a whole number as 'id' or a text as 'name' ({len(bad)}): "
             f"{shown(bad[0])}"
         )
-    return {one["id"]: one["name"] for one in categories}
+    found = {one["id"]: one["name"] for one in categories}
+    if len(found) < len(categories):
+        raise UserError(f"{path}: category ids repeat: of which class a box is cannot be told")
+    for name, count in Counter(found.values()).items():
+        if count > 1:
+            ledger.note(SAME_NAME, f"{path}: {name}")
+    return found
 
 
 def _is_category(entry: object) -> bool:
@@ -176,16 +196,30 @@ def _pictures(file: _File, images: Images, ledger: Ledger) -> list[Picture]:
             continue
         boxes = [_box(one, file.classes) for one in file.boxes.get(entry["id"], [])]
         if image := images.find(entry["file_name"], len(boxes)):
-            extra = {key: entry[key] for key in entry if key not in _OWN_KEYS | _NO_KEYS}
+            extra = _extra(entry, file.path, ledger)
             found.append(Picture(image.path, image.name, boxes, _size(entry), extra=extra))
     return found
 
 
+def _extra(entry: JsonObject, path: Path, ledger: Ledger) -> JsonObject:
+    found = {key: entry[key] for key in entry if key not in _OWN_KEYS | _NO_KEYS}
+    try:
+        json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:  # NaN, half of a surrogate pair
+        ledger.note(NO_JSON, f"{path}: {entry['file_name']}: {', '.join(found)}")
+        return {}
+    return found
+
+
 def _size(entry: JsonObject) -> tuple[int, int] | None:
-    sides = entry.get("width"), entry.get("height")
-    if all(isinstance(side, int | float) and side >= 1 for side in sides):
-        return int(sides[0] or 0), int(sides[1] or 0)
+    width, height = entry.get("width"), entry.get("height")
+    if width and height and _is_length(width) and _is_length(height):
+        return int(width), int(height)
     return None
+
+
+def _is_length(value: object) -> bool:
+    return type(value) in (int, float) and 1 <= float(str(value)) < math.inf
 
 
 def _box(entry: JsonObject, classes: Mapping[object, str]) -> Box:
@@ -197,5 +231,19 @@ def _box(entry: JsonObject, classes: Mapping[object, str]) -> Box:
         area=area if area and area > 0 else None,
         crowd=bool(entry.get("iscrowd", 0)),
         ignore=bool(entry.get("ignore", False)),
-        mask=entry["segmentation"] if is_masked(entry) else None,
+        mask=_mask(entry) if is_masked(entry) else None,
     )
+
+
+def _mask(entry: JsonObject) -> object:
+    """Polygons that are some; of a crowd whatever stands there."""
+    mask = entry["segmentation"]
+    if not isinstance(mask, list):
+        return mask
+    return [
+        one for one in mask if is_masked({"segmentation": [one]}) and all(map(_is_finite, one))
+    ] or None
+
+
+def _is_finite(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(float(str(value)))

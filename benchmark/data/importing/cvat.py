@@ -68,10 +68,9 @@ def _images_of(path: Path) -> Element:
 
 
 def _names(element: Element) -> list[str]:
-    """The labels of the task, in its order."""
-    return [
-        text.strip() for one in element.iterfind("meta//labels/label/name") if (text := one.text)
-    ]
+    """The labels of the task, in its order; parts of skeletons are none."""
+    labels = [one for one in element.iterfind("meta//labels/label") if one.find("parent") is None]
+    return [text.strip() for one in labels if (text := one.findtext("name"))]
 
 
 def _pictures(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +42,18 @@ def formats(wanted: Wanted) -> dict[Path, Format]:
     Raises:
         UserError: With every problem: a folder that is of no format, or of several; a place that is taken.
     """
-    problems: list[str] = []
+    problems = _repeated(wanted.sources)
     found = {path: attempt(problems, the_format_of, path, wanted.format) for path in wanted.sources}
     attempt(problems, check_free, wanted.folder, wanted.sources)
     attempt(problems, read_map, wanted.maps)
     if problems:
         raise UserError(problems)
     return {path: form for path, form in found.items() if form}
+
+
+def _repeated(sources: Sequence[Path]) -> list[str]:
+    counts = Counter(source.resolve() for source in sources)
+    return [f"{path}: is given {count} times" for path, count in counts.items() if count > 1]
 
 
 def import_data(wanted: Wanted, found: dict[Path, Format]) -> str:

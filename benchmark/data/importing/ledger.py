@@ -29,10 +29,10 @@ EMPTY_PICTURES = "images without a file of labels, taken as images without an ob
 TURNED_PICTURES = (
     "images labelled as they are stored, which EXIF turns: their boxes are turned with them"
 )
-HALF_TURNED = "images that EXIF mirrors or turns by half a circle: labels are taken as those of the upright image"
-FOUND_WITHIN = (
-    "files whose name leads out of the source, taken from within it by the end of the name"
-)
+MAYBE_TURNED = "images that EXIF turns and whose labels do not tell how they saw them: taken as of the upright image"
+SAME_NAME = "classes that a source lists twice under one name: joined"
+NO_JSON = "keys of images that no file of labels can hold, left out"
+FOUND_WITHIN = "files found within the source by the end of their name: there is no such place as all of it says"
 RENAMED = "images renamed, for another has their name"
 SAME_BYTES = "images renamed that are byte for byte the one with their name"
 

@@ -39,6 +39,18 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
+def lines_of(path: Path) -> list[str]:
+    """The lines of a text file, without white space at their ends.
+
+    Raises:
+        UserError: It is not UTF-8.
+    """
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 (byte {error.start}): save it as such") from None
+
+
 @dataclass(frozen=True)
 class Found:
     """An image file: where it is, and what it is called below its folder of images."""
@@ -71,16 +83,21 @@ class Images:
             name: As the labels have it; with ``/`` or with backslashes.
             boxes: How many boxes are lost without it.
         """
-        found = self._below(name) or ("\\" in name and self._below(name.replace("\\", "/"))) or None
-        leads_out = outside(name)
-        if found and leads_out:
-            self.ledger.note(FOUND_WITHIN, name)
-        elif leads_out:
+        plain = name if self._below(name) else name.replace("\\", "/")
+        found, leads_out = self._below(plain), outside(name)
+        if found and not self._leads_to(found.path, plain):
+            self.ledger.note(FOUND_WITHIN, f"{name}: {found.path}")
+        elif leads_out and not found:
             self.ledger.leave(LEADS_OUT, name, boxes)
-        elif found is None:
+        elif not found:
             told = absence(str(self.folders[0] / name), name).told
             self.ledger.leave(NO_FILE, told, boxes)
         return found
+
+    def _leads_to(self, path: Path, name: str) -> bool:
+        """Whether a name says all of where a file is, from one of the folders or as an absolute path."""
+        places = (os.path.join(folder, name) for folder in (self.root, *self.folders))  # noqa: PTH118
+        return os.path.abspath(path) in map(os.path.abspath, places)  # noqa: PTH100 - links stay
 
     def _below(self, name: str) -> Found | None:
         for folder in self.folders:

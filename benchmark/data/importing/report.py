@@ -35,11 +35,16 @@ def kept(
             for split, ones in found.splits.items()
         },
         "left_out": {
-            reason: {"count": len(items), "boxes": ledger.lost_boxes[reason], "what": items}
+            reason: {
+                "count": len(items),
+                "boxes": ledger.lost_boxes[reason],
+                "what": list(map(printable, items)),
+            }
             for reason, items in ledger.left_out.items()
         },
         "notes": {
-            kind: {"count": len(items), "what": items} for kind, items in ledger.notes.items()
+            kind: {"count": len(items), "what": list(map(printable, items))}
+            for kind, items in ledger.notes.items()
         },
     }
 

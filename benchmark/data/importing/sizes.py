@@ -12,7 +12,7 @@ from benchmark.data.decode import Look, Reader, look, wh
 from benchmark.data.faults import CLOSED, DAMAGED, EMPTY, Fault
 from benchmark.data.importing.base import XYWH, Box, Picture
 from benchmark.data.importing.ledger import (
-    HALF_TURNED,
+    MAYBE_TURNED,
     NO_AREA,
     OTHER_SIZE,
     OUTSIDE,
@@ -115,8 +115,9 @@ def _in_pixels(picture: Picture, size: Size, ledger: Ledger) -> Sequence[Box] | 
     if picture.fractions:
         return [_scaled(box, size.seen) for box in picture.boxes]
     if picture.said in (None, size.seen):
-        if size.orientation not in (_UPRIGHT, *_ON_ITS_SIDE):
-            ledger.note(HALF_TURNED, str(picture.path))
+        untold = picture.said is None or size.seen == size.stored
+        if size.orientation != _UPRIGHT and untold:
+            ledger.note(MAYBE_TURNED, str(picture.path))
         return picture.boxes
     if picture.said == size.stored:
         ledger.note(TURNED_PICTURES, str(picture.path))

@@ -34,6 +34,7 @@ from benchmark.data.importing.ledger import (
 from benchmark.data.importing.lookup import (
     files_below,
     is_image,
+    lines_of,
 )
 from benchmark.data.importing.numbers import number
 from benchmark.data.importing.xml import read_xml, root_tag
@@ -118,10 +119,8 @@ def _read(root: Path, ledger: Ledger) -> Source:
 def _classes(root: Path, names: set[str]) -> list[str]:
     """In the order of ``labels.txt`` where there is one, then of the alphabet: VOC has no list of its own."""
     path = root / "labels.txt"
-    lines = (
-        path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    )
-    told = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    lines = lines_of(path) if path.is_file() else []
+    told = [line for line in lines if line and not line.startswith("#")]
     return [*dict.fromkeys(told), *sorted(names - set(told))]
 
 
@@ -172,13 +171,14 @@ def _pictures(
     by_stem = _images_by_stem(part)
     used = {label.stem: image for label in labels if (image := _image_of(label, by_stem, part))}
     users = Counter(image for image, _ in used.values())
+    owners = {stem for stem, (_, name) in used.items() if stem == _stem(name)}
     splits = _splits(root, part, ledger, set(by_stem))
     for label in labels:
         boxes = [_boxed(box, corners, from_edge) for box, corners in label.objects]
         xml = f"{part.labels / label.stem}.xml"
         if label.stem not in used:
             ledger.leave(NO_IMAGE, xml, len(boxes))
-        elif users[used[label.stem][0]] > 1:
+        elif users[used[label.stem][0]] > 1 and label.stem not in owners:
             ledger.leave(TWO_NAMES, f"{xml}: {used[label.stem][0]}", len(boxes))
         elif splits is not None and label.stem not in splits:
             ledger.leave(NO_SPLIT_LISTS, xml, len(boxes))
@@ -199,10 +199,14 @@ def _images_by_stem(part: _Part) -> dict[str, list[tuple[Path, str]]]:
         found: dict[str, list[tuple[Path, str]]] = {}
         for path in filter(is_image, part.files(folder)):
             inner = path.relative_to(folder)
-            found.setdefault(inner.with_suffix("").as_posix(), []).append((path, inner.as_posix()))
+            found.setdefault(_stem(inner.as_posix()), []).append((path, inner.as_posix()))
         if found:
             return found
     return {}
+
+
+def _stem(name: str) -> str:
+    return Path(name).with_suffix("").as_posix()
 
 
 def _image_of(
@@ -249,13 +253,9 @@ def _lists(folder: Path) -> list[tuple[str, str]]:
 
 def _stems(path: Path) -> list[str]:
     """The images that a list names: the first word of each line; some tools write their endings."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    words = [line.split()[0] for line in lines if line.split()]
+    words = [line.split()[0] for line in lines_of(path) if line]
     endings = (".jpg", ".jpeg", ".png", ".xml", ".bmp")
-    return [
-        Path(word).with_suffix("").as_posix() if word.lower().endswith(endings) else word
-        for word in words
-    ]
+    return [_stem(word) if word.lower().endswith(endings) else word for word in words]
 
 
 VOC = Format(

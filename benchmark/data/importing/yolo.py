@@ -16,53 +16,53 @@ from benchmark.data.importing.ledger import (
     EMPTY_PICTURES,
     NO_BOX,
     NO_IMAGE,
+    NO_SPLIT_LISTS,
     UNKNOWN_CLASS,
     Ledger,
 )
-from benchmark.data.importing.lookup import Found, Images, files_below, images_below
+from benchmark.data.importing.lookup import Found, Images, files_below, images_below, lines_of
 from benchmark.data.importing.numbers import bounds, numbers
 from benchmark.data.importing.yolo_names import Names, names_file, read_names
 from benchmark.data.layouts import NO_SPLIT, listed, split_of
 from benchmark.errors import UserError, few, printable
 
 _FOLDERS = {"images": "labels", "Images": "Labels", "JPEGImages": "labels"}
-_NO_LABELS = frozenset(
-    {"classes", "train", "val", "valid", "test", "obj", "labels", "predefined_classes"}
-)
+_LISTS = ("train", "val", "valid", "test")
 _SHORTEST = 5  # class, centre, width, height
+_LONGEST = 1 << 20  # characters of a line: a polygon has many
 
 
 def _recognise(root: Path) -> str:
     names = names_file(root)
-    return f"{names} and text files of labels" if names and _has_labels(root) else ""
-
-
-def _has_labels(root: Path) -> bool:
-    return next(_label_files(root), None) is not None
+    labels = next((path for path in _label_files(root) if path.stat().st_size), None)
+    return f"{names} and {labels}" if names and labels else ""
 
 
 def _label_files(root: Path) -> Iterator[Path]:
-    """Text files that are no list of classes or images, and no notes."""
+    """Text files that begin with a line of labels, or hold nothing; lists of images and classes do not."""
     for path in files_below(root):
-        if path.suffix.lower() == ".txt" and path.stem not in _NO_LABELS and not _is_note(path):
+        if path.suffix.lower() == ".txt" and _is_labels(path):
             yield path
 
 
-def _is_note(path: Path) -> bool:
-    return path.stem.upper().startswith("README")
+def _is_labels(path: Path) -> bool:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        words = file.readline(_LONGEST).split()
+    return not words or (len(words) >= _SHORTEST and numbers(words) is not None)
 
 
 def _read(root: Path, ledger: Ledger) -> Source:
     told = names_file(root)
     names = read_names(told, root, ledger) if told else Names([], {}, 0)
     images = _images(root, names, ledger)
+    _tell_unlisted(root, images, ledger)
     reader = _Reader(root, names, ledger)
     splits = {
         split: [reader.picture(image, split) for image in dict.fromkeys(found)]
         for split, found in images.items()
     }
     for path in _label_files(root):
-        if path not in reader.used:
+        if path not in reader.used and not _is_names(path):
             ledger.leave(NO_IMAGE, str(path), sum(1 for _ in _lines(path)))
     reader.refuse_pixels()
     return Source(names.classes, splits, reader.unlabelled(splits))
@@ -70,11 +70,7 @@ def _read(root: Path, ledger: Ledger) -> Source:
 
 def _images(root: Path, names: Names, ledger: Ledger) -> dict[str, list[Found]]:
     """Images by the split: as the YAML file says, else by lists, else by the names of folders."""
-    lists = {
-        split_of(path.stem): [path]
-        for path in listed(root, ".txt")
-        if path.stem in ("train", "val", "valid", "test")
-    }
+    lists = {split_of(path.stem): [path] for path in listed(root, ".txt") if path.stem in _LISTS}
     told = names.splits or lists
     if told:
         return {split: list(_told(root, paths, ledger)) for split, paths in told.items()}
@@ -83,6 +79,18 @@ def _images(root: Path, names: Names, ledger: Ledger) -> dict[str, list[Found]]:
         split, name = _by_folder(path.relative_to(root))
         found.setdefault(split, []).append(Found(path, name))
     return found
+
+
+def _is_names(path: Path) -> bool:
+    """Whether an empty file is one of those that list classes or images."""
+    return path.stem in ("classes", *_LISTS)
+
+
+def _tell_unlisted(root: Path, images: Mapping[str, Sequence[Found]], ledger: Ledger) -> None:
+    taken = {image.path for found in images.values() for image in found}
+    for path in images_below(root):
+        if path not in taken:
+            ledger.leave(NO_SPLIT_LISTS, str(path))
 
 
 def _by_folder(inner: Path) -> tuple[str, str]:
@@ -99,8 +107,7 @@ def _told(root: Path, paths: Iterable[Path], ledger: Ledger) -> Iterator[Found]:
             yield from (Found(p, p.relative_to(path).as_posix()) for p in images_below(path))
             continue
         finder = Images(root, (path.parent, root), ledger)
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        for line in filter(None, map(str.strip, lines)):
+        for line in filter(None, lines_of(path)):
             if found := finder.find(line, 0):
                 inner = found.path.relative_to(root) if found.path.is_relative_to(root) else None
                 yield Found(found.path, _by_folder(inner)[1] if inner else found.name)
@@ -206,8 +213,7 @@ def _is_box(values: Sequence[float], keypoints: int) -> bool:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(path), start=1):
         if words := line.split():
             yield number, words
 

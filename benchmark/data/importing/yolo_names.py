@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from benchmark.data.absent import outside
-from benchmark.data.importing.ledger import NO_SPLIT_FOLDER, Ledger
-from benchmark.data.importing.lookup import inner_path
+from benchmark.data.importing.ledger import NO_SPLIT_FOLDER, SAME_NAME, Ledger
+from benchmark.data.importing.lookup import inner_path, lines_of
 from benchmark.data.layouts import listed, split_of
 from benchmark.errors import UserError, shown
 from benchmark.yaml_file import read_yaml
@@ -22,6 +24,7 @@ _LISTS = (
     "names.txt",
     "labels.txt",
 )
+_NAMES = re.compile(r"^['\"]?names['\"]?\s*:", re.MULTILINE)
 _KEYS = ("train", "val", "valid", "test")
 
 
@@ -54,7 +57,7 @@ def names_file(root: Path) -> Path | None:
     """The file that names the classes of a source; None where there is none."""
     yamls = [path for end in (".yaml", ".yml") for path in listed(root, end)]
     first = [path for path in yamls if path.stem in ("data", "dataset")]
-    named = [path for path in [*first, *yamls] if "names:" in _beginning(path)]
+    named = [path for path in [*first, *yamls] if _NAMES.search(_beginning(path))]
     lists = [root / name for name in _LISTS if (root / name).is_file()]
     return next(iter([*named, *lists, *listed(root, ".names")]), None)
 
@@ -71,12 +74,26 @@ def read_names(path: Path, root: Path, ledger: Ledger) -> Names:
         UserError: It cannot be read, or its names are none.
     """
     if path.suffix.lower() not in (".yaml", ".yml"):
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        return Names(list(enumerate(filter(None, map(str.strip, lines)))), {}, 0)
+        return Names(_listed(path), {}, 0)
     content = read_yaml(path, "a YOLO data set is a mapping with 'names'")
     numbered = _numbered(path, content.get("names"))
+    for name, count in Counter(name for _, name in numbered).items():
+        if count > 1:
+            ledger.note(SAME_NAME, f"{path}: {name}")
     splits = _splits(path, root, content, ledger)
     return Names(numbered, splits, _keypoints(content.get("kpt_shape")))
+
+
+def _listed(path: Path) -> list[tuple[int, str]]:
+    lines = lines_of(path)
+    while lines and not lines[-1]:
+        lines.pop()
+    if "" in lines:
+        raise UserError(
+            f"{path}: line {lines.index('') + 1} is empty, and the number of a class is that of its line: "
+            "remove it, or name the class"
+        )
+    return list(enumerate(lines))
 
 
 def _numbered(path: Path, names: object) -> list[tuple[int, str]]:
