@@ -9,6 +9,7 @@ from benchmark.cli import (
     plan,
     report,
     runs,
+    submit,
     sweep,
     tune,
     version,
@@ -28,6 +29,7 @@ for _command in (
     tune.tune,
     report.report,
     compare.compare,
+    submit.submit,
     doctor.doctor,
     weights.weights,
 ):

@@ -18,8 +18,8 @@ from benchmark.run.state import Planned
 _RECIPE = "predictions"
 
 
-def read_given(spec: RunSpec) -> Mapping[str, Read]:
-    """The boxes of a run that is given them, by split.
+def read_given(spec: RunSpec, splits: Iterable[str] = ("val", "test")) -> Mapping[str, Read]:
+    """The boxes of a run that is given them, by those of the splits of which it is given any.
 
     Of a divided data set those of val are on all of the images that were divided.
 
@@ -27,7 +27,7 @@ def read_given(spec: RunSpec) -> Mapping[str, Read]:
         UserError: With everything that is wrong with the files.
     """
     problems: list[str] = []
-    files = {split: Path(path) for split, path in _files(spec).items()}
+    files = {split: Path(path) for split, path in _files(spec).items() if split in splits}
     read = {split: attempt(problems, _read, spec, split, path) for split, path in files.items()}
     if problems:
         raise UserError(problems)
@@ -64,11 +64,11 @@ def _read(spec: RunSpec, split: str, path: Path) -> Read:
         raise UserError(f"predictions.{split}: the data has no such split; leave {path} out")
 
     def others() -> list[Target]:
-        return [_target(name, one, spec.dataset) for name, one in splits.items() if name != split]
+        return [target_of(name, one, spec.dataset) for name, one in splits.items() if name != split]
 
     numbering = cast(Numbering | None, spec.making.get("categories"))
     naming = cast(ImageNaming | None, spec.making.get("images named by"))
-    target = _target(split, splits[split], spec.dataset)
+    target = target_of(split, splits[split], spec.dataset)
     return read_boxes(path, target, others, Hints(numbering, naming))
 
 
@@ -80,5 +80,10 @@ def _splits(dataset: Dataset) -> Mapping[str, Split]:
     return {"val": dataset.val, **test, "train": dataset.train}
 
 
-def _target(name: str, split: Split, dataset: Dataset) -> Target:
+def target_of(name: str, split: Split, dataset: Dataset) -> Target:
+    """The images and classes of a split; of one that lists no categories those of val, in the same order.
+
+    Raises:
+        UserError: It cannot be read.
+    """
     return Target.of(name, split.read(), read_annotations(dataset.val.annotations).categories)

@@ -55,8 +55,8 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def chosen(self, which: NDArray[np.bool_]) -> Detections:
-        """Those boxes of which ``which``, shape (N,), is true, in their order."""
+    def chosen(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Detections:
+        """Those boxes of which ``which``, shape (N,), is true, in their order; or whose numbers it holds, in its."""
         return Detections(
             self.image_ids[which], self.boxes[which], self.scores[which], self.category_ids[which]
         )

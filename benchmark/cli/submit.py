@@ -1,0 +1,88 @@
+"""``detboard submit``: the boxes of a row on the test split, as a file to hand in."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.app import DataRoot, Experiment, Profile, Results
+
+
+class BoxFormat(str, Enum):
+    """The formats of `benchmark.data.boxes.read.FORMATS`, which is not imported for ``--help``."""
+
+    CSV = "csv"
+    COCO = "coco"
+
+
+Format = Annotated[
+    BoxFormat,
+    typer.Option(
+        "--format", help="csv: a line an image, PredictionString,image_id; coco: results."
+    ),
+]
+ScoreThr = Annotated[
+    float, typer.Option("--score-thr", min=0, max=1, help="Leave out boxes of lower scores.")
+]
+MaxPerImage = Annotated[
+    int | None, typer.Option("--max-per-image", min=1, help="The best ones of each image alone.")
+]
+
+
+def submit(
+    experiment: Experiment,
+    row: Annotated[str, typer.Argument(metavar="ROW", help="The row whose boxes are handed in.")],
+    format_: Format,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of which of its runs; the first, if not given.")
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option(min=0, help="Of which fold, where the data is divided.")
+    ] = None,
+    score_thr: ScoreThr = 0.0,
+    max_per_image: MaxPerImage = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The file; in RESULTS/submissions, if not given."),
+    ] = None,
+    profile: Profile = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+) -> None:
+    """Write a row's boxes on the test split as a file to hand in; trains nothing."""
+    from benchmark.cli.options import request_of
+    from benchmark.data.boxes.kept import kept
+    from benchmark.run.plan import make_plan
+    from benchmark.run.submission import handed, run_of, test_split
+
+    asked = request_of(experiment, profile, data_root, results, None, None, None)
+    seeds = None if seed is None else (seed,)
+    # Weights that rows start from are not needed here.
+    request = replace(asked, rows=(row,), seeds=seeds, needs_data=False)
+    made = make_plan(request)
+    split = test_split(made, request)
+    run = run_of(made, seed, fold)
+    options = {
+        "--seeds": run.spec.seed,
+        "--profile": profile,
+        "--data-root": data_root,
+        "--results": results,
+    }
+    given = [
+        word for key, value in options.items() if value is not None for word in (key, str(value))
+    ]
+    words = ["detboard", "sweep", str(experiment), "--rows", row, *given]
+    boxes = handed(run, split, shlex.join(words))
+    boxes = replace(boxes, found=kept(boxes.found, score_thr, max_per_image))
+    name = format_.value
+    path = output or results / "submissions" / f"{run.spec.run_id}.{_SUFFIXES[name]}"
+    boxes.write(path, name)
+    typer.echo(f"wrote {path}: {boxes.told}, of runs/{run.spec.run_id}")
+
+
+_SUFFIXES = {"csv": "csv", "coco": "json"}
