@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import pytest
 import toy_rows
 import yaml
 from command import Bench, variant
+from test_tested import check_evaluated, give_test, with_test
 
 from benchmark.data.annotations import read_annotations
 from benchmark.experiment.rows import RECIPES
 from benchmark.job.made import MAKERS
+from benchmark.job.made.fusing.fuse import fuse
+from benchmark.job.made.fusing.settings import Settings
 from benchmark.run.folder import RunFolder
 from benchmark.statistics.evaluation import Detections, Evaluation, GroundTruth
 
@@ -153,6 +157,37 @@ def test_what_is_fused_from_other_runs_is_another_run(tmp_path: Path, synthetic_
         assert name in found and len(found) == 2
 
 
+def test_the_test_split_is_fused_once_the_sources_have_seen_it(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    data = with_test(synthetic_data, tmp_path / "data")
+    how = {"weights": [1, 3], "calibrate": "minmax"}
+    # Before its sources, as in the file: their jobs come first.
+    rows = [{"name": "fused", "fuse": {"rows": ["near", "few"], **how}}, SOURCES[0], SOURCES[2]]
+    bench = make_bench(tmp_path, data, rows)
+    assert sweep(bench, "--seeds", "0").returncode == 0
+    record = folder(bench, "fused").record_file.read_bytes()
+    give_test(data)
+    done = sweep(bench, "--seeds", "0")
+    assert done.returncode == 0, done.stderr
+    fused = folder(bench, "fused")
+    assert fused.record_file.read_bytes() == record
+    check_evaluated(fused, data / "test.json")
+    expected = fuse(
+        [_on_scale_of_val(bench, row) for row in ("near", "few")], Settings("wbf", (1.0, 3.0))
+    )
+    found = Detections.from_coco(json.loads(fused.test_predictions_file.read_text()))
+    assert found.to_coco() == expected.detections.to_coco()
+
+
+def _on_scale_of_val(bench: Bench, row: str) -> Detections:
+    """The boxes of a row on the test split, their scores stretched as val's are to 0..1."""
+    found = json.loads(folder(bench, row).test_predictions_file.read_text())
+    low, high = (how(boxes(bench, row).scores) for how in (min, max))
+    detections = Detections.from_coco(found)
+    return replace(detections, scores=np.clip((detections.scores - low) / (high - low), 0, 1))
+
+
 REFUSED: dict[str, tuple[Any, list[str]]] = {
     "one row": ({"rows": ["near"]}, ["fuse.rows: must have 2 items or more"]),
     "a row twice": ({"rows": ["near", "far", "near"]}, ["fuse.rows: near: named twice"]),
@@ -198,8 +233,8 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
 def test_what_cannot_be_fused_is_refused_at_the_door(
     tmp_path: Path, synthetic_data: Path, case: str
 ) -> None:
-    fuse, words = REFUSED[case]
-    bench = make_bench(tmp_path, synthetic_data, [*SOURCES, {"name": "fused", "fuse": fuse}])
+    asked, words = REFUSED[case]
+    bench = make_bench(tmp_path, synthetic_data, [*SOURCES, {"name": "fused", "fuse": asked}])
     done = bench.here("plan")
     assert done.returncode == 2
     for word in words:
