@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -96,8 +97,8 @@ def name_of(run: Planned) -> str:
 
 
 def _short_names(params: Mapping[str, object]) -> dict[str, object]:
-    """Parameters by the last key of their paths, where no other ends in the same."""
-    ends = [name.rpartition(".")[2] for name in params]
+    """Parameters by the last key of their paths, where no other ends in the same: ``iou``, ``weights.0``."""
+    ends = [re.sub(r"^.*\.(?=[^.]*\D)", "", name) for name in params]
     return {
         end if ends.count(end) == 1 else name: value
         for end, (name, value) in zip(ends, params.items(), strict=True)
