@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from command import variant
 
 from benchmark.experiment import experiment
 from benchmark.run.plan import Request
@@ -37,6 +38,8 @@ def started(content: dict[str, Any], data: Path, folder: Path) -> Study:
 
 def of_row(content: dict[str, Any]) -> dict[str, Any]:
     """The row that the example is about: the text says which."""
+    if content.get("row") == "together":
+        return {"row": "together", **_without_paths(content)}
     narrow = "optimizer" in content.get("search", {}) or "search" not in content
     return {**(SMALL if narrow or "row" in content else LARGE), **_without_paths(content)}
 
@@ -48,8 +51,17 @@ def _without_paths(content: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("number", range(len(blocks(DOCS))))
 def test_example_starts(number: int, synthetic_data: Path, tmp_path: Path) -> None:
     content = blocks(DOCS)[number]
-    made = started({"name": "docs", **of_row(content)}, synthetic_data, tmp_path)
+    board = {"experiment": str(_fused_board(tmp_path))} if content.get("row") == "together" else {}
+    made = started({"name": "docs", **of_row(content), **board}, synthetic_data, tmp_path)
     assert set(made.space.names) == set(content.get("search", {"lr": ...}))
+
+
+def _fused_board(folder: Path) -> Path:
+    """An experiment with the fused row of docs/boxes.md, whose sources are small trainings."""
+    rows = blocks((ROOT / "docs" / "boxes.md").read_text())[0]["rows"]
+    parts = dict.fromkeys(("backbone", "neck", "head", "schedule"), "tiny")
+    sources = [{"name": row["name"], "parts": parts} for row in rows if "fuse" not in row]
+    return variant(folder, lambda e: e.update(rows=[*sources, rows[-1]]))
 
 
 def test_example_of_the_readme_starts(synthetic_data: Path, tmp_path: Path) -> None:
