@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.comparison.sides import Side, find_sides
+from benchmark.comparison.over_folds import (
+    classes_over_folds,
+    difference_over_folds,
+    images_over_folds,
+    interval_over_folds,
+)
+from benchmark.comparison.sides import Evaluated, Side, find_sides
 from benchmark.errors import UserError
 from benchmark.statistics import LEVEL, RESAMPLES, SEED
 from benchmark.statistics.intervals import Difference, Interval, Sample, difference, interval
@@ -116,6 +122,8 @@ def compare(a: str, b: str, results: Path, experiment: str | None = None) -> Com
     first, second = find_sides((a, b), results, experiment)
     if problems := _unpaired(first, second):
         raise UserError(problems)
+    if first.folds:
+        return _over_folds(first, second)
     return Comparison(
         first,
         second,
@@ -126,6 +134,19 @@ def compare(a: str, b: str, results: Path, experiment: str | None = None) -> Com
     )
 
 
+def _over_folds(a: Side, b: Side) -> Comparison:
+    classes = [ClassDifference(**vars(found)) for found in classes_over_folds(a, b)]
+    found = images_over_folds(a, b)
+    return Comparison(
+        a,
+        b,
+        (interval_over_folds(a), interval_over_folds(b)),
+        difference_over_folds(a, b),
+        _largest_first(classes),
+        _differing(found.files, found.objects, found.a, found.b),
+    )
+
+
 def _unpaired(a: Side, b: Side) -> list[str]:
     """Why the two cannot be held against each other."""
     problems = []
@@ -133,19 +154,34 @@ def _unpaired(a: Side, b: Side) -> list[str]:
     if len(profiles[0] | profiles[1]) > 1:
         made = [f"'{s.name}' under {_listed(p)}" for s, p in zip((a, b), profiles, strict=True)]
         problems.append(f"{', '.join(made)}: numbers of different profiles do not compare")
-    hashes = [{run.spec.dataset.val.sha256[:12] for run in side.runs} for side in (a, b)]
+    if bool(a.folds) != bool(b.folds):
+        over, one = (a, b) if a.folds else (b, a)
+        return [
+            *problems,
+            f"'{over.name}' is over {len(over.folds)} folds and '{one.name}' is not: name two rows over the same "
+            "folds, or two runs of one fold",
+        ]
+    hashes = [{_evaluated_on(run, side) for run in side.runs} for side in (a, b)]
     if len(hashes[0] | hashes[1]) > 1:
         made = [f"'{s.name}' on {_listed(h)}" for s, h in zip((a, b), hashes, strict=True)]
+        what = "the folds" if a.folds else "val.json"
         problems.append(
-            f"{', '.join(made)} (SHA-256 of val.json): "
+            f"{', '.join(made)} (SHA-256 of {what}): "
             "numbers of different validation data do not compare"
         )
     return problems or _other_images(a, b)
 
 
+def _evaluated_on(run: Evaluated, side: Side) -> str:
+    """The first digits of the SHA-256 of what a run was evaluated on: of a row over folds that of the division."""
+    data = run.spec.dataset
+    return (data.hashes[1] if side.folds else data.val.sha256)[:12]
+
+
 def _other_images(a: Side, b: Side) -> list[str]:
-    first = a.runs[0]
+    firsts = {run.spec.fold: run for run in reversed(a.runs)}
     for run in (*a.runs, *b.runs):
+        first = firsts[run.spec.fold] if a.folds else a.runs[0]
         same = np.array_equal(run.matches.image_ids, first.matches.image_ids)
         if not same or set(run.matches.classes) != set(first.matches.classes):
             counts = [counted(len(r.matches.image_ids), "image") for r in (first, run)]
@@ -167,7 +203,10 @@ def _classes(a: Side, b: Side) -> tuple[ClassDifference, ...]:
     images = np.count_nonzero(first.objects, axis=0).tolist()
     samples = [_class_samples(side, first.classes, weights, images) for side in (a, b)]
     objects = first.objects.sum(axis=0).tolist()
-    found = map(_class_difference, first.classes, objects, *samples)
+    return _largest_first(map(_class_difference, first.classes, objects, *samples))
+
+
+def _largest_first(found: Iterable[ClassDifference]) -> tuple[ClassDifference, ...]:
     return tuple(sorted(found, key=lambda c: (c.gap is None, -abs(c.gap or 0), c.name)))
 
 
@@ -192,10 +231,15 @@ def _class_difference(name: str, objects: int, a: Sample, b: Sample) -> ClassDif
 def _images(a: Side, b: Side) -> tuple[ImageDifference, ...]:
     first = a.runs[0].matches
     means = [np.mean([image_precision(m) for m in side.matches], axis=0) for side in (a, b)]
-    objects = first.objects.sum(axis=1)
-    differ = np.flatnonzero(np.abs(means[0] - means[1]) > 0)  # not NaN: no object in the image
-    found = [
-        ImageDifference(first.files[i], int(objects[i]), float(means[0][i]), float(means[1][i]))
-        for i in differ
-    ]
+    return _differing(first.files, first.objects.sum(axis=1), *means)
+
+
+def _differing(
+    files: Sequence[str],
+    objects: NDArray[np.int64],
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+) -> tuple[ImageDifference, ...]:
+    differ = np.flatnonzero(np.abs(a - b) > 0)  # not NaN: no object in the image
+    found = [ImageDifference(files[i], int(objects[i]), float(a[i]), float(b[i])) for i in differ]
     return tuple(sorted(found, key=lambda image: (-abs(image.gap), image.file)))

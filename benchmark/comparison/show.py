@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from benchmark.comparison.find import ClassDifference, Comparison, ImageDifference
-from benchmark.comparison.sides import Side
+from benchmark.comparison.sides import Evaluated, Side
 from benchmark.errors import printable
 from benchmark.leaderboard.results import COMPARABLE_PROFILE
 from benchmark.statistics import LEVEL
@@ -36,6 +36,7 @@ def show(found: Comparison, images: int, as_json: bool = False) -> None:
 def verdict(found: Comparison) -> str:
     """The result in a sentence."""
     images = f"{found.a.images} image{'' if found.a.images == 1 else 's'}"
+    images = f"{len(found.a.folds)} folds" if found.a.folds else images
     if found.better is not None:
         return f"{found.better.upper()} is better: separated on these {images}."
     if found.difference is None:
@@ -46,6 +47,11 @@ def verdict(found: Comparison) -> str:
 def notes(found: Comparison) -> list[str]:
     """What a reader must know before using the numbers."""
     told = [*found.a.notes, *found.b.notes]
+    if found.a.folds:
+        told.append(
+            f"Over {len(found.a.folds)} folds: values are means over them, the intervals and p those of the corrected "
+            "resampled t; each image by the runs that did not train on it."
+        )
     if min(len(found.a.runs), len(found.b.runs)) == 1:
         told.append(
             "A side with one seed: the interval covers the choice of images, not how much that "
@@ -60,14 +66,19 @@ def notes(found: Comparison) -> list[str]:
     shared = a & b
     if shared and a != b:
         told.append(f"Both sides count {', '.join(sorted(shared))}: they are not independent.")
-    trained_on = {r.spec.dataset.train.sha256 for side in (found.a, found.b) for r in side.runs}
-    if len(trained_on) > 1:
+    if len({sha256 for side in (found.a, found.b) for sha256 in _trained_on(side)}) > 1:
         told.append("A and B were trained on different annotations.")
     if found.profile != COMPARABLE_PROFILE:
         told.append(
             f"{found.profile} profile: shortened training; under the full schedule the order may be another."
         )
     return told
+
+
+def _trained_on(side: Side) -> set[str]:
+    """SHA-256 of the training annotations; of a row over folds of the file that was divided."""
+    data = [run.spec.dataset for run in side.runs]
+    return {one.hashes[0] if side.folds else one.train.sha256 for one in data}
 
 
 def renderables(found: Comparison, images: int) -> Iterator[RenderableType]:
@@ -108,7 +119,10 @@ def json_text(found: Comparison, images: int) -> str:
 
 
 def _plain_side(side: Side, interval: Interval | None) -> dict[str, object]:
-    runs = [{"run_id": r.spec.run_id, "seed": r.spec.seed, "mAP50": r.map50} for r in side.runs]
+    runs = [
+        {"run_id": r.spec.run_id, "seed": r.spec.seed, **_fold(r), "mAP50": r.map50}
+        for r in side.runs
+    ]
     return {
         "name": side.name,
         "row": side.row,
@@ -117,6 +131,10 @@ def _plain_side(side: Side, interval: Interval | None) -> dict[str, object]:
         "high": interval.high if interval else None,
         "runs": runs,
     }
+
+
+def _fold(run: Evaluated) -> dict[str, object]:
+    return {} if run.spec.fold is None else {"fold": run.spec.fold}
 
 
 def _plain_difference(gap: float | None, found: Difference | None) -> dict[str, float | None]:

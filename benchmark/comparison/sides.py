@@ -50,7 +50,7 @@ class Side:
 
     Attributes:
         name: The row or run as the user named it.
-        runs: At least one run, in the order of the seeds.
+        runs: At least one run, in the order of the seeds; of a row over folds at least one of each fold.
         notes: What a reader must know of the choice of these runs.
     """
 
@@ -65,8 +65,29 @@ class Side:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seed of each run."""
-        return tuple(run.spec.seed for run in self.runs)
+        """The seed of each run; of a row over folds each seed once."""
+        seeds = tuple(run.spec.seed for run in self.runs)
+        return tuple(dict.fromkeys(seeds)) if self.folds else seeds
+
+    @cached_property
+    def folds(self) -> tuple[int, ...]:
+        """The folds that a row is over; empty of one run, and where nothing is divided."""
+        folds = {run.spec.fold for run in self.runs if run.spec.fold is not None}
+        return tuple(sorted(folds)) if len(folds) > 1 else ()
+
+    @property
+    def _by_fold(self) -> list[list[Evaluated]]:
+        return [[run for run in self.runs if run.spec.fold == fold] for fold in self.folds]
+
+    @property
+    def matches_by_fold(self) -> list[list[Matches]]:
+        """The detections of each run of each fold."""
+        return [[run.matches for run in runs] for runs in self._by_fold]
+
+    @property
+    def of_folds(self) -> NDArray[np.float64]:
+        """mAP50 of each fold, means over its seeds, shape (F,)."""
+        return np.array([np.mean([run.map50 for run in runs]) for runs in self._by_fold])
 
     @property
     def matches(self) -> list[Matches]:
@@ -81,12 +102,14 @@ class Side:
 
     @property
     def map50(self) -> float:
-        """Mean mAP50 of the runs, a fraction in 0..1."""
-        return self.sample.value
+        """Mean mAP50 of the runs, within each fold first, a fraction in 0..1."""
+        return float(self.of_folds.mean()) if self.folds else self.sample.value
 
     @property
     def images(self) -> int:
-        """Number of images that the runs were evaluated on."""
+        """Number of images that the runs were evaluated on, over all folds."""
+        if self.folds:
+            return sum(len(matches[0].image_ids) for matches in self.matches_by_fold)
         return len(self.runs[0].matches.image_ids)
 
 
@@ -152,18 +175,36 @@ def _row(name: str, runs: Runs, board: Leaderboard) -> Side:
     if not found:
         raise UserError(problems)
     left_out = [f"'{name}': left out: {problem}." for problem in problems]
+    if board.dataset.folds:
+        _require_folds(name, found, board.dataset.folds)
     return Side(name, found, (*_left_out(name, line), *left_out))
+
+
+def _require_folds(name: str, runs: Sequence[Evaluated], count: int) -> None:
+    lacking = sorted({*range(count)} - {run.spec.fold for run in runs if run.spec.fold is not None})
+    if lacking:
+        raise UserError(
+            f"row '{name}' has no complete run of fold {', '.join(map(str, lacking))} of {count}: a mean over some of "
+            "the folds compares with nothing; run 'detboard sweep', or name two runs of one fold"
+        )
 
 
 def _left_out(name: str, line: Line) -> tuple[str, ...]:
     """What of the row is not in the comparison."""
     notes = []
-    unfinished = [str(run.seed) for run in line.runs if run.state != State.COMPLETE.value]
+    unfinished = [run.which for run in line.runs if run.state != State.COMPLETE.value]
     if unfinished:
-        notes.append(f"'{name}': no complete run of seed {', '.join(unfinished)}.")
+        notes.append(f"'{name}': no complete run of {_listed(unfinished)}.")
     if line.stale:
         notes.append(f"'{name}': left out, made with another config: {', '.join(line.stale)}.")
     return tuple(notes)
+
+
+def _listed(runs: Sequence[str]) -> str:
+    """``seed 1, 2``; of folds each run in its words."""
+    if any("fold" in words for words in runs):
+        return "; ".join(runs)
+    return f"seed {', '.join(words.removeprefix('seed ') for words in runs)}"
 
 
 def _unknown(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> str:
