@@ -7,14 +7,17 @@ import random
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from command import Bench, here, kill_group, variant, wait_until
+from command import Bench, here, kill_group, study, variant, wait_until
 
 from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
+from benchmark.tuning.study import read_study
 
 FOLDS = 3
 
@@ -143,6 +146,18 @@ def test_folds_need_no_val(bench: Bench) -> None:
     assert "a.json: no such annotation file" in here(["plan", str(bench.experiment)]).stderr
     bench.experiment.write_text(yaml.safe_dump({**content, "folds": None}))
     assert "'val' is missing" in here(["plan", str(bench.experiment)]).stderr
+
+
+def test_a_study_is_tuned_on_the_first_fold_and_says_so(bench: Bench) -> None:
+    file = study(bench.experiment.parent)
+    made = read_study(Request(file, bench.results, data_root=bench.data))
+    trial = made.plan_trial("an id", 0, {"lr": 0.01})
+    assert trial.spec.run_id.startswith("tune-s1-f0-tiny-") and trial.spec.fold == 0
+    prepare(trial)
+    assert trial.folder.read_spec() == replace(
+        trial.spec, config_sha256=trial.folder.read_spec().config_sha256
+    )
+    assert "synthetic, fold 0 of 3 alone: no trial is judged on another" in made.data
 
 
 def _of_row(results: Path) -> dict[str, Any]:

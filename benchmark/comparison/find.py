@@ -240,6 +240,6 @@ def _differing(
     a: NDArray[np.float64],
     b: NDArray[np.float64],
 ) -> tuple[ImageDifference, ...]:
-    differ = np.flatnonzero(np.abs(a - b) > 0)  # not NaN: no object in the image
+    differ = np.flatnonzero(np.abs(a - b) > 0).tolist()  # not NaN: no object in the image
     found = [ImageDifference(files[i], int(objects[i]), float(a[i]), float(b[i])) for i in differ]
     return tuple(sorted(found, key=lambda image: (-abs(image.gap), image.file)))

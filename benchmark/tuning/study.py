@@ -37,6 +37,11 @@ _IN_FOLDS = (
     "that had no part in it (a test split, a hidden leaderboard) tell"
 )
 
+_OF_FOLD = (
+    "fold {} of {} alone: no trial is judged on another. The tuned row is trained on all folds, and its value on this "
+    "one is of the images that chose its settings"
+)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -69,7 +74,8 @@ class Study:
     def _plan(self, overrides: Overrides) -> Plan:
         base, request = self.base, self.request
         if self.trains:
-            request = replace(request, overrides={**request.overrides, **overrides})
+            fold = base.dataset.fold.number if base.dataset.fold else None
+            request = replace(request, overrides={**request.overrides, **overrides}, fold=fold)
             return plan_for(base.experiment, request, base.dataset, base.profile, base.rows)
         rows = (with_settings(base.rows[0], overrides),)
         return plan_for(base.experiment, request, base.dataset, base.profile, rows)
@@ -86,6 +92,14 @@ class Study:
             return ""
         fold, seed = self.base.dataset.fold, self.base.seeds[0]
         return _IN_FOLDS.format(seed, fold.count) if fold else _ON_VAL.format(seed)
+
+    @property
+    def data(self) -> str:
+        """The data set's name, and of divided data the fold that trials are trained and judged on."""
+        name, fold = self.base.dataset.name, self.base.dataset.fold
+        return (
+            f"{name}, {_OF_FOLD.format(fold.number, fold.count)}" if fold and self.trains else name
+        )
 
     def composed(self, run: Planned) -> Planned:
         """A run of the row with the study file among those that it is composed from."""

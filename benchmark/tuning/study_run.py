@@ -123,6 +123,8 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
         f"sampler: {study.strategies.sampler_words}\npruner: {study.strategies.pruner_words}",
         flush=True,
     )
+    if study.trains and study.base.dataset.fold is not None:
+        print(f"data: {study.data}")
     if store.again:
         numbers = ", ".join(map(str, store.again))
         print(f"the machine had ended trial {numbers}: asked for again, with the same parameters")
@@ -189,7 +191,7 @@ def _about(study: Study, store: Store) -> About:
         row=file.row,
         experiment=base.experiment.name,
         profile=base.profile,
-        dataset=base.dataset.name,
+        dataset=study.data,
         objectives=file.objectives,
         n_trials=file.n_trials,
         sampler=study.strategies.sampler_words,
