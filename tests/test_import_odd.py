@@ -74,6 +74,7 @@ class TestVoc:
             ("5 6 5 6", [4, 5, 1, 1], False),
             ("0 0 64 32", [0, 0, 64, 32], True),
             ("1.5 2.25 10 12", [1.5, 2.25, 8.5, 9.75], True),
+            ("5.0 6.0 9.0 12.0", [5, 6, 4, 6], True),  # as CVAT writes them
         ],
     )
     def test_corners_count_from_1_unless_they_cannot(
@@ -83,6 +84,19 @@ class TestVoc:
         out, _, _ = imported(source, tmp_path / "data")
         assert boxes(tmp_path / "data")["a.png"] == [("can", xywh)]
         assert ("whose corners are edges counted from 0" in out) is from_edge
+
+    def test_label_studio_counts_from_0(self, tmp_path: Path) -> None:
+        owner = "<owner><name>Label Studio</name></owner>"
+        source = self.source(tmp_path, a=voc_xml(owner, voc_object("5 6 9 12")))
+        imported(source, tmp_path / "data")
+        assert boxes(tmp_path / "data")["a.png"] == [("can", [5, 6, 4, 6])]
+
+    def test_xml_of_another_tool_comes_to_no_box(self, tmp_path: Path) -> None:
+        labelme = "<object><name>can</name><polygon><pt><x>1</x><y>1</y></pt></polygon></object>"
+        _, err, status = imported(self.source(tmp_path, a=voc_xml(labelme)), tmp_path / "data")
+        assert status == 2
+        assert "there is no box of any class in what was found" in err
+        assert "a.xml: can: bndbox is not xmin, ymin, xmax, ymax" in err
 
     def test_what_is_no_box_is_left_out_with_the_reason(self, tmp_path: Path) -> None:
         turned = "<object><name>can</name><robndbox><cx>5</cx></robndbox></object>"
@@ -237,8 +251,8 @@ class TestYolo:
         dump(root / "valid.txt", "/build/darknet/obj_train_data/b.png\n")
         _, _, status = imported(root, tmp_path / "data")
         assert status == 0
-        assert list(boxes(tmp_path / "data").values()) == [[("bag", [16, 8, 32, 16])]]
-        assert list(boxes(tmp_path / "data", "val").values()) == [[]]
+        assert boxes(tmp_path / "data") == {"a.png": [("bag", [16, 8, 32, 16])]}
+        assert boxes(tmp_path / "data", "val") == {"b.png": []}
         assert left_out(tmp_path / "data") == {ledger.LEADS_OUT: (1, 0)}
         assert notes(tmp_path / "data")[ledger.FOUND_WITHIN] == 2
 
@@ -318,6 +332,13 @@ class TestCvat:
         imported(source, tmp_path / "data")
         assert images(tmp_path / "data", "val") == ["walk/a.png"]
         assert (tmp_path / "data" / "images" / "walk" / "a.png").is_file()
+
+    def test_a_file_a_split_is_one(self, tmp_path: Path) -> None:
+        box = '<box label="can" xtl="1" ytl="1" xbr="9" ybr="2"/>'
+        source = self.source(tmp_path, box)
+        (source / "annotations.xml").rename(source / "val.xml")
+        imported(source, tmp_path / "data")
+        assert images(tmp_path / "data", "val") == ["a.png"]
 
     def test_a_video_is_refused(self, tmp_path: Path) -> None:
         cvat(tmp_path / "cvat")

@@ -74,7 +74,7 @@ def joined(lists: Iterable[Sequence[str]], mapped: ClassMap) -> list[str]:
     found = dict.fromkeys(mapped.get(name, name) for name in old)
     classes = [name for name in found if name is not None]
     if not problems and not classes:
-        problems.append("no class is left" if old else "there is no class in any source")
+        problems.append("no class is left")
     if problems:
         raise UserError(problems)
     return classes

@@ -50,8 +50,9 @@ def _read(root: Path, ledger: Ledger) -> Source:
         if element is None:
             continue
         classes |= dict.fromkeys(_names(element))
-        for part, picture in _pictures(root, path, element, ledger):
-            splits.setdefault(split or part, []).append(picture)
+        for subset, picture in _pictures(root, path, element, ledger):
+            whole = split or split_of(path.stem) or split_of(subset)
+            splits.setdefault(whole, []).append(picture)
             classes |= dict.fromkeys(box.label for box in picture.boxes)
     if problems:
         raise UserError(problems)
@@ -84,7 +85,7 @@ def _pictures(
         width, height = (number(image.get(key)) for key in ("width", "height"))
         said = (int(width), int(height)) if width and height else None
         if found := Images(root, folders, ledger).find(name, len(boxes)):
-            yield split_of(subset), Picture(found.path, found.name, boxes, said)
+            yield subset, Picture(found.path, found.name, boxes, said)
 
 
 def _box(shape: Element, where: str, ledger: Ledger) -> Box | None:

@@ -75,7 +75,10 @@ def join(sources: Sequence[Source], mapped: ClassMap, ledger: Ledger) -> Joined:
     Raises:
         UserError: The map names classes that no source has, or nothing is left.
     """
-    classes = joined([source.classes for source in sources], mapped)
+    lists = [source.classes for source in sources]
+    if not any(lists):
+        raise UserError(["there is no box of any class in what was found", *_reasons(ledger)])
+    classes = joined(lists, mapped)
     splits: dict[str, list[Placed]] = {}
     bare = _unlabelled(sources)
     for split in SPLITS:

@@ -1,8 +1,9 @@
 """Pascal VOC: an XML file an image, lists of the splits in ``ImageSets/Main``.
 
 Corners are counted from 1 and lie within the box, as the development kit of 2007 says: a box from 1 to 100 is 100
-pixels wide. Many tools write edges counted from 0 instead. A corner below 1 cannot be VOC's own, nor can fractions in
-more than half of the boxes (VOC 2012 itself has a few): then all of a source is read so, and that is said.
+pixels wide. Many tools write edges counted from 0 instead. A corner below 1 cannot be VOC's own, nor can decimal points
+in more than half of the boxes (CVAT writes 78.0; VOC 2012 itself has a few), nor do files of Label
+Studio count so: then all of a source is read so, and that is said.
 """
 
 from __future__ import annotations
@@ -63,13 +64,23 @@ class _Part:
 
 
 @dataclass(frozen=True)
+class _Object:
+    """An object as it stands: its corners, and whether they look like edges counted from 0."""
+
+    label: str
+    corners: XYWH
+    difficult: bool
+    looks_from_edge: bool
+
+
+@dataclass(frozen=True)
 class _Label:
     """What an XML file says, corners as they stand."""
 
     stem: str
     file_name: str
     said: tuple[int, int] | None
-    objects: Sequence[tuple[Box, XYWH]]
+    objects: Sequence[_Object]
 
 
 def _parts(root: Path) -> list[_Part]:
@@ -104,7 +115,7 @@ def _read(root: Path, ledger: Ledger) -> Source:
     if problems:
         raise UserError(problems)
     from_edge = _counts_from_edge(
-        [box for found in labels.values() for one in found for box in one.objects]
+        [thing for found in labels.values() for one in found for thing in one.objects]
     )
     if from_edge:
         ledger.note(_FROM_EDGE, str(root))
@@ -136,19 +147,22 @@ def _labels_of(part: _Part, ledger: Ledger, problems: list[str]) -> Iterator[_La
 
 
 def _label(stem: str, path: Path, element: Element, ledger: Ledger) -> _Label:
-    objects = [found for one in element.iterfind("object") if (found := _object(one, path, ledger))]
+    is_ls = element.findtext("owner/name") == "Label Studio"
+    objects = [
+        found for one in element.iterfind("object") if (found := _object(one, path, is_ls, ledger))
+    ]
     width, height = (number(element.findtext(f"size/{key}")) for key in ("width", "height"))
     said = (int(width), int(height)) if width and height else None  # 0 where a tool did not know
     return _Label(stem, (element.findtext("filename") or "").strip(), said, objects)
 
 
-def _object(element: Element, path: Path, ledger: Ledger) -> tuple[Box, XYWH] | None:
+def _object(element: Element, path: Path, by_label_studio: bool, ledger: Ledger) -> _Object | None:
     label = (element.findtext("name") or "").strip()
     if element.find("bndbox") is None and element.find("robndbox") is not None:
         ledger.leave(OTHER_SHAPES, f"{path}: {label}: robndbox", 1)
         return None
-    corners = [number(element.findtext(f"bndbox/{key}")) for key in _CORNERS]
-    left, top, right, bottom = corners
+    texts = [element.findtext(f"bndbox/{key}") or "" for key in _CORNERS]
+    left, top, right, bottom = map(number, texts)
     if not label or left is None or top is None or right is None or bottom is None:
         what = "has no name" if not label else f"{label}: bndbox is not xmin, ymin, xmax, ymax"
         ledger.leave(NO_BOX, f"{path}: {what}", 1)
@@ -156,13 +170,13 @@ def _object(element: Element, path: Path, ledger: Ledger) -> tuple[Box, XYWH] | 
     difficult = (element.findtext("difficult") or "").strip() == "1"
     if difficult:
         ledger.note(DIFFICULT, f"{path}: {label}")
-    return Box(label, (0, 0, 0, 0), crowd=difficult), (left, top, right, bottom)
+    looks_from_edge = by_label_studio or any("." in text for text in texts)
+    return _Object(label, (left, top, right, bottom), difficult, looks_from_edge)
 
 
-def _counts_from_edge(objects: Sequence[tuple[Box, XYWH]]) -> bool:
-    corners = [corner for _, corner in objects]
-    fractions = sum(any(not float(value).is_integer() for value in one) for one in corners)
-    return any(min(one[:2]) < 1 for one in corners) or fractions > len(corners) / 2
+def _counts_from_edge(objects: Sequence[_Object]) -> bool:
+    looking = sum(one.looks_from_edge for one in objects)
+    return any(min(one.corners[:2]) < 1 for one in objects) or looking > len(objects) / 2
 
 
 def _pictures(
@@ -174,7 +188,7 @@ def _pictures(
     owners = {stem for stem, (_, name) in used.items() if stem == _stem(name)}
     splits = _splits(root, part, ledger, set(by_stem))
     for label in labels:
-        boxes = [_boxed(box, corners, from_edge) for box, corners in label.objects]
+        boxes = [_boxed(one, from_edge) for one in label.objects]
         xml = f"{part.labels / label.stem}.xml"
         if label.stem not in used:
             ledger.leave(NO_IMAGE, xml, len(boxes))
@@ -221,11 +235,11 @@ def _image_of(
     return next(iter([*exact, *images]), None) if exact or len(images) == 1 else None
 
 
-def _boxed(box: Box, corners: XYWH, from_edge: bool) -> Box:
-    left, top, right, bottom = corners
+def _boxed(one: _Object, from_edge: bool) -> Box:
+    left, top, right, bottom = one.corners
     first = 0 if from_edge else 1
     x, y = left - first, top - first
-    return Box(box.label, (x, y, right - x, bottom - y), crowd=box.crowd)
+    return Box(one.label, (x, y, right - x, bottom - y), crowd=one.difficult)
 
 
 def _splits(root: Path, part: _Part, ledger: Ledger, images: set[str]) -> dict[str, str] | None:

@@ -96,9 +96,14 @@ def _tell_unlisted(root: Path, images: Mapping[str, Sequence[Found]], ledger: Le
 def _by_folder(inner: Path) -> tuple[str, str]:
     """The split that a path within the source is of, and the image's name below the folders that say so."""
     split, rest = NO_SPLIT, list(inner.parts)
-    while len(rest) > 1 and (rest[0] in _FOLDERS or split_of(rest[0])):
-        split = split_of(rest.pop(0)) or split
+    while len(rest) > 1 and (rest[0] in _FOLDERS or _split_in(rest[0])):
+        split = _split_in(rest.pop(0)) or split
     return split, "/".join(rest)
+
+
+def _split_in(folder: str) -> str:
+    """The split that a folder's name says; CVAT calls its own ``obj_train_data``."""
+    return split_of(folder.removeprefix("obj_").removesuffix("_data"))
 
 
 def _told(root: Path, paths: Iterable[Path], ledger: Ledger) -> Iterator[Found]:
