@@ -311,18 +311,48 @@ def test_a_file_that_was_cut_short(tmp_path: Path) -> None:
     assert problem.endswith("; it ends in the middle, so it was cut short: copy it again")
 
 
-def test_boxes_in_another_unit(tmp_path: Path) -> None:
+def test_boxes_in_another_form(tmp_path: Path) -> None:
+    forms = {
+        "corners, x1, y1, x2, y2": lambda x, y, w, h: [x, y, x + w, y + h],
+        "centres, with width and height": lambda x, y, w, h: [x + w / 2, y + h / 2, w, h],
+    }
+    for words, form in forms.items():
+        (problem,) = refused(
+            written(tmp_path, [{**e, "bbox": form(*e["bbox"])} for e in detectron2()])
+        )
+        assert problem.startswith(f"its boxes are {words}: so "), problem
+        assert problem.endswith("write the left upper corner, width and height")
+    fractions = [{**e, "bbox": [value / 1000 for value in e["bbox"]]} for e in detectron2()]
+    (problem,) = refused(written(tmp_path, fractions))
+    assert problem.startswith("boxes that are fractions of the image (20): entry 1 in '0001.jpg'")
+
+
+def test_corners_are_told_where_nobody_says_what_is_to_be_found(tmp_path: Path) -> None:
     corners = [
         {**e, "bbox": [x, y, x + width, y + height]}
         for e in detectron2()
         for x, y, width, height in [e["bbox"]]
     ]
-    (problem,) = refused(written(tmp_path, corners))
-    assert problem.startswith("boxes that stick out of their image as x, y, width, height (")
-    assert problem.endswith("and as corners x1, y1, x2, y2 all lie inside: write width and height")
-    fractions = [{**e, "bbox": [value / 1000 for value in e["bbox"]]} for e in detectron2()]
-    (problem,) = refused(written(tmp_path, fractions))
-    assert problem.startswith("boxes that are fractions of the image (20): entry 1 in '0001.jpg'")
+    with pytest.raises(UserError) as told:
+        read_boxes(written(tmp_path, corners), replace(target(), objects=None))
+    assert "and as corners x1, y1, x2, y2 all lie inside: write width" in str(told.value)
+
+
+def test_boxes_that_lie_on_nothing_are_doubted(tmp_path: Path) -> None:
+    many = [
+        {**e, "bbox": [1 + n, 1, 4, 4], "score": e["score"] / 2 + n / 3}
+        for n in range(2)
+        for e in detectron2()
+    ]
+    of = target()
+    objects = of.objects
+    assert objects is not None
+    twice = Objects(*(np.concatenate([column] * 2) for column in vars(objects).values()))
+    found = read_boxes(written(tmp_path, many), replace(of, objects=twice))
+    assert found.notes == (
+        "hardly any box lies on an object: 0 of the best 24; are they in pixels of the original images, and of these "
+        "images?",
+    )
 
 
 def test_what_is_odd_is_said_and_kept(tmp_path: Path) -> None:

@@ -185,6 +185,23 @@ def test_problems_of_all_files_are_told_before_anything_is_made(given: Given) ->
     assert not given.folders()
 
 
+def test_a_file_of_another_split_whose_images_have_the_same_ids(given: Given) -> None:
+    of_train = [box for box in found(given.data, split="train") if box["image_id"] <= 12]
+    given.write("coco.json", [{**box, "bbox": _within(box["bbox"])} for box in of_train])
+    told = given.here("plan", "--rows", "coco")
+    assert told.returncode == 2
+    train = given.data / "train.json"
+    assert (
+        f"its boxes are of the train split, {train}, whose images have the same ids" in told.stderr
+    )
+
+
+def _within(box: list[float]) -> list[float]:
+    """A box that lies inside any of the images, of which the smallest is 84 pixels wide and high."""
+    left, top, width, height = box
+    return [min(left, 83), min(top, 83), width, height]
+
+
 def test_what_is_open_in_a_file_the_row_says(given: Given) -> None:
     # Numbers from 1 to 9 of ten classes: ids, or labels from 0; and no box lies on an object.
     boxes = [{**box, "bbox": [1, 1, 3, 3]} for box in found(given.data) if box["category_id"] < 10]

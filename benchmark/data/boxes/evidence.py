@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import comb
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 _IOU = 0.5
 _LOOKED_AT = 20_000  # boxes, those of the highest scores
-_CHANCE = 0.001
+_CHANCE = 0.005
+# Shares of the best boxes that lie on objects: by chance a few in a hundred do.
+_SURE, _ENOUGH, _HARDLY_ANY = 0.5, 0.3, 0.05
+_FEW, _MANY = 10, 20  # boxes
 
 _Way = TypeVar("_Way")
 
@@ -54,15 +57,28 @@ def overlapped(
     """
     import numpy as np
 
-    best = np.argsort(-scores, kind="stable")[:_LOOKED_AT]
+    finite = np.isfinite(xywh).all(axis=1) & np.isfinite(scores)
+    best = np.argsort(-scores, kind="stable")
+    best = best[finite[best]][:_LOOKED_AT]
+    rows = np.intersect1d(image[best], objects.image)
     boxes, of = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for row in np.intersect1d(image[best], objects.image):
-        mine, theirs = best[image[best] == row], np.flatnonzero(objects.image == row)
-        iou = _iou(xywh[mine], objects.xywh[theirs])
+    for mine, theirs in zip(_of(image[best], rows), _of(objects.image, rows), strict=True):
+        iou = _iou(xywh[best[mine]], objects.xywh[theirs])
         hit = iou.max(axis=1) >= _IOU
-        boxes.append(mine[hit])
+        boxes.append(best[mine[hit]])
         of.append(theirs[iou.argmax(axis=1)[hit]])
     return np.concatenate(boxes), np.concatenate(of)
+
+
+def _of(image: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Of each of the rows, which are sorted, the places where it stands in ``image``."""
+    import numpy as np
+
+    order = np.argsort(image, kind="stable")
+    starts = np.searchsorted(image[order], rows, "left")
+    ends = np.searchsorted(image[order], rows, "right")
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        yield order[start:end]
 
 
 def _iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -76,10 +92,62 @@ def _iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(whole > 0, shared / np.where(whole > 0, whole, 1), 0)
 
 
+class Fit(NamedTuple):
+    """How many of the best boxes, as many as there are objects in their images, lie on one of whatever class.
+
+    Attributes:
+        hits: How many do.
+        looked_at: Of how many.
+    """
+
+    hits: int
+    looked_at: int
+
+    @property
+    def share(self) -> float:
+        """A fraction in 0..1."""
+        return self.hits / self.looked_at if self.looked_at else 0.0
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether so many do that the boxes are of these images, and read as they were meant."""
+        return self.share >= _ENOUGH
+
+    @property
+    def is_hardly_any(self) -> bool:
+        """Whether so few do that something may be wrong with how they are read."""
+        return self.looked_at >= _MANY and self.share < _HARDLY_ANY
+
+    def loses_to(self, other: Fit) -> bool:
+        """Whether boxes read otherwise fit clearly better."""
+        told = clearly_best({"own": self.hits, "other": other.hits}) == "other"
+        return told and other.is_enough and other.share >= 3 * self.share
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether no boxes of other images would fit so well, whatever else is known."""
+        return self.share >= _SURE and self.hits >= _FEW
+
+
+def fit_of(
+    image: NDArray[np.int64],
+    xywh: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    objects: Objects,
+) -> Fit:
+    """How well boxes fit the objects of some images; arguments are as in `overlapped`."""
+    import numpy as np
+
+    many = int(np.isin(objects.image, image).sum())
+    best = np.argsort(-scores, kind="stable")[: min(many, _LOOKED_AT)]
+    hits, _ = overlapped(image[best], xywh[best], scores[best], objects)
+    return Fit(len(hits), len(best))
+
+
 def clearly_best(counts: Mapping[_Way, int]) -> _Way | None:
     """The way by which clearly more boxes fit than by any other; None if that could be chance.
 
-    A sign test against the second best: were both as good, so great a lead would come about once in 1,000 times.
+    A sign test against the second best: were both as good, so great a lead would come about once in 200 times.
     """
     first, second = sorted(counts, key=lambda way: -counts[way])[:2]
     more, less = counts[first], counts[second]

@@ -22,12 +22,14 @@ class Placed:
         values: What stands in the file for each box.
         problem: What stands in the way; empty if nothing does.
         note: How they were found, where it is not by the annotations' own ids or file names; empty otherwise.
+        by_id: Whether ids alone say which they are.
     """
 
     rows: Mapping[Value, int]
     values: Sequence[Value]
     problem: str = ""
     note: str = ""
+    by_id: bool = False
 
 
 class _Way(NamedTuple):
@@ -87,7 +89,8 @@ def _placed(
     differing = [w for w in fits[1:] if any(w.find(v) != row for v, row in rows.items())]
     if differing and fits[0].words != _EXACT:
         return _by_objects((fits[0], differing[0]), columns, values, rows, target)
-    return Placed(rows, values, note="" if fits[0].words in (_EXACT, _BY_ID) else fits[0].words)
+    note = "" if fits[0].words in (_EXACT, _BY_ID) else fits[0].words
+    return Placed(rows, values, note=note, by_id=fits[0].words == _BY_ID)
 
 
 def _by_objects(
@@ -112,7 +115,7 @@ def _by_objects(
         return Placed(rows, values, _ambiguous(fits, rows, target))
     other = fits[1] if best is fits[0] else fits[0]
     note = f"{best.words}: so {counts[best]:,} boxes overlap an object, else {counts[other]:,}"
-    return Placed(tables[best], values, note=note)
+    return Placed(tables[best], values, note=note, by_id=best.words == _BY_ID)
 
 
 _EXACT = "images go by their file names"

@@ -11,6 +11,7 @@ from benchmark.data.boxes.base import Columns, Format, ImageNaming, Numbering, O
 from benchmark.data.boxes.categories import Classed, classed
 from benchmark.data.boxes.coco_results import CocoResults
 from benchmark.data.boxes.images import placed
+from benchmark.data.boxes.misfits import misfit
 from benchmark.data.boxes.prediction_strings import PredictionStrings
 from benchmark.data.boxes.soundness import Found, notes_of, problems_of
 from benchmark.data.faults import in_place_of_text
@@ -107,10 +108,13 @@ def _looked_up(columns: Columns, target: Target, others: Others, hints: Hints) -
     row = np.array([images.rows.get(value, -1) for value in images.values], np.int64)
     classes = classed(columns, target, hints.categories, row)
     found = _known(columns, target, row, classes)
-    problems = [*filter(None, [images.problem, classes.problem]), *problems_of(found)]
+    apart, odd = misfit(columns, row, target, others if images.by_id else None)
+    told = [images.problem, classes.problem, apart]
+    # Where boxes are of another split or form, what is wrong with their places follows from that.
+    problems = [*filter(None, told), *([] if apart else problems_of(found))]
     if problems:
         raise UserError(problems)
-    notes = (images.note, classes.note, *notes_of(found), _without(found, target))
+    notes = (images.note, classes.note, odd, *notes_of(found), _without(found, target))
     return Read(_detections(found, target), tuple(filter(None, notes)))
 
 
