@@ -48,7 +48,7 @@ RANK_COLUMNS = (
         "Rank",
         lambda r: r.rank.text if r.rank else None,
         "Place by mAP50; a range where the rows' difference is not separated.",
-        missing="rank",
+        missing="bootstrap",
         stored=False,
     ),
     _trace(
@@ -58,7 +58,7 @@ RANK_COLUMNS = (
         "One more than the rows that are separated as better.",
         dtype="Int64",
         better="lower",
-        missing="rank",
+        missing="bootstrap",
     ),
     _trace(
         "rank_last",
@@ -67,7 +67,7 @@ RANK_COLUMNS = (
         "The number of ranked rows less those that are separated as worse.",
         dtype="Int64",
         better="lower",
-        missing="rank",
+        missing="bootstrap",
     ),
 )
 
@@ -182,10 +182,6 @@ def said_columns(rows: Iterable[Row]) -> set[str]:
 
 _SELECTED = {"last": "last", "best": "best, chosen on the images reported on"}
 
-RANK_ON_TEST = (
-    "Place by mAP50 on the test split; a range where the rows' difference is not separated."
-)
-
 # What those columns are whose values are otherwise computed where the data is divided.
 ABOUT_OF_FOLDS = {
     "map50": "Mean over the folds, within each over its complete seeds.",
@@ -203,6 +199,7 @@ VALIDATION_COLUMNS = (
         unit="fraction",
         better="higher",
         group="quality",
+        missing="train_seconds",  # which says why nothing was trained
     ),
     _trace(
         "validation",
