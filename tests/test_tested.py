@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import toy_rows
-from command import Bench, study, variant
+import yaml
+from command import Bench, here, study, variant
 
 from benchmark.experiment.rows import RECIPES
 from benchmark.files import sha256_file
@@ -193,6 +194,97 @@ class TestMadeRows:
         assert folder.read_record().state == "complete"
         assert sweep(bench, "--rows", "near").returncode == 0
         assert outcome(folder.path)["problem"] == ""
+
+
+class TestBoard:
+    @pytest.fixture
+    def judged(self, bench: Bench) -> Bench:
+        """Rows that rank otherwise by the test split, on which the first two rows' boxes change their quality."""
+        give_test(bench.data)
+        change(bench, judge="test")
+        assert sweep(bench).returncode == 0
+        return bench
+
+    def test_ranks_by_the_test_split_and_says_so(self, judged: Bench) -> None:
+        board = json.loads((judged.results / "tiny.json").read_text())
+        rows = {row["row"]: row for row in board["rows"]}
+        near, far, copy = (rows[name]["values"] for name in ("near", "far", "copy"))
+        assert board["judge"] == "test"
+        assert board["dataset"]["test"] == {"sha256": sha(judged), "images": 4}
+        for name in ("near", "far"):
+            of_run = outcome(judged.folder(name))
+            assert rows[name]["values"]["test_map50"] == of_run["metrics"]["mAP50"]
+            assert rows[name]["values"]["test_map"] == of_run["metrics"]["mAP"]
+            assert rows[name]["test_per_class"] == of_run["metrics"]["per_class"]
+            low, high = (rows[name]["values"][f"test_map50_{end}"] for end in ("low", "high"))
+            assert low <= of_run["metrics"]["mAP50"] <= high
+        assert near["rank"] and far["rank"] and near["interval"] and near["test_interval"]
+        assert copy["rank"] is None and copy["interval"] and copy["test_map50"] is None
+        why = "not evaluated on the test split: its boxes of the test split are not known"
+        assert {
+            rows["copy"]["missing"][key] for key in ("rank", "test_map50", "test_interval")
+        } == {why}
+        page = (judged.results / "tiny.md").read_text()
+        assert "- Rows are ranked by mAP50 on the test split (4 images)" in page
+        assert "### mAP50 of each class on the test split" in page
+        html = (judged.results / "tiny.html").read_text()
+        assert "Ranked by mAP50 on the test split (4 images)" in html
+        assert judged.here("report", "--check").returncode == 0
+
+    def test_ranks_by_val_as_before_with_columns_of_the_test_split(self, judged: Bench) -> None:
+        change(judged, judge="val")
+        done = sweep(judged)
+        assert done.returncode == 0, done.stderr
+        assert "ranked by mAP50 on the test split" not in done.stdout
+        board = json.loads((judged.results / "tiny.json").read_text())
+        assert "judge" not in board
+        assert all(row["values"]["rank"] for row in board["rows"])
+        assert board["rows"][0]["values"]["test_map50"] is not None
+
+    def test_needs_no_data_and_no_run_and_tells_what_is_judged_otherwise(
+        self, judged: Bench
+    ) -> None:
+        before = (judged.results / "tiny.json").read_bytes()
+        for folder in (judged.results / "runs").glob("*-s*"):
+            shutil.rmtree(folder)
+        report = ["report", str(judged.experiment), "--results", str(judged.results), "--check"]
+        assert here(report).returncode == 0
+        assert (judged.results / "tiny.json").read_bytes() == before
+        change(judged, judge="val")
+        told = here(report)
+        assert told.returncode == 1
+        assert "judge: val" in told.stdout
+
+    def test_runs_on_an_earlier_split_have_no_value_until_they_are_evaluated_again(
+        self, judged: Bench
+    ) -> None:
+        give_test(judged.data, info={"version": "2"})
+        assert sweep(judged, "--rows", "near").returncode == 0
+        board = json.loads((judged.results / "tiny.json").read_text())
+        rows = {row["row"]: row for row in board["rows"]}
+        assert rows["near"]["values"]["test_map50"] is not None
+        assert rows["far"]["values"]["test_map50"] is None
+        assert rows["far"]["missing"]["test_map50"].startswith(
+            "evaluated on a test split of before"
+        )
+
+    def test_is_refused_without_a_labelled_split(self, bench: Bench) -> None:
+        change(bench, judge="test")
+        told = sweep(bench)
+        assert told.returncode == 2
+        assert "judge: test: it has no test split" in told.stderr
+        give_test(bench.data, annotations=[])
+        assert "judge: test: its test split has no annotations" in bench.here("plan").stderr
+
+
+def sha(bench: Bench) -> str:
+    return sha256_file(bench.data / "test.json")
+
+
+def change(bench: Bench, **what: Any) -> None:
+    """Changes the experiment file."""
+    content = yaml.safe_load(bench.experiment.read_text())
+    bench.experiment.write_text(yaml.safe_dump({**content, **what}))
 
 
 def test_no_trial_sees_the_test_split(synthetic_data: Path, tmp_path: Path) -> None:

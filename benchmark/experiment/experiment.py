@@ -188,6 +188,9 @@ Folds = Annotated[int | Path | None, BeforeValidator(_folds)]
 Select = Literal["last", "best"]
 """Which validation of a run is recorded: the last, or the one with the best mAP50."""
 
+Judge = Literal["val", "test"]
+"""Which split the rows of an experiment are ranked by."""
+
 TrackingMode = Literal["auto", "online", "offline", "off"]
 
 
@@ -230,6 +233,7 @@ class Experiment(Strict):
         folds: Every row runs once a fold, of so many, or of the folder of fold files that is named (relative to the
             experiment file); the training split is divided, and ``val`` left aside. None divides nothing.
         select: Which validation of a run is recorded.
+        judge: Which split ranks the rows: ``test`` needs a test split with annotations.
         tracking: Where the runs are tracked; ``wandb`` in the file is the same.
         patience_min: Minutes without a sign of life after which a job is ended.
         rows: The lines of the table, in order.
@@ -246,6 +250,7 @@ class Experiment(Strict):
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[0], min_length=1)
     folds: Folds = None
     select: Select = "last"
+    judge: Judge = "val"
     tracking: Tracking = Field(
         default=Tracking(), validation_alias=AliasChoices("tracking", "wandb")
     )

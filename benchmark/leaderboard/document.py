@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -22,63 +22,22 @@ from benchmark.leaderboard.columns import (
 )
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_column
-from benchmark.leaderboard.columns.result import ABOUT_OF_FOLDS
+from benchmark.leaderboard.columns.on_test import TEST_BOUNDS, TEST_MAP50
+from benchmark.leaderboard.columns.result import ABOUT_OF_FOLDS, RANK_ON_TEST
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.leaderboard.row_notes import row_notes
 from benchmark.leaderboard.run_of_row import Run, run_of
+from benchmark.leaderboard.setting import Data as Data
+from benchmark.leaderboard.setting import Method as Method
+from benchmark.leaderboard.setting import TestData as TestData
 from benchmark.leaderboard.validations import Told, earlier_better, selection_of
 from benchmark.leaderboard.values import best, reasons
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
-from benchmark.statistics import CORRECTED_T, LEVEL, RESAMPLES, SEED
+from benchmark.statistics import CORRECTED_T
 from benchmark.yaml_file import Strict
 
 VERSION = 1
-
-
-class Data(Told):
-    """The dataset that every run was made on.
-
-    Attributes:
-        name: Short name.
-        classes: Class names in label order.
-        train: SHA-256 of the training annotations.
-        val: SHA-256 of the validation annotations.
-        val_images: Number of images that the runs were evaluated on, None before the first complete run.
-        masks: Whether every object has a mask, see `benchmark.data.dataset.Dataset`.
-        folds: In how many folds the training split is divided; 0 where it is not. Then ``val`` is the SHA-256 of the
-            division, and ``val_images`` are those of all folds.
-    """
-
-    silent: ClassVar = ("masks", "folds")
-
-    name: str
-    classes: tuple[str, ...]
-    train: str
-    val: str
-    val_images: int | None
-    masks: bool = False
-    folds: int = 0
-
-
-class Method(Told):
-    """How intervals and ranks were computed.
-
-    Attributes:
-        level: Level of the intervals, and of the ranks over the whole table.
-        resamples: Number of bootstrap resamples of the validation images.
-        bootstrap_seed: Their seed.
-        correction: Of the comparisons between rows.
-        folds: What stands in the place of the resamples where the data is divided; empty elsewhere.
-    """
-
-    silent: ClassVar = ("folds",)
-
-    level: float = LEVEL
-    resamples: int = RESAMPLES
-    bootstrap_seed: int = SEED
-    correction: str = "Holm"
-    folds: str = ""
 
 
 class Heading(Strict):
@@ -116,9 +75,10 @@ class Line(Told):
         stale: Ids of finished runs that were made with another config than the row has now.
         changes: What was changed of the config that the row is made from, so that it fits; empty for rows of parts.
         notes: What is to be known of how boxes that are not trained here came about.
+        test_per_class: As ``per_class``, on the test split.
     """
 
-    silent: ClassVar = ("changes", "notes")
+    silent: ClassVar = ("changes", "notes", "test_per_class")
 
     row: str
     names: dict[str, str] = Field(validation_alias=AliasChoices("names", "parts"))
@@ -129,6 +89,7 @@ class Line(Told):
     stale: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    test_per_class: dict[str, ClassPrecision] = Field(default_factory=dict)
 
     @property
     def all_complete(self) -> bool:
@@ -149,6 +110,7 @@ class Leaderboard(Told):
         comparable: Whether the measured values compare with the published ones.
         caveat: Why they do not, empty if they do.
         selection: What the choice of validations does to the numbers; empty if the last ones are shown.
+        judge: ``test`` where the rows are ranked by the test split; None where by the validation images.
         dataset: What the runs were made on.
         seeds: Every seed of any row.
         method: How intervals and ranks were computed.
@@ -158,6 +120,7 @@ class Leaderboard(Told):
     """
 
     silent: ClassVar = ("board", "file", "selection", "agreement")
+    unsaid: ClassVar = ("judge",)
 
     schema_version: Literal[1] = 1
     experiment: str
@@ -168,6 +131,7 @@ class Leaderboard(Told):
     comparable: bool
     caveat: str
     selection: str = ""
+    judge: Literal["test"] | None = None
     dataset: Data
     seeds: tuple[int, ...]
     method: Method
@@ -184,6 +148,25 @@ class Leaderboard(Told):
     def heading(self) -> str:
         """The title, with the caveat."""
         return f"{self.title} ({self.caveat})" if self.caveat else self.title
+
+    @property
+    def judged_key(self) -> str:
+        """Key of the column that ranks the rows: mAP50 on the split that judges them."""
+        return TEST_MAP50 if self.judge else "map50"
+
+    @property
+    def judged_bounds(self) -> tuple[str, str]:
+        """Keys of the columns of the ends of its interval."""
+        return TEST_BOUNDS if self.judge else ("map50_low", "map50_high")
+
+    @property
+    def judged_by(self) -> str:
+        """By what the rows are ranked, in words; empty where by the validation images, as is usual."""
+        if not self.judge:
+            return ""
+        test = self.dataset.test
+        on = f" ({test.images} images)" if test else ""
+        return f"ranked by mAP50 on the test split{on}, which nothing was trained or chosen on"
 
     def not_compared(self, line: Line) -> str:
         """Why a row is held against no published value; empty if it is, or has none."""
@@ -240,8 +223,8 @@ class Leaderboard(Told):
 
     @property
     def best(self) -> set[int]:
-        """Positions of the rows with the best measured mAP50; none where fewer than two differ."""
-        return best(self.values)
+        """Positions of the rows with the best mAP50 on the split that judges; none where fewer than two differ."""
+        return best(self.values, self.judged_key)
 
     @property
     def titles(self) -> dict[str, str]:
@@ -260,8 +243,8 @@ class Leaderboard(Told):
 
     @property
     def ranked(self) -> list[Line]:
-        """The rows by mAP50, best first; last those without, in the table's order."""
-        return sorted(self.rows, key=lambda line: -_or(line.values["map50"], -1.0))
+        """The rows by mAP50 on the split that judges, best first; last those without, in the table's order."""
+        return sorted(self.rows, key=lambda line: -_or(line.values[self.judged_key], -1.0))
 
     @cached_property
     def plain(self) -> dict[str, Any]:
@@ -334,7 +317,8 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
     data = table.dataset
     complete = [record for result in table.rows for record in result.complete]
     told = any(record.validations for record in complete)
-    columns = columns_of((result.row for result in table.rows), told)
+    on_test = table.test is not None or table.judge == "test"
+    columns = columns_of((result.row for result in table.rows), told, on_test)
     differ = differences(result.row for result in table.rows)
     rows = (replace(result, differs=differ.get(result.row.name, "")) for result in table.rows)
     return Leaderboard(
@@ -345,7 +329,8 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
         profile=table.profile,
         comparable=not table.caveat,
         caveat=table.caveat,
-        selection=selection_of(complete),
+        selection=selection_of(complete, on_test),
+        judge=None if table.judge == "val" else "test",
         dataset=Data(
             name=data.name,
             classes=data.classes,
@@ -354,6 +339,7 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
             val_images=val_images,
             masks=data.masks,
             folds=data.fold.count if data.fold else 0,
+            test=TestData(**asdict(table.test)) if table.test else None,
         ),
         seeds=table.seeds,
         method=Method(folds=CORRECTED_T if data.fold else ""),
@@ -365,6 +351,7 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
 
 def _headings(table: Table, columns: Sequence[Column]) -> tuple[Heading, ...]:
     otherwise = ABOUT_OF_FOLDS if table.dataset.fold else {}
+    otherwise |= {"rank": RANK_ON_TEST} if table.judge == "test" else {}
     return tuple(
         Heading(
             key=column.key,
@@ -396,4 +383,5 @@ def _line(result: RowResult, columns: Sequence[Column], comparable: bool) -> Lin
         stale=result.stale,
         changes=result.changes,
         notes=row_notes(result),
+        test_per_class={n: ClassPrecision(**one) for n, one in result.test_per_class.items()},
     )

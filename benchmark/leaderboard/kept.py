@@ -214,6 +214,8 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
         found.append(f"{path}: {why}")
     if kept.title != (title := titled(plan.experiment, plan.dataset)):
         found.append(f"title: '{title}', in {path}: '{kept.title}'")
+    if (kept.judge or "val") != plan.experiment.judge:
+        found.append(f"judge: {plan.experiment.judge}, in {path}: {kept.judge or 'val'}")
     own = tuple({c.key: c for c in (*_said(kept.declared), *_said(columns_of(plan.rows)))}.values())
     for name in (name for name in lines if name in rows):
         found += _label_differences(rows[name], own, lines[name], path)

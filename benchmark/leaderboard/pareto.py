@@ -24,14 +24,15 @@ class Priced:
     map50: float
 
 
-def priced(ranked: Iterable[Line], key: str) -> list[Priced]:
+def priced(ranked: Iterable[Line], key: str, quality: str = "map50") -> list[Priced]:
     """The rows that have mAP50 and a cost, cheapest first, of equally cheap ones the best first.
 
     Args:
         ranked: Rows, best first.
         key: The cost's column.
+        quality: That of the mAP50 that judges.
     """
-    values = ((line, line.values[key], line.values["map50"]) for line in ranked)
+    values = ((line, line.values[key], line.values[quality]) for line in ranked)
     found = [
         Priced(line, short(float(x)), short(float(y)))
         for line, x, y in values

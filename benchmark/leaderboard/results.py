@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmark.data.dataset import Dataset
-from benchmark.experiment.experiment import Experiment, Row
+from benchmark.experiment.experiment import Experiment, Judge, Row
 from benchmark.job.measure import Reading
-from benchmark.run.record import RunRecord, State, Validations
+from benchmark.run.record import Metrics, RunRecord, State, Validations
+from benchmark.run.tested import Tested
 
 if TYPE_CHECKING:
     from benchmark.statistics.intervals import Interval
@@ -37,6 +38,36 @@ _MOST_TELLING = (
 
 
 @dataclass(frozen=True)
+class TestSplit:
+    """The test split of a table, every object of which is known.
+
+    Attributes:
+        sha256: Hex SHA-256 of its annotations.
+        images: How many there are.
+    """
+
+    sha256: str
+    images: int
+
+
+@dataclass(frozen=True)
+class OnTest:
+    """What the runs of a row came to on the test split of its table.
+
+    Attributes:
+        found: By id of a run; of all complete runs of the row, or of none.
+        why: Why there is none, empty if there are.
+        interval: Where mAP50 on the split lies, None where that is not known.
+        unpaired: Why it is not, although the runs are evaluated; empty if there is no such reason.
+    """
+
+    found: Mapping[str, Tested]
+    why: str = ""
+    interval: Interval | None = None
+    unpaired: str = ""
+
+
+@dataclass(frozen=True)
 class RowResult:
     """One row and its runs, one a seed, or one a seed and fold.
 
@@ -54,6 +85,8 @@ class RowResult:
         differs: What it has that rows of the same labels have not, empty if there is nothing, or there are none.
         changes: What was changed of the config that it is made from, see `benchmark.run.spec.RunSpec`.
         folds: The fold of each run; empty where the data is not divided.
+        test: What its runs came to on the test split; None where the table has none.
+        unranked: Why it has no rank although it has an interval, empty if there is no such reason.
 
     Raises:
         ValueError: If there are not as many of each, or there is no seed.
@@ -72,6 +105,8 @@ class RowResult:
     differs: str = ""
     changes: tuple[str, ...] = ()
     folds: tuple[int, ...] = ()
+    test: OnTest | None = None
+    unranked: str = ""
 
     def __post_init__(self) -> None:
         counts = {len(self.seeds), len(self.records), len(self.states)}
@@ -136,6 +171,13 @@ class RowResult:
         """Mean of a score over the complete runs that have it."""
         return self.mean_of(lambda record: record.score(score))
 
+    def test_mean(self, score: str) -> float | None:
+        """Mean of a score on the test split over the complete runs that have it; None unless all were evaluated."""
+        if self.test is None or not self.test.found:
+            return None
+        found = self.test.found
+        return self.mean_of(lambda record: found[record.run_id].score(score))
+
     @property
     def validations(self) -> tuple[Validations, ...]:
         """What the records of the complete runs say of their validations."""
@@ -151,15 +193,24 @@ class RowResult:
     @property
     def per_class(self) -> dict[str, dict[str, float | None]]:
         """By class name: the means of ``mAP50`` and ``mAP`` over the complete runs."""
-        names = dict.fromkeys(name for record in self.complete for name in record.metrics.per_class)
+        return self._by_class(lambda record: record.metrics)
+
+    @property
+    def test_per_class(self) -> dict[str, dict[str, float | None]]:
+        """As `per_class`, on the test split; empty unless all of its complete runs were evaluated."""
+        found = self.test.found if self.test else {}
+        return self._by_class(lambda record: found[record.run_id].metrics) if found else {}
+
+    def _by_class(self, of: Callable[[RunRecord], Metrics]) -> dict[str, dict[str, float | None]]:
+        names = dict.fromkeys(name for record in self.complete for name in of(record).per_class)
         return {
-            name: {metric: self._of_class(name, metric) for metric in ("mAP50", "mAP")}
+            name: {metric: self._of_class(of, name, metric) for metric in ("mAP50", "mAP")}
             for name in names
         }
 
-    def _of_class(self, name: str, metric: str) -> float | None:
+    def _of_class(self, of: Callable[[RunRecord], Metrics], name: str, metric: str) -> float | None:
         """Over the folds whose validation images have an object of the class."""
-        return self.mean_of(lambda record: record.metrics.per_class.get(name, {}).get(metric))
+        return self.mean_of(lambda record: of(record).per_class.get(name, {}).get(metric))
 
     @property
     def difference(self) -> float | None:
@@ -190,7 +241,16 @@ class RowResult:
         )
         for record in self.complete:
             known.update(record.missing or {})
-        return known
+        unranked = self.unranked or known.get("bootstrap", "")
+        return known | self._missing_on_test | ({"rank": unranked} if unranked else {})
+
+    @property
+    def _missing_on_test(self) -> dict[str, str]:
+        test = self.test
+        if test is None:
+            return {}
+        found = {"test": test.why, "test_bootstrap": test.why or test.unpaired}
+        return {key: why for key, why in found.items() if why}
 
     @property
     def no_predictions(self) -> int:
@@ -273,6 +333,8 @@ class Table:
         board: What the names of the files begin with.
         file: The experiment file, relative to the results folder.
         elsewhere: Whether the dataset is known not to be the experiment's own, and rows have scores of a leaderboard.
+        test: The test split that rows are evaluated on, None where there is none.
+        judge: By which split the rows are ranked.
 
     Raises:
         ValueError: If a record was made under another profile.
@@ -287,6 +349,8 @@ class Table:
     board: str = ""
     file: str = ""
     elsewhere: bool = False
+    test: TestSplit | None = None
+    judge: Judge = "val"
 
     def __post_init__(self) -> None:
         records = [record for result in self.rows for record in result.recorded]

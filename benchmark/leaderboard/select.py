@@ -14,6 +14,7 @@ from benchmark.leaderboard.document import Report, Reports, leaderboard_of
 from benchmark.leaderboard.history import History, Setting, history_of, setting_of
 from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.kept import kept_alone, kept_report
+from benchmark.leaderboard.on_test import judged_on_test, with_tests
 from benchmark.leaderboard.published import (
     is_elsewhere,
     only_if_on_these_images,
@@ -159,13 +160,14 @@ def _report(
     stale = _stale(plan, history)
     unlike = why_not_compared(plan, request)
     compared = plan.profile == COMPARABLE_PROFILE and not unlike
-    rows = [_row_result(row, planned[row.name], stale, compared) for row in plan.rows]
-    if lost:
-        by_name = {result.row.name: result for result in rows}
-        gone = (row for row in plan.experiment.rows if row.name in lost)
-        by_name |= {row.name: uncomposed_result(row, plan, history, compared) for row in gone}
-        rows = [by_name[row.name] for row in plan.experiment.rows if row.name in by_name]
+    found = {r.name: _row_result(r, planned[r.name], stale, compared) for r in plan.rows}
+    gone = (row for row in plan.experiment.rows if row.name in lost)
+    found |= {row.name: uncomposed_result(row, plan, history, compared) for row in gone}
+    ordered = [found[row.name] for row in plan.experiment.rows if row.name in found]
+    judge = plan.experiment.judge
+    rows, test = with_tests(ordered, history.on_disk, judge)
     rows_judged, images = judged(rows, request.results)
+    rows_judged = judged_on_test(rows_judged, request.results, judge)
     if compared:
         rows_judged = tuple(map(only_if_on_these_images, rows_judged))
     outdated = {run.spec.run_id for run in plan.runs if run.outdated}
@@ -175,7 +177,8 @@ def _report(
     title = titled(plan.experiment, plan.dataset)
     title = f"{title} with {changed}" if changed else title
     of = (plan.experiment.name, title, plan.profile, plan.dataset, rows_judged, unlike)
-    table = Table(*of, board=stem, file=boards.file, elsewhere=is_elsewhere(plan))
+    files = (stem, boards.file, is_elsewhere(plan))
+    table = Table(*of, *files, test=test, judge=judge)
     return Report(
         leaderboard_of(table, images),
         history.on_disk,

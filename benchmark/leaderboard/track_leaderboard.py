@@ -54,10 +54,11 @@ def _table(leaderboard: Leaderboard) -> Table:
 
 def _summary(leaderboard: Leaderboard) -> dict[str, object]:
     complete = [line for line in leaderboard.rows if line.all_complete]
-    best = next((line for line in leaderboard.ranked if line.values["map50"] is not None), None)
+    key = leaderboard.judged_key
+    best = next((line for line in leaderboard.ranked if line.values[key] is not None), None)
     return {
         "rows": len(leaderboard.rows),
         "rows_complete": len(complete),
         "best_row": best.row if best else None,
-        "best_mAP50": best.values["map50"] if best else None,
+        "best_mAP50": best.values[key] if best else None,
     }

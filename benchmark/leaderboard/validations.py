@@ -14,11 +14,11 @@ from benchmark.yaml_file import Strict
 if TYPE_CHECKING:
     from benchmark.leaderboard.document import Line
 
-# Where there is a test split, what was chosen on the validation images is reported on that one, and this falls away.
 _TOO_HIGH = (
     "every number is of its run's best validation by mAP50, chosen on the very images that it is "
     "reported on: too high"
 )
+_BUT_ON_TEST = "; those of the test split are not, on which nothing was chosen"
 
 
 class Told(Strict):
@@ -96,10 +96,17 @@ def _at(epoch: float | None, iteration: int) -> str:
     return f"epoch {epoch:.0f}" if epoch and epoch == int(epoch) else f"iteration {iteration}"
 
 
-def selection_of(records: Iterable[RunRecord]) -> str:
-    """What the choice of validations does to the numbers of these complete runs; empty if nothing was chosen."""
+def selection_of(records: Iterable[RunRecord], on_test: bool = False) -> str:
+    """What the choice of validations does to the numbers of these complete runs; empty if nothing was chosen.
+
+    Args:
+        records: The records of the runs.
+        on_test: Whether there are numbers of a test split beside them.
+    """
     said = (record.validations for record in records)
-    return _TOO_HIGH if any(found and found.select == "best" for found in said) else ""
+    if not any(found and found.select == "best" for found in said):
+        return ""
+    return f"{_TOO_HIGH}{_BUT_ON_TEST}" if on_test else _TOO_HIGH
 
 
 def earlier_better(lines: Iterable[Line]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark.leaderboard.columns import columns_with
+from benchmark.leaderboard.columns import OPTIONAL, columns_with
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.result import SAID_KEYS
 from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult
@@ -47,6 +47,8 @@ def _usual(column: Column, scored: Collection[str]) -> str:
         column: The column.
         scored: Keys of the columns of those scores that the runs were evaluated by.
     """
+    if column.missing == "test":
+        return "the test images hold no such object"
     if column.group == "quality" and column.key in scored:
         return "the validation images hold no such object"
     measured = column.group in ("quality", "cost", "errors")
@@ -87,7 +89,7 @@ def best(rows: Sequence[Mapping[str, Any]], key: str = "map50") -> set[int]:
     Raises:
         ValueError: If no way is better in this column.
     """
-    column = next(c for c in columns_with(()) if c.key == key)
+    column = next(c for c in columns_with((), OPTIONAL) if c.key == key)
     if column.better is None:
         raise ValueError(f"no value of the column '{key}' is better than another")
     known = [row[key] for row in rows if row[key] is not None]

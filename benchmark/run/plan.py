@@ -94,9 +94,22 @@ def plan_of(experiment: Experiment, request: Request, on_disk: Runs | None = Non
     rows = attempt(problems, choose_rows, experiment, request.rows) or ()
     profile = request.profile or experiment.profile
     problems += check_recipes(experiment, surroundings_of(experiment, profile))
+    if dataset is not None and request.needs_data:
+        problems += _unjudged(experiment, dataset)
     if problems or dataset is None:
         raise UserError(problems)
     return plan_for(experiment, request, dataset, profile, rows, on_disk)
+
+
+def _unjudged(experiment: Experiment, dataset: Dataset) -> list[str]:
+    """A message where the rows are to be ranked by a test split that does not say which objects there are."""
+    if experiment.judge == "val" or (dataset.test is not None and dataset.test.labelled):
+        return []
+    what = "its test split has no annotations" if dataset.test else "it has no test split"
+    return [
+        f"judge: test: {what}, so that nothing could rank the rows: put a test.json beside train.json and val.json, "
+        f"or name one under 'dataset' (test: {{annotations, images}}), or leave 'judge' out ({dataset.name})"
+    ]
 
 
 def plan_for(

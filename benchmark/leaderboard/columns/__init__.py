@@ -13,6 +13,11 @@ from benchmark.leaderboard.alike import alike
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_columns
 from benchmark.leaderboard.columns.measured import measured_columns
+from benchmark.leaderboard.columns.on_test import (
+    MAIN_TEST_COLUMNS,
+    test_keys,
+    test_score_columns,
+)
 from benchmark.leaderboard.columns.result import (
     DIFFERS_COLUMN,
     NAME_COLUMN,
@@ -30,15 +35,18 @@ from benchmark.leaderboard.results import RowResult
 _AROUND = ("experiment", "profile", "dataset", "board")
 _VALIDATION_KEYS = tuple(column.key for column in VALIDATION_COLUMNS)
 # Columns of some leaderboards only: those of others stay as they were before there were any.
-OPTIONAL = frozenset({DIFFERS_COLUMN.key, *SAID_KEYS[1:], *_VALIDATION_KEYS})
+OPTIONAL = frozenset({DIFFERS_COLUMN.key, *SAID_KEYS[1:], *_VALIDATION_KEYS, *test_keys()})
 
 
-def columns_of(rows: Iterable[Row], validations: bool = False) -> tuple[Column, ...]:
+def columns_of(
+    rows: Iterable[Row], validations: bool = False, test: bool = False
+) -> tuple[Column, ...]:
     """The columns of a leaderboard: the labels that its rows have among those that every leaderboard has.
 
     Args:
         rows: Its rows.
         validations: Whether a record says which validations there were.
+        test: Whether there is a test split that rows are evaluated on.
     """
     rows = list(rows)
     taken = {*_AROUND, *(column.key for column in columns_with((), OPTIONAL))}
@@ -46,6 +54,7 @@ def columns_of(rows: Iterable[Row], validations: bool = False) -> tuple[Column, 
         *said_columns(rows),
         *(_VALIDATION_KEYS if validations else ()),
         *([DIFFERS_COLUMN.key] if alike(rows) else []),
+        *(test_keys() if test else ()),
     }
     return columns_with(label_columns(rows, taken), optional)
 
@@ -59,7 +68,9 @@ def columns_with(labels: Iterable[Column], optional: Collection[str] = ()) -> tu
             where labels do not tell all rows apart, the names of the rows are shown.
     """
     name = replace(NAME_COLUMN, shown=True) if DIFFERS_COLUMN.key in optional else NAME_COLUMN
-    before, after = (name, *RANK_COLUMNS), (DIFFERS_COLUMN, *RESULT_COLUMNS, *score_columns())
+    before = (name, *RANK_COLUMNS)
+    scores = (*score_columns(), *test_score_columns())
+    after = (DIFFERS_COLUMN, *RESULT_COLUMNS, *MAIN_TEST_COLUMNS, *scores)
     known = (*before, *labels, *after, *measured_columns(), *STATE_COLUMNS, *VALIDATION_COLUMNS)
     return tuple(column for column in known if column.key not in OPTIONAL - {*optional})
 

@@ -48,7 +48,7 @@ RANK_COLUMNS = (
         "Rank",
         lambda r: r.rank.text if r.rank else None,
         "Place by mAP50; a range where the rows' difference is not separated.",
-        missing="bootstrap",
+        missing="rank",
         stored=False,
     ),
     _trace(
@@ -58,7 +58,7 @@ RANK_COLUMNS = (
         "One more than the rows that are separated as better.",
         dtype="Int64",
         better="lower",
-        missing="bootstrap",
+        missing="rank",
     ),
     _trace(
         "rank_last",
@@ -67,7 +67,7 @@ RANK_COLUMNS = (
         "The number of ranked rows less those that are separated as worse.",
         dtype="Int64",
         better="lower",
-        missing="bootstrap",
+        missing="rank",
     ),
 )
 
@@ -181,6 +181,10 @@ def said_columns(rows: Iterable[Row]) -> set[str]:
 
 
 _SELECTED = {"last": "last", "best": "best, chosen on the images reported on"}
+
+RANK_ON_TEST = (
+    "Place by mAP50 on the test split; a range where the rows' difference is not separated."
+)
 
 # What those columns are whose values are otherwise computed where the data is divided.
 ABOUT_OF_FOLDS = {

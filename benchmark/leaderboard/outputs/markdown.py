@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.leaderboard.agreement import agreement_text
@@ -14,11 +14,12 @@ from benchmark.writing.words import DASH, fraction, shortened
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.columns.column import Column, Group
-    from benchmark.leaderboard.document import Leaderboard, Line
+    from benchmark.leaderboard.document import ClassPrecision, Leaderboard, Line
     from benchmark.leaderboard.run_of_row import Run
 
-_SHORT = ("row", "leaderboard_map50", "published_split", "map50", "status")
+_SHORT = ("row", "leaderboard_map50", "published_split", "map50", "test_map50", "status")
 _SHORT_UNPUBLISHED = ("rank", "row", "map50", "interval", "status")
+_SHORT_ON_TEST = ("rank", "row", "test_map50", "test_interval", "status")
 _ADDRESS = re.compile("https?://")  # no path of this machine is linked
 _MOST_CLASSES = 20  # a wider table is for the page and the JSON file
 
@@ -35,7 +36,8 @@ def short_table_text(leaderboard: Leaderboard) -> str:
     """
     by_key = {column.key: column for column in leaderboard.declared}
     published = any(line.values["leaderboard_map50"] is not None for line in leaderboard.rows)
-    keys = _SHORT if published else _SHORT_UNPUBLISHED
+    ranked = _SHORT_ON_TEST if leaderboard.judge else _SHORT_UNPUBLISHED
+    keys = _SHORT if published else ranked
     return _columns_text(leaderboard, [by_key[key] for key in keys if key in by_key])
 
 
@@ -44,7 +46,7 @@ def _columns_text(leaderboard: Leaderboard, columns: Sequence[Column]) -> str:
     top = leaderboard.best
     lines = [[escape(titles[column.key]) for column in columns]]
     for position, cells in enumerate(leaderboard.texts):
-        bold = "map50" if position in top else ""
+        bold = leaderboard.judged_key if position in top else ""
         lines.append([_cell(cells[c.key], c.key == bold) for c in columns])
     return piped_table(lines, [column.right for column in columns])
 
@@ -80,11 +82,18 @@ def _facts(leaderboard: Leaderboard) -> str:
     return (
         f"- Profile: {escape(leaderboard.profile)}\n"
         f"- Data set: {dataset_text(leaderboard)}{known}\n"
+        f"{_test(leaderboard)}"
         f"- Seeds: {', '.join(map(str, leaderboard.seeds))}{several}\n"
         f"- Rows complete: {leaderboard.progress}\n"
         f"- {method_text(leaderboard)}\n"
         f"{_selection(leaderboard)}"
     )
+
+
+def _test(leaderboard: Leaderboard) -> str:
+    test = leaderboard.dataset.test
+    words = f"- Test split: {_digits(test.sha256)}, {test.images} images\n" if test else ""
+    return words + (f"- Rows are {escape(leaderboard.judged_by)}\n" if leaderboard.judge else "")
 
 
 def _selection(leaderboard: Leaderboard) -> str:
@@ -141,22 +150,27 @@ def _sections(leaderboard: Leaderboard) -> list[str]:
         ]
         parts += [f"## {title}\n", f"{words}\n", _columns_text(leaderboard, columns)]
         if group == "quality":
-            parts += _per_class(leaderboard)
+            parts += _per_class(leaderboard, "validation", lambda line: line.per_class)
+        if group == "quality" and leaderboard.dataset.test:
+            parts += _per_class(leaderboard, "test", lambda line: line.test_per_class)
     return [*parts, "## Where the numbers come from\n", _origins(leaderboard)]
 
 
-def _per_class(leaderboard: Leaderboard) -> list[str]:
+def _per_class(
+    leaderboard: Leaderboard, split: str, of: Callable[[Line], Mapping[str, ClassPrecision]]
+) -> list[str]:
     classes = leaderboard.dataset.classes
     if len(classes) > _MOST_CLASSES:
         return []
     lines = [["Row", *map(escape, classes)]]
     for line in leaderboard.rows:
-        found = (line.per_class.get(name) for name in classes)
+        found = (of(line).get(name) for name in classes)
         values = [None if of_class is None else of_class.mAP50 for of_class in found]
         cells = [DASH if value is None else fraction(value) for value in values]
         lines.append([escape(line.row), *cells])
     table = piped_table(lines, [False, *(True for _ in classes)])
-    return ["### mAP50 of each class\n", table]
+    on = " on the test split" if split == "test" else ""
+    return [f"### mAP50 of each class{on}\n", table]
 
 
 def _origins(leaderboard: Leaderboard) -> str:

@@ -18,7 +18,14 @@ _ALWAYS = ("row", "map50", "status")
 # What is left out where room is short, in this order: the difference says the first, the files the others.
 _SPARED = (
     *("leaderboard_map50", "published_split", "params", "train_seconds"),
-    *("leaderboard_public", "leaderboard_private", "difference", "interval", "rank"),
+    *(
+        "leaderboard_public",
+        "leaderboard_private",
+        "difference",
+        "test_interval",
+        "interval",
+        "rank",
+    ),
 )
 _STYLES = {
     "complete": "green",
@@ -39,7 +46,8 @@ def rich_table(leaderboard: Leaderboard, console: Console) -> Table:
     columns = [
         _shown(leaderboard, column)
         for column in _candidates(leaderboard)
-        if column.key in _ALWAYS or any(values[column.key] is not None for values in rows)
+        if column.key in (*_ALWAYS, leaderboard.judged_key)
+        or any(values[column.key] is not None for values in rows)
     ]
     kept = fitting(columns, _SPARED, console.width)
     return table_of(leaderboard.heading, kept, console, box=SIMPLE_HEAD, folds="row")
@@ -49,7 +57,10 @@ def _shown(leaderboard: Leaderboard, column: Column) -> Shown:
     top, key = leaderboard.best, column.key
     # Text, not str: square brackets in a title or a cell are no markup.
     cells = [
-        Text(words[key], style=_style(key, values["state"], position in top))
+        Text(
+            words[key],
+            style=_style(key, values["state"], key == leaderboard.judged_key and position in top),
+        )
         for position, (words, values) in enumerate(
             zip(leaderboard.texts, leaderboard.values, strict=True)
         )
@@ -60,7 +71,7 @@ def _shown(leaderboard: Leaderboard, column: Column) -> Shown:
 def _style(key: str, state: str, best: bool) -> str:
     if key == "status":
         return _STYLES.get(state, "")
-    return "bold" if best and key == "map50" else ""
+    return "bold" if best else ""
 
 
 def notes(leaderboard: Leaderboard) -> list[str]:
@@ -70,11 +81,12 @@ def notes(leaderboard: Leaderboard) -> list[str]:
 
 
 def _of_all(leaderboard: Leaderboard) -> list[str]:
-    """Of which validations the numbers are, and how others ranked the rows."""
+    """What ranks the rows, of which validations the numbers are, and how others ranked them."""
     earlier = leaderboard.earlier_better
     words, listed = counted(earlier), earlier[:_MOST_LISTED]
     agreed = agreement_text(leaderboard)
-    chosen = [f"note: {said}" for said in (leaderboard.selection, agreed) if said]
+    all_said = (leaderboard.judged_by, leaderboard.selection, agreed)
+    chosen = [f"note: {said}" for said in all_said if said]
     if not words:
         return chosen
     more = len(earlier) - len(listed)

@@ -46,5 +46,5 @@ def _axis(leaderboard: Leaderboard, column: Column, axis: Axis) -> dict[str, Any
 def _rows(leaderboard: Leaderboard, column: Column) -> list[list[float]]:
     """Position, cost and mAP50 of each row that has both, in the order in which the front is looked for."""
     position = {line.row: index for index, line in enumerate(leaderboard.rows)}
-    found = priced(leaderboard.ranked, column.key)
+    found = priced(leaderboard.ranked, column.key, leaderboard.judged_key)
     return [[position[row.line.row], row.cost, row.map50] for row in found]

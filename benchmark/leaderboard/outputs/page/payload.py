@@ -23,6 +23,7 @@ def payload(material: Material) -> dict[str, Any]:
         ``leaderboard``: as in its JSON file.
         ``progress``: the rows of which every seed is complete, in words.
         ``agreement``: how well mAP50 ranks the rows as others did, in words; empty if there is nothing to say.
+        ``judged_by``: by what the rows are ranked, in words, unless by the validation images.
         ``resampled``: what the intervals are over, in words.
         ``texts``, ``reasons``: of each row every cell as readers see it, and why cells are dashes, by column key.
         ``run_texts``: the mAP50 of each run by its id, as readers see it.
@@ -36,6 +37,7 @@ def payload(material: Material) -> dict[str, Any]:
         "leaderboard": leaderboard.plain,
         "progress": leaderboard.progress,
         "agreement": agreement_text(leaderboard),
+        "judged_by": leaderboard.judged_by,
         "resampled": leaderboard.resampled,
         "texts": leaderboard.texts,
         "reasons": [told_reasons(leaderboard, line) for line in leaderboard.rows],
@@ -51,14 +53,14 @@ def payload(material: Material) -> dict[str, Any]:
 
 
 def bars(leaderboard: Leaderboard) -> dict[str, Any]:
-    """The scale of the bars beside mAP50, which holds what is drawn and no more.
+    """The scale of the bars beside mAP50 on the split that judges, which holds what is drawn and no more.
 
     Returns:
         ``low`` and ``top``, fractions, and both in words as ``text``.
     """
-    keys = ("map50", "map50_low", "map50_high")
+    keys = (leaderboard.judged_key, *leaderboard.judged_bounds)
     found = [values[key] for values in leaderboard.values for key in keys]
-    found += map(leaderboard.held_against, leaderboard.rows)
+    found += [] if leaderboard.judge else map(leaderboard.held_against, leaderboard.rows)
     drawn = [value for value in found if value is not None]
     low, top = (
         math.floor(min(drawn, default=0) * 100) / 100,

@@ -64,6 +64,7 @@ def render(payload: Mapping[str, Any]) -> str:
             board=board,
             progress=payload["progress"],
             agreement=payload["agreement"],
+            judged_by=payload["judged_by"],
             resampled=payload["resampled"],
             data=Markup(_json(payload)),
             style=Markup(_text("style.css")),

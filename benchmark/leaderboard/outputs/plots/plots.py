@@ -149,7 +149,7 @@ class _Cost:
 
 def _pareto(leaderboard: Leaderboard, name: str, cost: _Cost) -> Plot:
     ranked = _ranked(leaderboard)
-    found = priced(ranked, cost.key)
+    found = priced(ranked, cost.key, leaderboard.judged_key)
     best = front(found)
     names = {row.line.row for row in best}
     joined = {b.line.row for a, b in pairwise(best) if separated(a.line, b.line)}
@@ -157,7 +157,7 @@ def _pareto(leaderboard: Leaderboard, name: str, cost: _Cost) -> Plot:
         Point(
             row.line.row,
             short(row.cost * cost.scale),
-            *_estimate(row.line),
+            *_estimate(leaderboard, row.line),
             front=row.line.row in names,
             joined=row.line.row in joined,
             up_to=_up_to(row.line, cost),
@@ -193,7 +193,7 @@ def _intervals(leaderboard: Leaderboard, name: str) -> Plot:
     bars = tuple(
         Bar(
             line.row,
-            *_estimate(line),
+            *_estimate(leaderboard, line),
             published=_maybe_short(leaderboard.held_against(line)),
             rank=str(line.values.get("rank") or ""),
         )
@@ -244,8 +244,10 @@ def _curve(line: Line, curves: Mapping[str, RunCurve]) -> Curve | None:
 
 
 def _frame(leaderboard: Leaderboard, words: str, note: str) -> Frame:
-    quality = leaderboard.titles["map50"]
-    known = "; ".join(filter(None, (leaderboard.caveat, leaderboard.selection)))
+    quality = leaderboard.titles[leaderboard.judged_key]
+    known = "; ".join(
+        filter(None, (leaderboard.caveat, leaderboard.selection, leaderboard.judged_by))
+    )
     return Frame(f"{leaderboard.title}: {words}", known, note, quality)
 
 
@@ -254,13 +256,14 @@ def _best_only(rows: int, most: int = MOST_ROWS) -> str:
 
 
 def _ranked(leaderboard: Leaderboard) -> list[Line]:
-    """The rows with a measured mAP50, best first."""
-    return [line for line in leaderboard.ranked if line.values["map50"] is not None]
+    """The rows with mAP50 on the split that judges, best first."""
+    key = leaderboard.judged_key
+    return [line for line in leaderboard.ranked if line.values[key] is not None]
 
 
-def _estimate(line: Line) -> tuple[float, float | None, float | None]:
-    low, high = _fraction(line, "map50_low"), _fraction(line, "map50_high")
-    return short(line.values["map50"]), low, high
+def _estimate(leaderboard: Leaderboard, line: Line) -> tuple[float, float | None, float | None]:
+    low, high = (_fraction(line, key) for key in leaderboard.judged_bounds)
+    return short(line.values[leaderboard.judged_key]), low, high
 
 
 def _fraction(line: Line, key: str) -> float | None:

@@ -24,20 +24,20 @@ const cells = (() => {
 
   /** The published value, where the row's mAP50 is held against it. */
   function published(row) {
-    return state.board.comparable && !row.missing.difference ? state.value(row, "leaderboard_map50") : null;
+    return state.board.comparable && !state.board.judge && !row.missing.difference ? state.value(row, "leaderboard_map50") : null;
   }
 
   function barWords(row) {
-    const low = state.value(row, "map50_low");
-    const parts = [`mAP50 ${state.text(row, "map50")}`];
-    if (low !== null) parts.push(`interval ${state.text(row, "map50_low")} to ${state.text(row, "map50_high")}`);
+    const low = state.value(row, state.judged.low);
+    const parts = [`mAP50 ${state.text(row, state.judged.map50)}`];
+    if (low !== null) parts.push(`interval ${state.text(row, state.judged.low)} to ${state.text(row, state.judged.high)}`);
     if (published(row) !== null) parts.push(`published ${state.text(row, "leaderboard_map50")}`);
     return parts.join(", ");
   }
 
   function bar(row) {
-    const low = state.value(row, "map50_low");
-    const high = state.value(row, "map50_high");
+    const low = state.value(row, state.judged.low);
+    const high = state.value(row, state.judged.high);
     const stroke = published(row);
     const words = barWords(row);
     return svg("svg", { class: "bar", width: WIDTH, height: 16, viewBox: `0 0 ${WIDTH} 16`, role: "img", "aria-label": words },
@@ -47,12 +47,12 @@ const cells = (() => {
         : svg("rect", { class: "bar-range", x: x(low), width: Math.max(x(high) - x(low), 1), y: 5, height: 6, rx: 3 }),
       stroke === null ? null
         : svg("path", { class: "bar-published", d: `M${x(stroke)} 1v14` }),
-      svg("circle", { class: "bar-point", cx: x(state.value(row, "map50")), cy: 8, r: 3.5 }));
+      svg("circle", { class: "bar-point", cx: x(state.value(row, state.judged.map50)), cy: 8, r: 3.5 }));
   }
 
   function mapCell(row) {
-    if (state.value(row, "map50") === null) return dash(row, "map50");
-    return el("span", { class: "map50" }, el("span", {}, state.text(row, "map50")), bar(row));
+    if (state.value(row, state.judged.map50) === null) return dash(row, state.judged.map50);
+    return el("span", { class: "map50" }, el("span", {}, state.text(row, state.judged.map50)), bar(row));
   }
 
   function dash(row, key) {
@@ -71,7 +71,7 @@ const cells = (() => {
 
   const sourceCell = (row, key) => (state.value(row, key) === null ? state.DASH : dom.webLink(state.value(row, key)));
 
-  const SPECIAL = { row: nameCell, map50: mapCell, status: stateCell, state: stateCell, published_source: sourceCell };
+  const SPECIAL = { row: nameCell, [state.judged.map50]: mapCell, status: stateCell, state: stateCell, published_source: sourceCell };
 
   /** What stands in a cell: a node, or plain text for most. */
   function cell(row, key) {
@@ -82,11 +82,12 @@ const cells = (() => {
 
   /** What the bars mean, for the line under the table. */
   function scaleNote() {
-    if (!state.rows.some((row) => state.value(row, "map50") !== null)) return "";
+    if (!state.rows.some((row) => state.value(row, state.judged.map50) !== null)) return "";
     const level = `${state.board.method.level * 100} % interval`;
-    const tick = state.board.comparable ? " The upright stroke is the published value." : "";
+    const tick = state.board.comparable && !state.board.judge ? " The upright stroke is the published value." : "";
     const over = state.board.dataset.folds ? "folds" : "seeds";
-    return `Bars beside mAP50: the point is the mean over the ${over}, the band its ${level}, on a scale from ${scale}.${tick}`;
+    const of = state.board.judge ? "test mAP50" : "mAP50";
+    return `Bars beside ${of}: the point is the mean over the ${over}, the band its ${level}, on a scale from ${scale}.${tick}`;
   }
 
   return { cell, dash, stateClass, scaleNote };

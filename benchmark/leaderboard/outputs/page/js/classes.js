@@ -3,6 +3,7 @@ const classes = (() => {
   const { el, byId } = dom;
   const CELLS_AT_MOST = 6000;
   let metric = "mAP50";
+  let split = "per_class";
   let redraw = () => {};
 
   const light = d3.piecewise(d3.interpolateLab, ["#f4f8fc", "#74add6", "#08417f"]);
@@ -25,7 +26,7 @@ const classes = (() => {
   }
 
   function cellOf(row, name, most) {
-    const value = row.per_class[name]?.[metric];
+    const value = row[split][name]?.[metric];
     if (value == null)
       return el("td", { class: "blank", title: `${row.name}, ${name}: no value` }, state.DASH);
     const cell = el("td", { title: `${row.name}, ${name}: ${metric} ${value.toFixed(4)}` }, value.toFixed(3));
@@ -34,7 +35,7 @@ const classes = (() => {
   }
 
   function tableOf(rows, names) {
-    const most = d3.max(rows, (row) => d3.max(names, (name) => row.per_class[name]?.[metric] ?? 0)) || 0;
+    const most = d3.max(rows, (row) => d3.max(names, (name) => row[split][name]?.[metric] ?? 0)) || 0;
     const head = dom.rowHead(names.map((name) => [name, el("span", {}, dom.shorten(name, 22))]));
     const lines = rows.map((row) => dom.rowLine(row, names.map((name) => cellOf(row, name, most))));
     return dom.wideTable(`${metric} of each class`, names.length > 14 ? "heat many" : "heat", head, lines);
@@ -42,14 +43,14 @@ const classes = (() => {
 
   function draw(node) {
     const names = state.board.dataset.classes;
-    const measured = state.shown().filter((row) => Object.keys(row.per_class).length);
+    const measured = state.shown().filter((row) => Object.keys(row[split]).length);
     if (!measured.length || !names.length) {
       node.replaceChildren(dom.note("No row shown has average precisions of classes."));
       return;
     }
     const rows = measured.slice(0, Math.max(1, Math.floor(CELLS_AT_MOST / names.length)));
     const out = state.shown().length - measured.length;
-    const said = ["A blank cell: the validation images hold no object of the class."];
+    const said = [`A blank cell: the ${split === "per_class" ? "validation" : "test"} images hold no object of the class.`];
     if (rows.length < measured.length) said.push(`The first ${rows.length} of ${measured.length} rows are drawn; filter the table to see others.`);
     if (out) said.push(`${dom.plural(out, "row")} without them left out.`);
     node.replaceChildren(tableOf(rows, names), dom.note(said.join(" ")));
@@ -60,6 +61,11 @@ const classes = (() => {
       metric = key;
       redraw();
     }));
+    if (state.rows.some((row) => Object.keys(row.test_per_class).length))
+      byId("classes-controls").append(dom.segments("On", [["per_class", "validation"], ["test_per_class", "test"]], split, (key) => {
+        split = key;
+        redraw();
+      }));
     redraw = figure.register(byId("classes-figure"), draw);
   }
 

@@ -2,6 +2,7 @@
 const pareto = (() => {
   const { el, svg, byId } = dom;
   const LOG_FROM = 20; // a wider range than this, and the small costs would crowd at the left
+  const MAP50 = state.board.judge ? "test mAP50" : "mAP50";
   let axis = null; // one of payload.axes
   let priced = new Map(); // of the axis: the row's position -> its place in the order of the front, cost and mAP50
   let redraw = () => {};
@@ -18,8 +19,8 @@ const pareto = (() => {
 
   function pointsOf(rows, divide) {
     return rows.map((row) => ({
-      row, ...priced.get(row.index), x: state.value(row, axis.key) / divide, quality: state.value(row, "map50"),
-      low: state.value(row, "map50_low"), high: state.value(row, "map50_high"),
+      row, ...priced.get(row.index), x: state.value(row, axis.key) / divide, quality: state.value(row, state.judged.map50),
+      low: state.value(row, state.judged.low), high: state.value(row, state.judged.high),
       upTo: axis.up_to && state.value(row, axis.up_to) !== null ? state.value(row, axis.up_to) / divide : null,
     }));
   }
@@ -76,7 +77,7 @@ const pareto = (() => {
       style: { fontSize: "12px" },
       x: { type: log ? "log" : "linear", label,
         nice: true, ticks: width < 500 ? 4 : 8, tickFormat: axis.tick, grid: true },
-      y: { label: "mAP50", grid: true, nice: true, zero: true },
+      y: { label: MAP50, grid: true, nice: true, zero: true },
       marks: [
         Plot.ruleY([0], { stroke: "var(--line)" }),
         Plot.ruleX(points.filter((point) => point.low !== null),
@@ -89,9 +90,9 @@ const pareto = (() => {
   }
 
   function linesOf(point, unit, onFront) {
-    const lines = [point.row.name, `mAP50 ${state.text(point.row, "map50")}`];
+    const lines = [point.row.name, `${MAP50} ${state.text(point.row, state.judged.map50)}`];
     if (point.low !== null)
-      lines.push(`interval ${state.text(point.row, "map50_low")}–${state.text(point.row, "map50_high")}`);
+      lines.push(`interval ${state.text(point.row, state.judged.low)}–${state.text(point.row, state.judged.high)}`);
     lines.push(`${axis.title} ${d3.format(axis.value)(point.x)} ${unit.name}`);
     if (point.upTo !== null)
       lines.push(`${upToTitle()}: ${d3.format(axis.value)(point.upTo)}`);
@@ -188,7 +189,7 @@ const pareto = (() => {
     const width = figure.widthOf(node);
     const label = axisLabel(unit, log, device, width);
     const plot = plotOf(points, best, log, label, width);
-    plot.setAttribute("aria-label", `mAP50 against ${axis.title.toLowerCase()}${device ? ` (${device})` : ""}; ${dom.plural(points.length, "row")}, ${best.length} on the front`);
+    plot.setAttribute("aria-label", `${MAP50} against ${axis.title.toLowerCase()}${device ? ` (${device})` : ""}; ${dom.plural(points.length, "row")}, ${best.length} on the front`);
     plot.setAttribute("role", "group");
     node.replaceChildren(...[legend(), plot, noise(best), devicesNote(usable, label), leftOut(rows)].filter(Boolean));
     drawPoints(plot, points, new Set(best), unit);

@@ -8,11 +8,14 @@ const state = (() => {
   const board = payload.leaderboard;
   const rows = board.rows.map((row, index) => ({
     ...row, index, name: row.row, texts: payload.texts[index] || {}, reasons: payload.reasons[index] || {},
-    per_class: row.per_class || {}, runs: row.runs || [], stale: row.stale || [],
+    per_class: row.per_class || {}, test_per_class: row.test_per_class || {}, runs: row.runs || [], stale: row.stale || [],
   }));
   const byName = new Map(rows.map((row) => [row.name, row]));
   // The name, the result and what became of the row first: a phone shows little more than them without scrolling.
-  const FIRST = ["status", "map50", "rank", "row"];
+  // Which split ranks the rows: its mAP50 and interval are what is drawn.
+  const on = board.judge ? "test_" : "";
+  const judged = { map50: `${on}map50`, low: `${on}map50_low`, high: `${on}map50_high`, interval: `${on}interval` };
+  const FIRST = ["status", judged.map50, "rank", "row"];
   const columns = [...board.columns].sort((a, b) => FIRST.indexOf(b.key) - FIRST.indexOf(a.key));
   const column = (key) => columns.find((c) => c.key === key);
 
@@ -68,7 +71,7 @@ const state = (() => {
   }
 
   return {
-    DASH, payload, board, rows, byName, columns, column, curves, value, text, label, reason,
+    DASH, payload, board, judged, rows, byName, columns, column, curves, value, text, label, reason,
     grouped, groupTitle, setShown, chosenRows, choose, forgetChoice,
     shown: () => shown,
     onChange: (listener) => listeners.push(listener),

@@ -3,7 +3,7 @@ const table = (() => {
   const { el, byId } = dom;
   const FIRST_COST = ["latency_ms"];
   // Drawn as the bar beside mAP50, so the column of its text would say it twice.
-  const DRAWN = ["interval"];
+  const DRAWN = [state.judged.interval];
   const ROWS_AT_ONCE = 200; // with more, sorting waits on the browser's layout of the table
   const words = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
   let api = null;
@@ -43,6 +43,7 @@ const table = (() => {
   function sortValue(row, column) {
     if (column.key === "rank") return state.value(row, "rank_first") ?? NaN;
     if (column.key === "interval") return state.value(row, "map50_low") ?? NaN;
+    if (column.key === "test_interval") return state.value(row, "test_map50_low") ?? NaN;
     return state.value(row, column.key) ?? (column.numeric ? NaN : "");
   }
 
@@ -56,7 +57,7 @@ const table = (() => {
       searchable: !column.numeric,
       cellType: column.key === "row" ? "th" : "td",
       className: [`col-${column.group}`, column.right ? "num" : "", column.key === "row" ? "first" : "",
-        column.key === "map50" ? "map" : ""].filter(Boolean).join(" "),
+        column.key === state.judged.map50 ? "map" : ""].filter(Boolean).join(" "),
       orderSequence: column.better === "higher" ? ["desc", "asc"] : ["asc", "desc"],
       render: (_, type, row) => {
         if (type === "display") return "";
@@ -76,7 +77,7 @@ const table = (() => {
   }
 
   function firstOrder() {
-    const at = state.columns.findIndex((column) => column.key === "map50");
+    const at = state.columns.findIndex((column) => column.key === state.judged.map50);
     return at < 0 ? [] : [[at, "desc"]];
   }
 

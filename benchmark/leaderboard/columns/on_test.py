@@ -1,0 +1,86 @@
+"""The columns of the test split, in tables that have one; their keys begin with ``test_``."""
+
+from __future__ import annotations
+
+from benchmark.leaderboard.columns.column import Column
+from benchmark.statistics.scores import MAIN, SCORES, Score
+from benchmark.writing.words import between, fraction
+
+TEST_MAP50 = "test_map50"
+TEST_BOUNDS = ("test_map50_low", "test_map50_high")
+
+MAIN_TEST_COLUMNS = (
+    Column(
+        TEST_MAP50,
+        "Test mAP50",
+        lambda r: r.test_mean(MAIN),
+        "mAP50 on the test split, which nothing was trained or chosen on: mean over the complete runs.",
+        dtype="float64",
+        text=fraction,
+        unit="fraction",
+        better="higher",
+        measured=True,
+        missing="test",
+    ),
+    Column(
+        "test_interval",
+        "95 % interval, test",
+        lambda r: (
+            between(r.test.interval.low, r.test.interval.high)
+            if r.test and r.test.interval
+            else None
+        ),
+        "95 % interval of mAP50 on the test split, from both columns below.",
+        stored=False,
+        missing="test_bootstrap",
+    ),
+    Column(
+        TEST_BOUNDS[0],
+        "Test interval from",
+        lambda r: r.test.interval.low if r.test and r.test.interval else None,
+        "Lower end of the 95 % interval of mAP50 on the test split, over images and, where several are complete, runs.",
+        dtype="float64",
+        text=fraction,
+        unit="fraction",
+        group="trace",
+        shown=False,
+        missing="test_bootstrap",
+    ),
+    Column(
+        TEST_BOUNDS[1],
+        "Test interval to",
+        lambda r: r.test.interval.high if r.test and r.test.interval else None,
+        "Upper end of that interval.",
+        dtype="float64",
+        text=fraction,
+        unit="fraction",
+        group="trace",
+        shown=False,
+        missing="test_bootstrap",
+    ),
+)
+
+
+def test_score_columns() -> tuple[Column, ...]:
+    """A column for each score on the test split but the main one, which stands in the main table."""
+    return tuple(_column(score) for key, score in SCORES.items() if key != MAIN)
+
+
+def _column(score: Score) -> Column:
+    return Column(
+        f"test_{score.column}",
+        f"Test {score.title}",
+        lambda result: result.test_mean(score.key),
+        f"On the test split: {score.about}",
+        dtype="float64",
+        text=fraction,
+        unit=score.unit,
+        better=score.better,
+        group="quality",
+        missing="test",
+    )
+
+
+def test_keys() -> frozenset[str]:
+    """Keys of all columns of the test split."""
+    return frozenset(column.key for column in (*MAIN_TEST_COLUMNS, *test_score_columns()))
