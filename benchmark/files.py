@@ -75,12 +75,20 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _look_like(path: Path, temporary: Path) -> None:
-    """Gives a file mode and owner of the one at ``path``; where there is none, the mode of a new file."""
+    """Gives a file mode and owner of the one at ``path``; where there is none, the mode of a new file.
+
+    Raises:
+        OSError: At ``path`` is a device.
+    """
     try:
         old = path.stat()
     except FileNotFoundError:
         temporary.chmod(0o666 & ~_umask())
         return
+    if stat.S_ISCHR(old.st_mode) or stat.S_ISBLK(
+        old.st_mode
+    ):  # root could, and /dev/null would be gone
+        raise OSError(errno.EINVAL, "a device, and no file", str(path))
     with suppress(PermissionError):  # root alone may give a file away
         os.chown(temporary, old.st_uid, old.st_gid)
     temporary.chmod(stat.S_IMODE(old.st_mode))

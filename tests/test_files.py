@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from benchmark.files import append_jsonl, read_jsonl, read_lines
+from benchmark.files import append_jsonl, read_jsonl, read_lines, write_text
 from benchmark.run.journal import Journal, Tail
 
 # All that `str.splitlines` splits at, and that JSON need not escape.
@@ -34,6 +35,15 @@ def test_a_line_that_a_kill_has_cut_is_left_out(tmp_path: Path) -> None:
     path.write_bytes('{"name": "é"}\n{"name": "é'.encode()[:-1])
     assert read_jsonl(path) == [{"name": "é"}]
     assert read_jsonl(tmp_path / "none.jsonl") == []
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.symlink_to(os.devnull)
+    with pytest.raises(OSError, match="a device, and no file"):
+        write_text(place, "text")
+    assert place.is_char_device()
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
 
 
 @pytest.mark.parametrize("letter", SEPARATORS)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,21 @@ def test_what_is_not_there_is_told_with_the_command_that_makes_it(given: Given) 
     assert gone.returncode == 2
     assert "has no test split, of which boxes could be handed in" in gone.stderr
     assert "no such row" in given.here("submit", "bath", "--format", "csv").stderr
+
+
+def test_nothing_but_a_file_is_written_over(given: Given, tmp_path: Path) -> None:
+    assert given.sweep("--rows", "both").returncode == 0
+    make: dict[str, Callable[[Path], object]] = {
+        "device": lambda path: path.symlink_to(os.devnull),
+        "pipe": os.mkfifo,
+        "folder": Path.mkdir,
+    }
+    for kind, made in make.items():
+        made(tmp_path / kind)
+        told = given.here("submit", "both", "--format", "csv", "-o", str(tmp_path / kind))
+        assert told.returncode == 2
+        assert f"{tmp_path / kind}: is there, and is no file: name another" in told.stderr
+        assert not (tmp_path / kind).is_file()
 
 
 def test_boxes_of_the_wrong_split_are_told(given: Given) -> None:

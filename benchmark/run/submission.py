@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from benchmark.data.boxes.base import Target
 from benchmark.data.boxes.read import FORMATS
 from benchmark.data.dataset import Split
 from benchmark.errors import UserError, fault_of, few, not_read, not_written
-from benchmark.files import parse_json, read_bytes, write_text
+from benchmark.files import is_file, parse_json, read_bytes, write_text
 from benchmark.run.given_boxes import target_of
 from benchmark.run.plan import Plan, Request, find_dataset
 from benchmark.run.record import State
@@ -39,13 +40,14 @@ class Handed:
         """Writes them in a format of `benchmark.data.boxes.read.FORMATS`, atomically, image by image.
 
         Raises:
-            UserError: Some of the images have no size or no name.
             UserError, MachineError: The file cannot be written.
         """
         import numpy as np
 
         from benchmark.statistics.ids import places
 
+        if os.path.lexists(path) and not is_file(path):
+            raise UserError(f"{path}: is there, and is no file: name another")
         order = np.argsort(places(self.found.image_ids, self.target.ids), kind="stable")
         try:
             write_text(path, FORMATS[name].text(self.found.chosen(order), self.target))
