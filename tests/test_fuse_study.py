@@ -123,6 +123,36 @@ def test_the_best_becomes_a_row_with_its_own_weights(tuned: Bench) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"pruner": "MedianPruner"}, "pruner: row 'fused' is fused: a trial is one evaluation"),
+        ({"train_seed": 7}, "train_seed: row 'fused' is fused: nothing is trained"),
+        ({"objective": ["mAP50", "latency"]}, "objective: row 'fused' is fused: it has no latency"),
+        (
+            {"search": {"fuse.iou": {"type": "float", "low": 0.5, "high": 1.5}}},
+            "search.fuse.iou: fuse.iou: must be less than 1.0 (got 1.5)",
+        ),
+        (
+            {"search": {"fuse.weights.2": {"type": "float", "low": 0.5, "high": 1.5}}},
+            "search.fuse.weights.2: fuse.weights.2: '2' is not an index of this list of 2",
+        ),
+        (
+            {"search": {"fuse.skp": {"type": "float", "low": 0.0, "high": 0.5}}},
+            "search.fuse.skp: fuse.skp: no such key 'skp'; did you mean 'fuse.skip'",
+        ),
+        ({"search": {"lr": {"choices": [0.1, 0.2]}}}, "search.lr: row fused has no optim_wrapper"),
+    ],
+)
+def test_a_study_that_cannot_be_is_refused_at_the_door(
+    tmp_path: Path, synthetic_data: Path, content: dict[str, Any], words: str
+) -> None:
+    done = tune(make_bench(tmp_path, synthetic_data), **content)
+    assert done.returncode == 2
+    assert words in done.stderr, done.stderr
+    assert not (tmp_path / "results/studies.db").exists()
+
+
 def test_folds_are_tuned_on_all_out_of_fold_boxes_at_once(
     tmp_path: Path, synthetic_data: Path
 ) -> None:
@@ -148,6 +178,18 @@ def test_folds_are_tuned_on_all_out_of_fold_boxes_at_once(
     assert _lines(folds[1]) == _lines(_by_hand(bench, fold=1, others=(0, 2)))
     summary = (bench.results / "studies/tune/summary.md").read_text()
     assert "out-of-fold boxes of seed 0, 3 folds together" in summary
+
+    _make_again(bench, "near-s0-f1")
+    done = tune(bench, "--trials", "1")
+    assert done.returncode == 2
+    assert "setting of that row, or the runs that it is fused from" in done.stderr
+
+
+def _make_again(bench: Bench, run: str) -> None:
+    """As if a run had been made anew since."""
+    (path,) = bench.results.glob(f"runs/{run}-*/record.json")
+    content = {**json.loads(path.read_text()), "finished_at": "2030-01-01T00:00:00+00:00"}
+    path.write_text(json.dumps(content))
 
 
 def _by_hand(bench: Bench, fold: int, others: Sequence[int]) -> Detections:

@@ -68,7 +68,9 @@ class Study:
             UserError: With every override that does not fit the row.
         """
         runs = self._plan(self.space.overrides(params)).runs
-        run = runs[0] if self.trains else pooled(runs)
+        run = (
+            runs[0] if self.trains else pooled([run for run in runs if run.spec.seed == self.seed])
+        )
         return as_trial(self.composed(run), self.file.name, study_id, number, params)
 
     def _plan(self, overrides: Overrides) -> Plan:
@@ -90,8 +92,13 @@ class Study:
         """On which boxes the values of a fused row are fitted, and what that means; empty of a row that trains."""
         if self.trains:
             return ""
-        fold, seed = self.base.dataset.fold, self.base.seeds[0]
-        return _IN_FOLDS.format(seed, fold.count) if fold else _ON_VAL.format(seed)
+        fold = self.base.dataset.fold
+        return _IN_FOLDS.format(self.seed, fold.count) if fold else _ON_VAL.format(self.seed)
+
+    @property
+    def seed(self) -> int:
+        """The seed of every trial's run; rows of given boxes have seeds that nobody asks for."""
+        return self.base.runs[0].spec.seed
 
     @property
     def data(self) -> str:
