@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
-from command import Bench, variant
+from command import Bench, here, variant
+from matplotlib.colors import to_rgb
+from PIL import Image
 from test_tested import check_evaluated, give_test, with_test
 
 from benchmark.files import sha256_file
 from benchmark.run.folder import RunFolder
+from benchmark.writing.drawing import PALETTE
 
 PLAIN = {"name": "plain", "parts": dict.fromkeys(["backbone", "neck", "head", "schedule"], "tiny")}
 
@@ -86,6 +91,76 @@ def test_all_of_them_stand_in_one_table(swept: Bench) -> None:
     assert all(row["values"]["rank"] and row["values"]["interval"] for row in shown.values())
     assert "nothing to do" in _sweep(swept).stdout
     assert swept.here("report", "--check").returncode == 0
+
+
+def _predict(swept: Bench, folder: Path, *arguments: str) -> Any:
+    """In a folder from which neither the data nor the experiment can be seen."""
+    return here(["predict", *arguments, "--results", str(swept.results)], folder)
+
+
+@pytest.mark.trains
+def test_predict_finds_what_the_run_has_found(swept: Bench, tmp_path: Path) -> None:
+    images = str(swept.data / "val.json")
+    for row in ("given", "views"):
+        done = _predict(swept, tmp_path, row, images, "-o", f"{row}.json")
+        assert done.returncode == 0, done.stderr
+        found = (tmp_path / f"{row}.json").read_bytes()
+        assert found == (swept.folder(row) / "predictions.json").read_bytes()
+
+
+@pytest.mark.trains
+def test_predict_takes_any_folder_and_draws(swept: Bench, tmp_path: Path) -> None:
+    """One image lies on its side by its EXIF orientation, two differ in their suffixes alone."""
+    (tmp_path / "images" / "deep").mkdir(parents=True)
+    for name in ("deep/a.jpg", "deep/a.png", "b.jpg"):
+        picture = Image.open(swept.data / "images" / "val_00000.png").resize((96, 48))
+        exif = picture.getexif()
+        exif[0x0112] = 6
+        picture.save(tmp_path / "images" / name, **({"exif": exif} if name == "b.jpg" else {}))
+    run = str(swept.folder("plain"))
+    options = ("--tta", "--format", "csv", "--pictures", "drawn", "--score-thr", "0.01")
+    done = here(["predict", run, "images", *options], tmp_path)
+    assert done.returncode == 0, done.stderr
+    written = tmp_path / f"{swept.folder('plain').name}-images.csv"
+    lines = {
+        line["image_id"]: line["PredictionString"].split()
+        for line in csv.DictReader(written.open())
+    }
+    assert [*lines] == ["b.jpg", "deep/a.jpg", "deep/a.png"]
+    boxes = np.array(lines["b.jpg"], np.float64).reshape(-1, 6)
+    assert len(boxes) and (boxes[:, 1] >= 0.01).all()
+    assert boxes[:, 4].max() <= 48 < boxes[:, 5].max() <= 96  # it is 48 wide and 96 high, upright
+    drawn = {
+        path.relative_to(tmp_path / "drawn").as_posix(): path
+        for path in (tmp_path / "drawn").rglob("*.png")
+    }
+    assert sorted(drawn) == ["b.png", "deep/a.jpg.png", "deep/a.png.png"]
+    with Image.open(drawn["b.png"]) as picture:
+        assert picture.height == 2 * picture.width
+        shades = picture.convert("RGB").getcolors(1 << 20) or []
+    assert {to_rgb(color) for color in PALETTE} & {
+        tuple(v / 255 for v in shade) for _, shade in shades
+    }
+
+
+@pytest.mark.trains
+def test_predict_says_at_once_what_it_lacks(swept: Bench, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    told = _predict(swept, tmp_path, "plan", "empty", "--format", "yolo").stderr
+    assert "'plan' is no row of a leaderboard and no run" in told and "did you mean 'plain'" in told
+    assert "there is no image in it" in told and "--format yolo: allowed: coco, csv" in told
+    images = str(swept.data / "images")
+    told = _predict(
+        swept, tmp_path, "plain", images, "--pictures", images, "-o", "no/x.json"
+    ).stderr
+    assert "pictures cannot lie where the images are" in told and "its folder is not there" in told
+    told = _predict(swept, tmp_path, "views", images, "--tta").stderr
+    assert "has views of its own: leave --tta out" in told
+    told = _predict(swept, tmp_path, "plain", str(swept.data / "absent")).stderr
+    assert "neither a folder of images nor a COCO file" in told
+    (tmp_path / "empty" / "a.png").write_bytes(b"no image")
+    told = _predict(swept, tmp_path, "plain", "empty").stderr
+    assert "a.png: its size cannot be read" in told
 
 
 @pytest.mark.trains

@@ -7,6 +7,7 @@ from benchmark.cli import (
     doctor,
     init,
     plan,
+    predict,
     report,
     runs,
     submit,
@@ -30,6 +31,7 @@ for _command in (
     report.report,
     compare.compare,
     submit.submit,
+    predict.predict,
     doctor.doctor,
     weights.weights,
 ):

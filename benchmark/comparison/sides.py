@@ -15,8 +15,8 @@ from benchmark.errors import UserError, allowed, attempt, why
 from benchmark.files import is_file
 from benchmark.leaderboard.document import Leaderboard, Line
 from benchmark.leaderboard.kept import leaderboards
-from benchmark.run.folder import Damaged
-from benchmark.run.record import State
+from benchmark.run.folder import Damaged, RunFolder
+from benchmark.run.record import RunRecord, State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import RunSpec
 from benchmark.statistics.draws import read_draws
@@ -121,7 +121,7 @@ def find_sides(names: Sequence[str], results: Path, experiment: str | None = Non
     """
     problems: list[str] = []
     unread: list[str] = []
-    boards = attempt(problems, _boards, results, experiment, unread) or {}
+    boards = attempt(problems, boards_of, results, experiment, unread) or {}
     runs = Runs(results)
     found = {name: attempt(problems, _side, name, runs, boards) for name in dict.fromkeys(names)}
     if problems:
@@ -131,7 +131,7 @@ def find_sides(names: Sequence[str], results: Path, experiment: str | None = Non
     return [replace(sides[0], notes=(*sides[0].notes, *left_out)), *sides[1:]]
 
 
-def _boards(results: Path, experiment: str | None, unread: list[str]) -> dict[str, Leaderboard]:
+def boards_of(results: Path, experiment: str | None, unread: list[str]) -> dict[str, Leaderboard]:
     """The leaderboards by name: the one that is called so, or all of an experiment."""
     boards = leaderboards(results, unread)
     if experiment is None:
@@ -145,6 +145,16 @@ def _boards(results: Path, experiment: str | None, unread: list[str]) -> dict[st
 
 
 def _side(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> Side:
+    board = board_of(name, runs, boards)
+    return _row(name, runs, board) if board else Side(name, (_evaluated(name, runs),))
+
+
+def board_of(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> Leaderboard | None:
+    """The leaderboard that holds the row of a name; None where it is the id of a run.
+
+    Raises:
+        UserError: It is neither, or a row of several leaderboards.
+    """
     holders = [key for key, board in boards.items() if any(row.row == name for row in board.rows)]
     if len(holders) > 1:
         raise UserError(
@@ -152,22 +162,16 @@ def _side(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> Side:
             "choose one with --experiment NAME, or give a run id"
         )
     if holders:
-        return _row(name, runs, boards[holders[0]])
+        return boards[holders[0]]
     # A name with a slash, or '..', is no folder of runs/.
     if Path(name).name == name and is_file(runs.folder(name).spec_file):
-        return Side(name, (_evaluated(name, runs),))
+        return None
     raise UserError(_unknown(name, runs, boards))
 
 
 def _row(name: str, runs: Runs, board: Leaderboard) -> Side:
     """The complete runs of a row; those of another config than the row's now are left out."""
-    line = next(line for line in board.rows if line.row == name)
-    chosen = [run.run_id for run in line.runs if run.state == State.COMPLETE.value and run.run_id]
-    if not chosen:
-        raise UserError(
-            f"row '{name}' has no complete run in {board.stem}.json: "
-            "run 'detboard sweep', or 'detboard report' if that is done"
-        )
+    line, chosen = complete_of(name, board)
     absent = [run for run in chosen if not runs.folder(run).path.is_dir()]
     problems = [_elsewhere(absent, runs)] if absent else []
     read = [attempt(problems, _evaluated, run, runs) for run in chosen if run not in absent]
@@ -187,6 +191,22 @@ def _require_folds(name: str, runs: Sequence[Evaluated], count: int) -> None:
             f"row '{name}' has no complete run of fold {', '.join(map(str, lacking))} of {count}: a mean over some of "
             "the folds compares with nothing; run 'detboard sweep', or name two runs of one fold"
         )
+
+
+def complete_of(name: str, board: Leaderboard) -> tuple[Line, list[str]]:
+    """A row of a leaderboard, and the ids of its complete runs, at least one.
+
+    Raises:
+        UserError: It has none.
+    """
+    line = next(line for line in board.rows if line.row == name)
+    chosen = [run.run_id for run in line.runs if run.state == State.COMPLETE.value and run.run_id]
+    if not chosen:
+        raise UserError(
+            f"row '{name}' has no complete run in {board.stem}.json: "
+            "run 'detboard sweep', or 'detboard report' if that is done"
+        )
+    return line, chosen
 
 
 def _left_out(name: str, line: Line) -> tuple[str, ...]:
@@ -230,7 +250,12 @@ def _elsewhere(names: Sequence[str], runs: Runs) -> str:
     )
 
 
-def _evaluated(name: str, runs: Runs) -> Evaluated:
+def complete_run(name: str, runs: Runs) -> tuple[RunFolder, RunRecord]:
+    """The folder and the record of a run that is complete.
+
+    Raises:
+        UserError: It is not complete, or its folder is not here.
+    """
     folder, record = runs.folder(name), runs.record(name)
     if not folder.path.is_dir():
         raise UserError(_elsewhere([name], runs))
@@ -242,6 +267,11 @@ def _evaluated(name: str, runs: Runs) -> Evaluated:
             f"run {name} is {record.state.value}{why}: "
             f"'detboard sweep --retry {record.state.value}' runs it again"
         )
+    return folder, record
+
+
+def _evaluated(name: str, runs: Runs) -> Evaluated:
+    folder, record = complete_run(name, runs)
     if not folder.matches_file.exists():
         why = (record.missing or {}).get("bootstrap", "a trial, or from an earlier version")
         raise UserError(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.data.absent import spelt
 from benchmark.data.annotations import Annotations, Category
-from benchmark.data.image_folder import hash_of, images_in
+from benchmark.data.image_folder import IMAGE_SUFFIXES, hash_of, images_in
 from benchmark.data.memory import Memory
 from benchmark.data.splits import Dataset, Split
 from benchmark.errors import UserError, attempt, few, printable, why
@@ -110,6 +110,31 @@ def _test_split(
     if problems or images is None:
         raise UserError(problems)
     return Split(place.annotations, images, outline.sha256, outline.labelled)
+
+
+def images_at(path: Path) -> Split:
+    """Images that boxes are to be found in, whatever objects are annotated: a folder, or what a COCO file lists.
+
+    Args:
+        path: A folder, all of whose images count; or a COCO file. The ``file_name`` of its images is relative to its
+            folder, to ``images/`` in that, or to the folder of the file's name without its suffix.
+
+    Raises:
+        UserError: There is nothing of the kind, or its images are nowhere.
+    """
+    path = path.expanduser().absolute()
+    if path.is_dir():
+        return Split(path, path, hash_of(path, images_in(path)), labelled=False)
+    if not path.exists():
+        raise UserError(
+            f"{path}: there is neither a folder of images nor a COCO file that lists some"
+        )
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        raise UserError(f"{path}: give the folder of images, or a COCO file that lists some")
+    folders = (path.parent, path.parent / "images", path.with_suffix(""))
+    place = Place(path, folders, folders[1])
+    outline = _outline(path, None, of_images=True)
+    return Split(path, _images_folder(place, outline.files), outline.sha256, labelled=False)
 
 
 def hashes_at(places: Iterable[Place], cache: Path | None) -> tuple[str, ...] | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -184,7 +186,8 @@ class Detector:
         kept = {key: value for key, value in self._loader.items() if key not in _PARTIAL}
         sampler = {"type": "DefaultSampler", "shuffle": False}
         wanted = {**kept, "dataset": dataset, "sampler": sampler}
-        made: DataLoader[object] = self.runner.build_dataloader(ConfigDict(wanted))
+        with redirect_stdout(io.StringIO()):  # pycocotools says how long it reads
+            made: DataLoader[object] = self.runner.build_dataloader(ConfigDict(wanted))
         return made
 
 
@@ -196,7 +199,14 @@ def _runner(content: Config, place: Place) -> JobRunner:
     load_nothing(model)
     unused = dict.fromkeys((*_OF_TRAINING, *_OF_TEST))
     # Hooks act on trainings, and on what those hold beside the model: averages, which a checkpoint has in its place.
-    made = {**content, **unused, "model": model, "custom_hooks": [], "resume": False}
+    made = {
+        **content,
+        **unused,
+        "model": model,
+        "custom_hooks": [],
+        "resume": False,
+        "log_level": "WARNING",
+    }
     folder = RunFolder(place.folder)
     config = MmengineConfig(made, format_python_code=False)
     return build_runner(config, folder, replace(place.resources, processes=1))
