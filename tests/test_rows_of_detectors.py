@@ -146,9 +146,9 @@ def test_predict_takes_any_folder_and_draws(swept: Bench, tmp_path: Path) -> Non
 @pytest.mark.trains
 def test_predict_says_at_once_what_it_lacks(swept: Bench, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    told = _predict(swept, tmp_path, "plan", "empty", "--format", "yolo").stderr
+    told = _predict(swept, tmp_path, "plan", "empty").stderr
     assert "'plan' is no row of a leaderboard and no run" in told and "did you mean 'plain'" in told
-    assert "there is no image in it" in told and "--format yolo: allowed: coco, csv" in told
+    assert "there is no image in it" in told
     images = str(swept.data / "images")
     told = _predict(
         swept, tmp_path, "plain", images, "--pictures", images, "-o", "no/x.json"
@@ -161,6 +161,37 @@ def test_predict_says_at_once_what_it_lacks(swept: Bench, tmp_path: Path) -> Non
     (tmp_path / "empty" / "a.png").write_bytes(b"no image")
     told = _predict(swept, tmp_path, "plain", "empty").stderr
     assert "a.png: its size cannot be read" in told
+    listed = json.loads((swept.data / "val.json").read_text())
+    listed["images"][0]["file_name"] = "gone.png"
+    (tmp_path / "val.json").write_text(json.dumps(listed))
+    (tmp_path / "images").symlink_to(swept.data / "images")
+    told = _predict(swept, tmp_path, "plain", "val.json").stderr
+    assert "images that are not in" in told and "gone.png" in told
+
+
+@pytest.mark.trains
+def test_predict_names_images_that_cannot_be_decoded(swept: Bench, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    with Image.open(swept.data / "images" / "val_00000.png") as picture:
+        for name in ("a.jpg", "b.jpg", "c.jpg"):
+            picture.convert("RGB").save(tmp_path / "images" / name)
+    for name in ("b.jpg", "c.jpg"):  # cut behind the size
+        path = tmp_path / "images" / name
+        path.write_bytes(path.read_bytes()[:700])
+    done = _predict(swept, tmp_path, "plain", "images")
+    assert done.returncode == 2
+    assert "images that cannot be decoded (2): b.jpg" in done.stderr and "c.jpg" in done.stderr
+    assert not [*tmp_path.glob("*.json")]
+
+
+@pytest.mark.trains
+def test_submit_with_views_hands_in_what_a_row_of_them_has(swept: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "handed.json"
+    done = swept.here("submit", "plain", "--format", "coco", "--tta", "-o", str(file))
+    assert done.returncode == 0, done.stderr
+    assert file.read_bytes() == (swept.folder("usual") / "predictions-test.json").read_bytes()
+    done = swept.here("submit", "views", "--format", "coco", "--tta")
+    assert "has views of its own" in done.stderr
 
 
 @pytest.mark.trains

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli.app import Results, Trust, warn
-from benchmark.errors import UserError, allowed, attempt, few, not_written
+from benchmark.cli.submit import SUFFIXES, BoxFormat
+from benchmark.errors import UserError, attempt, few, not_written, printable
 
 if TYPE_CHECKING:
     from benchmark.comparison.detectors import Named
@@ -39,7 +36,7 @@ def predict(
         typer.Option("-o", "--output", metavar="FILE", help="The file of boxes; RUN-IMAGES.json."),
     ] = None,
     form: Annotated[
-        str | None,
+        BoxFormat | None,
         typer.Option("--format", help="coco or csv; by the name of the file unless given."),
     ] = None,
     pictures: Annotated[
@@ -61,23 +58,23 @@ def predict(
     trust: Trust = False,
 ) -> None:
     """Find boxes in any images with a finished run's detector; needs neither its data nor its experiment."""
+    from benchmark.cli.finding import find_boxes
     from benchmark.comparison.detectors import named_detector
+    from benchmark.data.boxes.kept import kept
     from benchmark.data.places import images_at
 
     problems: list[str] = []
     named = attempt(problems, named_detector, name, results, experiment, tta)
     split = attempt(problems, images_at, images)
-    known = attempt(problems, _format, form, output)
-    if named is None or split is None or known is None:
+    if named is None or split is None:
         raise UserError(problems)
     warn(named.notes)
-    wanted = _Wanted(named, split, _listed(split), trust)
-    file = output or Path(f"{named.run_id}-{split.annotations.stem}.{_SUFFIXES[known]}")
+    wanted = _Wanted(named, split, _listed(split))
+    known = _format(form, output)
+    file = output or Path(f"{named.run_id}-{split.annotations.stem}.{SUFFIXES[known]}")
     _check_places(file, pictures, split)
     typer.echo(f"run {named.run_id} finds boxes in {images}")
-    found = wanted.boxes()
-    if score_thr is not None:
-        found = found.chosen(found.scores >= score_thr)
+    found = kept(find_boxes(named, wanted.listed, split.images, trust), score_thr or 0.0)
     _write(file, known, found, wanted.target)
     if known == "coco" and split.is_folder:
         typer.echo("its image ids count from 1, in the order of the images' names")
@@ -85,18 +82,11 @@ def predict(
         _draw(pictures, wanted, found, score_thr)
 
 
-_SUFFIXES = {"coco": "json", "csv": "csv"}
-
-
-def _format(form: str | None, output: Path | None) -> str:
-    """The format that is asked for, by its name or by that of the file."""
-    from benchmark.data.boxes.read import FORMATS
-
+def _format(form: BoxFormat | None, output: Path | None) -> str:
+    """The format that is asked for, or that the name of the file says."""
     if form is None:
         return "csv" if output is not None and output.suffix.lower() == ".csv" else "coco"
-    if form not in FORMATS:
-        raise UserError(f"--format {form}: {allowed(form, FORMATS)}")
-    return form
+    return form.value
 
 
 def _check_places(file: Path, pictures: Path | None, split: Split) -> None:
@@ -115,12 +105,15 @@ def _check_places(file: Path, pictures: Path | None, split: Split) -> None:
 
 
 def _listed(split: Split) -> Annotations:
-    listed = split.read()
-    if listed.images.faults:
-        raise UserError(
-            f"{split.annotations}: images that cannot be looked at ({len(listed.images.faults)}): "
-            f"{few(listed.images.faults)}; mend or remove them"
-        )
+    from benchmark.data.absent import absent
+
+    listed, problems = split.read(), list[str]()
+    if faults := listed.images.faults:
+        problems.append(f"images that cannot be looked at ({len(faults)}): {few(faults)}")
+    if lost := absent(split.images, listed.images.files):
+        problems.append(f"images that are not in {split.images} ({len(lost)}): {few(lost)}")
+    if problems:
+        raise UserError(f"{split.annotations}: {printable(problem)}" for problem in problems)
     return listed
 
 
@@ -131,7 +124,6 @@ class _Wanted:
     named: Named
     split: Split
     listed: Annotations
-    trust: bool
 
     @property
     def target(self) -> Target:
@@ -144,37 +136,6 @@ class _Wanted:
         ids = category_ids(spec, self.listed)
         kinds = tuple(map(Category, ids, spec.dataset.classes))
         return Target.of("images", replace(self.listed, categories=kinds))
-
-    def boxes(self) -> Detections:
-        """Finds them, and shows how far it is."""
-        import tempfile
-
-        from benchmark.cli.decoding import images_shown
-        from benchmark.job.building import make_ready
-        from benchmark.job.evaluating import Pictured, Place, predict_images
-        from benchmark.job.on_disk import loading
-        from benchmark.launchers.machine import cpu_count
-        from benchmark.run.options import Resources
-
-        resources = Resources((), cpu_count())
-        pictured = Pictured(self.listed, self.split.images)
-        with (
-            images_shown("finding boxes", "done", "nothing was written") as told,
-            _without_libraries_words(),
-            tempfile.TemporaryDirectory(prefix="detboard-") as work,
-        ):
-            make_ready(resources)
-            place = Place(Path(work), resources)
-            with loading(self.trust):
-                return predict_images(self.named.folder, pictured, place, self.named.views, told)
-
-
-@contextmanager
-def _without_libraries_words() -> Iterator[None]:
-    """Shows nothing of what libraries print and warn of when they are loaded; errors are raised as ever."""
-    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _write(file: Path, form: str, found: Detections, target: Target) -> None:

@@ -6,11 +6,16 @@ import shlex
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.app import DataRoot, Experiment, Profile, Results
+from benchmark.cli.app import DataRoot, Experiment, Profile, Results, Trust
+
+if TYPE_CHECKING:
+    from benchmark.data.dataset import Split
+    from benchmark.run.state import Planned
+    from benchmark.run.submission import Handed
 
 
 class BoxFormat(str, Enum):
@@ -46,6 +51,10 @@ def submit(
     ] = None,
     score_thr: ScoreThr = 0.0,
     max_per_image: MaxPerImage = None,
+    tta: Annotated[
+        bool,
+        typer.Option("--tta", help="Find them anew, in several views of each image."),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="The file; in RESULTS/submissions, if not given."),
@@ -53,6 +62,7 @@ def submit(
     profile: Profile = None,
     data_root: DataRoot = None,
     results: Results = Path("results"),
+    trust: Trust = False,
 ) -> None:
     """Write a row's boxes on the test split as a file to hand in; trains nothing."""
     from benchmark.cli.options import request_of
@@ -77,12 +87,26 @@ def submit(
         word for key, value in options.items() if value is not None for word in (key, str(value))
     ]
     words = ["detboard", "sweep", str(experiment), "--rows", row, *given]
-    boxes = handed(run, split, shlex.join(words))
+    command = shlex.join(words)
+    boxes = _augmented(run, split, trust) if tta else handed(run, split, command)
     boxes = replace(boxes, found=kept(boxes.found, score_thr, max_per_image))
     name = format_.value
-    path = output or results / "submissions" / f"{run.spec.run_id}.{_SUFFIXES[name]}"
+    stem = f"{run.spec.run_id}{'-tta' if tta else ''}"
+    path = output or results / "submissions" / f"{stem}.{SUFFIXES[name]}"
     boxes.write(path, name)
     typer.echo(f"wrote {path}: {boxes.told}, of runs/{run.spec.run_id}")
 
 
-_SUFFIXES = {"csv": "csv", "coco": "json"}
+def _augmented(run: Planned, split: Split, trust: bool) -> Handed:
+    """The boxes that the run's detector finds in the usual views of each image."""
+    from benchmark.cli.finding import find_boxes
+    from benchmark.comparison.detectors import named_detector
+    from benchmark.run.given_boxes import target_of
+    from benchmark.run.submission import Handed
+
+    named = named_detector(str(run.folder.path), Path(), tta=True)
+    target = target_of("test", split, run.spec.dataset)
+    return Handed(run, target, find_boxes(named, split.read(), split.images, trust))
+
+
+SUFFIXES = {"csv": "csv", "coco": "json"}
