@@ -264,6 +264,18 @@ class TestDataRoot:
         assert f"{root}: {root}/annotations/instances_train2014.json and {root}/annotations" in err
         assert f"{root}: there is no annotation file for val: name annotations and images" in err
 
+    def test_an_import_without_splits_is_divided_into_a_data_root(self, tmp_path: Path) -> None:
+        EXPORTS["yolo"](tmp_path / "source")
+        data = tmp_path / "data"
+        imported(tmp_path / "source", data)
+        command = f"detboard data split {data}/train.json --holdout 0.1"
+        assert f"'{command}' holds images out" in self.checked(data)[1]
+        assert here([*command.split()[1:-1], "0.34", "--no-duplicates"]).returncode == 0
+        (part,) = (path.parent for path in data.glob("*/holdout.json"))
+        found = describe(part)
+        assert (found.train.images, found.val.images) == (data / "images", data / "images")
+        assert f"a part was held out in {part}: give that folder" in self.checked(data)[1]
+
     @pytest.mark.parametrize("key", ["voc", "yolo", "cvat", "label-studio"])
     def test_the_check_names_a_format_that_it_cannot_read(self, key: str, tmp_path: Path) -> None:
         EXPORTS[key](tmp_path / "source")

@@ -275,7 +275,8 @@ class TestYolo:
         assert left_out(tmp_path / "data") == {ledger.NO_IMAGE: (1, 2)}
         assert notes(tmp_path / "data") == {ledger.EMPTY_PICTURES: 1}
         assert (
-            f"'detboard data split {tmp_path / 'data'}/train.json --holdout 0.1' divides it" in out
+            f"'detboard data split {tmp_path / 'data'}/train.json --holdout 0.1' makes a folder with some"
+            in out
         )
 
     def test_names_that_are_none_are_refused(self, tmp_path: Path) -> None:

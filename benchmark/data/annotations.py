@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # who finds a file's outline in the cache parses nothing, and
     import numpy as np
     from numpy.typing import NDArray
 
+HOLDOUT = "holdout.json"
+"""What says how an annotation file was divided; beside ``train.json`` and ``val.json`` of the parts."""
+_OWN = ("train.json", "val.json", "test.json", "import.json")
 _BIGGEST_ID = 2**63 - 1
 
 
@@ -206,15 +209,24 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _others(folder: Path) -> str:
-    """Files that may be meant: exports call theirs ``train/_annotations.coco.json``, ``result.json`` and so on."""
+    """What may be meant: exports call their files ``result.json`` and so on; or there is nothing to validate on yet."""
+    if parts := sorted(path.parent for path in folder.glob(f"*/{HOLDOUT}")):
+        return f"; a part was held out in {few(map(str, parts))}: give that folder"
     found = [str(f.relative_to(folder)) for way in ("*.json", "*/*.json") for f in folder.glob(way)]
-    found = [printable(n) for n in found if n not in ("train.json", "val.json", "test.json")]
+    found = [printable(n) for n in found if n not in _OWN]
     if not found:
-        return ""
+        return _division(folder)
     return (
         f"; there are {few(sorted(found))}: name both files under 'dataset' in the experiment, "
         "as train: {annotations: FILE, images: FOLDER} and val likewise"
     )
+
+
+def _division(folder: Path) -> str:
+    if not (folder / "train.json").exists():
+        return ""
+    command = f"detboard data split {folder / 'train.json'} --holdout 0.1"
+    return f"; '{command}' holds images out, and writes both files into a folder to give in place of this one"
 
 
 def _parsed(path: Path, data: bytes, of_images: bool) -> dict[str, list[object]]:

@@ -13,7 +13,7 @@ from benchmark.data.layouts import NO_SPLIT
 from benchmark.errors import few, printable
 from benchmark.writing.words import counted
 
-_ADVICE = "'detboard data split {}/train.json --holdout 0.1' divides it"
+_ADVICE = "'detboard data split {}/train.json --holdout 0.1' makes a folder with some"
 
 
 def kept(

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from benchmark.data.annotations import HOLDOUT
 from benchmark.data.split.divide import Division, Wanted
 from benchmark.errors import UserError, fault_of, few, not_read
 from benchmark.files import read_json, write_text
@@ -62,7 +63,7 @@ def fold_files(division: Division) -> dict[str, str]:
     """The text of each fold file by its name: ``fold-0.json``, ...; ``holdout.json`` of a holdout."""
     wanted = asdict(division.wanted)
     return {
-        "holdout.json" if division.wanted.held else f"fold-{number}.json": _text(
+        HOLDOUT if division.wanted.held else f"fold-{number}.json": _text(
             FoldFile(
                 fold=number,
                 folds=len(division.parts),
