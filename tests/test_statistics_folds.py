@@ -68,7 +68,8 @@ def scored(
 def naive(values: NDArray[np.float64]) -> tuple[float, float]:
     """The interval that takes the folds for independent measurements."""
     reach = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return values.mean() - reach, values.mean() + reach
+    mean = float(values.mean())
+    return mean - float(reach), mean + float(reach)
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +80,14 @@ def sets() -> NDArray[np.float64]:
 
 @pytest.mark.slow
 def test_interval_covers_and_that_of_independent_folds_does_not(sets: NDArray[np.float64]) -> None:
-    # 95.7 % and 88 % of 300 such sets.
+    # 94.8 % and 89 % of 1,000 such sets.
     values = sets[:, 0]
     truth = float(values.mean())
     held = np.mean([truth in interval(of_folds) for of_folds in values])
-    too_few = np.mean([low <= truth <= high for low, high in map(naive, values)])
-    assert 0.92 <= held <= 0.995 and too_few < min(held, 0.93)
+    ends = [naive(of_folds) for of_folds in values]
+    too_few = float(np.mean([low <= truth <= high for low, high in ends]))
+    assert 0.92 <= held <= 0.995
+    assert too_few < 0.93
 
 
 @pytest.mark.slow
