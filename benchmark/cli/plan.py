@@ -124,14 +124,17 @@ def _show(made: Plan) -> None:
 
     console = PlainConsole()
     show(console, plan_table(made, console))
-    changes = {run.spec.row: run.spec.changes for run in made.runs}
+    changes: dict[str, list[str]] = {}
+    for run in made.runs:
+        notes = run.record.notes if run.record else ()
+        changes.setdefault(run.spec.row, []).extend((*run.spec.changes, *notes))
     for line in (*_sources(made), *changes_by_rows(changes, console.width)):
         typer.echo(line)
 
 
 def _sources(made: Plan) -> list[str]:
     """Which rows others are made from, a line each."""
-    named = {row.name: row.recipe.source_rows for row in made.rows}
+    named = {row.name: row.source_rows for row in made.rows}
     return [f"row '{row}' is made from {', '.join(rows)}" for row, rows in named.items() if rows]
 
 

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from benchmark.errors import UserError
+from benchmark.experiment.pseudo import Pseudo
 from benchmark.experiment.published import HiddenScores, Published
 from benchmark.experiment.rows.base import Recipe
 from benchmark.experiment.rows.keys import details, read_recipe
@@ -46,6 +47,7 @@ class Row(Strict):
         overrides: Key paths of the composed config and their values (``set`` in the file).
         gpus: Number of GPUs that one run of this row trains on.
         study: The tuning study that the row's values come from, None for a row that was not tuned.
+        pseudo: Boxes of another row that it learns from, too; None for a row that learns from labels alone.
     """
 
     name: Name
@@ -56,6 +58,7 @@ class Row(Strict):
     overrides: dict[str, Any] = Field(default_factory=dict, alias="set")
     gpus: Annotated[int, Field(ge=1)] = 1
     study: Name | None = None
+    pseudo: Pseudo | None = None
 
     @model_validator(mode="wrap")
     @classmethod
@@ -81,6 +84,20 @@ class Row(Strict):
         """What says what the row is, by column title: its labels, then what its recipe gives by default."""
         usual = self.recipe.labels.items()
         return self.labels | {title: text for title, text in usual if title not in self.labels}
+
+    @property
+    def source_rows(self) -> tuple[str, ...]:
+        """Names of the rows of the experiment whose runs it is made from, or learns boxes of."""
+        learnt = (self.pseudo.source,) if self.pseudo else ()
+        return (*self.recipe.source_rows, *learnt)
+
+    @model_validator(mode="after")
+    def _learns_only_if_it_trains(self) -> Row:
+        if self.pseudo and not self.recipe.trains():
+            raise ValueError(
+                "'pseudo' is a training set, and this row is not trained: leave it out"
+            )
+        return self
 
     @field_validator("overrides")
     @classmethod
@@ -329,7 +346,7 @@ def load_experiment(path: Path) -> Experiment:
     content.setdefault("title", content["name"])
     made = validated(Experiment, {**content, "path": path.resolve()}, path, "experiment")
     whole = _with_tuned(made, path, len(own))
-    if problems := source_problems({row.name: row.recipe for row in whole.rows}):
+    if problems := source_problems({row.name: row.source_rows for row in whole.rows}):
         raise UserError(f"{path}: {problem}" for problem in problems)
     return whole
 

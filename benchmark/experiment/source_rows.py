@@ -5,31 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmark.errors import allowed
-from benchmark.experiment.rows.base import Recipe
 
 
-def source_problems(recipes: Mapping[str, Recipe]) -> list[str]:
+def source_problems(sources: Mapping[str, Sequence[str]]) -> list[str]:
     """A message for each source row that is not there, and for each circle of rows that are made from each other.
 
     Args:
-        recipes: Those of an experiment's rows, by the rows' names.
+        sources: Names of the rows that each row of an experiment is made from, by its own.
     """
     return [
         *(
             f"row '{name}': made from '{source}', which is no row of this experiment; "
-            f"{allowed(source, [other for other in recipes if other != name])}"
-            for name, recipe in recipes.items()
-            for source in recipe.source_rows
-            if source not in recipes
+            f"{allowed(source, [other for other in sources if other != name])}"
+            for name, made_from in sources.items()
+            for source in made_from
+            if source not in sources
         ),
         *(
             f"row '{circle[0]}': made from itself in the end: {' from '.join([*circle, circle[0]])}"
-            for circle in _circles(recipes)
+            for circle in _circles(sources)
         ),
     ]
 
 
-def _circles(recipes: Mapping[str, Recipe]) -> list[Sequence[str]]:
+def _circles(sources: Mapping[str, Sequence[str]]) -> list[Sequence[str]]:
     """The circles, each once, from its row that stands first."""
     found: dict[frozenset[str], Sequence[str]] = {}
     done: set[str] = set()
@@ -38,11 +37,11 @@ def _circles(recipes: Mapping[str, Recipe]) -> list[Sequence[str]]:
         if name in way:
             circle = way[way.index(name) :]
             found.setdefault(frozenset(circle), circle)
-        elif name in recipes and name not in done:
-            for source in recipes[name].source_rows:
+        elif name in sources and name not in done:
+            for source in sources[name]:
                 follow(source, (*way, name))
             done.add(name)
 
-    for name in recipes:
+    for name in sources:
         follow(name, ())
     return list(found.values())

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 
 from benchmark.job.failures import failure, of_machine
-from benchmark.job.inputs import Inputs
+from benchmark.job.inputs import Inputs, NotAsAsked
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.options import JobOptions
@@ -38,6 +38,22 @@ def rank() -> int:
 def processes() -> int:
     """How many processes train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def source_of(folder: RunFolder, run_id: str) -> tuple[RunFolder, RunRecord]:
+    """A run that another is made from, or learns boxes of; it lies beside that run's folder.
+
+    Raises:
+        NotAsAsked: It is not complete.
+    """
+    source = RunFolder(folder.path.with_name(run_id))
+    record = source.record_if_ended()
+    if record is None or record.state is not State.COMPLETE:
+        state = "not made yet" if record is None else record.state.value
+        raise NotAsAsked(
+            f"it is made from runs/{run_id}, which is {state}; the next sweep tries again once that is complete"
+        )
+    return source, record
 
 
 class RunJob(ABC):

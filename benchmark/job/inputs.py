@@ -65,6 +65,10 @@ class Inputs:
         if told:
             raise NotAsAsked("\n".join(told))
 
+    def note_made(self, path: Path) -> None:
+        """Notes a file of the run's own that it has made before it reads it, by its name."""
+        self._named[path.name] = _Asked(path, self._hash(path))
+
     def check_config(self) -> None:
         """Holds ``config.py`` alone against what was asked.
 

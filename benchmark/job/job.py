@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from benchmark.job.measure.measuring import Findings
     from benchmark.job.metric import HotCocoMetric
+    from benchmark.job.pseudo import Learnt
     from benchmark.job.training import JobRunner, MemoryHook
 
 _T = TypeVar("_T")
@@ -88,6 +89,7 @@ class _Training(RunJob):
         self.spent: tuple[float, float] | None = None
         self.findings: Findings | None = None
         self.evaluated: Point | None = None
+        self.learnt: Learnt | None = None
 
     def has_stopped(self, error: Exception) -> bool:
         """See `RunJob`."""
@@ -106,9 +108,16 @@ class _Training(RunJob):
         """Trains, evaluates and measures."""
         make_ready(self.options.resources)
         from benchmark.job.on_disk import loading
+        from benchmark.job.pseudo import with_pseudo
 
         print(f"{now()} run {self.spec.run_id}, process {os.getpid()}", flush=True)
-        config = config_of(self.folder, read_content(self.spec, self.folder, self.inputs))
+        content = read_content(self.spec, self.folder, self.inputs)
+        if self.spec.pseudo is not None:
+            with loading(self.options.trust_checkpoints):
+                self.learnt = with_pseudo(self, self.spec.pseudo, content)
+            content = self.learnt.content
+            print(f"{now()} {self.learnt.note}", flush=True)
+        config = config_of(self.folder, content)
         if rank() == 0:
             self.tracker = RunTracker(
                 self.spec, config.to_dict(), self.folder.path, self.options.tracking
@@ -284,6 +293,10 @@ class _Training(RunJob):
         if state is not State.FAILED:
             checkpoints.remove_all_but_final(self.folder.checkpoints)
         shutil.rmtree(self.folder.path / "mmengine", ignore_errors=True)
+        for path in self.folder.path.glob(
+            "pseudo-train-*.json"
+        ):  # labels and boxes, which both are elsewhere
+            path.unlink()
 
     def record(self, state: State, why: Failure | None) -> RunRecord:
         """See `RunJob`."""
@@ -313,6 +326,8 @@ class _Training(RunJob):
             best=_best(points),
             validations=validations_of(points, self.spec.select),
             loaded=read_loaded(self.folder.loaded_file),
+            made_from=self.learnt.made_from if self.learnt else {},
+            notes=(self.learnt.note,) if self.learnt else (),
         )
         found = self.findings
         if found is None:

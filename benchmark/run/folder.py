@@ -53,6 +53,7 @@ class RunFolder:
         stop_file: Made by whoever wants the job to end early.
         lock_file: Held by the job while it lives.
         asked_by: Holds an empty file for each experiment that asked for the run beside the one in its spec.
+        pseudo_file: Boxes of another run that it learns from.
         loaded_file: What of a checkpoint the training started from.
         job_file: Where the job is to be found, see `benchmark.run.address`.
     """
@@ -74,6 +75,7 @@ class RunFolder:
     stop_file = _In("stop")
     lock_file = _In("job.lock")
     asked_by = _In("asked_by")
+    pseudo_file = _In("pseudo.json")
     loaded_file = _In("loaded.json")
     job_file = _In("job.json")
 

@@ -290,7 +290,8 @@ class RunRecord:
         val_images: The images of that validation. None without one.
         validations: Which validation the scores are of, and which was the best. None without one, or unrecorded.
         loaded: What of a checkpoint the training started from (``load_from``). None where it started from none.
-        notes: How the boxes of a run that does not train were taken up, a sentence each for what is to be known.
+        notes: How the boxes of a run that does not train were taken up, or what of another run's boxes a training has
+            learnt: a sentence each for what is to be known.
         made_from: When the runs that it is made from had ended, by their ids; where one was made again since, so is it.
         schema_version: Version of ``record.json``.
     """

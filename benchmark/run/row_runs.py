@@ -25,8 +25,9 @@ from benchmark.experiment.rows.base import Recipe, Surroundings
 from benchmark.files import is_file
 from benchmark.run.contents import Contents, missing_files
 from benchmark.run.identity import Essences, digest_of, former_run_id, identity, run_id
+from benchmark.run.pseudo import counted, labels_of, said_of
 from benchmark.run.runs import Runs
-from benchmark.run.spec import MODULE, RunSpec
+from benchmark.run.spec import MODULE, PseudoLabels, RunSpec
 from benchmark.run.unfit_data import unfit_data
 
 _OfSource = tuple["int | None", "tuple[int, ...] | None", str]  # fold, seeds, name of the row
@@ -97,6 +98,7 @@ class _Way:
     imports_from: str | None
     changes: tuple[str, ...]
     making: Mapping[str, object]
+    pseudo: PseudoLabels | None = None
 
 
 def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
@@ -111,9 +113,11 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
     configs = [base, with_rule(base)] if known is None else [known]
     select = setting.experiment.select
     making = _making_of(setting, row)
+    pseudo = labels_of(row, setting.dataset, setting.around.folder, base)
     given = {
         **row.recipe.given(setting.around),
         **_counted(making),
+        **counted(pseudo),
         **({} if select == "last" else {"select": select}),
         **{f"{MODULE}{name}": module_hash(files) for name, files in modules.items()},
     }
@@ -127,8 +131,9 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
             given=given,
             sources=sources,
             imports_from=imports_from,
-            changes=changes_of(row, setting.dataset, setting.around),
+            changes=(*changes_of(row, setting.dataset, setting.around), *said_of(row)),
             making=making,
+            pseudo=pseudo,
         )
         for config in configs
     ]
@@ -217,6 +222,11 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
     """
     recipe = row.recipe
     seeds = recipe.seeds(setting.experiment.seeds, setting.seeds)
+    if row.pseudo is not None:
+        predicted = {spec.seed: spec for spec in _source(setting, row.pseudo.source)}
+        # A row that is made over all seeds has one run.
+        first = next(iter(predicted.values()))
+        return [_Making(seed, (predicted.get(seed, first),)) for seed in seeds]
     if not recipe.source_rows:
         return [_Making(seed) for seed in seeds]
     # What is made over all seeds is no other run where a command asks for some of them.
@@ -342,6 +352,7 @@ def _spec(setting: Setting, row: Row, making: _Making, way: _Way) -> RunSpec:
         command_line=setting.overrides,
         gpus=row.gpus,
         making=way.making,
+        pseudo=way.pseudo,
         made_from=tuple(spec.run_id for spec in making.sources),
     )
 

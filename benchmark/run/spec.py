@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from benchmark.data.dataset import Dataset, Fold
+from benchmark.data.dataset import Dataset, Fold, Split
 from benchmark.errors import shown
 from benchmark.experiment.experiment import Select
 from benchmark.files import JsonObject
@@ -56,6 +56,19 @@ def which(seed: int, fold: int | None = None) -> str:
 
 
 @dataclass(frozen=True)
+class PseudoLabels:
+    """Boxes of another run that a training learns from, beside the labels; that run is in `RunSpec.made_from`.
+
+    Attributes:
+        score: From which score on they are learnt.
+        images: The images that they are of; what is labelled there is not looked at.
+    """
+
+    score: Annotated[float, Field(ge=0, le=1)]
+    images: Split
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """What was asked: one row, one seed, one dataset or one fold of it, one profile.
 
@@ -87,7 +100,8 @@ class RunSpec:
         changes: What was changed of a whole config to make it fit the data set and the parts put into it, and by the
             profile beside plain sizes, a line each; empty where all fits as it is, as it does in rows of parts.
         making: How the run comes to its boxes where it does not train, see `Recipe.making`; empty of one that trains.
-        made_from: Ids of the runs whose boxes or weights it is made from; none of one that trains on the data alone.
+        made_from: Ids of the runs whose boxes or weights it is made from; none of one that trains on labels alone.
+        pseudo: Boxes of one of these that it learns from, too; None of one that learns from labels alone.
         former_ids: Ids that the run had before its row was renamed, oldest first.
         schema_version: Version of ``spec.json``.
     """
@@ -115,6 +129,7 @@ class RunSpec:
     changes: tuple[str, ...] = ()
     making: Mapping[str, object] = field(default_factory=dict)
     made_from: tuple[str, ...] = ()
+    pseudo: PseudoLabels | None = None
     former_ids: tuple[str, ...] = ()
     schema_version: Whole = SCHEMA_VERSION
 

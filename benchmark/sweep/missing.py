@@ -30,6 +30,7 @@ from benchmark.run.state import Planned, not_complete
 from benchmark.run.to_test import ToTest, to_test
 from benchmark.sweep.batches import without_batch
 from benchmark.sweep.foresight import foreseen
+from benchmark.sweep.learnt import learnt_images
 from benchmark.sweep.left import left_of
 from benchmark.sweep.weights import junk
 from benchmark.temporary import usable_tmpdir
@@ -87,6 +88,7 @@ def obstacles(plan: Plan, launcher: Launcher, trusted: bool, told: Told | None =
     for dataset in _datasets(plan):
         found.add(check(dataset, decoding=decoding, memory=memory))
     found.add(left_of(plan, memory))
+    found.add(learnt_images(plan, decoding, memory))
     found.errors.extend(launcher.obstacles({row.name: row.gpus for row in plan.rows}))
     found.errors.extend([*conflicts(), *_lacking(plan), *without_batch(plan, memory)])
     found.errors.extend(_without_sources(plan))

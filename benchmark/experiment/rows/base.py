@@ -66,8 +66,9 @@ class Recipe(Strict, ABC):
     """How a row comes to its boxes: the base class of every entry of `benchmark.experiment.rows.RECIPES`.
 
     A recipe is a pydantic model. Its fields are keys of a row in the experiment file, beside the keys that every
-    row has (``name``, ``labels``, ``published``, ``leaderboard``, ``set``, ``gpus``, ``study``), none of which it may
-    use. The field that is called like its key in `RECIPES` is required, and tells the recipe from the others.
+    row has (``name``, ``labels``, ``published``, ``leaderboard``, ``set``, ``gpus``, ``study``, ``pseudo``), none of
+    which it may use. The field that is called like its key in `RECIPES` is required, and tells the recipe from the
+    others.
 
     A recipe only says what it is made of; it reads no config and imports neither mmengine nor torch, since planning
     a thousand rows must take less than a second. `benchmark.config.compose` loads and merges what it names.
@@ -106,6 +107,11 @@ class Recipe(Strict, ABC):
     def over_folds(self) -> bool:
         """Whether a run of a fold rests on the runs of all folds of its source rows, not just of its own."""
         return False
+
+    @classmethod
+    def trains(cls) -> bool:
+        """Whether its runs are trainings: it says nothing of how they come to their boxes otherwise."""
+        return cls.making is Recipe.making
 
     def seeds(self, own: Sequence[int], asked: Sequence[int] | None) -> tuple[int, ...]:
         """The seeds of its runs; of a row with source rows those count of them that it shares with these.

@@ -11,8 +11,7 @@ import numpy as np
 
 from benchmark.data.annotations import Annotations, read_annotations
 from benchmark.data.dataset import Split
-from benchmark.job.base import RunJob
-from benchmark.job.inputs import NotAsAsked
+from benchmark.job.base import RunJob, source_of
 from benchmark.job.made import MAKERS
 from benchmark.job.made.base import Made, Maker, Making, judged_ids
 from benchmark.job.measure import MEASUREMENTS
@@ -110,7 +109,7 @@ class MadeJob(RunJob):
         Raises:
             NotAsAsked: A run that it is made from is not complete.
         """
-        sources = tuple(self._source(run_id) for run_id in self.spec.made_from)
+        sources = tuple(source_of(self.folder, run_id) for run_id in self.spec.made_from)
         self._made_from = {record.run_id: record.finished_at for _, record in sources}
         ids = {"val": judged_ids(by_split["val"], self.spec.making)}
         ids |= {
@@ -120,16 +119,6 @@ class MadeJob(RunJob):
         }
         how = (sources, self.inputs, self.options, splits)
         return Making(self.spec, self.folder, by_split, ids, *how)
-
-    def _source(self, run_id: str) -> tuple[RunFolder, RunRecord]:
-        folder = RunFolder(self.folder.path.with_name(run_id))
-        record = folder.record_if_ended()
-        if record is None or record.state is not State.COMPLETE:
-            state = "not made yet" if record is None else record.state.value
-            raise NotAsAsked(
-                f"it is made from runs/{run_id}, which is {state}; the next sweep tries again once that is complete"
-            )
-        return folder, record
 
     def _keep(self, making: Making, made: Made) -> None:
         annotations, ids = making.annotations["val"], making.image_ids["val"]

@@ -1,0 +1,55 @@
+"""What is wrong with the images that rows learn predicted boxes of."""
+
+from __future__ import annotations
+
+from benchmark.data.check_pictures import tell_pictures
+from benchmark.data.dataset import Dataset
+from benchmark.data.findings import Findings, Reporter
+from benchmark.data.memory import Memory
+from benchmark.data.overlap import Files, in_both
+from benchmark.data.pictures import Decoding, look_at
+from benchmark.errors import SHOWN
+from benchmark.run.plan import Plan
+from benchmark.run.spec import PseudoLabels
+from benchmark.run.state import not_complete
+
+
+def learnt_images(plan: Plan, decoding: Decoding, memory: Memory) -> Findings:
+    """Looks at the images on which rows that are to be made learn the boxes of others.
+
+    Args:
+        plan: What is to be run.
+        decoding: How their jobs read images.
+        memory: Remembers what large annotation files hold.
+    """
+    found = Findings()
+    runs = not_complete(plan.runs)
+    asked = {(run.spec.pseudo, run.spec.dataset): None for run in runs if run.spec.pseudo}
+    for pseudo, dataset in asked:
+        _look(pseudo, dataset, decoding, memory, found)
+    return found
+
+
+def _look(
+    pseudo: PseudoLabels, dataset: Dataset, decoding: Decoding, memory: Memory, found: Findings
+) -> None:
+    split = pseudo.images
+    images = split.read_images(memory)
+    reporter = Reporter(split.annotations, SHOWN, found)
+    reporter.error(images.faults, "images with a field missing or wrong, which 'pseudo' names")
+    if split != dataset.test:  # which is looked at with the data
+        tell_pictures(reporter, split, look_at(split.images, "train", images, decoding))
+    these = Files(split.images, tuple(images.files))
+    others = {
+        name: Files(one.images, tuple(one.read_images(memory).files))
+        for name, one in (("train", dataset.train), ("val", dataset.val))
+    }
+    reporter.error(
+        in_both(others["val"], these),
+        "images of val among those that 'pseudo' names: a row must not learn what it is judged on; leave them out",
+    )
+    reporter.warning(
+        in_both(others["train"], these),
+        "images of train among those that 'pseudo' names: they are learnt with labels and, again, with boxes that are "
+        "predicted",
+    )
