@@ -24,7 +24,10 @@ NUMERIC = FOREIGN / "numeric.json"
 SCORES = (0.9413274660799411, 0.6933259992665932)
 FROM_0 = "category numbers count from 0 in the order of the classes: mapped by that order"
 FROM_1 = "category numbers count from 1 in the order of the classes: mapped by that order"
-PAST = "boxes that reach past the edge of their image (1 of 20), by up to 12.5 px: kept as they are"
+PAST = (
+    "boxes that reach past the edge of their image (1): entry 15 in '0003.jpg' has [-12.5, 170.841, 392.239, 50]; by "
+    "12.5 px at most, and kept as they are"
+)
 
 Entries = list[dict[str, Any]]
 
@@ -246,6 +249,13 @@ def changed(number: int, **changes: object) -> Entries:
         (
             "version https://git-lfs.github.com/spec/v1\noid sha256:00",
             ["no file of boxes: a git-lfs pointer; 'git lfs pull' fetches the file"],
+        ),
+        (
+            "\n".join(map(json.dumps, detectron2())),
+            [
+                "not JSON: trailing characters at line 2 column 1; it goes on behind the first value; write one list "
+                "of all boxes"
+            ],
         ),
         ("score,x,y", ["neither COCO results nor CSV: it begins with 'score,x,y'"]),
         (

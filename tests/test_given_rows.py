@@ -106,6 +106,7 @@ def given(tmp_path: Path, synthetic_data: Path) -> Iterator[Given]:
     yield bench
 
 
+@pytest.mark.slow
 def test_they_are_judged_beside_each_other(given: Given) -> None:
     done = given.sweep()
     assert done.returncode == 0, done.stderr
@@ -240,6 +241,7 @@ def test_a_row_that_is_written_wrong(given: Given) -> None:
         assert line in told.stderr, told.stderr
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_between_plan_and_job_is_not_taken(given: Given) -> None:
     assert given.sweep("--rows", "coco").returncode == 0
     (folder,) = given.folders().values()
@@ -257,6 +259,7 @@ def _made_again(folder: RunFolder) -> Any:
     return folder.read_record()
 
 
+@pytest.mark.slow
 def test_over_a_divided_data_set_one_file_is_judged_fold_by_fold(given: Given) -> None:
     boxes = found(given.data, split="train")
     given.write("coco.json", boxes)

@@ -20,6 +20,11 @@ _WANTED = "a list of {image_id, category_id, bbox: [x, y, width, height], score}
 # By exact type: bool is an int in Python.
 _NUMBERS = frozenset({int, float})
 _NAMES = frozenset({int, float, str})
+# By what the parser says.
+_NOT_JSON = {
+    "EOF while parsing": "it ends in the middle, so it was cut short: copy it again",
+    "trailing characters": "it goes on behind the first value; write one list of all boxes",
+}
 
 
 class CocoResults(Format):
@@ -57,8 +62,8 @@ def _entries(data: bytes) -> Sequence[dict[str, object]]:
     try:
         content = from_json(data, cache_strings="keys")
     except ValueError as error:
-        cut = "EOF while parsing" in str(error)
-        why = "it ends in the middle, so it was cut short: copy it again" if cut else ""
+        known = (why for words, why in _NOT_JSON.items() if words in str(error))
+        why = next(known, "")
         raise UserError(f"not JSON: {'; '.join(filter(None, [str(error), why]))}") from None
     if isinstance(content, dict):
         annotated = "annotations" in content or "images" in content

@@ -177,9 +177,9 @@ def _past_edges(found: Found) -> list[str]:
     out = past > _EDGE_PX
     if not out.any():
         return []
+    told = found.some(out, _box(found))
     return [
-        f"boxes that reach past the edge of their image ({out.sum():,} of {len(past):,}), by up to {past.max():.1f} "
-        "px: kept as they are"
+        f"boxes that reach past the edge of their image {told}; by {past.max():.1f} px at most, and kept as they are"
     ]
 
 
