@@ -14,6 +14,7 @@ import pytest
 from command import here
 from PIL import Image
 
+from benchmark.data.dataset import describe
 from benchmark.data.split.alike import alike
 
 PHOTOS = os.environ.get("DETBOARD_TEST_DATA")
@@ -215,3 +216,9 @@ def test_a_holdout_is_two_annotation_files(train: Path) -> None:
     assert all(part["categories"] == whole["categories"] for part in parts)
     (chosen,) = (json.loads(path.read_text()) for path in folder.glob("holdout.json"))
     assert {*chosen["val"]} == ids[1]
+    found = describe(folder)
+    assert found.train.images == found.val.images == folder / "images"
+    # Without a look at the images there is nothing to lead to where they are not beside the file.
+    (train.parent / "images").unlink()
+    assert split(train, "--holdout", "0.5", "--no-duplicates")[0] == 0
+    assert not (train.parent / "train-holdout-1-of-2" / "images").exists()

@@ -78,6 +78,7 @@ def _show(made: Made) -> None:
     typer.echo(f"wrote {', '.join(made.files)} in {made.folder}")
     if made.held.rare:
         warn(["not every part has an object of every class, see above"])
-    if made.division.wanted.held:
-        return
-    typer.echo(f"An experiment takes them with 'folds: {made.folder}'.")
+    if made.is_root:
+        typer.echo(f"'--data-root {made.folder}' takes them.")
+    elif not made.division.wanted.held:
+        typer.echo(f"An experiment takes them with 'folds: {made.folder}'.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from benchmark.data.split.groups import Groups
 from benchmark.data.split.makeup import Makeup, makeup
 from benchmark.data.split.parts import part_of
 from benchmark.data.split.report import page
-from benchmark.errors import UserError, fault_of, few, not_written
+from benchmark.errors import UserError, attempt, fault_of, few, not_written
 from benchmark.files import is_file, read_bytes, read_json, write_text
 
 
@@ -29,6 +30,7 @@ class Made:
         held: What the parts hold.
         folder: Where the files are.
         files: Their names.
+        is_root: Whether the folder is one for ``--data-root``: a holdout whose images are known.
     """
 
     division: Division
@@ -36,6 +38,7 @@ class Made:
     held: Makeup
     folder: Path
     files: tuple[str, ...]
+    is_root: bool
 
 
 def split(file: Path, wanted: Wanted, images: Path | None = None, out: Path | None = None) -> Made:
@@ -55,8 +58,11 @@ def split(file: Path, wanted: Wanted, images: Path | None = None, out: Path | No
     if file.is_dir():
         raise UserError(f"{file}: a folder; give the annotation file, as in {file / 'train.json'}")
     annotations = read_annotations(file)
-    folder = _images_of(file, images) if wanted.duplicates else None
-    division, groups = divided(annotations, wanted, folder)
+    problems: list[str] = []
+    folder = attempt(problems, _images_of, file, images)
+    if problems and (wanted.duplicates or images):
+        raise UserError(problems)
+    division, groups = divided(annotations, wanted, folder if wanted.duplicates else None)
     held = makeup(annotations, division, groups)
     texts = {**_files(annotations, division), "report.md": page(division, groups, held)}
     place = (out or file.parent / _usual_name(file, wanted)).expanduser().resolve()
@@ -64,9 +70,11 @@ def split(file: Path, wanted: Wanted, images: Path | None = None, out: Path | No
     try:
         for name, text in texts.items():
             write_text(place / name, text)
+        if wanted.held and folder is not None:
+            _link(place / "images", folder)
     except OSError as error:
         raise not_written(place, error) from fault_of(error)
-    return Made(division, groups, held, place, tuple(texts))
+    return Made(division, groups, held, place, tuple(texts), bool(wanted.held and folder))
 
 
 def _images_of(file: Path, images: Path | None) -> Path:
@@ -80,6 +88,12 @@ def _images_of(file: Path, images: Path | None) -> Path:
         raise UserError(
             [f"{problem}\n  {then}" for problem in dict.fromkeys(error.problems)]
         ) from None
+
+
+def _link(link: Path, images: Path) -> None:
+    """Leads to the images from beside the annotation files of a holdout, whose names are relative to their folder."""
+    if not os.path.lexists(link):
+        link.symlink_to(os.path.relpath(images, link.parent))
 
 
 def _usual_name(file: Path, wanted: Wanted) -> str:
