@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -90,8 +91,8 @@ class PredictionsRecipe(Recipe):
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """The names of the files without their endings: nothing else says what has found the boxes."""
-        return {"Model": ", ".join(path.stem for path in self.predictions.val)}
+        """The files with their folders, ``yolo/predictions``: nothing else says what has found the boxes."""
+        return {"Model": ", ".join(map(_short_name, self.predictions.val))}
 
     def seeds(self, own: Sequence[int], asked: Sequence[int] | None) -> tuple[int, ...]:
         """One a file, whatever is asked for."""
@@ -129,6 +130,21 @@ class PredictionsRecipe(Recipe):
 
     def _placed(self, around: Surroundings) -> Mapping[str, Sequence[Path]]:
         return {
-            split: [(around.folder / path.expanduser()).absolute() for path in paths]
+            split: [(around.folder / _of_home(path)).absolute() for path in paths]
             for split, paths in self.predictions.by_split.items()
         }
+
+
+def _of_home(path: Path) -> Path:
+    with suppress(RuntimeError):  # a user that this machine does not know
+        return path.expanduser()
+    return path
+
+
+def _short_name(path: Path) -> str:
+    """A file's name without its ending, behind that of its folder: many are called ``predictions.json``."""
+    return (
+        path.with_suffix("").as_posix()
+        if len(path.parts) < 3
+        else f"{path.parent.name}/{path.stem}"
+    )
