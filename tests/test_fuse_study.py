@@ -75,7 +75,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, synthetic_data: Path) -> Ben
     sweep(bench)
     done = tune(bench)
     assert done.returncode == 0, done.stderr
-    assert "These judge the tuned row, too" in done.stdout
+    assert "on the validation images: its score on them is too high." in done.stdout
     done = tune(bench, "--trials", "2", "--promote")
     assert done.returncode == 0, done.stderr
     return bench
@@ -100,8 +100,8 @@ def test_trials_are_fusions_of_the_same_boxes(tuned: Bench) -> None:
 
 def test_the_summary_says_on_what_it_was_fitted(tuned: Bench) -> None:
     summary = (tuned.results / "studies/tune/summary.md").read_text()
-    assert "Fitted on the source rows' boxes of seed 0 on the validation images." in summary
-    assert "its score on them is too high" in summary
+    assert "Fitted on the source rows' boxes of seed 0 on the validation images: " in summary
+    assert "only images tell that had no part in it" in summary
     assert "training" not in summary.partition("Budget")[0]
 
 

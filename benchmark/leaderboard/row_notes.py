@@ -5,8 +5,7 @@ from __future__ import annotations
 from benchmark.leaderboard.results import RowResult
 
 _FITTED = (
-    "its boxes are fused as study '{study}' found best for {images}, which judge the row, too: its score on them is "
-    "too high"
+    "its boxes are fused as study '{study}' found best for {images}: its score on them is too high"
 )
 
 

@@ -28,14 +28,16 @@ from benchmark.tuning.study_file import StudyFile, load_study
 from benchmark.tuning.subject import misfits, settings_of, with_settings
 
 _ON_VAL = (
-    "the source rows' boxes of seed {} on the validation images. These judge the tuned row, too: its score on them is "
-    "too high, and only images that had no part in it (a test split, a hidden leaderboard) tell what it is worth"
+    "the source rows' boxes of seed {} on the validation images: its score on them is too high"
 )
 _IN_FOLDS = (
-    "the source rows' out-of-fold boxes of seed {}, {} folds together: no source row was trained on an image whose "
-    "boxes count here. The board's folds are the same images: what the tuned row is worth beyond them, only images "
-    "that had no part in it (a test split, a hidden leaderboard) tell"
+    "the source rows' out-of-fold boxes of seed {}, {} folds together: no source row that is trained here has seen an "
+    "image whose boxes count. The board's folds are of the same images"
 )
+_FAIR = {
+    "val": "What it is worth, only images tell that had no part in it: a test split, a hidden leaderboard",
+    "test": "The test split, which judges the board's rows, had no part in it",
+}
 
 _OF_FOLD = (
     "fold {} of {} alone: no trial is judged on another. The tuned row is trained on all folds, and its value on this "
@@ -68,9 +70,7 @@ class Study:
             UserError: With every override that does not fit the row.
         """
         runs = self._plan(self.space.overrides(params)).runs
-        run = (
-            runs[0] if self.trains else pooled([run for run in runs if run.spec.seed == self.seed])
-        )
+        run = runs[0] if self.trains else pooled([r for r in runs if r.spec.seed == self.seed])
         return as_trial(self.composed(run), self.file.name, study_id, number, params)
 
     def _plan(self, overrides: Overrides) -> Plan:
@@ -93,7 +93,8 @@ class Study:
         if self.trains:
             return ""
         fold = self.base.dataset.fold
-        return _IN_FOLDS.format(self.seed, fold.count) if fold else _ON_VAL.format(self.seed)
+        on = _IN_FOLDS.format(self.seed, fold.count) if fold else _ON_VAL.format(self.seed)
+        return f"{on}. {_FAIR[self.base.experiment.judge]}"
 
     @property
     def seed(self) -> int:

@@ -173,6 +173,5 @@ def _by_what(detectors: Sequence[_Detector]) -> list[str]:
     if kind != "isotonic" or any(run.spec.fold is not None for run in detectors[0].runs):
         return []
     return [
-        "val: scores were calibrated (isotonic) by the hits on the validation images, which judge the row, too: its "
-        "scores on them may be too high"
+        "val: scores were calibrated (isotonic) by the hits on the validation images: its scores there may be too high"
     ]
