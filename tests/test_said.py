@@ -61,7 +61,9 @@ def test_a_value_of_another_split_is_held_against_nothing_with_the_reason(desk: 
     told = values(desk)
     assert (told["difference"], told["published_inside"]) == (None, None)
     missing = next(line for line in stored(desk)["rows"] if line["row"] == "plain")["missing"]
-    assert missing["difference"] == "published on the test split, measured on val"
+    assert missing["difference"] == (
+        "published on the test split, and nothing was measured on one with annotations"
+    )
     assert missing["published_inside"] == missing["difference"]
     assert missing["difference"] in (desk.results / "tiny.csv").read_text()
     assert values(desk, "momentum")["published_inside"] == "yes"

@@ -167,12 +167,12 @@ def look_at(made: Plan, request: Request, on_disk: Runs) -> None:
     from benchmark.data.folds import left_aside
     from benchmark.experiment.titles import title_warnings
     from benchmark.leaderboard.boards import refuse_taken
-    from benchmark.leaderboard.published import why_not_compared
+    from benchmark.leaderboard.published import warnings_of_published
     from benchmark.run.plan import damages
     from benchmark.run.renamed import renamed
 
     warn([*title_warnings(made.experiment.rows), *damages(made.runs)])
-    warn([why] if (why := why_not_compared(made, request)) else [])
+    warn(warnings_of_published(made, request))
     if made.dataset.fold is not None:
         source, base = made.experiment.dataset, made.experiment.path.parent
         warn([aside] if (aside := left_aside(source, base, request.data_root)) else [])

@@ -177,6 +177,31 @@ def is_of_source(
     return _lies_at(places, (dataset.train, dataset.val), cache)
 
 
+def is_test_of_source(
+    test: str, dataset: Dataset, source: DataSource, base: Path, cache: Path | None = None
+) -> bool:
+    """Whether annotations of a test split are those that an experiment's ``dataset`` block names.
+
+    Args:
+        test: Their SHA-256.
+        dataset: What they were found with; it tells where the annotations cannot be read.
+        source: The block.
+        base: What its paths are relative to.
+        cache: As in `describe`.
+    """
+    if source.sha256 is not None:
+        return source.sha256.test == test
+    place = _test_place(source, base)
+    if place is None and source.root:
+        place = _place_in(_absolute(base, source.root), "test")
+    if place is None:
+        return False
+    hashes, own = hashes_at([place], cache), dataset.test
+    if hashes is None:
+        return own is not None and (own.sha256, own.annotations) == (test, place.annotations)
+    return hashes == (test,)
+
+
 def _is_divided(
     whole: Split, source: DataSource, base: Path, cache: Path | None = None
 ) -> bool | None:
@@ -203,8 +228,11 @@ def source_name(source: DataSource, base: Path) -> str | None:
 
 def hashes_text(dataset: Dataset) -> str:
     """The lines of an experiment file that say that published values are of this dataset."""
-    train, val = dataset.hashes
-    return f'dataset:\n  sha256: {{train: "{train}", val: "{val}"}}'
+    hashes = dict(zip(("train", "val"), dataset.hashes, strict=True))
+    if dataset.test is not None and dataset.test.labelled:
+        hashes["test"] = dataset.test.sha256
+    told = ", ".join(f'{split}: "{sha256}"' for split, sha256 in hashes.items())
+    return f"dataset:\n  sha256: {{{told}}}"
 
 
 def _places(source: DataSource, base: Path, alone: bool = False) -> tuple[Place, Place] | None:

@@ -148,10 +148,11 @@ _Sha256 = Annotated[
 
 
 class Hashes(Strict):
-    """SHA-256 of the annotation files of both splits, as ``detboard data check`` prints them."""
+    """SHA-256 of the annotation files of the splits, as ``detboard data check`` prints them."""
 
     train: _Sha256
     val: _Sha256
+    test: _Sha256 | None = None
 
 
 class DataSource(Strict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from benchmark.experiment.experiment import Judge
 from benchmark.experiment.published import HiddenScores
 from benchmark.leaderboard.results import OTHER_IMAGES, RowResult
 from benchmark.writing.words import counted
@@ -40,17 +41,18 @@ class RankAgreement(Strict):
     elsewhere: bool = False
 
 
-def agreements(rows: Sequence[RowResult], elsewhere: bool) -> Iterator[RankAgreement]:
+def agreements(rows: Sequence[RowResult], judge: Judge, elsewhere: bool) -> Iterator[RankAgreement]:
     """How well the rows' mAP50 ranks them as each score that others gave at least five of them.
 
     Published values count only where they are of another split: on the same one they are held against it directly.
 
     Args:
         rows: The rows of a table, judged.
+        judge: The split that mAP50 is of.
         elsewhere: Whether they were measured on other data than the experiment's own.
     """
-    ours = [None if row.unpaired == OTHER_IMAGES else row.map50 for row in rows]
-    for against, theirs in _others(rows):
+    ours = [_measured(row, judge) for row in rows]
+    for against, theirs in _others(rows, judge):
         pairs = [
             (a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None
         ]
@@ -58,14 +60,23 @@ def agreements(rows: Sequence[RowResult], elsewhere: bool) -> Iterator[RankAgree
             yield made
 
 
-def _others(rows: Sequence[RowResult]) -> Iterator[tuple[str, Sequence[float | None]]]:
+def _measured(row: RowResult, judge: Judge) -> float | None:
+    if judge == "test":
+        return row.test_mean("mAP50")
+    return None if row.unpaired == OTHER_IMAGES else row.map50
+
+
+def _others(
+    rows: Sequence[RowResult], judge: Judge
+) -> Iterator[tuple[str, Sequence[float | None]]]:
     """The scores that others gave the rows, in words, and what each row has."""
+    other = "val" if judge == "test" else "test"
     scores = [row.row.leaderboard or HiddenScores.model_construct() for row in rows]
     published = [row.row.published for row in rows]
     yield "public leaderboard", [each.public for each in scores]
     yield "private leaderboard", [each.private for each in scores]
-    hidden = [each.value if each and each.split == "test" else None for each in published]
-    yield "values published on test", hidden
+    elsewhere = [each.value if each and each.split == other else None for each in published]
+    yield f"values published on {other}", elsewhere
 
 
 def _agreement(
@@ -95,7 +106,8 @@ def agreement_text(leaderboard: Leaderboard) -> str:
     told = "; ".join(_told(each) for each in found)
     elsewhere = " on other data than the experiment's own" if found[0].elsewhere else ""
     level = f"{leaderboard.method.level * 100:g} %"
-    measured = leaderboard.titles["map50"].replace("Measured", "measured")
+    title = leaderboard.titles[leaderboard.judged_key]
+    measured = title.replace("Measured", "measured").replace("Test mAP50", "mAP50 on test")
     return (
         f"How well {measured}{elsewhere} ranks the rows as others did ({level} intervals): {told}"
     )

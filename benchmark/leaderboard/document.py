@@ -150,6 +150,11 @@ class Leaderboard(Told):
         return f"{self.title} ({self.caveat})" if self.caveat else self.title
 
     @property
+    def judged_on(self) -> str:
+        """The split that ranks the rows."""
+        return self.judge or "val"
+
+    @property
     def judged_key(self) -> str:
         """Key of the column that ranks the rows: mAP50 on the split that judges them."""
         return TEST_MAP50 if self.judge else "map50"
@@ -175,8 +180,15 @@ class Leaderboard(Told):
         return self.caveat or line.missing.get("difference", "")
 
     def held_against(self, line: Line) -> float | None:
-        """The published value that a row's measured mAP50 is held against, a fraction; None if there is none."""
-        return None if self.not_compared(line) else line.values["leaderboard_map50"]
+        """The published value that stands beside a row's mAP50 on the split that judges, a fraction.
+
+        Returns:
+            None if there is none, or it is of another split, or held against nothing.
+        """
+        if self.not_compared(line) or line.values.get("published_split", "val") != self.judged_on:
+            return None
+        value: float | None = line.values["leaderboard_map50"]
+        return value
 
     @property
     def progress(self) -> str:
@@ -343,7 +355,7 @@ def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:
         ),
         seeds=table.seeds,
         method=Method(folds=CORRECTED_T if data.fold else ""),
-        agreement=tuple(agreements(table.rows, table.elsewhere)),
+        agreement=tuple(agreements(table.rows, table.judge, table.elsewhere)),
         columns=_headings(table, columns),
         rows=tuple(_line(result, columns, not table.caveat) for result in rows),
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from benchmark.config.retarget import dataset_leaves
-from benchmark.data.dataset import Dataset, is_of_source
-from benchmark.errors import UserError
+from benchmark.data.dataset import Dataset, is_of_source, is_test_of_source
+from benchmark.errors import UserError, few
 from benchmark.experiment.experiment import Experiment, Row
-from benchmark.leaderboard.results import COMPARABLE_PROFILE, OTHER_IMAGES, RowResult
+from benchmark.leaderboard.results import COMPARABLE_PROFILE, OTHER_IMAGES, RowResult, TestSplit
 from benchmark.run.plan import Plan, Request, plan_for
 
 _PREFIX = "not compared with the published values: "
@@ -19,6 +19,7 @@ _ELSEWHERE = (
     "not run on the experiment's own 'dataset'; where it is the same data, record its sha256 there"
 )
 
+_ON_TEST = "published on the test split"
 _FOLDS = "measured on folds of the training split, of which no published value is"
 
 
@@ -84,21 +85,62 @@ def why_row_not_compared(row: Row, config: Mapping[str, object]) -> str:
     """
     if row.published is None:
         return ""
-    if row.published.split != "val":
-        return f"published on the {row.published.split} split, measured on val"
     if row.study is not None:
         return f"not trained as published: its values come from the study {row.study}"
+    if row.published.split == "test":
+        return ""  # see `held`
     for leaf in dataset_leaves(config.get("val_dataloader")):
         if leaf.get("indices") is not None:
             return f"evaluated on a part of the validation images (indices: {leaf['indices']})"
     return ""
 
 
-def only_if_on_these_images(result: RowResult) -> RowResult:
-    """A row that is held against no published value where its runs saw other images than those of the other rows."""
-    if result.row.published is None or result.unlike or result.unpaired != OTHER_IMAGES:
-        return result
-    return replace(result, unlike=OTHER_IMAGES)
+def warnings_of_published(plan: Plan, request: Request) -> list[str]:
+    """What of a plan's published values will be held against nothing, and why; empty under another profile."""
+    if plan.profile != COMPARABLE_PROFILE:
+        return []
+    if why := why_not_compared(plan, request):
+        return [why]
+    test = plan.dataset.test
+    on_test = [row.name for row in plan.rows if row.published and row.published.split == "test"]
+    if not on_test or (test is not None and test.labelled):
+        return []
+    return [f"{few(on_test)}: {_ON_TEST}, and the data has none with annotations"]
+
+
+def held(rows: Sequence[RowResult], plan: Plan, test: TestSplit | None) -> tuple[RowResult, ...]:
+    """Rows that are held against their published values only where they were measured on what these are of.
+
+    Args:
+        rows: The rows of a table that compares with published values, judged on both splits.
+        plan: What they were made by.
+        test: The test split that they were evaluated on, None where there is none.
+    """
+    why = untested(plan, test)
+    return tuple(replace(row, unlike=row.unlike or _why_not_held(row, why)) for row in rows)
+
+
+def _why_not_held(result: RowResult, untested: str) -> str:
+    published = result.row.published
+    if published is None or not result.complete:
+        return ""
+    if published.split == "test":
+        return untested or (result.test.why if result.test else "")
+    return OTHER_IMAGES if result.unpaired == OTHER_IMAGES else ""
+
+
+def untested(plan: Plan, test: TestSplit | None) -> str:
+    """Why nothing measured is of the test split that published values are of; empty if something is, or none is so."""
+    if not any(row.published and row.published.split == "test" for row in plan.rows):
+        return ""
+    if test is None:
+        return f"{_ON_TEST}, and nothing was measured on one with annotations"
+    source, base = plan.experiment.dataset, plan.experiment.path.parent
+    if is_test_of_source(test.sha256, plan.dataset, source, base, plan.cache):
+        return ""
+    if source.sha256 is not None and source.sha256.test is None:
+        return f"{_ON_TEST}, of which dataset.sha256 does not say the annotations; record its 'test' there"
+    return f"{_ON_TEST}, of other annotations than these"
 
 
 def _of_data(experiment: Experiment, dataset: Dataset, own: bool | None) -> str:

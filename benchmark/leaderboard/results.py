@@ -214,17 +214,25 @@ class RowResult:
 
     @property
     def difference(self) -> float | None:
-        """Measured minus published mAP50; it means something where the table compares with published values only."""
-        if self.map50 is None or self.row.published is None or self.unlike:
+        """Measured minus published mAP50, on the split that the latter is of.
+
+        It means something where the table compares with published values only.
+        """
+        published = self.row.published
+        if published is None or self.unlike:
             return None
-        return self.map50 - self.row.published.value
+        measured = self.test_mean("mAP50") if published.split == "test" else self.map50
+        return None if measured is None else measured - published.value
 
     @property
     def published_inside(self) -> str | None:
-        """``yes`` or ``no``: whether the published value lies inside the interval."""
-        if self.interval is None or self.row.published is None or self.unlike:
+        """``yes`` or ``no``: whether the published value lies inside the interval of mAP50 on its split."""
+        published = self.row.published
+        if published is None or self.unlike:
             return None
-        return "yes" if self.row.published.value in self.interval else "no"
+        on_test = self.test.interval if self.test else None
+        interval = on_test if published.split == "test" else self.interval
+        return None if interval is None else "yes" if published.value in interval else "no"
 
     def over(self, reading: Reading[_T]) -> _T | None:
         """A measured value over the complete runs that have it."""

@@ -16,8 +16,8 @@ from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.kept import kept_alone, kept_report
 from benchmark.leaderboard.on_test import judged_on_test, with_tests
 from benchmark.leaderboard.published import (
+    held,
     is_elsewhere,
-    only_if_on_these_images,
     why_not_compared,
     why_row_not_compared,
 )
@@ -169,7 +169,7 @@ def _report(
     rows_judged, images = judged(rows, request.results)
     rows_judged = judged_on_test(rows_judged, request.results, judge)
     if compared:
-        rows_judged = tuple(map(only_if_on_these_images, rows_judged))
+        rows_judged = held(rows_judged, plan, test)
     outdated = {run.spec.run_id for run in plan.runs if run.outdated}
     changed = ", ".join(
         f"{key.removesuffix('!')}={value}" for key, value in request.overrides.items()

@@ -60,7 +60,7 @@ def bars(leaderboard: Leaderboard) -> dict[str, Any]:
     """
     keys = (leaderboard.judged_key, *leaderboard.judged_bounds)
     found = [values[key] for values in leaderboard.values for key in keys]
-    found += [] if leaderboard.judge else map(leaderboard.held_against, leaderboard.rows)
+    found += map(leaderboard.held_against, leaderboard.rows)
     drawn = [value for value in found if value is not None]
     low, top = (
         math.floor(min(drawn, default=0) * 100) / 100,

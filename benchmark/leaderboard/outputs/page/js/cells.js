@@ -22,9 +22,10 @@ const cells = (() => {
       el("span", {}, dom.opener(row.name), trouble(row)));
   }
 
-  /** The published value, where the row's mAP50 is held against it. */
+  /** The published value, where the row's mAP50 on the split that judges is held against it. */
   function published(row) {
-    return state.board.comparable && !state.board.judge && !row.missing.difference ? state.value(row, "leaderboard_map50") : null;
+    const ofTheSplit = (state.value(row, "published_split") ?? "val") === (state.board.judge ?? "val");
+    return state.board.comparable && ofTheSplit && !row.missing.difference ? state.value(row, "leaderboard_map50") : null;
   }
 
   function barWords(row) {
@@ -84,7 +85,7 @@ const cells = (() => {
   function scaleNote() {
     if (!state.rows.some((row) => state.value(row, state.judged.map50) !== null)) return "";
     const level = `${state.board.method.level * 100} % interval`;
-    const tick = state.board.comparable && !state.board.judge ? " The upright stroke is the published value." : "";
+    const tick = state.rows.some((row) => published(row) !== null) ? " The upright stroke is the published value." : "";
     const over = state.board.dataset.folds ? "folds" : "seeds";
     const of = state.board.judge ? "test mAP50" : "mAP50";
     return `Bars beside ${of}: the point is the mean over the ${over}, the band its ${level}, on a scale from ${scale}.${tick}`;
