@@ -155,6 +155,19 @@ class TestSeveralSources:
         assert f"no splits in {tmp_path / 'voc'}: all of its images are in train.json" in out
         assert "--holdout" not in out
 
+    def test_images_without_labels_are_not_put_among_labelled_ones(self, tmp_path: Path) -> None:
+        """Evaluated as images without an object they would count each box on them as wrong."""
+        for split, name in (("train", "a.png"), ("test", "b.png")):
+            dump(tmp_path / "rf" / split / "_annotations.coco.json", coco([name]))
+            draw(tmp_path / "rf" / split, [name])
+        EXPORTS["coco"](tmp_path / "coco")
+        secret = {"images": coco(["c.png"])["images"], "categories": coco()["categories"]}
+        dump(tmp_path / "coco" / "annotations" / "image_info_test2017.json", secret)
+        draw(tmp_path / "coco" / "test2017", ["c.png"])
+        imported(tmp_path / "rf", tmp_path / "coco", tmp_path / "data")
+        assert boxes(tmp_path / "data", "test") == {"b.png": [("bag", [31, 63, 1, 1])]}
+        assert left_out(tmp_path / "data") == {"images without labels": (1, 0)}
+
 
 class TestMap:
     def source(self, tmp_path: Path) -> Path:

@@ -323,7 +323,7 @@ class TestCvat:
             ("bag", [3, 4, 5, 6]),
         ]
         assert left_out(tmp_path / "data") == {ledger.OTHER_SHAPES: (1, 1), ledger.NO_BOX: (1, 1)}
-        assert notes(tmp_path / "data") == {ledger.TURNED: 1}
+        assert notes(tmp_path / "data") == {ledger.TURNED: 1, ledger.POLYGONS: 1}
         assert ledger.TURNED in out
 
     def test_subsets_are_splits_and_folders_stay(self, tmp_path: Path) -> None:
@@ -401,6 +401,17 @@ class TestCoco:
         found["categories"][1]["id"] = 1
         _, err, status = imported(self.source(tmp_path, found), tmp_path / "data")
         assert (status, "category ids repeat" in err) == (2, True)
+
+    def test_files_of_no_split_beside_splits_are_left_out(self, tmp_path: Path) -> None:
+        """COCO's ``minival`` is a part of ``val``: to train on it would be to train on the test."""
+        root = tmp_path / "coco"
+        for part, name in (("train2014", "a.png"), ("val2014", "b.png"), ("minival2014", "b.png")):
+            dump(root / "annotations" / f"instances_{part}.json", coco([name]))
+        draw(root / "images")
+        imported(root, tmp_path / "data")
+        assert images(tmp_path / "data") == ["a.png"]
+        assert images(tmp_path / "data", "val") == ["b.png"]
+        assert left_out(tmp_path / "data") == {ledger.NO_SPLIT_LISTS: (1, 1)}
 
     def test_two_categories_of_one_name_are_one_class(self, tmp_path: Path) -> None:
         found = coco()
@@ -503,6 +514,22 @@ class TestPictures:
         assert "no box is left of what was found" in err
         assert "b.png: is no image" in err
         assert not (tmp_path / "other").exists()
+
+    def test_names_may_hold_anything_that_utf8_can(self, tmp_path: Path) -> None:
+        root = tmp_path / "source"
+        odd = ["a\nb.png", "😀 (1).png", "-x.png", "a" * 250 + ".png"]
+        draw(root / "images", ["a.png"])
+        for name in [*odd, os.fsdecode(b"\xff.png")]:
+            (root / "images" / name).write_bytes((root / "images" / "a.png").read_bytes())
+            dump(root / "labels" / f"{name[:-4]}.txt", "0 .5 .5 .5 .5")
+        (root / "images" / "a.png").unlink()
+        dump(root / "classes.txt", "bag")
+        out, _, status = imported(root, tmp_path / "data")
+        assert status == 0
+        assert images(tmp_path / "data") == sorted(odd)
+        assert all((tmp_path / "data" / "images" / name).is_file() for name in odd)
+        assert left_out(tmp_path / "data") == {ledger.NOT_UTF8: (1, 1)}
+        assert "images/\\udcff.png" in out
 
 
 class TestFolder:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from benchmark.data.importing.ledger import Ledger
+from benchmark.data.layouts import NO_SPLIT
 
 XYWH: TypeAlias = tuple[float, float, float, float]
 
@@ -68,6 +69,11 @@ class Source:
     classes: Sequence[str]
     splits: Mapping[str, Sequence[Picture]]
     unlabelled: frozenset[str] = frozenset()
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether it has splits; images of none are then left out, for they may be those of any."""
+        return any(found for split, found in self.splits.items() if split != NO_SPLIT)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from benchmark.data.importing.base import (
     Picture,
     Source,
 )
-from benchmark.data.importing.ledger import NO_BOX, OTHER_SHAPES, TURNED, Ledger
+from benchmark.data.importing.ledger import NO_BOX, OTHER_SHAPES, POLYGONS, TURNED, Ledger
 from benchmark.data.importing.lookup import Images
 from benchmark.data.importing.numbers import bounds, number, numbers
 from benchmark.data.importing.xml import read_xml, root_tag
@@ -99,6 +99,8 @@ def _box(shape: Element, where: str, ledger: Ledger) -> Box | None:
     if found is None or not label:
         ledger.leave(NO_BOX, f"{where}: {label}: {shape.tag} {dict(shape.attrib)}", 1)
         return None
+    if shape.tag == "polygon":
+        ledger.note(POLYGONS, f"{where}: {label}")
     if number(shape.get("rotation")):
         ledger.note(TURNED, f"{where}: {label}")
     xywh, mask = found

@@ -8,12 +8,18 @@ from pathlib import Path
 
 from benchmark.data.importing.base import Box, Picture, Source
 from benchmark.data.importing.classes import ClassMap, joined
-from benchmark.data.importing.ledger import DROPPED_CLASS, NO_LABELS, NOT_UTF8, Ledger
+from benchmark.data.importing.ledger import (
+    DROPPED_CLASS,
+    NO_LABELS,
+    NO_SPLIT_LISTS,
+    NOT_UTF8,
+    Ledger,
+)
 from benchmark.data.importing.names import is_writable, names_for
 from benchmark.data.importing.numbers import tidy
 from benchmark.data.importing.sizes import Placed, placed
 from benchmark.data.layouts import NO_SPLIT, SPLITS
-from benchmark.errors import UserError
+from benchmark.errors import UserError, printable
 
 Entry = dict[str, object]
 """An object of a COCO file."""
@@ -79,27 +85,37 @@ def join(sources: Sequence[Source], mapped: ClassMap, ledger: Ledger) -> Joined:
     if not any(lists):
         raise UserError(["there is no box of any class in what was found", *_reasons(ledger)])
     classes = joined(lists, mapped)
-    splits: dict[str, list[Placed]] = {}
     bare = _unlabelled(sources)
-    for split in SPLITS:
-        found: list[Placed] = []
-        for source in sources:
-            if split in source.unlabelled - bare:
-                _leave_all(source.splits[split], ledger)
-            else:
-                found += _placed(source, split, mapped, ledger)
-        if found:
-            splits[split] = found
+    _leave_what_fits_nowhere(sources, bare, ledger)
+    placed_in = {split: _placed_in(split, sources, bare, mapped, ledger) for split in SPLITS}
+    splits = {split: found for split, found in placed_in.items() if found}
     if not any(one.picture.boxes for found in splits.values() for one in found):
         raise UserError(["no box is left of what was found", *_reasons(ledger)])
     images = [(p.picture.path, p.picture.name) for found in splits.values() for p in found]
     return Joined(classes, splits, names_for(images, ledger), bare)
 
 
-def _leave_all(pictures: Sequence[Picture], ledger: Ledger) -> None:
-    """Images of unknown objects are not put among labelled ones: they would count as empty."""
+def _placed_in(
+    split: str, sources: Sequence[Source], bare: frozenset[str], mapped: ClassMap, ledger: Ledger
+) -> list[Placed]:
+    taken = [source for source in sources if split not in source.unlabelled - bare]
+    return [one for source in taken for one in _placed(source, split, mapped, ledger)]
+
+
+def _leave_what_fits_nowhere(
+    sources: Sequence[Source], bare: frozenset[str], ledger: Ledger
+) -> None:
+    for source in sources:
+        if source.is_divided:
+            _leave_all(source.splits.get(NO_SPLIT, ()), NO_SPLIT_LISTS, ledger)
+        for split in source.unlabelled - bare:
+            _leave_all(source.splits[split], NO_LABELS, ledger)
+
+
+def _leave_all(pictures: Sequence[Picture], reason: str, ledger: Ledger) -> None:
+    """Images of unknown objects are not put among labelled ones, nor those of no split among those to train on."""
     for picture in pictures:
-        ledger.leave(NO_LABELS, str(picture.path))
+        ledger.leave(reason, str(picture.path), len(picture.boxes))
 
 
 def _unlabelled(sources: Sequence[Source]) -> frozenset[str]:
@@ -111,13 +127,16 @@ def _unlabelled(sources: Sequence[Source]) -> frozenset[str]:
 
 
 def _reasons(ledger: Ledger) -> list[str]:
-    return [f"{reason} ({len(items)}): {items[0]}" for reason, items in ledger.left_out.items()]
+    return [
+        f"{reason} ({len(items)}): {printable(items[0])}"
+        for reason, items in ledger.left_out.items()
+    ]
 
 
 def _placed(source: Source, split: str, mapped: ClassMap, ledger: Ledger) -> Iterator[Placed]:
-    pictures = [*source.splits.get(split, ())]
-    if split == "train":
-        pictures += source.splits.get(NO_SPLIT, ())
+    pictures = source.splits.get(split, ())
+    if split == "train" and not source.is_divided:
+        pictures = source.splits.get(NO_SPLIT, ())
     for picture in sorted(pictures, key=lambda one: one.name):
         if not is_writable(picture.name):
             ledger.leave(NOT_UTF8, str(picture.path), len(picture.boxes))

@@ -86,12 +86,12 @@ class Images:
         plain = name if self._below(name) else name.replace("\\", "/")
         found, leads_out = self._below(plain), outside(name)
         if found and not self._leads_to(found.path, plain):
-            self.ledger.note(FOUND_WITHIN, f"{name}: {found.path}")
+            self.ledger.note(FOUND_WITHIN, f"{name} as {found.path}")
         elif leads_out and not found:
-            self.ledger.leave(LEADS_OUT, name, boxes)
+            self.ledger.leave(LEADS_OUT, f"{self.root}: {name}", boxes)
         elif not found:
             told = absence(str(self.folders[0] / name), name).told
-            self.ledger.leave(NO_FILE, told, boxes)
+            self.ledger.leave(NO_FILE, f"{self.root}: {told}", boxes)
         return found
 
     def _leads_to(self, path: Path, name: str) -> bool:

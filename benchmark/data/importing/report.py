@@ -9,7 +9,6 @@ from benchmark.data.importing.base import Format, Source
 from benchmark.data.importing.classes import ClassMap, alike
 from benchmark.data.importing.join import Joined
 from benchmark.data.importing.ledger import Ledger
-from benchmark.data.layouts import NO_SPLIT
 from benchmark.errors import few, printable
 from benchmark.writing.words import counted
 
@@ -86,7 +85,7 @@ def _advice(
 ) -> Iterator[str]:
     for names in alike(found.classes):
         yield f"to know: these are classes of their own: {names}; --map OLD=NEW joins them"
-    whole = [str(path) for path, (_, source) in sources.items() if source.splits.get(NO_SPLIT)]
+    whole = [str(path) for path, (_, source) in sources.items() if not source.is_divided]
     if whole:
         yield f"no splits in {few(whole)}: all of its images are in train.json"
     if "val" not in found.splits:

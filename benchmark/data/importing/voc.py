@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -45,6 +46,7 @@ from benchmark.errors import UserError, attempt
 _LABELS = ("Annotations", "annotations", "annotations/xmls", "xmls", "labels", "")
 _IMAGES = ("JPEGImages", "images", "Images", "")
 _LISTS = ("ImageSets/Main", "ImageSets")
+_LOOKED_AT = 20  # files, to know the format
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _FROM_EDGE = "sources whose corners are edges counted from 0, not VOC's pixels counted from 1"
 
@@ -97,10 +99,10 @@ def _part(split: str, base: Path) -> _Part | None:
 
 
 def _is_voc(folder: Path, deep: bool) -> bool:
-    """Whether its first XML file is of VOC; ``deep`` looks into folders of splits, too."""
+    """Whether one of its first XML files is of VOC; ``deep`` looks into folders of splits, too."""
     inner = [path for _, path in split_folders(folder)] if deep else []
-    first = next((path for place in (folder, *inner) for path in listed(place, ".xml")), None)
-    return first is not None and root_tag(first) == "annotation"
+    files = (path for place in (folder, *inner) for path in listed(place, ".xml"))
+    return any(root_tag(path) == "annotation" for path in islice(files, _LOOKED_AT))
 
 
 def _recognise(root: Path) -> str:

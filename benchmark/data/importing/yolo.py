@@ -17,6 +17,7 @@ from benchmark.data.importing.ledger import (
     NO_BOX,
     NO_IMAGE,
     NO_SPLIT_LISTS,
+    POLYGONS,
     UNKNOWN_CLASS,
     Ledger,
 )
@@ -109,13 +110,13 @@ def _split_in(folder: str) -> str:
 def _told(root: Path, paths: Iterable[Path], ledger: Ledger) -> Iterator[Found]:
     for path in paths:
         if path.is_dir():
-            yield from (Found(p, p.relative_to(path).as_posix()) for p in images_below(path))
+            inner = ((image, image.relative_to(path)) for image in images_below(path))
+            yield from (Found(image, _by_folder(name)[1]) for image, name in inner)
             continue
         finder = Images(root, (path.parent, root), ledger)
         for line in filter(None, lines_of(path)):
             if found := finder.find(line, 0):
-                inner = found.path.relative_to(root) if found.path.is_relative_to(root) else None
-                yield Found(found.path, _by_folder(inner)[1] if inner else found.name)
+                yield Found(found.path, _by_folder(found.path.relative_to(root))[1])
 
 
 @dataclass
@@ -164,6 +165,7 @@ class _Reader:
             found = Box(label, (x - width / 2, y - height / 2, width, height))
         else:
             found = Box(label, bounds(values[1:]), mask=[values[1:]])
+            self.ledger.note(POLYGONS, where)
         self._weigh(found, where, words)
         return found
 
