@@ -126,7 +126,7 @@ def test_they_are_judged_beside_each_other(given: Given) -> None:
         assert row["values"]["rank"] and row["values"]["interval"], row
         assert "not trained here" in row["missing"]["train_seconds"]
         assert "not trained here" in row["missing"]["params"]
-    assert board["named"]["changes"] == ["boxes in 11 of 12 images"]
+    assert board["named"]["notes"] == ["boxes in 11 of 12 images"]
     assert (given.results / "tiny.md").read_text().count("—") > 2
     assert "nothing to do" in given.sweep().stdout
     assert given.here("report", "--check").returncode == 0

@@ -400,7 +400,14 @@ def test_what_was_changed_to_fit_is_told(page: Page) -> None:
         "LVISMetric -> CocoMetric",
     ]
     assert "Changed to fit" in page.texts(".dialog-body > h3")
-    assert page.texts(".jumps button") == ["Values", "Runs", "Changed to fit", "Config difference"]
+    assert page.texts(".notes li") == ["boxes in 11 of 12 images"]
+    assert page.texts(".jumps button") == [
+        "Values",
+        "Runs",
+        "Changed to fit",
+        "Notes",
+        "Config difference",
+    ]
     page.open(HTML, fragment="#row=r50_fpn_3x")
     assert page.texts(".changes li") == []
     assert page.texts(".jumps button") == ["Values", "Runs", "Config difference"]

@@ -212,15 +212,9 @@ def _row_result(
         reached=tuple(map(reached, runs)),
         stale=tuple(stale[one].run_id for run in runs if (one := _of(run.spec)) in stale),
         unlike=why_row_not_compared(row, runs[0].config) if compared else "",
-        changes=_changes(runs),
+        changes=runs[0].spec.changes,
         folds=tuple(run.spec.fold for run in runs if run.spec.fold is not None),
     )
-
-
-def _changes(runs: Sequence[Planned]) -> tuple[str, ...]:
-    """What was changed of a row's config so that it fits, and how boxes that it was given were taken up."""
-    notes = (note for run in runs if run.record for note in run.record.notes)
-    return (*runs[0].spec.changes, *dict.fromkeys(notes))
 
 
 _Of = tuple[str, int, int | None]  # a run's row, seed and fold

@@ -45,16 +45,20 @@ const details = (() => {
 
   const names = (row) => Object.entries(row.names ?? {}).map(([kind, name]) => el("span", {}, `${kind} `, code(name)));
 
+  // What is said of a row in sentences: of each list that has any its place, its title and they.
+  const lists = (row) => [["changes", "Changed to fit", row.changes], ["notes", "Notes", row.notes]]
+    .filter(([, , sentences]) => sentences?.length);
+
   // Buttons, not links: a link would change the address that names the row.
   const jumps = (row) => el("div", { class: "jumps" }, [["values", "Values"], ["runs", "Runs"],
-    ...(row.changes?.length ? [["changes", "Changed to fit"]] : []), ["config", "Config difference"]]
+    ...lists(row), ["config", "Config difference"]]
     .map(([part, text]) => el("button", { type: "button", class: "link", onclick: () => byId(`details-${part}`).scrollIntoView() }, text)));
 
   const stale = (row) => (row.stale.length
     ? dom.note(`Left out, made with another config: ${row.stale.join(", ")}.`) : null);
 
-  const changes = (row) => (row.changes?.length
-    ? [el("h3", { id: "details-changes" }, "Changed to fit"), el("ul", { class: "changes" }, row.changes.map((text) => el("li", {}, text)))] : null);
+  const listed = ([part, title, sentences]) => [el("h3", { id: `details-${part}` }, title),
+    el("ul", { class: `sentences ${part}` }, sentences.map((text) => el("li", {}, text)))];
 
   function content(row) {
     const at = state.value(row, "state");
@@ -67,7 +71,7 @@ const details = (() => {
       el("div", { class: "dialog-body" },
         el("h3", { id: "details-values" }, "Values"), el("div", { class: "value-groups" }, values(row)),
         el("h3", { id: "details-runs" }, dom.plural(row.runs.length, "run")), runs, stale(row),
-        changes(row),
+        lists(row).flatMap(listed),
         el("h3", { id: "details-config" }, "Config difference"), configDiff.section(row.name)),
     ];
   }
