@@ -13,8 +13,8 @@ const state = (() => {
   const byName = new Map(rows.map((row) => [row.name, row]));
   // The name, the result and what became of the row first: a phone shows little more than them without scrolling.
   // Which split ranks the rows: its mAP50 and interval are what is drawn.
-  const on = board.judge ? "test_" : "";
-  const judged = { map50: `${on}map50`, low: `${on}map50_low`, high: `${on}map50_high`, interval: `${on}interval` };
+  const prefix = board.judge ? "test_" : "";
+  const judged = { map50: `${prefix}map50`, low: `${prefix}map50_low`, high: `${prefix}map50_high`, interval: `${prefix}interval` };
   const FIRST = ["status", judged.map50, "rank", "row"];
   const columns = [...board.columns].sort((a, b) => FIRST.indexOf(b.key) - FIRST.indexOf(a.key));
   const column = (key) => columns.find((c) => c.key === key);
