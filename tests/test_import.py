@@ -165,7 +165,7 @@ class TestSeveralSources:
         dump(tmp_path / "coco" / "annotations" / "image_info_test2017.json", secret)
         draw(tmp_path / "coco" / "test2017", ["c.png"])
         imported(tmp_path / "rf", tmp_path / "coco", tmp_path / "data")
-        assert boxes(tmp_path / "data", "test") == {"b.png": [("bag", [31, 63, 1, 1])]}
+        assert boxes(tmp_path / "data", "test") == {"b-2.png": [("bag", [31, 63, 1, 1])]}
         assert left_out(tmp_path / "data") == {"images without labels": (1, 0)}
 
 
