@@ -70,12 +70,13 @@ def found(*boxes: Box) -> Detections:
 def desk(tmp_path: Path) -> Desk:
     data = tmp_path / "data"
     (data / "images" / "dir").mkdir(parents=True)
-    for shade, split in enumerate(("train", "val")):
+    random = np.random.default_rng(0)  # near-duplicates would be of one fold
+    for split in ("train", "val"):
         content = coco()
         for image in content["images"]:
             image["file_name"] = image["file_name"].replace("val", split)
-            picture = Image.new("RGB", (128, 64), (shade, image["id"], 0))
-            picture.save(data / "images" / image["file_name"])
+            coarse = Image.fromarray(random.integers(0, 99, (4, 8, 3), np.uint8))
+            coarse.resize((128, 64)).save(data / "images" / image["file_name"])
         (data / f"{split}.json").write_text(json.dumps(content))
     return make_desk(tmp_path / "desk", data)
 
@@ -162,6 +163,40 @@ def test_a_row_that_finds_nothing_says_nothing_of_labels(desk: Desk) -> None:
     )
     leave(desk, "plain")
     assert "it finds no object" in " ".join(check(desk, "--row", "plain")[1].split())
+
+
+def test_a_row_that_is_wrong_more_often_than_right_is_called_so(desk: Desk) -> None:
+    poor = "It is wrong more often than right: it says little about labels."
+    leave(desk, "plain", *RIGHT, UNLABELLED, MISNAMED)
+    assert poor not in " ".join(check(desk, "--row", "plain")[1].split())
+    leave(desk, "plain", RIGHT[0], UNLABELLED, MISNAMED, MISPLACED)
+    assert poor in " ".join(check(desk, "--row", "plain")[1].split())
+
+
+def test_over_folds_every_image_that_was_divided_is_looked_at(desk: Desk) -> None:
+    desk.change(lambda content: content.update(folds=3))
+    desk.run_all()
+    runs = make_plan(
+        Request(desk.experiment, desk.results, data_root=desk.data, rows=("plain",))
+    ).runs
+    for run in runs:
+        annotations = read_annotations(run.spec.dataset.val.annotations)
+        (image,) = annotations.images.ids.tolist()
+        own = [box for box in (*RIGHT, UNLABELLED, MISNAMED, MISPLACED) if box[0] == image]
+        detections, truth = found(*own), GroundTruth(annotations.to_coco())
+        write_predictions(run.folder.predictions_file, detections)
+        match(truth, detections, [image], CLASSES).save(run.folder.matches_file)
+    status, said, errors = check(desk, "--row", "plain")
+    assert status == 0, errors
+    flat = " ".join(said.split())
+    assert "(mAP50 0.4000/0.4000/0.4000, 3 images): 3 suspect labels" in flat
+    rows = listed(desk.results / "tiny-suspects" / "plain")
+    assert [(row["image_id"], row["kind"]) for row in rows] == [
+        ("1", "unlabelled"),
+        ("2", "class"),
+        ("3", "box"),
+    ]
+    assert all(row["picture"] for row in rows)
 
 
 def test_what_is_missing_is_said(desk: Desk) -> None:

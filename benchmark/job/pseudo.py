@@ -11,7 +11,7 @@ import gc
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,7 @@ from benchmark.data.keep import ImageFilter, kept_images
 from benchmark.errors import UserError, few
 from benchmark.files import JsonObject, read_json, sha256_file, write_text
 from benchmark.job.base import RunJob, rank, source_of
+from benchmark.job.inputs import NotAsAsked
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
@@ -72,13 +73,28 @@ def with_pseudo(job: RunJob, asked: PseudoLabels, content: Config) -> Learnt:
             # They were trained on the boxes of before.
             checkpoints.remove_all_but_final(folder.checkpoints)
         _predict(job, asked, source, origin)
-    while not _is_made(folder, origin):
-        time.sleep(_WAIT_S)
+    _wait(folder, lambda: _is_made(folder, origin))
     leaf = next(leaves(content["train_dataloader"], ("train_dataloader",)))
     changed = {**leaf.node, **_joined(folder, leaf.node)}
     job.inputs.note_made(folder.pseudo_file)
     made = {record.run_id: record.finished_at}
     return Learnt(replaced(content, leaf.path, changed), _note(folder, record.run_id, asked), made)
+
+
+def _wait(folder: RunFolder, until: Callable[[], bool]) -> None:
+    """Waits for what the first process makes: they have not joined yet, so that it cannot be asked.
+
+    Raises:
+        Stopped: The job is asked to end.
+        NotAsAsked: That process has failed.
+    """
+    from benchmark.job.training import leave_if_asked
+
+    while not until():
+        if folder.finished:
+            raise NotAsAsked("the boxes to learn were not made: see the record")
+        leave_if_asked(folder.stop_file)
+        time.sleep(_WAIT_S)
 
 
 def _origin(run_id: str, finished_at: str, asked: PseudoLabels) -> JsonObject:
@@ -177,8 +193,7 @@ def _joined(folder: RunFolder, leaf: Config) -> Config:
     path = folder.path / f"pseudo-train-{digest[:12]}.json"
     if not path.exists() and rank() == 0:
         write_text(path, json.dumps(_together(read_json(labels), read_json(pseudo))))
-    while not path.exists():
-        time.sleep(_WAIT_S)
+    _wait(folder, path.exists)
     return {"ann_file": str(path), **_indices(leaf, read_annotations(labels), path)}
 
 

@@ -189,9 +189,11 @@ def _head(listing: Listing) -> str:
         return begin + "it finds no object, so that its boxes say nothing about labels."
     least = "/".join(f"{one.score:.2f}" for one in sure)
     right = "/".join(f"{one.precision:.0%}" for one in sure)
+    poor = any(one.precision < 0.5 for one in sure)
+    little = " It is wrong more often than right: it says little about labels." if poor else ""
     return (
         f"{begin}{counted(len(listing.labels), 'suspect label')}, the surest first, by its boxes with a score of at "
-        f"least {least}, where its F1 is highest; {right} of these find an object."
+        f"least {least}, where its F1 is highest; {right} of these find an object.{little}"
     )
 
 
