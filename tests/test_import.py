@@ -286,7 +286,7 @@ class TestDataRoot:
         assert here([*command.split()[1:-1], "0.34", "--no-duplicates"]).returncode == 0
         (part,) = (path.parent for path in data.glob("*/holdout.json"))
         found = describe(part)
-        assert (found.train.images, found.val.images) == (data / "images", data / "images")
+        assert {split.images.resolve() for split in (found.train, found.val)} == {data / "images"}
         assert f"a part was held out in {part}: give that folder" in self.checked(data)[1]
 
     @pytest.mark.parametrize("key", ["voc", "yolo", "cvat", "label-studio"])

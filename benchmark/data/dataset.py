@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.data.annotations import HOLDOUT
 from benchmark.data.layouts import LaidOut, laid_out
 from benchmark.data.places import Place, Places, found, hashes_at
 from benchmark.data.splits import Dataset as Dataset
@@ -270,9 +269,7 @@ def _place_in(root: Path, split: str) -> Place:
     if len(laid) == 1:
         return Place(laid[0].annotations, tuple(laid[0].folders), laid[0].folders[0])
     images = root / "images"
-    whole = root.parent  # of a part that was held out: it lies in the folder of what was divided
-    more = (whole, whole / "images") if (root / HOLDOUT).exists() else ()
-    return Place(root / f"{split}.json", (root, images, root / split, *more), images)
+    return Place(root / f"{split}.json", (root, images, root / split), images)
 
 
 def _is_own(root: Path) -> bool:
