@@ -15,6 +15,7 @@ import pytest
 import yaml
 from command import Bench, here, kill_group, study, variant, wait_until
 
+from benchmark.config.sources import Names, RefusedError
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.tuning.study import read_study
@@ -146,6 +147,43 @@ def test_folds_need_no_val(bench: Bench) -> None:
     assert "a.json: no such annotation file" in here(["plan", str(bench.experiment)]).stderr
     bench.experiment.write_text(yaml.safe_dump({**content, "folds": None}))
     assert "'val' is missing" in here(["plan", str(bench.experiment)]).stderr
+
+
+def test_what_is_wrong_with_the_data_is_told_of_the_file_that_was_divided(bench: Bench) -> None:
+    """As of training and of evaluation, and not of each fold."""
+    bench.data = Path(shutil.copytree(bench.data, bench.results.parent / "odd"))
+    file = bench.data / "train.json"
+    content = json.loads(file.read_text())
+    content["annotations"][0].update(bbox=[-50, 5, 30, 40], area=1200)
+    file.write_text(json.dumps(content))
+    done = bench.here("plan")
+    assert done.returncode == 0
+    assert done.stderr.count(f"{file}: boxes wholly outside their image") == 2, done.stderr
+    assert done.stderr.count(f"{file}: mmdet's filters leave") == 1 and "fold-" not in done.stderr
+    checked = here(["data", "check", str(bench.experiment), "--data-root", str(bench.data)])
+    assert "are divided into 3 folds" in checked.stdout and "sha256" not in checked.stdout
+
+
+def test_a_fold_without_an_object_is_told_before_any_training(bench: Bench) -> None:
+    bench.data = Path(shutil.copytree(bench.data, bench.results.parent / "few"))
+    file = bench.data / "train.json"
+    content = json.loads(file.read_text())
+    boxed = content["annotations"][0]["image_id"]
+    content["annotations"] = [a for a in content["annotations"] if a["image_id"] == boxed]
+    file.write_text(json.dumps(content))
+    message = told(bench)
+    assert message.count("no object to find") == 2 and message.count("no object to learn from") == 1
+    assert "its objects are in 1 of 24 images" in message
+
+
+def test_a_config_that_names_the_divided_file_trains_on_the_fold(bench: Bench) -> None:
+    """The whole file holds what the fold is validated on."""
+    request = Request(bench.experiment, bench.results, data_root=bench.data)
+    dataset = make_plan(request).dataset.with_fold(1)
+    names = Names(dataset, bench.data, "train")
+    assert names.file("train.json", str(bench.data)) == dataset.train.annotations
+    with pytest.raises(RefusedError, match="what the runs are validated on"):
+        names.file(str(dataset.val.annotations))
 
 
 def test_a_study_is_tuned_on_the_first_fold_and_says_so(bench: Bench) -> None:

@@ -102,6 +102,9 @@ def _show(dataset: Dataset) -> None:
     from benchmark.data.dataset import hashes_text
 
     typer.echo(report_text(dataset))
+    if dataset.fold is not None:
+        typer.echo(f"\nThe training images are divided into {dataset.fold.count} folds.")
+        return
     typer.echo("\nThe data of published values, as an experiment file names it:")
     typer.echo(hashes_text(dataset))
 

@@ -147,11 +147,15 @@ def plan_table(made: Plan, console: Console) -> Table:
     from benchmark.writing.terminal import Shown, fitting, table_of
 
     title = f"{made.experiment.title}: {made.profile} profile, {made.dataset.name}"
+    fold = made.dataset.fold
+    title += f", {fold.count} folds" if fold else ""
+    of_fold = [Shown("fold", "fold", [Text(str(r.spec.fold)) for r in made.runs])] if fold else []
     states = [Text(status_of(run), style=STYLES[run.state]) for run in made.runs]
     columns = [
         Shown("row", "row", [Text(run.spec.row) for run in made.runs]),
         Shown("seed", "seed", [Text(str(run.spec.seed)) for run in made.runs]),
+        *of_fold,
         Shown("run", "run", [Text(run.spec.run_id) for run in made.runs]),
         Shown("state", "state", states),
     ]
-    return table_of(title, fitting(columns, ("row", "seed"), console.width), console)
+    return table_of(title, fitting(columns, ("row", "seed", "fold"), console.width), console)

@@ -99,7 +99,9 @@ class Names:
         if self.is_placeholder(name, root) or Path(root, name) == ours:
             return ours
         path = self._found(root, name)
-        if path == ours.resolve():
+        # Of a divided data set the whole file stands for the part: it holds what the part is validated on.
+        whole = self.dataset.fold.whole.annotations if self.dataset.fold else ours
+        if path in (ours.resolve(), whole.resolve()):
             return ours
         if self.use == "val":
             raise RefusedError(

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from benchmark.data.absent import outside
 from benchmark.data.annotations import Images
@@ -41,20 +42,34 @@ def check(
         UserError: An annotation file cannot be read, or is not in COCO's form.
     """
     findings, memory = Findings(), memory or Memory()
+    dataset = undivided(dataset)
     _check_classes(Reporter(dataset.train.annotations, limit, findings), dataset.classes)
     splits = {"train": dataset.train, "val": dataset.val}
     if dataset.test is not None:
         splits["test"] = dataset.test
     images = {name: split.read_images(memory) for name, split in splits.items()}
     for name, split in splits.items():
-        reporter = Reporter(split.annotations, limit, findings)
-        _check_images(reporter, images[name])
         if split.labelled:
             findings.add(boxes_found(name, split, limit, memory))
+        if name == "val" and split == dataset.train:
+            continue  # it was looked at as train
+        reporter = Reporter(split.annotations, limit, findings)
+        _check_images(reporter, images[name])
         found = look_at(split.images, name, images[name], decoding or Decoding())
         tell_pictures(reporter, split, found)
     _check_apart(dataset, images, limit, findings)
     return findings
+
+
+def undivided(dataset: Dataset) -> Dataset:
+    """A data set as its files are: of a divided one the file that was divided, as train and as val.
+
+    What is wrong with it is to be mended there, and not in the files of a fold.
+    """
+    fold = dataset.fold
+    if fold is None or dataset.train.sha256 != fold.parts[fold.number][0]:
+        return dataset  # one that a row trains on beside it is not divided
+    return replace(dataset, train=fold.whole, val=fold.whole, fold=None)
 
 
 def _check_apart(
@@ -63,17 +78,19 @@ def _check_apart(
     """Warns of images that a split shares with another that is learnt from, or chosen on."""
     files = {name: images[name].files for name in ("train", "val")}
     shared = sorted(_absolute(dataset.train, files["train"]) & _absolute(dataset.val, files["val"]))
-    reporter = Reporter(dataset.val.annotations, limit, findings)
-    reporter.warning(shared, "images that are in train too: what is measured was seen in training")
+    if dataset.train != dataset.val:
+        reporter = Reporter(dataset.val.annotations, limit, findings)
+        what = "images that are in train too: what is measured was seen in training"
+        reporter.warning(shared, what)
     if dataset.test is None:
         return
     reporter = Reporter(dataset.test.annotations, limit, findings)
-    for name, split, told in (
-        ("train", dataset.train, "what is measured on test was seen in training"),
-        ("val", dataset.val, "what is measured on test was chosen on val"),
-    ):
-        others = Files(split.images, tuple(files[name]))
-        again = in_both(others, Files(dataset.test.images, tuple(images["test"].files)))
+    others = {"train": (dataset.train, "what is measured on test was seen in training")}
+    if dataset.train != dataset.val:
+        others["val"] = (dataset.val, "what is measured on test was chosen on val")
+    for name, (split, told) in others.items():
+        own = Files(split.images, tuple(files[name]))
+        again = in_both(own, Files(dataset.test.images, tuple(images["test"].files)))
         reporter.warning(again, f"images that are in {name} too: {told}")
 
 
@@ -86,13 +103,18 @@ def usual_losses(dataset: Dataset) -> Findings:
 def report_text(dataset: Dataset) -> str:
     """Counts images, boxes, and boxes of each class in every split, as a text of several lines.
 
+    Of divided data the file that was divided is counted, once.
+
     Beside all boxes of a class stand those that training learns from, and those that an evaluation counts.
 
     Raises:
         UserError: An annotation file cannot be read, or is not in COCO's form.
     """
+    dataset = undivided(dataset)
     lines = [f"{printable(dataset.name)}: {counted(len(dataset.classes), 'class', 'classes')}"]
     splits = {"train": dataset.train, "val": dataset.val}
+    if dataset.train == dataset.val:
+        splits.pop("val")
     splits |= {"test": dataset.test} if dataset.test is not None else {}
     lines += [_counts(name, split) for name, split in splits.items()]
     lines += [f"  images of {name:<5} in {split.images}" for name, split in splits.items()]

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from benchmark.data.annotations import read_annotations
 from benchmark.data.dataset import Dataset, Fold, Split, fold_file
-from benchmark.data.split.divide import Division, Wanted, divided
+from benchmark.data.split.divide import Division, Wanted, check_objects, divided
 from benchmark.data.split.fold_files import read_fold_files, write_fold_files
 from benchmark.data.split.parts import part_of
 from benchmark.errors import UserError
@@ -131,6 +131,7 @@ def _made(store: Path, whole: Dataset, division: Division) -> _Kept:
     """Writes the annotation files of every fold, the fold files beside them, and what is known of them last."""
     if division.sha256 != whole.train.sha256:
         raise UserError(f"{whole.train.annotations} has changed meanwhile; give the command again")
+    check_objects(read_annotations(whole.train.annotations), division)
     folder = _folder(store, division.digest)
     content = read_json(whole.train.annotations)
     hashes = []

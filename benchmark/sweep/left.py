@@ -17,14 +17,22 @@ _Chosen = tuple[tuple[Path, Selection], ...]
 def left_of(plan: Plan, memory: Memory) -> Findings:
     """Finds rows whose config takes no object from the data, and tells what training leaves out."""
     found = Findings()
-    configs = {run.spec.row: run.config for run in plan.runs}
+    # What training leaves out of a fold is told of the file that was divided.
+    folds = plan.dataset.folds
+    whole = {one.train.annotations: one.fold.whole.annotations for one in folds if one.fold}
+    configs = {(run.spec.row, run.spec.fold): run.config for run in plan.runs}
     for loader in ("train", "val"):
-        chosen = {row: chosen_of(config, loader) for row, config in configs.items()}
+        chosen = {of: chosen_of(config, loader) for of, config in configs.items()}
         for same in dict.fromkeys(chosen.values()):
-            rows = [row for row in chosen if chosen[row] == same]
+            rows = [row for row, fold in chosen if chosen[row, fold] == same]
             who = f"{'rows' if len(rows) > 1 else 'row'} {', '.join(rows)}: "
             found.errors.extend(nothing_left(same, who, memory))
-        filters = {(path, one.kept) for some in chosen.values() for path, one in some if one.learns}
+        filters = {
+            (whole.get(path, path), one.kept)
+            for some in chosen.values()
+            for path, one in some
+            if one.learns
+        }
         for path, kept in sorted(filters, key=str):
             found.warnings.extend(told_of(path, Selection(True, kept), memory))
     return found

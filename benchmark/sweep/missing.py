@@ -130,7 +130,7 @@ def _state_of(path: Path) -> str:
 
 def _datasets(plan: Plan) -> list[Dataset]:
     """The data, and once more for each other file that a row trains on."""
-    others = [own_data(dict(run.config), plan.dataset) for run in plan.runs]
+    others = [own_data(dict(run.config), run.spec.dataset) for run in plan.runs]
     return list(dict.fromkeys([plan.dataset, *(data for own in others for data in own.values())]))
 
 

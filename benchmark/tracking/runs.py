@@ -71,7 +71,7 @@ class RunTracker:
 
 
 def _subject(spec: RunSpec, config: Mapping[str, object], folder: Path) -> Subject:
-    own = f"seed {spec.seed}" if spec.trial is None else f"trial {spec.trial}"
+    own = spec.which if spec.trial is None else f"trial {spec.trial}"
     return Subject(
         kind="run",
         id=spec.ids[0],
@@ -97,6 +97,7 @@ def _config(spec: RunSpec, config: Mapping[str, object]) -> dict[str, object]:
         "classes": list(spec.dataset.classes),
         "train_sha256": spec.dataset.train.sha256,
         "val_sha256": spec.dataset.val.sha256,
+        **({} if spec.fold is None else {"fold": spec.fold}),
     }
     return {**_plain(config), **_plain(asked)}
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.annotations import Annotations
 from benchmark.data.findings import repeated_ids
-from benchmark.data.keep import evaluated
+from benchmark.data.keep import evaluated, trained
 from benchmark.data.split.groups import Groups, groups_of
 from benchmark.errors import UserError, few
 
@@ -121,7 +121,32 @@ def divided(
         parts = [tuple(held)]
     together = groups.of_several(ids)
     of = (annotations.path.name, annotations.sha256, tuple(sorted(ids.tolist())))
-    return Division(wanted, *of, tuple(parts), together), groups
+    division = Division(wanted, *of, tuple(parts), together)
+    check_objects(annotations, division)
+    return division, groups
+
+
+def check_objects(annotations: Annotations, division: Division) -> None:
+    """Looks for an object in each part, and outside of it: a run that finds none to learn or to find has no score.
+
+    Raises:
+        UserError: There is none, with the parts that lack it.
+    """
+    boxes = annotations.boxes
+    learnt, found = (
+        set(boxes.image_ids[m].tolist()) for m in (trained(annotations), evaluated(annotations))
+    )
+    lacking = [
+        f"fold {number}: no object to {what}"
+        for number, part in enumerate(division.parts)
+        for what, held in (("find", found & {*part}), ("learn from", learnt - {*part}))
+        if not held
+    ]
+    if lacking:
+        raise UserError(
+            f"{annotations.path}: {few(lacking)}; its objects are in {len(found)} of {len(annotations.images)} images: "
+            "divide it into fewer parts"
+        )
 
 
 def _check_sound(annotations: Annotations) -> None:
