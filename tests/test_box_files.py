@@ -159,6 +159,13 @@ class TestImages:
             f"of the train split, {train.path}"
         )
 
+    def test_odd_names_are_names(self, tmp_path: Path) -> None:
+        files = [".", "..", "a/.b", "9" * 5000]
+        names = ["a/.b", "9" * 5000, "", "8" * 5000]
+        entries = [{**detectron2()[0], "image_id": name, "score": 0.5} for name in names]
+        with pytest.raises(UserError, match=r"does not have \(2\): '' \(entry 3\), '888"):
+            read_boxes(written(tmp_path, entries), replace(target(), files=files))
+
     def test_a_name_that_two_images_have_means_neither(self, tmp_path: Path) -> None:
         files = ["a/1.jpg", "b/1.jpg", "a/2.jpg", "a/3.jpg"]
         entries = [{**detectron2()[0], "image_id": name} for name in ("1.jpg", "a/2.jpg")]

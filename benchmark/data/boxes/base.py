@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 Value = int | float | str
 """What may stand for an image or a class."""
+_MOST_DIGITS = 20  # of an id of 64 bits; Python refuses to read numbers of thousands
+
+
+def whole(value: Value) -> Value:
+    """A whole number as one, though it be written ``3.0`` or ``"3"``; anything else as it is."""
+    if isinstance(value, str):
+        text = value.strip()
+        return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @dataclass(frozen=True)

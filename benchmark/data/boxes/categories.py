@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.data.annotations import Category
-from benchmark.data.boxes.base import Columns, Numbering, Target, Value
+from benchmark.data.boxes.base import Columns, Numbering, Target, Value, whole
 from benchmark.data.boxes.evidence import clearly_best, overlapped
 from benchmark.errors import allowed, few, printable, shown
 
@@ -55,7 +55,7 @@ def classed(
     """
     if columns.classes:
         return _by_name(columns.classes, target)
-    values = [_number(value) for value in columns.categories]
+    values = [whole(value) for value in columns.categories]
     if any(isinstance(value, str) for value in values):
         return _by_name([str(value) for value in values], target)
     ways = _ways(target.categories)
@@ -100,14 +100,6 @@ def _by_objects(
         f"else {other:,} at most"
     )
     return Classed(ways[best], values, note=note)
-
-
-def _number(value: Value) -> Value:
-    """A whole number as one, though it be written ``3.0`` or ``"3"``; a name as it is."""
-    if isinstance(value, str):
-        text = value.strip()
-        return int(text) if text.isdecimal() else text
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _ways(categories: Sequence[Category]) -> dict[Numbering, Mapping[Value, int]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from benchmark.data.boxes.base import Columns, ImageNaming, Others, Target, Value
+from benchmark.data.boxes.base import Columns, ImageNaming, Others, Target, Value, whole
 from benchmark.data.boxes.evidence import clearly_best, overlapped
 from benchmark.errors import few, printable, shown
 
@@ -65,9 +65,8 @@ def _is_elsewhere(names: Sequence[str], others: Others) -> bool:
 
 
 def _plain(values: Iterable[Value]) -> list[Value]:
-    return [
-        int(value) if isinstance(value, float) and value.is_integer() else value for value in values
-    ]
+    """Texts as they are, for names may be numbers; numbers whole where they are."""
+    return [value if isinstance(value, str) else whole(value) for value in values]
 
 
 def _placed(
@@ -131,9 +130,9 @@ def _ways(target: Target) -> list[_Way]:
     names = [_normal(name) for name in target.files]
     exact = _unique(names)
     base = _unique([PurePosixPath(name).name for name in names])
-    stems = _unique([str(PurePosixPath(name).with_suffix("")) for name in names])
+    stems = _unique([_without_ending(name) for name in names])
     base_stems = _unique([PurePosixPath(name).stem for name in names])
-    numbers = {int(stem): row for stem, row in base_stems.items() if stem.isdecimal()}
+    numbers = {whole(stem): row for stem, row in base_stems.items()}
 
     def by_text(value: Value, *tables: Mapping[str, int]) -> int | None:
         if not isinstance(value, str):
@@ -143,7 +142,7 @@ def _ways(target: Target) -> list[_Way]:
 
     def by_id(value: Value) -> int | None:
         # '0012' is the name of a file, '12' may be an id that somebody wrote as a text.
-        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        number = whole(value)
         return ids.get(number) if str(number) == str(value) else None
 
     return [
@@ -165,6 +164,10 @@ def _found(ways: Iterable[_Way], values: Iterable[Value]) -> list[_Way]:
 def _normal(name: str) -> str:
     """A path as any system would write it: its separators, and its letters' Unicode form."""
     return unicodedata.normalize("NFC", name).replace("\\", "/").removeprefix("./")
+
+
+def _without_ending(path: str) -> str:
+    return path.removesuffix(PurePosixPath(path).suffix)
 
 
 def _ends(path: str) -> list[str]:

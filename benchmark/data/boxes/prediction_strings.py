@@ -34,7 +34,7 @@ class PredictionStrings(Format):
 
     def is_of(self, data: bytes) -> bool:
         """Whether the first line names the columns."""
-        return STRING.encode() in data.splitlines()[0]
+        return STRING.encode() in data.partition(b"\n")[0]
 
     def columns(self, data: bytes) -> Columns:
         """See `Format.columns`."""

@@ -85,8 +85,8 @@ def _columns(path: Path) -> Columns:
         raise UserError("no such file of boxes") from None
     except OSError as error:
         raise not_read("it", error) from fault_of(error)
-    content = data.removeprefix(_BYTE_ORDER_MARK)
-    if not content.strip():
+    content = data.removeprefix(_BYTE_ORDER_MARK).lstrip()
+    if not content:
         raise UserError("the file is empty")
     if what := in_place_of_text(content):
         raise UserError(f"no file of boxes: {what}")
