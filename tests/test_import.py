@@ -277,6 +277,7 @@ class TestDataRoot:
         assert f"{root}: {root}/annotations/instances_train2014.json and {root}/annotations" in err
         assert f"{root}: there is no annotation file for val: name annotations and images" in err
 
+    @pytest.mark.slow  # it imports scikit-learn
     def test_an_import_without_splits_is_divided_into_a_data_root(self, tmp_path: Path) -> None:
         EXPORTS["yolo"](tmp_path / "source")
         data = tmp_path / "data"

@@ -515,6 +515,15 @@ class TestPictures:
         assert "b.png: is no image" in err
         assert not (tmp_path / "other").exists()
 
+    def test_links_out_of_the_source_are_counted(self, tmp_path: Path) -> None:
+        yolo(tmp_path / "source")
+        imported(tmp_path / "source", tmp_path / "data")
+        assert notes(tmp_path / "data") == {}
+        imported(tmp_path / "data", tmp_path / "again")
+        assert notes(tmp_path / "again") == {ledger.LINKED_OUT: 3}
+        linked = tmp_path / "again" / "images" / "a.png"
+        assert linked.readlink() == tmp_path / "source" / "images" / "a.png"
+
     def test_names_may_hold_anything_that_utf8_can(self, tmp_path: Path) -> None:
         root = tmp_path / "source"
         odd = ["a\nb.png", "😀 (1).png", "-x.png", "a" * 250 + ".png"]

@@ -83,7 +83,7 @@ def _formats(root: Path) -> list[str]:
     from benchmark.data.importing.data_root import DATA_ROOT
     from benchmark.data.importing.recognise import formats_of
 
-    return [form.title for form in formats_of(root).values() if form is not DATA_ROOT]
+    return [form.title for form in formats_of(root) if form is not DATA_ROOT]
 
 
 def describe_source(

@@ -34,6 +34,7 @@ MAYBE_TURNED = "images that EXIF turns and whose labels do not tell how they saw
 SAME_NAME = "classes that a source lists twice under one name: joined"
 NO_JSON = "keys of images that no file of labels can hold, left out"
 FOUND_WITHIN = "files found within the source by the end of their name: there is no such place as all of it says"
+LINKED_OUT = "images that are links to files outside of the source"
 RENAMED = "images renamed, for another has their name"
 SAME_BYTES = "images renamed that are byte for byte the one with their name"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmark.data.importing import FORMATS
@@ -10,10 +11,10 @@ from benchmark.data.layouts import names_in
 from benchmark.errors import UserError, allowed, few
 
 
-def formats_of(folder: Path) -> dict[str, Format]:
-    """The formats that a folder can be read as: by what each of them knows it."""
-    told = {form.recognise(folder): form for form in FORMATS}
-    return {evidence: form for evidence, form in told.items() if evidence}
+def formats_of(folder: Path) -> dict[Format, str]:
+    """The formats that a folder can be read as, and by what each of them knows it."""
+    told = {form: form.recognise(folder) for form in FORMATS}
+    return {form: evidence for form, evidence in told.items() if evidence}
 
 
 def the_format_of(folder: Path, key: str | None = None) -> Format:
@@ -31,9 +32,9 @@ def the_format_of(folder: Path, key: str | None = None) -> Format:
         raise UserError(f"{folder}: {what}, unpacked, as a tool has exported it")
     found = formats_of(folder)
     if key is not None:
-        found = {told: form for told, form in found.items() if form.key == _known(key)}
+        found = {form: told for form, told in found.items() if form.key == _known(key)}
     if len(found) == 1:
-        return next(iter(found.values()))
+        return next(iter(found))
     raise UserError(_several(folder, found) if found else _none(folder, key))
 
 
@@ -44,8 +45,8 @@ def _known(key: str) -> str:
     return key
 
 
-def _several(folder: Path, found: dict[str, Format]) -> str:
-    told = "".join(f"\n  --format {form.key}: {form.title}, {told}" for told, form in found.items())
+def _several(folder: Path, found: Mapping[Format, str]) -> str:
+    told = "".join(f"\n  --format {form.key}: {form.title}, {told}" for form, told in found.items())
     return f"{folder}: is of several formats; say which is meant:{told}"
 
 
@@ -56,7 +57,7 @@ def _none(folder: Path, key: str | None) -> str:
     near = [
         f"{folder / name} ({form.title})"
         for name in inner[:20]
-        for form in formats_of(folder / name).values()
+        for form in formats_of(folder / name)
     ]
     hint = f"\n  in it are {few(near)}: give these" if near else ""
     return f"{folder}: is of no format that can be imported; looked for:{sought}{hint}"

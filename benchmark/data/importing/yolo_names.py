@@ -24,7 +24,7 @@ _LISTS = (
     "names.txt",
     "labels.txt",
 )
-_NAMES = re.compile(r"^['\"]?names['\"]?\s*:", re.MULTILINE)
+_NAMES = re.compile(r"^(?:\{\s*)?['\"]?names['\"]?\s*:", re.MULTILINE)
 _KEYS = ("train", "val", "valid", "test")
 
 
