@@ -284,6 +284,12 @@ def test_boxes_of_the_test_split_are_taken_as_the_row_has_kept_them(
     assert learnt(run)[0].note == found.note and run.folder.pseudo_file.read_bytes() == before
 
 
+def test_a_row_that_learns_the_test_splits_images_is_told_so(on_test: Bench) -> None:
+    done = on_test.here("plan")
+    assert done.returncode == 0, done.stderr
+    assert "what is measured on test was seen in training, though not its labels (3)" in done.stderr
+
+
 def test_a_teacher_that_was_made_again_teaches_anew(on_test: Bench) -> None:
     run, teacher = planned(on_test), planned(on_test, "teacher")
     assert "3 boxes" in learnt(run)[0].note

@@ -40,9 +40,11 @@ def _look(
     if split != dataset.test:  # which is looked at with the data
         tell_pictures(reporter, split, look_at(split.images, "train", images, decoding))
     these = Files(split.images, tuple(images.files))
+    splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
     others = {
         name: Files(one.images, tuple(one.read_images(memory).files))
-        for name, one in (("train", dataset.train), ("val", dataset.val))
+        for name, one in splits.items()
+        if one is not None
     }
     reporter.error(
         in_both(others["val"], these),
@@ -53,3 +55,9 @@ def _look(
         "images of train among those that 'pseudo' names: they are learnt with labels and, again, with boxes that are "
         "predicted",
     )
+    if "test" in others:
+        reporter.warning(
+            in_both(others["test"], these),
+            "images of test among those that 'pseudo' names: what is measured on test was seen in training, though not "
+            "its labels",
+        )
