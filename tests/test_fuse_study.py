@@ -142,6 +142,7 @@ def test_the_best_becomes_a_row_with_its_own_weights(tuned: Bench) -> None:
             "search.fuse.skp: fuse.skp: no such key 'skp'; did you mean 'fuse.skip'",
         ),
         ({"search": {"lr": {"choices": [0.1, 0.2]}}}, "search.lr: row fused has no optim_wrapper"),
+        ({"row": "near"}, "row: 'near' has nothing to tune"),
     ],
 )
 def test_a_study_that_cannot_be_is_refused_at_the_door(

@@ -171,7 +171,13 @@ def _space(file: StudyFile, row: Row, config: Config) -> Space:
     Raises:
         UserError: With everything that is wrong with it.
     """
-    space = Space(file.search, settings_of(row, config), file.row)
+    settings = settings_of(row, config)
+    if not settings:
+        raise UserError(
+            f"row: '{row.name}' has nothing to tune: its boxes are not made here, or by another row's config; tune "
+            "that row, or one of 'fuse'"
+        )
+    space = Space(file.search, settings, file.row)
     if row.recipe.is_tuned and (problems := misfits(row, space)):
         raise UserError(problems)
     return space
