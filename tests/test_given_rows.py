@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from command import Bench, variant
+from command import Bench, here, variant
 
 from benchmark.experiment.experiment import Tracking
 from benchmark.run.folder import RunFolder
@@ -18,6 +19,7 @@ from benchmark.run.options import JobOptions, Resources
 from benchmark.statistics.evaluation import Detections, GroundTruth
 
 Boxes = list[dict[str, Any]]
+PHOTOS = os.environ.get("DETBOARD_TEST_DATA")
 
 
 def truth_of(data: Path, split: str = "val") -> dict[str, Any]:
@@ -130,6 +132,29 @@ def test_they_are_judged_beside_each_other(given: Given) -> None:
     assert (given.results / "tiny.md").read_text().count("—") > 2
     assert "nothing to do" in given.sweep().stdout
     assert given.here("report", "--check").returncode == 0
+    told = here(["compare", "coco", "named", "--json", "--results", str(given.results)])
+    compared = json.loads(told.stdout)
+    values = [row["values"]["map50"] for row in board.values()]
+    assert [compared[side]["mAP50"] for side in "ab"] == values
+    assert all(folder.samples_file.exists() for folder in runs.values())
+
+
+@pytest.mark.skipif(PHOTOS is None, reason="DETBOARD_TEST_DATA names no folder with photographs")
+def test_on_photographs(tmp_path: Path) -> None:
+    data = Path(str(PHOTOS))
+    boxes = as_ultralytics(found(data), data)
+
+    def rows(experiment: dict[str, Any]) -> None:
+        experiment.update(profile="full", rows=[{"name": "yolo", "predictions": "yolo.json"}])
+
+    bench = Given(data, tmp_path / "results", variant(tmp_path, rows))
+    bench.write("yolo.json", boxes)
+    done = bench.sweep()
+    assert done.returncode == 0, done.stderr
+    (folder,) = bench.folders().values()
+    scores = GroundTruth(truth_of(data)).evaluate(Detections.from_coco(found(data))).scores  # type: ignore[arg-type]
+    assert folder.read_record().metrics.scores == scores
+    assert 0.3 < (scores["mAP50"] or 0) < 1
 
 
 def test_a_csv_gives_the_record_of_the_same_boxes(given: Given) -> None:
