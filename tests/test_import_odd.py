@@ -67,6 +67,20 @@ class TestVoc:
         imported(tmp_path / "voc", tmp_path / "other")
         assert images(tmp_path / "other") == ["a.png", "b.png", "c.png"]
 
+    def test_a_test_split_may_have_no_labels(self, tmp_path: Path) -> None:
+        """As that of VOC 2012 has none."""
+        voc(tmp_path / "voc")
+        lists = tmp_path / "voc" / "ImageSets" / "Main"
+        for name, text in {"train": "a\n", "val": "a\nb\n", "test": "c\n"}.items():
+            dump(lists / f"{name}.txt", text)
+        (tmp_path / "voc" / "Annotations" / "c.xml").unlink()
+        imported(tmp_path / "voc", tmp_path / "data")
+        assert images(tmp_path / "data", "val") == ["b.png"]
+        assert notes(tmp_path / "data") == {ledger.IN_TWO_SPLITS: 1}
+        test = content(tmp_path / "data", "test")
+        assert [image["file_name"] for image in test["images"]] == ["c.png"]
+        assert "annotations" not in test
+
     @pytest.mark.parametrize(
         ("corners", "xywh", "from_edge"),
         [

@@ -25,6 +25,7 @@ NOT_UTF8 = "files whose name is not UTF-8: rename them"
 NO_USE = "classes that stand for all others and have no box (Roboflow's class 0), left out"
 TURNED = "boxes at an angle, taken as the upright box around them"
 POLYGONS = "polygons, taken as the box around them, and kept as masks"
+IN_TWO_SPLITS = "images that two splits list, taken for the first"
 DIFFICULT = "objects marked as difficult, taken as crowds: not held against a detector"
 EMPTY_PICTURES = "images without a file of labels, taken as images without an object"
 TURNED_PICTURES = (

@@ -24,7 +24,6 @@ from benchmark.data.importing.base import (
 )
 from benchmark.data.importing.ledger import (
     DIFFICULT,
-    LISTED_NOT_THERE,
     NO_BOX,
     NO_IMAGE,
     NO_LABELS,
@@ -39,13 +38,14 @@ from benchmark.data.importing.lookup import (
     lines_of,
 )
 from benchmark.data.importing.numbers import number
+from benchmark.data.importing.voc_lists import listed_splits
 from benchmark.data.importing.xml import read_xml, root_tag
-from benchmark.data.layouts import NO_SPLIT, SPLITS, listed, split_folders, split_of
+from benchmark.data.layouts import NO_SPLIT, listed, split_folders, split_of
 from benchmark.errors import UserError, attempt
 
 _LABELS = ("Annotations", "annotations", "annotations/xmls", "xmls", "labels", "")
 _IMAGES = ("JPEGImages", "images", "Images", "")
-_LISTS = ("ImageSets/Main", "ImageSets")
+_BARE = "images of the test split that have no labels"
 _LOOKED_AT = 20  # files, to know the format
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _FROM_EDGE = "sources whose corners are edges counted from 0, not VOC's pixels counted from 1"
@@ -125,8 +125,15 @@ def _read(root: Path, ledger: Ledger) -> Source:
     for part in parts:
         for split, picture in _pictures(root, part, labels[part.labels], from_edge, ledger):
             splits.setdefault(split, []).append(picture)
+    bare = splits.pop(_BARE, [])
+    if bare and "test" not in splits:
+        splits["test"] = bare
+    else:
+        for picture in bare:
+            ledger.leave(NO_LABELS, str(picture.path))
     names = {box.label for some in splits.values() for one in some for box in one.boxes}
-    return Source(_classes(root, names), splits)
+    unlabelled = {"test"} if splits.get("test") is bare else set()
+    return Source(_classes(root, names), splits, frozenset(unlabelled))
 
 
 def _classes(root: Path, names: set[str]) -> list[str]:
@@ -185,10 +192,10 @@ def _pictures(
     root: Path, part: _Part, labels: Sequence[_Label], from_edge: bool, ledger: Ledger
 ) -> Iterator[tuple[str, Picture]]:
     by_stem = _images_by_stem(part)
-    used = {label.stem: image for label in labels if (image := _image_of(label, by_stem, part))}
+    used = {label.stem: image for label in labels if (image := _image_of(label, by_stem))}
     users = Counter(image for image, _ in used.values())
     owners = {stem for stem, (_, name) in used.items() if stem == _stem(name)}
-    splits = _splits(root, part, ledger, set(by_stem))
+    splits = None if part.split else listed_splits(root, by_stem, ledger)
     for label in labels:
         boxes = [_boxed(one, from_edge) for one in label.objects]
         xml = f"{part.labels / label.stem}.xml"
@@ -204,8 +211,10 @@ def _pictures(
                 part.split or (splits or {}).get(label.stem) or split_of(label.stem.split("/")[0])
             )
             yield split, Picture(path, name, boxes, label.said)
-    for path, _ in (image for images in by_stem.values() for image in images):
-        if path not in users:
+    for stem, (path, name) in ((stem, one) for stem, some in by_stem.items() for one in some):
+        if path not in users and (splits or {}).get(stem) == "test":
+            yield _BARE, Picture(path, name)
+        elif path not in users:
             ledger.leave(NO_LABELS, str(path))
 
 
@@ -226,7 +235,7 @@ def _stem(name: str) -> str:
 
 
 def _image_of(
-    label: _Label, by_stem: Mapping[str, Sequence[tuple[Path, str]]], part: _Part
+    label: _Label, by_stem: Mapping[str, Sequence[tuple[Path, str]]]
 ) -> tuple[Path, str] | None:
     """The image with the stem of the XML file, as VOC has it; else the one that it names."""
     named = Path(label.file_name.replace("\\", "/")).name
@@ -242,36 +251,6 @@ def _boxed(one: _Object, from_edge: bool) -> Box:
     first = 0 if from_edge else 1
     x, y = left - first, top - first
     return Box(one.label, (x, y, right - x, bottom - y), crowd=one.difficult)
-
-
-def _splits(root: Path, part: _Part, ledger: Ledger, images: set[str]) -> dict[str, str] | None:
-    """The split of each stem by the lists; None where there are none, or folders divide the images."""
-    folder = next((root / name for name in _LISTS if list(listed(root / name, ".txt"))), None)
-    if part.split or folder is None:
-        return None
-    found: dict[str, str] = {}
-    for split, name in _lists(folder):
-        for stem in _stems(folder / f"{name}.txt"):
-            if stem not in images:
-                ledger.leave(LISTED_NOT_THERE, f"{name}.txt: {stem}")
-            found.setdefault(stem, split)
-    return found or None
-
-
-def _lists(folder: Path) -> list[tuple[str, str]]:
-    """Which list is which split: ``trainval`` is all of both, and of use only where these are not there."""
-    there = {path.stem for path in listed(folder, ".txt")}
-    lists = [(split, split) for split in SPLITS if split in there]
-    if "trainval" in there and "train" not in there:
-        lists.append(("train", "trainval"))
-    return lists
-
-
-def _stems(path: Path) -> list[str]:
-    """The images that a list names: the first word of each line; some tools write their endings."""
-    words = [line.split()[0] for line in lines_of(path) if line]
-    endings = (".jpg", ".jpeg", ".png", ".xml", ".bmp")
-    return [_stem(word) if word.lower().endswith(endings) else word for word in words]
 
 
 VOC = Format(
