@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 from test_tested import check_evaluated, give_test, with_test
 
+from benchmark.experiment.experiment import Tracking
 from benchmark.files import sha256_file
+from benchmark.job.job import run_job
 from benchmark.run.folder import RunFolder
+from benchmark.run.options import JobOptions, Resources
+from benchmark.run.plan import Request, make_plan
 from benchmark.writing.drawing import PALETTE
 
 PLAIN = {"name": "plain", "parts": dict.fromkeys(["backbone", "neck", "head", "schedule"], "tiny")}
@@ -195,6 +200,20 @@ def test_submit_with_views_hands_in_what_a_row_of_them_has(swept: Bench, tmp_pat
 
 
 @pytest.mark.trains
+def test_a_job_that_is_asked_to_end_leaves_no_record(
+    swept: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for row in ("plain", "views"):
+        shutil.copytree(swept.folder(row), tmp_path / swept.folder(row).name)
+    views = RunFolder(tmp_path / swept.folder("views").name)
+    views.record_file.unlink()
+    views.stop_file.write_text('{"state": "interrupted"}')
+    run_job(views.path, JobOptions(Tracking(mode="off"), Resources((), threads=1)))
+    assert "stopped early: interrupted" in capsys.readouterr().out
+    assert not views.finished and not (views.path / "mmengine").exists()
+
+
+@pytest.mark.trains
 def test_other_weights_under_the_same_name_are_another_run(swept: Bench) -> None:
     path = swept.experiment.with_name("mine.pth")
     before = path.read_bytes()
@@ -242,3 +261,28 @@ def test_what_is_wrong_with_views_and_weights_is_told_before_any_training(
     assert "absent.pth: no such file" in told
     _rows(bench, ssd, *rows[-1:])
     assert "load_from" in bench.here("plan").stderr
+
+
+def test_a_profile_leaves_given_weights_their_model_and_their_images(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    """The same images are evaluated as of other rows, in the size that the weights are of."""
+    config = {"config": "faster-rcnn_r50_fpn_1x_coco"}
+    experiment = variant(tmp_path, lambda _: None)
+    bench = Bench(synthetic_data, tmp_path / "results", experiment)
+    _rows(bench, {"name": "given", "checkpoint": "zoo", **config}, {"name": "trained", **config})
+    request = Request(experiment, bench.results, data_root=synthetic_data, profile="smoke")
+    given, trained = (
+        run for run in make_plan(replace(request, seeds=(3, 4))).runs if run.spec.seed in (0, 3)
+    )
+    assert given.spec.seed == 0  # the experiment's: nothing is drawn
+    whole = (run for run in make_plan(replace(request, profile="full")).runs)
+    assert given.config == next(whole).config
+    assert given.config["model"]["test_cfg"]["rcnn"]["score_thr"] == 0.05
+    assert given.config["val_dataloader"]["dataset"]["pipeline"][1]["scale"] == (1333, 800)
+    taken = trained.config["val_dataloader"]["dataset"]["indices"]
+    assert given.spec.making["indices"] == taken is not None
+    assert "pretrained" not in str(given.config["model"]).lower()
+    listed = bench.here("weights", "--rows", "given").stdout
+    assert "faster_rcnn_r50_fpn_1x_coco_20200130-047c8118.pth, for row given" in listed
+    assert "torchvision" not in listed

@@ -99,7 +99,14 @@ class RunJob(ABC):
 
     def has_stopped(self, error: Exception) -> bool:
         """Whether an exception is no error, but says that the job was asked to end; that has been seen to then."""
-        return False
+        if not isinstance(error, Stopped):
+            return False
+        if error.state == State.PRUNED.value:
+            self.finish(State.PRUNED)
+        else:
+            self.abandon()
+        print(f"{now()} stopped early: {error.state}", flush=True)
+        return True
 
     def clear(self, state: State) -> None:  # noqa: B027  (most have nothing to remove)
         """Removes what a finished run no longer needs."""

@@ -91,19 +91,6 @@ class _Training(RunJob):
         self.evaluated: Point | None = None
         self.learnt: Learnt | None = None
 
-    def has_stopped(self, error: Exception) -> bool:
-        """See `RunJob`."""
-        from benchmark.job.training import Stopped
-
-        if not isinstance(error, Stopped):
-            return False
-        if error.state == State.PRUNED.value:
-            self.finish(State.PRUNED)
-        else:
-            self.abandon()
-        print(f"{now()} stopped early: {error.state}", flush=True)
-        return True
-
     def work(self) -> None:
         """Trains, evaluates and measures."""
         make_ready(self.options.resources)

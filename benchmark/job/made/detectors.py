@@ -68,12 +68,16 @@ def _found(making: Making, detector: Detector) -> Mapping[str, Detections]:
         split: Split = getattr(making.spec.dataset, name)
         chosen = [key for key in listed.images.ids.tolist() if key in making.image_ids[name]]
         pictured = Pictured(listed, split.images, chosen)
-        found[name] = detector.find(pictured, ids, _told(name))
+        found[name] = detector.find(pictured, ids, _told(making, name))
     return found
 
 
-def _told(split: str) -> Told:
+def _told(making: Making, split: str) -> Told:
+    """What hears of the progress: it writes the log, and ends the job if that is asked for."""
+    from benchmark.job.training import leave_if_asked
+
     def told(done: int, total: int) -> None:
+        leave_if_asked(making.folder.stop_file)
         if done == total or done % _TOLD_EACH == 0:
             print(f"{now()} {split}: {done} of {total} images", flush=True)
 
