@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
-from command import LEADERBOARD, run_detboard, variant
+from command import LEADERBOARD, here, variant
 
 from benchmark.experiment.experiment import load_experiment
 
@@ -23,7 +23,7 @@ def test_what_the_program_writes_is_a_row(tmp_path: Path, synthetic_data: Path) 
 
     path = variant(tmp_path, lambda c: c.update(rows=[{"name": "f", "predictions": "forest.csv"}]))
     at = ("--data-root", str(synthetic_data), "--results", str(tmp_path / "results"))
-    done = run_detboard("plan", str(path), *at)
+    done = here(["plan", str(path), *at])
     assert done.returncode == 0 and "1 of 1 runs are missing" in done.stdout, done.stderr
 
 

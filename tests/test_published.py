@@ -30,6 +30,15 @@ def hashes(data: Path) -> dict[str, str]:
 
 def board_of(folder: Path, data: Path, change: Change, **options: Any) -> Desk:
     """A desk on which every row is complete under the full profile, and the board is written."""
+    made = desk_of(folder, data, change, **options)
+    overrides = [f"--set={key}={value}" for key, value in (options.get("overrides") or {}).items()]
+    status, output = made.report(*overrides)
+    assert status == 0, output
+    return made
+
+
+def desk_of(folder: Path, data: Path, change: Change, **options: Any) -> Desk:
+    """The same before the board is written."""
     made = Desk(folder, data)
     folder.mkdir()
 
@@ -47,9 +56,6 @@ def board_of(folder: Path, data: Path, change: Change, **options: Any) -> Desk:
         )
         run.folder.write_record(record)
         write_draws(made.results, record, draws(0.4, 0.05))
-    overrides = [f"--set={key}={value}" for key, value in (options.get("overrides") or {}).items()]
-    status, output = made.report(*overrides)
-    assert status == 0, output
     return made
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 from boards import draws
-from command import run_detboard
+from command import here
 from desk import Desk
-from test_published import board_of, hashes, of_hashes, of_root, stored, values
+from test_published import board_of, desk_of, hashes, of_hashes, of_root, stored, values
 
 from benchmark.files import sha256_file
 from benchmark.leaderboard.agreement import agreement_text
@@ -54,7 +54,7 @@ def evaluated(
         on_test(content)
         change(content)
 
-    desk = board_of(folder, data, changed)
+    desk = desk_of(folder, data, changed)
     runs = Runs(desk.results)
     for path in desk.results.glob("runs/*/record.json"):
         run = runs.folder(path.parent.name)
@@ -82,29 +82,25 @@ def missing(desk: Desk, row: str = "plain", board: str = "tiny") -> dict[str, st
 
 
 def test_each_value_is_held_against_the_split_that_it_is_of(tmp_path: Path, data: Path) -> None:
+    """Plots and the page's bars show it where they show that split, the one that judges."""
     desk = evaluated(tmp_path / "desk", data, of_root(data))
     plain, momentum = values(desk), values(desk, "momentum")
     assert plain["difference"] == pytest.approx(0.52 - 0.5) and plain["published_inside"] == "yes"
     assert momentum["difference"] == pytest.approx(0.4 - 0.9)
     assert momentum["published_inside"] == "no"
     assert [values(desk, row)["published_split"] for row in MEASURED] == ["test", "val"]
+    assert shown(desk) == ([None, 0.9], 0.9)
+    desk.change(lambda content: content.update(judge="test"))
+    assert desk.report()[0] == 0
+    assert shown(desk)[0] == [0.5, None] and shown(desk)[1] < 0.8
+    assert values(desk)["difference"] == plain["difference"]
+    assert values(desk, "momentum")["difference"] == momentum["difference"]
 
 
-@pytest.mark.parametrize("judge", ["val", "test"])
-def test_pictures_show_a_published_value_beside_its_own_split_alone(
-    judge: str, tmp_path: Path, data: Path
-) -> None:
-    """Plots and the page's bars are of the split that judges, and so is the line about ranks."""
-
-    def change(content: dict[str, Any]) -> None:
-        of_root(data)(content)
-        content["judge"] = judge
-
-    board = Leaderboard.model_validate(stored(evaluated(tmp_path / "desk", data, change)))
-    shown = [board.held_against(line) for line in board.rows]
-    assert shown == ([None, 0.9] if judge == "val" else [0.5, None])
-    assert (bars(board)["top"] > 0.85) == (judge == "val")
-    assert [line.values["difference"] is not None for line in board.rows] == [True, True]
+def shown(desk: Desk) -> tuple[list[float | None], float]:
+    """Of each row the published value beside its bar, and where the bars' scale ends."""
+    board = Leaderboard.model_validate(stored(desk))
+    return [board.held_against(line) for line in board.rows], bars(board)["top"]
 
 
 OTHER = "published on the test split, of other annotations than these"
@@ -120,7 +116,7 @@ def test_another_test_split_is_not_the_published_one(tmp_path: Path, data: Path)
 
 def test_recorded_hashes_say_which_test_split_it_is(tmp_path: Path, data: Path) -> None:
     """As ``data check`` prints them; without that of test nobody knows, and with another it is another."""
-    told = run_detboard("data", "check", str(data)).stdout
+    told = here(["data", "check", str(data)]).stdout
     block = yaml.safe_load("\n".join(told[told.index("dataset:") :].splitlines()[:2]))
     known = block["dataset"]["sha256"]
     assert known == {**hashes(data), "test": sha256_file(data / "test.json")}
@@ -146,7 +142,7 @@ def test_without_a_test_split_plan_says_that_nothing_will_be_compared(
     desk = board_of(tmp_path / "desk", data, change)
     why = "published on the test split, and nothing was measured on one with annotations"
     assert missing(desk)["difference"] == why
-    told = run_detboard("plan", str(desk.experiment), "--results", str(tmp_path)).stderr
+    told = here(["plan", str(desk.experiment), "--results", str(tmp_path)]).stderr
     assert "plain: published on the test split, and the data has none with annotations" in told
 
 
