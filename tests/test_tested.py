@@ -78,13 +78,45 @@ def check_evaluated(folder: RunFolder, annotations: Path) -> None:
     assert np.array_equal(drawn, bootstrap(matches))
 
 
+def check_trained_on_all(bench: Bench) -> None:
+    """Holds the row that is trained on train and val together against the one that is not."""
+    words = "trained on train and val: no val score"
+    record, other = bench.record("momentum"), bench.record("plain")
+    assert (record["state"], record["metrics"], record["unvalidated"]) == ("complete", {}, words)
+    assert bench.points("momentum", "val") == []
+    images = {row: bench.points(row, "train")[-1]["iter"] for row in ("plain", "momentum")}
+    assert images == {"plain": 24, "momentum": 32}  # 4 epochs of 24 and of 24 + 8 images, by 4
+    assert record["params"] == other["params"]
+    board = json.loads((bench.results / "tiny.json").read_text())
+    (row,) = (row for row in board["rows"] if row["row"] == "momentum")
+    assert row["values"]["status"] == "complete, no val score"
+    assert row["values"]["test_map50"] is not None and row["values"]["test_interval"]
+    for key in ("map50", "interval", "rank", "map", "latency_ms", "tide_cls"):
+        assert (row["values"][key], row["missing"][key]) == (None, words)
+    change(bench, judge="test")
+    assert sweep(bench).returncode == 0
+    board = json.loads((bench.results / "tiny.json").read_text())
+    assert all(row["values"]["rank"] for row in board["rows"])
+
+
+def check_evaluated_again_alike(bench: Bench) -> None:
+    """What a job finds at the end of a training is what one finds that only evaluates."""
+    folder = RunFolder(bench.folder("momentum"))
+    at_the_end = folder.test_predictions_file.read_bytes()
+    folder.tested_file.unlink()  # as a kill may leave it
+    folder.test_predictions_file.unlink()
+    assert sweep(bench).returncode == 0
+    assert folder.test_predictions_file.read_bytes() == at_the_end
+
+
 @pytest.mark.trains
 @pytest.mark.slow
 def test_a_training_is_evaluated_at_its_end_and_an_earlier_one_without_training(
     synthetic_data: Path, tmp_path: Path
 ) -> None:
     data = with_test(synthetic_data, tmp_path / "data")
-    bench = Bench(data, tmp_path / "results", variant(tmp_path, lambda _: None))
+    experiment = variant(tmp_path, lambda e: e["rows"][1].update(train_on="all"))
+    bench = Bench(data, tmp_path / "results", experiment)
     assert sweep(bench, "--rows", "plain").returncode == 0
     folder = RunFolder(bench.folder("plain"))
     before = folder.record_file.read_bytes()
@@ -104,14 +136,8 @@ def test_a_training_is_evaluated_at_its_end_and_an_earlier_one_without_training(
     for row in ("plain", "momentum"):
         check_evaluated(RunFolder(bench.folder(row)), data / "test.json")
     assert "nothing to do" in sweep(bench).stdout
-
-    # What a job finds at the end of a training is what one finds that only evaluates.
-    of_row = RunFolder(bench.folder("momentum"))
-    at_the_end = of_row.test_predictions_file.read_bytes()
-    of_row.tested_file.unlink()  # as a kill may leave it
-    of_row.test_predictions_file.unlink()
-    assert sweep(bench).returncode == 0
-    assert of_row.test_predictions_file.read_bytes() == at_the_end
+    check_trained_on_all(bench)
+    check_evaluated_again_alike(bench)
 
 
 @pytest.fixture

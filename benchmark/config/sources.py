@@ -206,10 +206,11 @@ def own_data(config: Config, dataset: Dataset) -> dict[str, Dataset]:
         By the key path of what reads the file. The hash of the file is left empty.
     """
     found = {}
-    usual = str(dataset.train.annotations)
+    # Val is among what is trained on where a row says so: by `train_on: all`, which alone may.
+    usual = {str(dataset.train.annotations), str(dataset.val.annotations)}
     for leaf in leaves(config.get("train_dataloader"), ("train_dataloader",)):
         name = leaf.node["ann_file"]
-        if name == usual:
+        if name in usual:
             continue  # as most are, of a thousand rows
         path = Path(name)
         if path != dataset.train.annotations:

@@ -48,6 +48,7 @@ class Row(Strict):
         gpus: Number of GPUs that one run of this row trains on.
         study: The tuning study that the row's values come from, None for a row that was not tuned.
         pseudo: Boxes of another row that it learns from, too; None for a row that learns from labels alone.
+        train_on: What it is trained on, ``all`` for train and val together; None as the experiment says.
     """
 
     name: Name
@@ -59,6 +60,7 @@ class Row(Strict):
     gpus: Annotated[int, Field(ge=1)] = 1
     study: Name | None = None
     pseudo: Pseudo | None = None
+    train_on: TrainOn | None = None
 
     @model_validator(mode="wrap")
     @classmethod
@@ -96,6 +98,10 @@ class Row(Strict):
         if self.pseudo and not self.recipe.trains():
             raise ValueError(
                 "'pseudo' is a training set, and this row is not trained: leave it out"
+            )
+        if self.train_on and not self.recipe.trains():
+            raise ValueError(
+                "'train_on' is of trainings, and this row is not trained: leave it out"
             )
         return self
 
@@ -209,6 +215,9 @@ Select = Literal["last", "best"]
 Judge = Literal["val", "test"]
 """Which split the rows of an experiment are ranked by."""
 
+TrainOn = Literal["train", "all"]
+"""What rows are trained on: the training split, or train and val together."""
+
 TrackingMode = Literal["auto", "online", "offline", "off"]
 
 
@@ -252,6 +261,7 @@ class Experiment(Strict):
             experiment file); the training split is divided, and ``val`` left aside. None divides nothing.
         select: Which validation of a run is recorded.
         judge: Which split ranks the rows: ``test`` needs a test split with annotations.
+        train_on: What rows are trained on that do not say so themselves; ``all`` leaves no val score.
         tracking: Where the runs are tracked; ``wandb`` in the file is the same.
         patience_min: Minutes without a sign of life after which a job is ended.
         rows: The lines of the table, in order.
@@ -269,6 +279,7 @@ class Experiment(Strict):
     folds: Folds = None
     select: Select = "last"
     judge: Judge = "val"
+    train_on: TrainOn = "train"
     tracking: Tracking = Field(
         default=Tracking(), validation_alias=AliasChoices("tracking", "wandb")
     )
@@ -304,6 +315,30 @@ class Experiment(Strict):
                 "dataset: 'train' and 'val' belong together: 'val' is missing (only 'folds' need none)"
             )
         return self
+
+    @model_validator(mode="after")
+    def _validated_if_chosen(self) -> Experiment:
+        on_all = [row.name for row in self.rows if self.trains_on_all(row)]
+        if on_all and self.select == "best":
+            raise ValueError(
+                f"train_on: all leaves no validation to choose by with select: best (row {on_all[0]}); leave one out"
+            )
+        if on_all and self.folds is not None:
+            raise ValueError(
+                f"train_on: all would train on the images that each fold holds out (row {on_all[0]}); leave it or "
+                "'folds' out"
+            )
+        for row in self.rows:
+            if lost := set(row.recipe.source_rows) & set(on_all):
+                raise ValueError(
+                    f"row '{row.name}': made from '{min(lost)}', which is trained on train and val together (train_on: "
+                    "all): its boxes on val say nothing of how good it is; name another row"
+                )
+        return self
+
+    def trains_on_all(self, row: Row) -> bool:
+        """Whether a row is trained on train and val together; never one that is not trained."""
+        return row.recipe.trains() and (row.train_on or self.train_on) == "all"
 
     @model_validator(mode="after")
     def _rows_differ(self) -> Experiment:

@@ -14,6 +14,7 @@ from benchmark.config.config_file import plain
 from benchmark.config.imports import importing_from
 from benchmark.config.shrink.weights import load_nothing
 from benchmark.config.tree import Config, leaves
+from benchmark.config.unvalidated import as_if_validated
 from benchmark.config.views import augmented
 from benchmark.data.annotations import Annotations, read_annotations
 from benchmark.errors import UserError, few
@@ -229,7 +230,7 @@ def read_run(folder: RunFolder) -> tuple[RunSpec, Config]:
         read = MmengineConfig.fromfile(str(folder.config_file), lazy_import=False)
     content: Config = read.to_dict()
     inputs.check_modules(content)
-    return spec, content
+    return spec, content if spec.validates else as_if_validated(content)
 
 
 def detector_of(folder: RunFolder, place: Place, views: Views | None = None) -> Detector:

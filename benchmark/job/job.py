@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmark import locks
+from benchmark.config.unvalidated import WORDS as UNVALIDATED
 from benchmark.job.base import RunJob, rank
 from benchmark.job.building import build_runner, config_of, make_ready, read_content
+from benchmark.job.measure import MEASUREMENTS
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Point, now
@@ -69,8 +71,9 @@ def run_job(path: Path, options: JobOptions) -> None:
 
 
 def _job_of(folder: RunFolder) -> type[RunJob]:
-    if folder.read_spec().trains:
-        return _Training
+    spec = folder.read_spec()
+    if spec.trains:
+        return _Training if spec.validates else _TrainingOnAll
     from benchmark.job.made.job import MadeJob
 
     return MadeJob
@@ -156,28 +159,42 @@ class _Training(RunJob):
 
         return newest_own(folder, ids, weights, objection)
 
-    def _fit(self, config: Config) -> None:
-        from benchmark.job.best import SelectHook
+    def _find_metric(self) -> HotCocoMetric | None:
+        """What evaluates the validations; None if there are none."""
         from benchmark.job.metric import HotCocoMetric
-        from benchmark.job.training import JournalHook, MemoryHook, ReadHook
 
         metrics = self.runner.val_loop.evaluator.metrics
         self.metric = next(metric for metric in metrics if isinstance(metric, HotCocoMetric))
+        return self.metric
+
+    def _fit(self, config: Config) -> None:
+        from benchmark.job.best import SelectHook
+        from benchmark.job.training import JournalHook, MemoryHook, ReadHook
+
+        metric = self._find_metric()
         logger = (config.get("default_hooks") or {}).get("logger") or {}
         interval = logger.get("interval", 50)
         stop_file = self.folder.stop_file
         self.memory = MemoryHook()
         self.runner.register_hook(self.memory)
         self.runner.register_hook(
-            JournalHook(self.journal, self.metric, stop_file, interval, self.memory)
+            JournalHook(self.journal, metric, stop_file, interval, self.memory)
         )
-        if self.spec.select == "best":
-            self.runner.register_hook(SelectHook(self.metric, self.folder.checkpoints))
+        if self.spec.select == "best" and metric is not None:
+            self.runner.register_hook(SelectHook(metric, self.folder.checkpoints))
         self.runner.register_hook(ReadHook(self._check_inputs))
         self.runner.train()
 
     def _end(self) -> None:
         """Validates what has to be, and keeps what the run came to."""
+        self._validate()
+        if rank() == 0:
+            self._keep_results()
+        self._test()
+        if rank() == 0:
+            self._measure()
+
+    def _validate(self) -> None:
         from benchmark.job.training import validation_missing
 
         # A kill after the last checkpoint and before the last validation leaves nothing to train.
@@ -189,11 +206,6 @@ class _Training(RunJob):
         if earlier is not None or self._from_rank_0(lambda: self.metric.last is None):
             # Of earlier weights, or the last validation was made by a process that was killed before the record.
             self.runner.validate_again()
-        if rank() == 0:
-            self._keep_results()
-        self._test()
-        if rank() == 0:
-            self._measure()
 
     def _test(self) -> None:
         """Neither the time nor the memory of an evaluation on the test split is the training's."""
@@ -213,8 +225,11 @@ class _Training(RunJob):
         if rank() == 0:
             if self.runner.loaded is not None:
                 write_loaded(self.folder.loaded_file, self.runner.loaded)
-            self.inputs.check_parsed(self.metric.annotations)
+            self._check_parsed()
         self.inputs.check()
+
+    def _check_parsed(self) -> None:
+        self.inputs.check_parsed(self.metric.annotations)
 
     @staticmethod
     def _from_rank_0(ask: Callable[[], _T]) -> _T:
@@ -236,7 +251,6 @@ class _Training(RunJob):
         return selected_weights(self.runner, self.folder.checkpoints, point["iter"])
 
     def _keep_results(self) -> None:
-        from benchmark.job.resuming import FINISHED
         from benchmark.job.training import val_point
         from benchmark.statistics.evaluation import write_predictions
 
@@ -245,12 +259,18 @@ class _Training(RunJob):
         write_predictions(self.folder.predictions_file, last.detections)
         self.evaluated = val_point(last)
         point = chosen(self.journal.validations(), self.spec.select) or {}
+        self._keep_weights(int(point["epoch"]), point["iter"])
+
+    def _keep_weights(self, epoch: int, iteration: int) -> None:
+        """Saves what the record is about, and goes on with it."""
+        from benchmark.job.resuming import FINISHED
+
         self.runner.save_checkpoint(
             str(self.folder.checkpoints),
             checkpoints.FINAL,
             save_optimizer=False,
             save_param_scheduler=False,
-            meta={FINISHED: True, "epoch": int(point["epoch"]), "iter": point["iter"]},
+            meta={FINISHED: True, "epoch": epoch, "iter": iteration},
         )
         # What is measured is what was saved: the model still has the weights before averaging, where there is any.
         self.runner.take_weights(self.folder.checkpoints / checkpoints.FINAL)
@@ -321,6 +341,33 @@ class _Training(RunJob):
             return record
         known = replace(record, missing=found.missing or None, val_images=found.val_images)
         return known.with_measured(found.measured)
+
+
+class _TrainingOnAll(_Training):
+    """A training on train and val together: there is no validation, and nothing that is measured on its images."""
+
+    def _find_metric(self) -> None:
+        return None
+
+    def _check_parsed(self) -> None:
+        """Nothing is evaluated."""
+
+    def _validate(self) -> None:
+        """There is nothing to validate on."""
+
+    def _keep_results(self) -> None:
+        self._keep_weights(self.runner.epoch, self.runner.iter)
+
+    def _measure(self) -> None:
+        """There is nothing to measure on."""
+
+    def record(self, state: State, why: Failure | None) -> RunRecord:
+        """See `RunJob`."""
+        record = super().record(state, why)
+        if state is not State.COMPLETE:
+            return record
+        missing = {key: UNVALIDATED for key, one in MEASUREMENTS.items() if one.function}
+        return replace(record, unvalidated=UNVALIDATED, missing=missing)
 
 
 def _best(points: Iterable[Point]) -> dict[str, float] | None:

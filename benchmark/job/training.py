@@ -270,7 +270,7 @@ class JournalHook(Hook):  # type: ignore[misc]
     def __init__(
         self,
         journal: Journal,
-        metric: HotCocoMetric,
+        metric: HotCocoMetric | None,
         stop_file: Path,
         interval: int,
         memory: MemoryHook,
@@ -286,7 +286,8 @@ class JournalHook(Hook):  # type: ignore[misc]
         if dist.is_main_process():
             self.journal.start(runner.iter, runner.max_iters)
         self._leave_if_asked()
-        if validation_missing(runner, self.journal) and _validation_due(runner):
+        validates = runner.val_loop is not None
+        if validates and validation_missing(runner, self.journal) and _validation_due(runner):
             runner.val_loop.run()
 
     def after_train_iter(
@@ -306,7 +307,7 @@ class JournalHook(Hook):  # type: ignore[misc]
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Logs the validation at full precision."""
-        if dist.is_main_process() and self.metric.last is not None:
+        if dist.is_main_process() and self.metric is not None and self.metric.last is not None:
             where = {"kind": "val", "iter": runner.iter, "epoch": _epoch(runner, runner.iter)}
             self.journal.write({**where, **val_point(self.metric.last)})
 

@@ -171,7 +171,7 @@ class Leaderboard(Told):
             return ""
         test = self.dataset.test
         on = f" ({test.images} images)" if test else ""
-        return f"ranked by mAP50 on the test split{on}, which nothing was trained or chosen on"
+        return f"ranked by mAP50 on the test split{on}"
 
     def not_compared(self, line: Line) -> str:
         """Why a row is held against no published value; empty if it is, or has none."""

@@ -320,7 +320,10 @@ class RowResult:
 
     @property
     def _scoreless_seeds(self) -> str:
-        return self._some_seeds("no mAP50", sum(bool(r.scoreless) for r in self.complete))
+        unvalidated = sum(bool(r.unvalidated) for r in self.complete)
+        scoreless = sum(bool(r.scoreless) for r in self.complete) - unvalidated
+        without = self._some_seeds("no val score", unvalidated)
+        return without + self._some_seeds("no mAP50", scoreless)
 
     def _some_seeds(self, what: str, count: int) -> str:
         done = len(self.complete)

@@ -31,9 +31,11 @@ def reasons(
         {key.lower() for r in result.complete for key in r.metrics.scores},
     )
     absent = [column for column in columns if values[column.key] is None]
+    unvalidated = next((r.unvalidated for r in result.complete if r.unvalidated), "")
     found = {
         c.key: (result.unlike if c.compares else "")
         or known.get(c.missing or c.key)
+        or (unvalidated if c.group == "quality" and c.missing != "test" else "")
         or _usual(c, scored)
         for c in absent
     }

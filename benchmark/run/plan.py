@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark.config.compose import check_recipes, labelled, surroundings_of
+from benchmark.config.unvalidated import as_if_validated
 from benchmark.config.vocabulary import objections
 from benchmark.data.dataset import Dataset, describe, describe_source, stated_dataset
 from benchmark.data.folds import in_folds
@@ -174,7 +175,9 @@ def _objections(request: Request, row: Row, runs: Sequence[Planned]) -> list[str
     made = all(run.state is State.COMPLETE or not run.config for run in runs)
     if made or not request.needs_data:
         return []
-    return [f"row '{row.name}': {problem}" for problem in objections(dict(runs[0].config))]
+    config = dict(runs[0].config)
+    whole = config if runs[0].spec.validates else as_if_validated(config)
+    return [f"row '{row.name}': {problem}" for problem in objections(whole)]
 
 
 def asked_ids(

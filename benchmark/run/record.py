@@ -292,6 +292,7 @@ class RunRecord:
         loaded: What of a checkpoint the training started from (``load_from``). None where it started from none.
         notes: How the boxes of a run that does not train were taken up, or what of another run's boxes a training has
             learnt: a sentence each for what is to be known.
+        unvalidated: Why there was no validation, so that a complete run has no score; empty if there was one.
         made_from: When the runs that it is made from had ended, by their ids; where one was made again since, so is it.
         schema_version: Version of ``record.json``.
     """
@@ -321,6 +322,7 @@ class RunRecord:
     validations: Validations | None = None
     loaded: Loaded | None = None
     made_from: Mapping[str, str] = field(default_factory=dict)
+    unvalidated: str = ""
     notes: tuple[str, ...] = ()
     schema_version: Whole = SCHEMA_VERSION
 
@@ -364,6 +366,8 @@ class RunRecord:
         """
         if self.state is not State.COMPLETE or self.score(MAIN) is not None:
             return ""
+        if self.unvalidated:
+            return self.unvalidated
         if MAIN not in self.metrics.scores:
             return f"no {MAIN}: the record holds no validation"
         images = f"{self.val_images.count} " if self.val_images else ""
@@ -372,12 +376,12 @@ class RunRecord:
         )
 
     def require_scores(self) -> None:
-        """Sees to it that a complete run has mAP50.
+        """Sees to it that a complete run has mAP50, unless it had no validation.
 
         Raises:
             UserError: It has none.
         """
-        if self.scoreless:
+        if self.scoreless and not self.unvalidated:
             raise UserError(self.scoreless)
 
     @property

@@ -14,6 +14,7 @@ from benchmark.config.imports import missing_modules, module_hash, own_module_fi
 from benchmark.config.judged import judged_images
 from benchmark.config.sampled import sampled, with_rule
 from benchmark.config.tree import Config
+from benchmark.config.unvalidated import on_all, waiting_for_scores
 from benchmark.config.views import augmented
 from benchmark.data.dataset import Dataset
 from benchmark.data.memory import Memory
@@ -114,11 +115,13 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
     select = setting.experiment.select
     making = _making_of(setting, row)
     pseudo = labels_of(row, setting.dataset, setting.around.folder, base)
+    whole = setting.experiment.trains_on_all(row)
     given = {
         **row.recipe.given(setting.around),
         **_counted(making),
         **counted(pseudo),
         **({} if select == "last" else {"select": select}),
+        **({"train_on": "all"} if whole else {}),
         **{f"{MODULE}{name}": module_hash(files) for name, files in modules.items()},
     }
     of_modules = (str(path) for files in modules.values() for path in files)
@@ -126,8 +129,8 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
     imports_from = str(setting.around.folder) if modules else None
     return [
         _Way(
-            config,
-            *setting.essences.of(config),
+            _on_all(setting, row, config) if whole else config,
+            *setting.essences.of(config),  # val, too, counts by its hash
             given=given,
             sources=sources,
             imports_from=imports_from,
@@ -137,6 +140,17 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
         )
         for config in configs
     ]
+
+
+def _on_all(setting: Setting, row: Row, config: Config) -> Config:
+    """The config of a row that is trained on train and val together.
+
+    Raises:
+        UserError: With every setting of it that waits for a validation.
+    """
+    if problems := [f"row '{row.name}': {problem}" for problem in waiting_for_scores(config)]:
+        raise UserError(problems)
+    return on_all(config, setting.dataset)
 
 
 def _without_config(setting: Setting, row: Row) -> _Way:

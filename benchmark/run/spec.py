@@ -89,7 +89,8 @@ class RunSpec:
         trial: Number of that trial.
         params: The trial's parameters by name; what they set is among ``overrides``.
         given: What counts into the run id beside the config, by name: hashes of files that the recipe was given and of
-            modules beside the experiment file, and ``select`` where it is not the last validation that is recorded.
+            modules beside the experiment file, ``select`` where it is not the last validation that is recorded, and
+            ``train_on`` where it is trained on train and val together.
         files: Hex SHA-256 of the files that the config names beside the data set's annotations (weights, annotations
             of its own), by the text that names them.
         sources: Absolute paths of the files that the run was composed from: experiment, study, parts, their bases, and
@@ -152,6 +153,11 @@ class RunSpec:
     def which(self) -> str:
         """Which of its row's runs it is, in words: ``seed 0``, of a fold ``seed 0, fold 2``."""
         return which(self.seed, self.fold)
+
+    @property
+    def validates(self) -> bool:
+        """Whether it has a validation; one that is trained on train and val together has none."""
+        return self.given.get("train_on") != "all"
 
     @property
     def select(self) -> Select:

@@ -190,6 +190,11 @@ def _problems(file: StudyFile, experiment: Experiment, row: Row | None) -> list[
         problems.append(
             f"row: {file.experiment} has no row '{file.row}'; {allowed(file.row, names)}"
         )
+    if row is not None and experiment.trains_on_all(row):
+        problems.append(
+            f"row: '{file.row}' is trained on train and val together (train_on: all), so that no validation judges a "
+            "trial; tune a row without it, and give it to the tuned row"
+        )
     if file.name == experiment.name:
         problems.append(
             f"name: '{file.name}' is the experiment's name; give the study one of its own"

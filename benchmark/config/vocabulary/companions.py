@@ -18,7 +18,7 @@ OF_JOINED = frozenset(
         "MultiSourceSampler",
     }
 )
-_SILENT = ("ClassBalancedDataset", "MultiImageMixDataset", "RepeatDataset")
+_SILENT = ("ClassBalancedDataset", "ConcatDataset", "MultiImageMixDataset", "RepeatDataset")
 _TEACHERS = frozenset({"SemiBaseDetector", "SoftTeacher"})
 
 

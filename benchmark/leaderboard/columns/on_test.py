@@ -14,7 +14,7 @@ MAIN_TEST_COLUMNS = (
         TEST_MAP50,
         "Test mAP50",
         lambda r: r.test_mean(MAIN),
-        "mAP50 on the test split, which nothing was trained or chosen on: mean over the complete runs.",
+        "mAP50 on the test split, by which nothing was chosen: mean over the complete runs.",
         dtype="float64",
         text=fraction,
         unit="fraction",
