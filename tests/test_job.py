@@ -347,8 +347,8 @@ def test_records_of_version_0_1_are_written_again_as_they_were() -> None:
         old["provenance"]["hashes"] |= {"files": {}}
         if old["failure"]:
             old["failure"] |= {"again": False}
-        later = {"tracking": tracked, "measured": {}, "validations": None, "loaded": None}
-        later |= {"made_from": {}}
+        later: dict[str, Any] = {"tracking": tracked, "measured": {}, "validations": None}
+        later |= {"loaded": None, "made_from": {}, "unvalidated": "", "notes": ()}
         assert again == {**old, **later}
 
 

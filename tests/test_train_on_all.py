@@ -79,7 +79,7 @@ def test_splits_stand_beside_each_other_within_what_repeats_and_mixes(
     synthetic_data: Path, tmp_path: Path, wrapped: Any, kinds: str
 ) -> None:
     run = planned(synthetic_data, tmp_path / "a").runs[0]
-    loader = run.config["train_dataloader"]
+    loader: Any = run.config["train_dataloader"]
     config = {**run.config, "train_dataloader": {**loader, "dataset": wrapped(loader["dataset"])}}
     data = describe(synthetic_data)
     dataset = joined(config, [data.val], data.train.annotations)["train_dataloader"]["dataset"]
