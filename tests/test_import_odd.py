@@ -324,6 +324,8 @@ class TestCvat:
             f'<box label="can" {edges} rotation="90"/>',
             '<polygon label="bag" points="1,1;5.5,1;5.5,9"/>',
             '<mask label="bag" rle="1, 2" left="3" top="4" width="5" height="6"/>',
+            '<ellipse label="bag" cx="20" cy="16" rx="4" ry="2"/>',
+            '<ellipse label="bag" cx="20" cy="16" rx="4" ry="2" rotation="90"/>',
             '<points label="bag" points="1,1"/>',
             '<box label="can" xtl="1" ytl="1" xbr="x" ybr="2"/>',
             '<tag label="scene"/>',
@@ -335,9 +337,11 @@ class TestCvat:
             ("can", [13, 7, 4, 10]),
             ("bag", [1, 1, 4.5, 8]),
             ("bag", [3, 4, 5, 6]),
+            ("bag", [16, 14, 8, 4]),
+            ("bag", [18, 12, 4, 8]),
         ]
         assert left_out(tmp_path / "data") == {ledger.OTHER_SHAPES: (1, 1), ledger.NO_BOX: (1, 1)}
-        assert notes(tmp_path / "data") == {ledger.TURNED: 1, ledger.POLYGONS: 1}
+        assert notes(tmp_path / "data") == {ledger.TURNED: 1, ledger.POLYGONS: 1, ledger.ROUND: 3}
         assert ledger.TURNED in out
 
     def test_subsets_are_splits_and_folders_stay(self, tmp_path: Path) -> None:

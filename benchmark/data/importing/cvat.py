@@ -6,7 +6,7 @@ Coordinates are edges in pixels, counted from 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -17,7 +17,7 @@ from benchmark.data.importing.base import (
     Picture,
     Source,
 )
-from benchmark.data.importing.ledger import NO_BOX, OTHER_SHAPES, POLYGONS, TURNED, Ledger
+from benchmark.data.importing.ledger import NO_BOX, OTHER_SHAPES, POLYGONS, ROUND, TURNED, Ledger
 from benchmark.data.importing.lookup import Images
 from benchmark.data.importing.numbers import bounds, number, numbers
 from benchmark.data.importing.xml import read_xml, root_tag
@@ -92,17 +92,16 @@ def _box(shape: Element, where: str, ledger: Ledger) -> Box | None:
     label = shape.get("label", "")
     if shape.tag in _NO_SHAPES:
         return None
-    if shape.tag not in ("box", "polygon", "mask"):
+    if shape.tag not in _SHAPES:
         ledger.leave(OTHER_SHAPES, f"{where}: {label}: {shape.tag}", 1)
         return None
-    found = {"box": _of_box, "polygon": _of_polygon, "mask": _of_mask}[shape.tag](shape)
+    of_shape, note = _SHAPES[shape.tag]
+    found = of_shape(shape)
     if found is None or not label:
         ledger.leave(NO_BOX, f"{where}: {label}: {shape.tag} {dict(shape.attrib)}", 1)
         return None
-    if shape.tag == "polygon":
-        ledger.note(POLYGONS, f"{where}: {label}")
-    if number(shape.get("rotation")):
-        ledger.note(TURNED, f"{where}: {label}")
+    if note or number(shape.get("rotation")):
+        ledger.note(note or TURNED, f"{where}: {label}")
     xywh, mask = found
     return Box(label, xywh, mask=mask)
 
@@ -141,6 +140,25 @@ def _of_mask(shape: Element) -> tuple[XYWH, object] | None:
     left, top, width, height = found
     return (left, top, width, height), None
 
+
+def _of_ellipse(shape: Element) -> tuple[XYWH, object] | None:
+    found = numbers(shape.get(key, "") for key in ("cx", "cy", "rx", "ry"))
+    if found is None:
+        return None
+    x, y, across, down = found
+    angle = math.radians(number(shape.get("rotation")) or 0)
+    wide = math.hypot(across * math.cos(angle), down * math.sin(angle))
+    high = math.hypot(across * math.sin(angle), down * math.cos(angle))
+    return (x - wide, y - high, 2 * wide, 2 * high), None
+
+
+_SHAPES: dict[str, tuple[Callable[[Element], tuple[XYWH, object] | None], str]] = {
+    "box": (_of_box, ""),
+    "polygon": (_of_polygon, POLYGONS),
+    "mask": (_of_mask, ROUND),
+    "ellipse": (_of_ellipse, ROUND),
+}
+"""What makes a box of each shape, and what is to be noted of it."""
 
 CVAT = Format(
     key="cvat",
