@@ -145,23 +145,31 @@ def differences(desk: Desk) -> list[float | None]:
     return [line["values"]["difference"] for board in boards for line in board["rows"]]
 
 
-def test_a_row_that_saw_other_images_is_held_against_nothing(
+def test_a_row_that_saw_other_images_or_has_no_score_is_held_against_nothing(
     tmp_path: Path, synthetic_data: Path
 ) -> None:
     def change(content: dict[str, Any]) -> None:
         of_root(synthetic_data)(content)
-        third = {**content["rows"][1], "name": "third", "set": {"optim_wrapper.optimizer.lr": 0.1}}
-        content["rows"].append(third)
+        for name, rate in (("third", 0.1), ("fourth", 0.2)):
+            lr = {"optim_wrapper.optimizer.lr": rate}
+            content["rows"].append(
+                {**content["rows"][1], "name": name, "set": lr, "published": 0.4}
+            )
 
     desk = board_of(tmp_path / "desk", synthetic_data, change)
-    record = next(desk.results.glob("runs/plain-*/record.json"))
-    content = json.loads(record.read_text())
-    content["val_images"] = {"count": 7, "sha256": "e5" * 32}
-    record.write_text(json.dumps(content))
+    changed(desk, "plain", val_images={"count": 7, "sha256": "e5" * 32})
+    changed(desk, "third", metrics={"per_class": {}})
     assert desk.report()[0] == 0
-    assert values(desk)["difference"] is None
-    told = stored(desk)["rows"][0]["missing"]["difference"]
-    assert told == "not evaluated on the images of the other rows"
+    assert values(desk)["difference"] is None and values(desk, "third")["difference"] is None
+    why = {line["row"]: line["missing"].get("difference") for line in stored(desk)["rows"]}
+    assert why["plain"] == "not evaluated on the images of the other rows"
+    assert why["third"] == "no mAP50: the record holds no validation"
+
+
+def changed(desk: Desk, row: str, **fields: Any) -> None:
+    """Changes what a record says."""
+    path = next(desk.results.glob(f"runs/{row}-*/record.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
 
 
 def test_the_check_prints_the_hashes_as_an_experiment_takes_them(

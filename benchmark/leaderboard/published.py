@@ -126,6 +126,8 @@ def _why_not_held(result: RowResult, untested: str) -> str:
         return ""
     if published.split == "test":
         return untested or (result.test.why if result.test else "")
+    if result.map50 is None:
+        return result.missing.get("map50", "")
     return OTHER_IMAGES if result.unpaired == OTHER_IMAGES else ""
 
 
