@@ -237,3 +237,13 @@ def test_a_score_at_the_border_is_sure() -> None:
     assert len(suspects(truth, made, [1, 2, 3], CLASSES, UNLABELLED[3])) == 1
     assert not suspects(truth, made, [1, 2, 3], CLASSES, UNLABELLED[3] + 1e-9)
     assert not suspects(truth, made, [2, 3], CLASSES, 0.5)
+
+
+def test_boxes_that_the_row_is_not_sure_of_bear_out_no_label() -> None:
+    truth = GroundTruth(coco())
+    unsure = [(image, "cell", (40, 10, 30, 30), 0.1) for image in (2, 3)]
+    boxes = [unsure[0], MISNAMED, unsure[1], MISPLACED]
+    for made in (found(*boxes), found(*boxes[::-1])):
+        listed = suspects(truth, made, [1, 2, 3], CLASSES, 0.5)
+        assert [(one.kind, one.thing) for one in listed] == [("class", 4), ("box", 5)]
+        assert [made.scores[one.detection] for one in listed] == [MISNAMED[3], MISPLACED[3]]

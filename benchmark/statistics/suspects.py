@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -28,7 +28,7 @@ class Suspect:
     Attributes:
         kind: ``unlabelled``: where nothing is labelled (an IoU below 0.1 with every label of the image); ``class``: on
             an object that nothing else has found, labelled as another class (IoU from 0.5 on); ``box``: at an object
-            of its class that nothing else has found, whose label lies otherwise (IoU from 0.1 to 0.5).
+            of its class that no other sure box has found, whose label lies otherwise (IoU from 0.1 to 0.5).
         detection: Its position among the detections.
         thing: Position of the label among the annotations; None where nothing is labelled.
         iou: With that label; 0 where nothing is labelled.
@@ -83,7 +83,8 @@ def suspects(
 ) -> list[Suspect]:
     """The labels that a detector's sure boxes speak against, the surest first; each label and each place once.
 
-    Those of the first two kinds are the candidates of hotcoco's ``image_diagnostics``, without what lies in a crowd.
+    Those of the first two kinds are the candidates of hotcoco's ``image_diagnostics`` over the sure boxes alone,
+    without what lies in a crowd.
 
     Args:
         truth: The annotations.
@@ -92,11 +93,12 @@ def suspects(
         classes: Names in label order.
         score: From which on a box is sure.
     """
-    run = truth.matching(detections, image_ids, classes)
-    below = float(
-        np.nextafter(score, -np.inf)
-    )  # so that the score itself counts, whichever way hotcoco compares
-    found = run.image_diagnostics(iou_thr=_FOREGROUND, score_thr=below)
+    # All others are left out before: among a detector's least sure boxes there is one of nearly every class on every
+    # object, and a label that one of those finds would never be a suspect.
+    sure = np.flatnonzero(detections.scores >= score)
+    chosen = detections.chosen(detections.scores >= score)
+    run = truth.matching(chosen, image_ids, classes)
+    found = run.image_diagnostics(iou_thr=_FOREGROUND, score_thr=-1.0)
     known = [
         Suspect(
             _OF_HOTCOCO[one["type"]],
@@ -107,14 +109,13 @@ def suspects(
         )
         for one in found["label_errors"]
     ]
-    places = _Places(truth, detections)
+    places = _Places(truth, chosen)
     mine = [one for one in known if one.thing is not None or not places.in_crowd(one.detection)]
-    false = [key - 1 for key, status in found["dt_status"].items() if status == "fp"]
-    unfound = [key - 1 for key, status in found["gt_status"].items() if status == "fn"]
-    sure = [key for key in false if detections.scores[key] >= score]
-    others = sorted(set(sure) - {one.detection for one in known})
-    mine += places.beside(others, sorted(unfound))
-    return places.each_once(sorted(mine, key=lambda one: (-one.score, one.detection)))
+    false = {key - 1 for key, status in found["dt_status"].items() if status == "fp"}
+    unfound = sorted(key - 1 for key, status in found["gt_status"].items() if status == "fn")
+    mine += places.beside(sorted(false - {one.detection for one in known}), unfound)
+    kept = places.each_once(sorted(mine, key=lambda one: (-one.score, one.detection)))
+    return [replace(one, detection=int(sure[one.detection])) for one in kept]
 
 
 class _Places:
