@@ -377,7 +377,9 @@ class TestCoco:
         found = coco()
         first, second, third = found["annotations"]
         del first["area"]
-        second.update(area=7.5, iscrowd=1, segmentation={"counts": "abc", "size": [32, 64]})
+        rle = {"counts": "abc", "size": [32, 64]}
+        first["segmentation"] = rle
+        second.update(area=7.5, iscrowd=1, segmentation=rle)
         third["segmentation"] = [[0, 0, 1, 0, 1, 1], [1, 2, 3], ["x", 0, 1, 0, 1, 1]]
         found["annotations"] += [
             {**third, "category_id": 9},
@@ -397,7 +399,8 @@ class TestCoco:
         assert status == 0
         told = content(tmp_path / "data")
         assert [box["area"] for box in told["annotations"]] == [64 * 32, 7.5, 1]
-        assert told["annotations"][1]["segmentation"] == {"counts": "abc", "size": [32, 64]}
+        assert "segmentation" not in told["annotations"][0]
+        assert told["annotations"][1]["segmentation"] == rle
         assert told["annotations"][2]["segmentation"] == [[0, 0, 1, 0, 1, 1]]
         assert [image.get("patient") for image in told["images"]] == [None, "p8", None]
         assert left_out(tmp_path / "data") == {
@@ -408,6 +411,7 @@ class TestCoco:
             ledger.BAD_IMAGE: (1, 0),
             ledger.NO_AREA: (1, 1),
         }
+        assert notes(tmp_path / "data") == {ledger.NO_MASK: 1, ledger.NO_JSON: 1}
         assert "A.PNG (there is a.png)" in out
 
     def test_ids_that_repeat_are_refused(self, tmp_path: Path) -> None:
@@ -605,15 +609,17 @@ class TestFolder:
         assert done.returncode == -signal.SIGKILL
         (left,) = tmp_path.glob(".data.*")
         assert not (tmp_path / "data").exists()
-        busy = tmp_path / ".data.busy.tmp"  # of an import that works on it at this moment
+        busy = tmp_path / ".data.0123abcd.tmp"  # of an import that works on it at this moment
+        mine = tmp_path / ".data.backup.tmp"
         busy.mkdir()
+        mine.mkdir()
         descriptor = os.open(busy, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
             assert imported(tmp_path / "source", tmp_path / "data")[2] == 0
         finally:
             os.close(descriptor)
-        assert (left.exists(), busy.exists()) == (False, True)
+        assert [path.exists() for path in (left, busy, mine)] == [False, True, True]
         assert len(images(tmp_path / "data")) == 3
 
     def test_a_full_disk_leaves_nothing(

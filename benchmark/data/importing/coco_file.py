@@ -17,6 +17,7 @@ from benchmark.data.importing.ledger import (
     NO_BOX,
     NO_IMAGE,
     NO_JSON,
+    NO_MASK,
     NO_USE,
     SAME_NAME,
     UNKNOWN_CLASS,
@@ -194,7 +195,7 @@ def _pictures(file: _File, images: Images, ledger: Ledger) -> list[Picture]:
         if not (_is_image(entry) and isinstance(entry, dict)):
             ledger.leave(BAD_IMAGE, f"{file.path}: number {place + 1}: {shown(entry)}")
             continue
-        boxes = [_box(one, file.classes) for one in file.boxes.get(entry["id"], [])]
+        boxes = [_box(one, file, ledger) for one in file.boxes.get(entry["id"], [])]
         if image := images.find(entry["file_name"], len(boxes)):
             extra = _extra(entry, file.path, ledger)
             found.append(Picture(image.path, image.name, boxes, _size(entry), extra=extra))
@@ -222,11 +223,13 @@ def _is_length(value: object) -> bool:
     return type(value) in (int, float) and 1 <= float(str(value)) < math.inf
 
 
-def _box(entry: JsonObject, classes: Mapping[object, str]) -> Box:
+def _box(entry: JsonObject, file: _File, ledger: Ledger) -> Box:
     left, top, width, height = entry["bbox"]
+    if isinstance(entry.get("segmentation"), dict) and not is_masked(entry):
+        ledger.note(NO_MASK, f"{file.path}: {_named(entry, 0)}")
     area = entry.get("area")
     return Box(
-        classes[entry["category_id"]],
+        file.classes[entry["category_id"]],
         (left, top, width, height),
         area=area if area and area > 0 else None,
         crowd=bool(entry.get("iscrowd", 0)),

@@ -26,6 +26,7 @@ NO_USE = "classes that stand for all others and have no box (Roboflow's class 0)
 TURNED = "boxes at an angle, taken as the upright box around them"
 POLYGONS = "polygons, taken as the box around them, and kept as masks"
 ROUND = "ellipses and masks, taken as the box around them"
+NO_MASK = "masks of run lengths, which mmdet does not read of objects: the box alone is kept"
 IN_TWO_SPLITS = "images that two splits list, taken for the first"
 DIFFICULT = "objects marked as difficult, taken as crowds: not held against a detector"
 EMPTY_PICTURES = "images without a file of labels, taken as images without an object"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark.data.importing.join import Joined
@@ -65,31 +66,41 @@ def write(found: Joined, folder: Path, report: Mapping[str, object], *, copy: bo
 def _coming(folder: Path) -> Iterator[Path]:
     """A folder beside one that is to be; removed unless it was moved, and with it what killed imports have left."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for path in folder.parent.glob(f".{folder.name}.*{TEMPORARY}"):
-        with suppress(OSError), _held(path):
-            shutil.rmtree(path)
+    for path in _abandoned(folder):
+        shutil.rmtree(path, ignore_errors=True)
     unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}{TEMPORARY}")
     unfinished.mkdir()
+    lock = _locked(unfinished)
     try:
-        with _held(unfinished):
-            yield unfinished
+        yield unfinished
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def _abandoned(folder: Path) -> Iterator[Path]:
+    """What imports into a folder have left that were killed: nobody holds it."""
+    name = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{8}}{re.escape(TEMPORARY)}")
+    for path in folder.parent.iterdir():
+        if name.fullmatch(path.name) and (lock := _locked(path)) is not None:
+            os.close(lock)
+            yield path
+
+
+def _locked(folder: Path) -> int | None:
     """Locks a folder, by which one that is being written is told from what a kill has left.
 
-    Raises:
-        OSError: Somebody holds it.
+    Returns:
+        The descriptor that holds the lock; None where somebody else does, or the file system has no locks.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
+    except OSError:
         os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _images(found: Joined, folder: Path, copy: bool) -> None:

@@ -149,6 +149,7 @@ def _base(path: Path, told: object) -> Path:
 
 def _place(base: Path, root: Path, told: str) -> Path | None:
     """A folder or list within the source: Roboflow writes ``../train/images`` for ``train/images``."""
+    told = told.replace("\\", "/")  # as Windows writes paths
     if told in (".", "./"):
         return base
     for folder in (base, root):
