@@ -259,6 +259,12 @@ def test_what_is_wrong_with_views_and_weights_is_told_before_any_training(
     assert "row 'b': of 'a': that row has no detector of its own" in told
     assert "row 'c': gpus: it does not train" in told
     assert "absent.pth: no such file" in told
+    training = {"optim_wrapper.optimizer.lr": 0.1, "load_from": "other.pth"}
+    given = {"name": "given", "config": "ssd300_coco", "checkpoint": "zoo", "set": training}
+    _rows(bench, ssd, given)
+    told = bench.here("plan").stderr
+    assert "row 'given': set: load_from would be evaluated in the place of 'checkpoint'" in told
+    assert "row 'given': set: optim_wrapper.optimizer.lr: it does not train" in told
     _rows(bench, ssd, *rows[-1:])
     assert "load_from" in bench.here("plan").stderr
 

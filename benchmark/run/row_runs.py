@@ -15,17 +15,16 @@ from benchmark.config.judged import judged_images
 from benchmark.config.sampled import sampled, with_rule
 from benchmark.config.tree import Config
 from benchmark.config.unvalidated import on_all, waiting_for_scores
-from benchmark.config.views import augmented
 from benchmark.data.dataset import Dataset
 from benchmark.data.memory import Memory
 from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.experiment.rows import recipe_key
-from benchmark.experiment.rows.augmented import AugmentedRecipe
 from benchmark.experiment.rows.base import Recipe, Surroundings
 from benchmark.files import is_file
 from benchmark.run.contents import Contents, missing_files
 from benchmark.run.identity import Essences, digest_of, former_run_id, identity, run_id
+from benchmark.run.made_rows import check_made
 from benchmark.run.pseudo import counted, labels_of, said_of
 from benchmark.run.runs import Runs
 from benchmark.run.spec import MODULE, PseudoLabels, RunSpec
@@ -108,12 +107,12 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
     base = compose(row, setting.dataset, setting.around, seed=0, overrides=overrides)
     if not base:
         return [_without_config(setting, row)]
+    making = _making_of(setting, row)
     modules = _modules(setting, row, base)
     memory = Memory(setting.cache)
     known = sampled(base, setting.dataset, {**row.overrides, **overrides}, memory)
     configs = [base, with_rule(base)] if known is None else [known]
     select = setting.experiment.select
-    making = _making_of(setting, row)
     pseudo = labels_of(row, setting.dataset, setting.around.folder, base)
     whole = setting.experiment.trains_on_all(row)
     given = {
@@ -154,8 +153,6 @@ def _on_all(setting: Setting, row: Row, config: Config) -> Config:
 
 
 def _without_config(setting: Setting, row: Row) -> _Way:
-    if isinstance(row.recipe, AugmentedRecipe):
-        _check_views(setting, row.name, row.recipe)
     making = _making_of(setting, row)
     given_files = {"files": making["files"]} if making.get("files") else {}
     essence, files = setting.essences.of(given_files)
@@ -167,33 +164,14 @@ def _making_of(setting: Setting, row: Row) -> Mapping[str, object]:
     """How a row's boxes are made, and of which images; empty if it trains.
 
     Raises:
-        UserError: It is to be made by several processes.
+        UserError: It cannot be made, see `check_made`.
     """
     making = row.recipe.making(setting.around)
     if not making:
         return {}
-    if row.gpus > 1:
-        raise UserError(f"row '{row.name}': gpus: it does not train, and takes one")
+    known = (setting.experiment, setting.dataset, setting.around, setting.overrides)
+    check_made(row, *known)
     return {**making, **judged_images(setting.dataset, setting.around, Memory(setting.cache))}
-
-
-def _check_views(setting: Setting, row: str, recipe: AugmentedRecipe) -> None:
-    """Sees to it that a row's images can be augmented for the detector of another, as far as its config tells.
-
-    Raises:
-        UserError: They cannot, or the other row has no detector.
-    """
-    source = next(other for other in setting.experiment.rows if other.name == recipe.of)
-    of = f"row '{row}': of '{recipe.of}'"
-    config = compose(source, setting.dataset, setting.around, seed=0, overrides=setting.overrides)
-    if not config:
-        raise UserError(
-            f"{of}: that row has no detector of its own, whose images could be augmented"
-        )
-    problems: list[str] = []
-    attempt(problems, augmented, config, recipe.tta, {**source.overrides, **setting.overrides})
-    if problems:
-        raise UserError(f"{of}: tta: {problem}" for problem in problems)
 
 
 def _counted(making: Mapping[str, object]) -> dict[str, str]:
