@@ -94,6 +94,8 @@ def test_tables_without_any_have_none_of_the_columns(tmp_path: Path, synthetic_d
 
 WRONG = {
     "published: 45.27": "rows.0.published: must be a fraction in 0..1: 45.27 % is 0.4527 (got 45.27)",
+    "published: 45.27 %": "rows.0.published: must be a fraction in 0..1: 45.27 % is 0.4527 (got '45.27 %')",
+    "published: half": "rows.0.published: must be a number (got 'half')",
     "published: true": "rows.0.published: must be a number (got True)",
     "published: {value: 0.4, split: tset}": "rows.0.published.split: allowed: test, val; did you mean 'test'?",
     "published: {value: 0.4, sorce: x}": "rows.0.published.sorce: no such key; allowed: source, split, value; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,9 +20,20 @@ from benchmark.yaml_file import Strict
 def _no_percent(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("must be a number")
-    if isinstance(value, int | float) and 1 < value <= 100:
-        raise ValueError(f"must be a fraction in 0..1: {value:g} % is {value / 100:.10g}")
+    percent = _percent(value)
+    if percent is not None:
+        raise ValueError(f"must be a fraction in 0..1: {percent:g} % is {percent / 100:.10g}")
     return value
+
+
+def _percent(value: Any) -> float | None:
+    """What is written as a percent, with its sign or without; None of anything else."""
+    signed = isinstance(value, str) and value.strip().endswith("%")
+    with suppress(TypeError, ValueError):
+        number = float(value.strip().removesuffix("%") if isinstance(value, str) else value)
+        if 1 < number <= 100 or (signed and 0 <= number <= 1):
+            return number
+    return None
 
 
 Fraction = Annotated[float, BeforeValidator(_no_percent), Field(ge=0, le=1, allow_inf_nan=False)]
