@@ -294,6 +294,31 @@ class TestBoard:
             "evaluated on a test split of before"
         )
 
+    def test_compare_takes_the_split_that_judges_or_the_one_that_is_named(
+        self, judged: Bench
+    ) -> None:
+        def compared(*more: str) -> Any:
+            names = ["compare", "near", "far", "--results", str(judged.results), "--json", *more]
+            return json.loads(here(names).stdout)
+
+        usual = compared()
+        assert (usual["split"], usual["images"]) == ("test", 4)
+        for side, name in (("a", "near"), ("b", "far")):
+            assert usual[side]["mAP50"] == outcome(judged.folder(name))["metrics"]["mAP50"]
+        on_val = compared("--split", "val")
+        assert (on_val["split"], on_val["images"]) == ("val", 8)
+        assert on_val["a"]["mAP50"] == judged.record("near")["metrics"]["mAP50"]
+        lacking = here(["compare", "near", "copy", "--results", str(judged.results)])
+        assert lacking.returncode == 2
+        assert (
+            "is not evaluated on a test split (its boxes of the test split are not"
+            in lacking.stderr
+        )
+        wrong = here(
+            ["compare", "near", "far", "--results", str(judged.results), "--split", "tset"]
+        )
+        assert "--split tset: allowed: test, val; did you mean 'test'?" in wrong.stderr
+
     def test_is_refused_without_a_labelled_split(self, bench: Bench) -> None:
         change(bench, judge="test")
         told = sweep(bench)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from benchmark.cli.app import Results
+
+if TYPE_CHECKING:
+    from benchmark.experiment.experiment import Judge
 
 
 def compare(
@@ -21,10 +24,20 @@ def compare(
     images: Annotated[
         int, typer.Option(min=0, help="How many of the images that differ most.")
     ] = 10,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="val|test",
+            help="On which split; by default on the one that ranks the rows in their leaderboard.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Compare two rows or runs on the same images: difference, interval, classes and images."""
     from benchmark.comparison.find import compare as compared
     from benchmark.comparison.show import show
+    from benchmark.errors import UserError, allowed
 
-    show(compared(a, b, results, experiment), images, as_json)
+    if split not in (None, "val", "test"):
+        raise UserError(f"--split {split}: {allowed(str(split), ('val', 'test'))}")
+    show(compared(a, b, results, experiment, cast("Judge | None", split)), images, as_json)

@@ -17,6 +17,7 @@ from benchmark.comparison.over_folds import (
 )
 from benchmark.comparison.sides import Evaluated, Side, find_sides
 from benchmark.errors import UserError
+from benchmark.experiment.experiment import Judge
 from benchmark.statistics import LEVEL, RESAMPLES, SEED
 from benchmark.statistics.intervals import Difference, Interval, Sample, difference, interval
 from benchmark.statistics.resample import class_precision, image_precision, image_weights
@@ -100,12 +101,19 @@ class Comparison:
         return "a" if self.gap > 0 else "b"
 
     @property
+    def on_test(self) -> bool:
+        """Whether the images are those of the test split."""
+        return bool(self.a.runs[0].test)
+
+    @property
     def profile(self) -> str:
         """The profile that all runs were made under."""
         return self.a.runs[0].spec.profile
 
 
-def compare(a: str, b: str, results: Path, experiment: str | None = None) -> Comparison:
+def compare(
+    a: str, b: str, results: Path, experiment: str | None = None, split: Judge | None = None
+) -> Comparison:
     """Holds two rows, two runs, or a row and a run against each other.
 
     Args:
@@ -113,13 +121,14 @@ def compare(a: str, b: str, results: Path, experiment: str | None = None) -> Com
         b: The other one.
         results: The results folder.
         experiment: Look rows up in this experiment's leaderboard only.
+        split: As of `find_sides`.
 
     Raises:
         UserError: With every problem: a name that is neither, a row of several leaderboards, runs that are not
             complete or have no ``matches.npz``, runs that were made under different profiles or evaluated on
             different data.
     """
-    first, second = find_sides((a, b), results, experiment)
+    first, second = find_sides((a, b), results, experiment, split)
     if problems := _unpaired(first, second):
         raise UserError(problems)
     if first.folds:
@@ -164,16 +173,19 @@ def _unpaired(a: Side, b: Side) -> list[str]:
     hashes = [{_evaluated_on(run, side) for run in side.runs} for side in (a, b)]
     if len(hashes[0] | hashes[1]) > 1:
         made = [f"'{s.name}' on {_listed(h)}" for s, h in zip((a, b), hashes, strict=True)]
-        what = "the folds" if a.folds else "val.json"
+        test = a.runs[0].test
+        what = "the folds" if a.folds else "the test split" if test else "val.json"
+        data = "test" if test else "validation"
         problems.append(
-            f"{', '.join(made)} (SHA-256 of {what}): "
-            "numbers of different validation data do not compare"
+            f"{', '.join(made)} (SHA-256 of {what}): numbers of different {data} data do not compare"
         )
     return problems or _other_images(a, b)
 
 
 def _evaluated_on(run: Evaluated, side: Side) -> str:
     """The first digits of the SHA-256 of what a run was evaluated on: of a row over folds that of the division."""
+    if run.test:
+        return run.test[:12]
     data = run.spec.dataset
     return (data.hashes[1] if side.folds else data.val.sha256)[:12]
 

@@ -35,7 +35,8 @@ def show(found: Comparison, images: int, as_json: bool = False) -> None:
 
 def verdict(found: Comparison) -> str:
     """The result in a sentence."""
-    images = f"{found.a.images} image{'' if found.a.images == 1 else 's'}"
+    of_test = "test " if found.on_test else ""
+    images = f"{found.a.images} {of_test}image{'' if found.a.images == 1 else 's'}"
     images = f"{len(found.a.folds)} folds" if found.a.folds else images
     if found.better is not None:
         return f"{found.better.upper()} is better: separated on these {images}."
@@ -57,7 +58,8 @@ def notes(found: Comparison) -> list[str]:
             "A side with one seed: the interval covers the choice of images, not how much that "
             "side's value changes with the seed."
         )
-    if any(run.spec.select == "best" for side in (found.a, found.b) for run in side.runs):
+    best = any(run.spec.select == "best" for side in (found.a, found.b) for run in side.runs)
+    if best and not found.on_test:
         told.append(
             "A run that records its best validation is too high: it was chosen on the very images that it is "
             "compared on."
@@ -102,6 +104,7 @@ def plain(found: Comparison, images: int) -> dict[str, object]:
         "a": _plain_side(found.a, a),
         "b": _plain_side(found.b, b),
         "profile": found.profile,
+        "split": "test" if found.on_test else "val",
         "images": found.a.images,
         "level": LEVEL,
         "mAP50": _plain_difference(found.gap, found.difference),
@@ -153,7 +156,8 @@ def _plain_image(line: ImageDifference) -> dict[str, object]:
 
 
 def _sides(found: Comparison) -> RichTable:
-    drawn = _table("mAP50 at IoU 0.5", "", "<row", "<seeds", "mAP50", _INTERVAL)
+    on = " on the test split" if found.on_test else ""
+    drawn = _table(f"mAP50 at IoU 0.5{on}", "", "<row", "<seeds", "mAP50", _INTERVAL)
     sides = zip("AB", (found.a, found.b), found.intervals, strict=True)
     for letter, side, interval in sides:
         seeds = " ".join(map(str, side.seeds))

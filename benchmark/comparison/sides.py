@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError, allowed, attempt, why
+from benchmark.experiment.experiment import Judge
 from benchmark.files import is_file
 from benchmark.leaderboard.document import Leaderboard, Line
 from benchmark.leaderboard.kept import leaderboards
@@ -36,12 +37,14 @@ class Evaluated:
         map50: mAP50 on all images, a fraction in 0..1.
         matches: Its detections at IoU 0.5.
         draws: mAP50 over resamples of the images, shape (B,), float64.
+        test: Hex SHA-256 of the test split that it is on; empty of one on the validation images.
     """
 
     spec: RunSpec
     map50: float
     matches: Matches
     draws: NDArray[np.float64]
+    test: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,14 @@ class Side:
     def seeds(self) -> tuple[int, ...]:
         """The seed of each run; of a row over folds each seed once."""
         seeds = tuple(run.spec.seed for run in self.runs)
-        return tuple(dict.fromkeys(seeds)) if self.folds else seeds
+        of_folds = any(run.spec.fold is not None for run in self.runs)
+        return tuple(dict.fromkeys(seeds)) if of_folds else seeds
 
     @cached_property
     def folds(self) -> tuple[int, ...]:
-        """The folds that a row is over; empty of one run, and where nothing is divided."""
+        """The folds that a row is over; empty of one run, on the test split, and where nothing is divided."""
+        if self.runs[0].test:
+            return ()  # all of them saw the same images
         folds = {run.spec.fold for run in self.runs if run.spec.fold is not None}
         return tuple(sorted(folds)) if len(folds) > 1 else ()
 
@@ -113,8 +119,17 @@ class Side:
         return len(self.runs[0].matches.image_ids)
 
 
-def find_sides(names: Sequence[str], results: Path, experiment: str | None = None) -> list[Side]:
+def find_sides(
+    names: Sequence[str], results: Path, experiment: str | None = None, split: Judge | None = None
+) -> list[Side]:
     """The side that each name stands for: a row of a leaderboard, or a run.
+
+    Args:
+        names: Of rows, or ids of runs.
+        results: The results folder.
+        experiment: Look rows up in this experiment's leaderboard only.
+        split: On which images they are looked at; None for what ranks the rows that are named, as their leaderboards
+            say, and for the validation images of runs.
 
     Raises:
         UserError: With every problem.
@@ -123,7 +138,11 @@ def find_sides(names: Sequence[str], results: Path, experiment: str | None = Non
     unread: list[str] = []
     boards = attempt(problems, boards_of, results, experiment, unread) or {}
     runs = Runs(results)
-    found = {name: attempt(problems, _side, name, runs, boards) for name in dict.fromkeys(names)}
+    named = {n: attempt(problems, board_of, n, runs, boards) for n in dict.fromkeys(names)}
+    if problems:
+        raise UserError(dict.fromkeys([*unread, *problems]))
+    on = split or _usual([board for board in named.values() if board])
+    found = {n: attempt(problems, _side, n, runs, board, on) for n, board in named.items()}
     if problems:
         raise UserError(dict.fromkeys([*unread, *problems]))
     sides = [side for name in names if (side := found[name]) is not None]
@@ -144,9 +163,15 @@ def boards_of(results: Path, experiment: str | None, unread: list[str]) -> dict[
     return found
 
 
-def _side(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> Side:
-    board = board_of(name, runs, boards)
-    return _row(name, runs, board) if board else Side(name, (_evaluated(name, runs),))
+def _usual(boards: Sequence[Leaderboard]) -> Judge:
+    """The split that ranks the rows of all of some leaderboards."""
+    return "test" if boards and all(board.judge for board in boards) else "val"
+
+
+def _side(name: str, runs: Runs, board: Leaderboard | None, split: Judge) -> Side:
+    if board is not None:
+        return _row(name, runs, board, split)
+    return Side(name, (_evaluated(name, runs, split),))
 
 
 def board_of(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> Leaderboard | None:
@@ -169,17 +194,17 @@ def board_of(name: str, runs: Runs, boards: Mapping[str, Leaderboard]) -> Leader
     raise UserError(_unknown(name, runs, boards))
 
 
-def _row(name: str, runs: Runs, board: Leaderboard) -> Side:
+def _row(name: str, runs: Runs, board: Leaderboard, split: Judge) -> Side:
     """The complete runs of a row; those of another config than the row's now are left out."""
     line, chosen = complete_of(name, board)
     absent = [run for run in chosen if not runs.folder(run).path.is_dir()]
     problems = [_elsewhere(absent, runs)] if absent else []
-    read = [attempt(problems, _evaluated, run, runs) for run in chosen if run not in absent]
+    read = [attempt(problems, _evaluated, run, runs, split) for run in chosen if run not in absent]
     found = tuple(run for run in read if run is not None)
     if not found:
         raise UserError(problems)
     left_out = [f"'{name}': left out: {problem}." for problem in problems]
-    if board.dataset.folds:
+    if board.dataset.folds and split == "val":
         _require_folds(name, found, board.dataset.folds)
     return Side(name, found, (*_left_out(name, line), *left_out))
 
@@ -270,8 +295,31 @@ def complete_run(name: str, runs: Runs) -> tuple[RunFolder, RunRecord]:
     return folder, record
 
 
-def _evaluated(name: str, runs: Runs) -> Evaluated:
+def _evaluated(name: str, runs: Runs, split: Judge) -> Evaluated:
     folder, record = complete_run(name, runs)
+    folder.check_spec()
+    spec = runs.spec(name)
+    folder.check_fits(record, spec)
+    return _on_test(folder, spec) if split == "test" else _on_val(folder, record, spec)
+
+
+def _on_test(folder: RunFolder, spec: RunSpec) -> Evaluated:
+    tested = folder.tested_if_any()
+    map50 = tested.score("mAP50") if tested is not None else None
+    if tested is None or map50 is None:
+        why = f" ({tested.problem})" if tested is not None and tested.problem else ""
+        raise UserError(
+            f"run {folder.path.name} is not evaluated on a test split{why}: 'detboard sweep' does it where the data "
+            "has one with annotations, or compare on the validation images with --split val"
+        )
+    matches = _matches(folder.test_matches_file)
+    drawn = read_draws(folder.test_bootstrap_file)
+    draws = bootstrap(matches) if drawn is None else drawn
+    return Evaluated(spec, map50, matches, draws, test=tested.sha256)
+
+
+def _on_val(folder: RunFolder, record: RunRecord, spec: RunSpec) -> Evaluated:
+    name = folder.path.name
     if not folder.matches_file.exists():
         why = (record.missing or {}).get("bootstrap", "a trial, or from an earlier version")
         raise UserError(
@@ -281,9 +329,6 @@ def _evaluated(name: str, runs: Runs) -> Evaluated:
     map50 = record.score("mAP50")
     if map50 is None:
         raise UserError(f"run {name} has {record.scoreless}")
-    folder.check_spec()
-    spec = runs.spec(name)
-    folder.check_fits(record, spec)
     matches = _matches(folder.matches_file)
     # The bootstrap that the job left, or the same again.
     drawn = read_draws(folder.bootstrap_file)
