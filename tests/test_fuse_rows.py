@@ -104,6 +104,7 @@ def by_hand(bench: Bench, rows: list[Detections], weights: list[float], **how: f
     return truth.evaluate(Detections.from_coco(results))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_numbers_are_those_of_the_same_fusion_by_hand(swept: Bench, seed: int) -> None:
     expected = by_hand(swept, [boxes(swept, r, seed) for r in THREE], WEIGHTS, iou=0.5, skip=0.52)
@@ -114,6 +115,7 @@ def test_numbers_are_those_of_the_same_fusion_by_hand(swept: Bench, seed: int) -
     assert (record.score("mAP50") or 0) > best
 
 
+@pytest.mark.slow
 def test_fusion_over_all_seeds_takes_each_run_with_the_weight_of_its_row(swept: Bench) -> None:
     found = [boxes(swept, row, seed) for row in ("near", "far") for seed in (0, 1)]
     expected = by_hand(swept, found, [2, 2, 1, 1], iou=0.55, skip=0.0)
@@ -121,6 +123,7 @@ def test_fusion_over_all_seeds_takes_each_run_with_the_weight_of_its_row(swept: 
     assert len([*swept.results.glob("runs/whole-*")]) == 1
 
 
+@pytest.mark.slow
 def test_fused_rows_stand_in_the_table_as_any_other(swept: Bench) -> None:
     board = json.loads((swept.results / "tiny.json").read_text())
     rows = {row["row"]: row for row in board["rows"]}
@@ -136,12 +139,14 @@ def test_fused_rows_stand_in_the_table_as_any_other(swept: Bench) -> None:
     assert "nothing to do" in sweep(swept).stdout
 
 
+@pytest.mark.slow
 def test_the_log_says_what_was_fused(swept: Bench) -> None:
     log = folder(swept, "fused").log_file.read_text()
     counts = " + ".join(str(len(boxes(swept, row))) for row in THREE)
     assert f"val: {counts} boxes fused to {len(boxes(swept, 'fused'))}" in log
 
 
+@pytest.mark.slow
 def test_what_is_fused_from_other_runs_is_another_run(tmp_path: Path, synthetic_data: Path) -> None:
     rows = [*SOURCES[:2], {"name": "fused", "fuse": {"rows": ["near", "far"]}}]
     rows.append({"name": "again", "fuse": {"rows": ["fused", "near"]}})
@@ -164,6 +169,7 @@ def test_what_is_fused_from_other_runs_is_another_run(tmp_path: Path, synthetic_
         assert name in found and len(found) == 2
 
 
+@pytest.mark.slow
 def test_the_test_split_is_fused_once_the_sources_have_seen_it(
     tmp_path: Path, synthetic_data: Path
 ) -> None:

@@ -81,6 +81,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, synthetic_data: Path) -> Ben
     return bench
 
 
+@pytest.mark.slow
 def test_trials_are_fusions_of_the_same_boxes(tuned: Bench) -> None:
     made = trials(tuned)
     assert [trial.state for trial in made] == [TrialState.COMPLETE] * 6
@@ -98,6 +99,7 @@ def test_trials_are_fusions_of_the_same_boxes(tuned: Bench) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_summary_says_on_what_it_was_fitted(tuned: Bench) -> None:
     summary = (tuned.results / "studies/tune/summary.md").read_text()
     assert "Fitted on the source rows' boxes of seed 0 on the validation images: " in summary
@@ -105,6 +107,7 @@ def test_the_summary_says_on_what_it_was_fitted(tuned: Bench) -> None:
     assert "training" not in summary.partition("Budget")[0]
 
 
+@pytest.mark.slow
 def test_the_best_becomes_a_row_with_its_own_weights(tuned: Bench) -> None:
     best = max(trials(tuned), key=lambda trial: (trial.values[0], -trial.number))
     (row,) = yaml.safe_load(tuned.experiment.with_name("tiny.tuned.yaml").read_text())["rows"]
@@ -154,6 +157,7 @@ def test_a_study_that_cannot_be_is_refused_at_the_door(
     assert not (tmp_path / "results/studies.db").exists()
 
 
+@pytest.mark.slow
 def test_folds_are_tuned_on_all_out_of_fold_boxes_at_once(
     tmp_path: Path, synthetic_data: Path
 ) -> None:

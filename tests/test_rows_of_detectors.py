@@ -1,4 +1,4 @@
-"""Rows of detectors that are not trained here: another row's, with test-time augmentation."""
+"""Rows of detectors that are not trained here: another row's, with test-time augmentation; and these fused."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from PIL import Image
 from test_tested import check_evaluated, give_test, with_test
 
 from benchmark.experiment.experiment import Tracking
-from benchmark.files import sha256_file
+from benchmark.files import read_json, sha256_file
 from benchmark.job.job import run_job
+from benchmark.job.made.fusing.fuse import fuse
+from benchmark.job.made.fusing.settings import Settings
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
+from benchmark.statistics.evaluation import Detections
 from benchmark.writing.drawing import PALETTE
 
 PLAIN = {"name": "plain", "parts": dict.fromkeys(["backbone", "neck", "head", "schedule"], "tiny")}
@@ -56,7 +59,8 @@ def swept(bench: Bench) -> Bench:
     given = {"name": "given", "config": str(plain / "config.py"), "checkpoint": "mine.pth"}
     views = {"name": "views", "tta": {"scales": [1.0, [80, 80]]}, "of": "plain"}
     usual = {"name": "usual", "tta": True, "of": "given"}
-    _rows(bench, PLAIN, usual, views, given)
+    fused = {"name": "fused", "fuse": {"rows": ["plain", "views", "usual"], "weights": [2, 1, 1]}}
+    _rows(bench, fused, PLAIN, usual, views, given)
     done = _sweep(bench)
     assert done.returncode == 0, done.stdout + done.stderr
     return bench
@@ -85,6 +89,18 @@ def test_views_are_of_the_checkpoints_of_another_row(swept: Bench) -> None:
     assert views["val_images"] == plain["val_images"]
     assert views["params"] is views["latency_ms"] is None
     check_evaluated(RunFolder(swept.folder("views")), swept.data / "test.json")
+
+
+@pytest.mark.trains
+def test_boxes_of_a_training_and_of_views_are_fused(swept: Bench) -> None:
+    folders = [RunFolder(swept.folder(row)) for row in ("plain", "views", "usual")]
+    fused = RunFolder(swept.folder("fused"))
+    how = Settings("wbf", (2.0, 1.0, 1.0))
+    for name in ("predictions.json", "predictions-test.json"):
+        sources = [Detections.from_coco(read_json(of.path / name)) for of in folders]
+        assert read_json(fused.path / name) == fuse(sources, how).detections.to_coco()
+    assert len(read_json(fused.predictions_file)) > 0
+    check_evaluated(fused, swept.data / "test.json")
 
 
 @pytest.mark.trains
@@ -220,7 +236,7 @@ def test_other_weights_under_the_same_name_are_another_run(swept: Bench) -> None
     try:
         torch.save({"state_dict": {}}, path)
         plan = swept.here("plan").stdout
-        assert "2 of 4 runs are missing" in plan, plan
+        assert "3 of 5 runs are missing" in plan, plan
     finally:
         path.write_bytes(before)
 
