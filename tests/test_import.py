@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import hotcoco
 import pytest
 from command import here
 from exports import BOXES, CLASSES, EXPORTS, SIZES, coco, draw, dump
@@ -14,6 +16,8 @@ from PIL import Image
 from benchmark.data.dataset import describe
 from benchmark.data.importing import FORMATS
 from benchmark.files import sha256_file
+
+PHOTOS = os.environ.get("DETBOARD_TEST_DATA")
 
 
 def imported(*arguments: str | Path) -> tuple[str, str, int]:
@@ -95,6 +99,35 @@ def exact_yolo(root: Path) -> None:
         dump(root / "labels" / f"{Path(name).stem}.txt", "\r\n".join(lines))
     dump(root / "classes.txt", "\n".join(CLASSES) + "\n")
     draw(root / "images")
+
+
+@pytest.mark.skipif(PHOTOS is None, reason="DETBOARD_TEST_DATA names no folder with photographs")
+def test_photographs_have_the_same_boxes_after_every_format(tmp_path: Path) -> None:
+    """VOC holds whole pixels, YOLO as written here six decimals, the others all digits."""
+    photos = Path(PHOTOS or "")
+    source, yolo_width = hotcoco.COCO(str(photos / "val.json")), 1e-6 * 1024
+    for key, tolerance in (("voc", 1.0), ("yolo", yolo_width), ("cvat", 1e-9), ("data-root", 0.0)):
+        root = tmp_path / key
+        root.mkdir()
+        if key == "voc":
+            source.to_voc(str(root))
+            (root / "JPEGImages").symlink_to(photos / "images")
+        elif key == "yolo":
+            source.to_yolo(str(root / "labels"))
+            (root / "labels" / "data.yaml").rename(root / "data.yaml")
+            (root / "images").symlink_to(photos / "images")
+        elif key == "cvat":
+            source.to_cvat(str(root / "val.xml"))
+            (root / "images").symlink_to(photos / "images")
+        else:
+            (root / "train.json").symlink_to(photos / "val.json")
+            (root / "images").symlink_to(photos / "images")
+        assert imported(root, tmp_path / f"{key}-data")[2] == 0
+        found = boxes(tmp_path / f"{key}-data", "val" if key == "cvat" else "train")
+        for name, expected in boxes(photos, "val").items():
+            assert [label for label, _ in found[name]] == [label for label, _ in expected]
+            for (_, one), (_, box) in zip(found[name], expected, strict=True):
+                assert one == pytest.approx(box, abs=tolerance, rel=0)
 
 
 class TestSeveralSources:

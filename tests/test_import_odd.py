@@ -537,6 +537,17 @@ class TestPictures:
         assert "b.png: is no image" in err
         assert not (tmp_path / "other").exists()
 
+    def test_folders_may_be_links_even_to_where_they_lie(self, tmp_path: Path) -> None:
+        yolo(tmp_path / "source")
+        (tmp_path / "source" / "images").rename(tmp_path / "photos")
+        (tmp_path / "source" / "images").symlink_to(tmp_path / "photos")
+        (tmp_path / "photos" / "again").symlink_to(tmp_path / "source")
+        for name in ("loop.png", "loop.txt"):
+            (tmp_path / "photos" / name).symlink_to(name)
+        assert imported(tmp_path / "source", tmp_path / "data")[2] == 0
+        assert images(tmp_path / "data") == ["a.png", "b.png", "c.png"]
+        assert left_out(tmp_path / "data") == {"image files that cannot be opened": (1, 0)}
+
     def test_links_out_of_the_source_are_counted(self, tmp_path: Path) -> None:
         yolo(tmp_path / "source")
         imported(tmp_path / "source", tmp_path / "data")

@@ -11,6 +11,7 @@ from benchmark.data.importing.base import Format, Source
 from benchmark.data.importing.classes import read_map
 from benchmark.data.importing.join import join
 from benchmark.data.importing.ledger import LINKED_OUT, Ledger
+from benchmark.data.importing.lookup import real
 from benchmark.data.importing.recognise import the_format_of
 from benchmark.data.importing.report import kept, report_text
 from benchmark.data.importing.write import check_free, write
@@ -54,12 +55,12 @@ def formats(wanted: Wanted) -> dict[Path, Format]:
 def _tell_links(root: Path, source: Source, ledger: Ledger) -> None:
     """Tells of images that an archive from a stranger may have pointed at files of this machine."""
     for picture in (one for found in source.splits.values() for one in found):
-        if not picture.path.resolve().is_relative_to(root):
+        if not real(picture.path).is_relative_to(root):
             ledger.note(LINKED_OUT, str(picture.path))
 
 
 def _repeated(sources: Sequence[Path]) -> list[str]:
-    counts = Counter(source.resolve() for source in sources)
+    counts = Counter(map(real, sources))
     return [f"{path}: is given {count} times" for path, count in counts.items() if count > 1]
 
 
@@ -76,7 +77,7 @@ def import_data(wanted: Wanted, found: dict[Path, Format]) -> str:
     for path, form in found.items():
         if source := attempt(problems, form.read, path, ledger):
             sources[path] = form, source
-            _tell_links(path.resolve(), source, ledger)
+            _tell_links(real(path), source, ledger)
     if problems:
         raise UserError(problems)
     joined = join([source for _, source in sources.values()], mapped, ledger)

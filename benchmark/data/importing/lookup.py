@@ -14,19 +14,40 @@ from benchmark.errors import UserError, why
 from benchmark.files import is_file
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """Every file in a folder and in those within it, sorted by name, but for those whose name begins with a dot.
+def real(path: Path) -> Path:
+    """An absolute path without links; one of a link to itself is as it stands, which `Path.resolve` refuses."""
+    return Path(os.path.realpath(path))
+
+
+def files_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Every file in a folder, then in those within it, sorted by name, but for those whose name begins with a dot.
+
+    Args:
+        folder: The folder; links to others within it are followed.
+        above: Real paths of the folders that it was reached through; one of these is not gone through again.
 
     Raises:
         UserError: A folder cannot be read.
     """
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read: {why(error)}") from None
+    shown = {entry.name: _is_folder(entry) for entry in entries if not entry.name.startswith(".")}
+    yield from (folder / name for name, is_folder in shown.items() if not is_folder)
+    for name, is_folder in shown.items():
+        if is_folder:
+            yield from files_below(folder / name, above | {here})
 
-    def refuse(error: OSError) -> None:
-        raise UserError(f"{error.filename}: cannot be read: {why(error)}") from None
 
-    for place, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(files) if not name.startswith("."))
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def images_below(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from benchmark.data.importing.base import Format, Source
 from benchmark.data.importing.classes import ClassMap, alike
 from benchmark.data.importing.join import Joined
 from benchmark.data.importing.ledger import Ledger
+from benchmark.data.importing.lookup import real
 from benchmark.errors import few, printable
 from benchmark.writing.words import counted
 
@@ -24,7 +25,7 @@ def kept(
     """What is written beside the data, as plain values: with every name."""
     return {
         "sources": [
-            {"folder": str(path.resolve()), "format": form.key, "classes": list(source.classes)}
+            {"folder": str(real(path)), "format": form.key, "classes": list(source.classes)}
             for path, (form, source) in sources.items()
         ],
         "map": dict(mapped),

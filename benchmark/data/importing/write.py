@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark.data.importing.join import Joined
+from benchmark.data.importing.lookup import real
 from benchmark.errors import UserError, not_written
 from benchmark.files import TEMPORARY, write_json
 
@@ -25,13 +26,13 @@ def check_free(folder: Path, sources: Sequence[Path]) -> None:
     Raises:
         UserError: It does.
     """
-    place = folder.resolve()
+    place = real(folder)
     if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(
             f"{folder}: is there and is not empty; nothing was overwritten: name a folder that does not exist"
         )
     for source in sources:
-        if place.is_relative_to(source.resolve()):
+        if place.is_relative_to(real(source)):
             raise UserError(
                 f"{folder}: lies in {source}, which is imported: name a folder beside it"
             )
@@ -50,7 +51,7 @@ def write(found: Joined, folder: Path, report: Mapping[str, object], *, copy: bo
         UserError: The folder cannot be written, or came to hold something meanwhile.
         MachineError: The disk is full, or fails.
     """
-    folder = folder.resolve()
+    folder = real(folder)
     try:
         with _coming(folder) as unfinished:
             _images(found, unfinished / "images", copy)
@@ -113,4 +114,4 @@ def _images(found: Joined, folder: Path, copy: bool) -> None:
         if copy:
             shutil.copyfile(path, target)
         else:
-            target.symlink_to(path.resolve())
+            target.symlink_to(real(path))

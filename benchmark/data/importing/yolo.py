@@ -42,7 +42,7 @@ def _recognise(root: Path) -> str:
 def _label_files(root: Path) -> Iterator[Path]:
     """Text files that begin with a line of labels, or hold nothing; lists of images and classes do not."""
     for path in files_below(root):
-        if path.suffix.lower() == ".txt" and _is_labels(path):
+        if path.suffix.lower() == ".txt" and path.is_file() and _is_labels(path):
             yield path
 
 
