@@ -131,6 +131,15 @@ def test_each_row_is_seen_at_its_own_input_and_with_its_own_anchors(
     assert ["row usual" in line for line in told] == [True], told
 
 
+def test_a_row_without_validation_is_seen_as_it_would_be_with_it(
+    data: Path, tmp_path: Path
+) -> None:
+    experiment = variant(tmp_path / "own", lambda content: content.update(train_on="all"))
+    _, said, errors = check(experiment, data)
+    assert "64x64, ratio kept (test pipeline):" in said, errors
+    assert row_of("cell", said)[:3] == ["cell", "6", "12.0"]  # of train and val
+
+
 def test_heads_without_anchors_say_so(data: Path) -> None:
     status, said, errors = check(ZOO, data, "--profile", "full")
     assert status == 0, errors

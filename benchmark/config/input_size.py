@@ -113,7 +113,8 @@ def input_size(config: Config) -> InputSize | None:
     Returns:
         None where neither the test pipeline nor that of the training tells it.
     """
-    leaf = next((leaf.node for leaf in leaves(config.get("val_dataloader"))), {})
+    loader = config.get("val_dataloader") or config.get("test_dataloader")  # without validation
+    leaf = next((leaf.node for leaf in leaves(loader)), {})
     steps = [_resizing(mapping_of(step)) for step in _in_turn(leaf.get("pipeline"))]
     known = [step for step in steps if isinstance(step, Resizing)]
     side = training_side(config)

@@ -116,7 +116,9 @@ def _of_run(run: Planned) -> tuple[Sureness | None, int, list[SuspectLabel]]:
 def _matches(folder: RunFolder) -> Matches:
     path = folder.matches_file
     if not path.exists():
-        raise UserError(f"{path}: is missing: the run is of an earlier version, or of a trial")
+        raise UserError(
+            f"{path}: is missing: the run has no validation, as one with train_on: all, or is of an earlier version"
+        )
     try:
         return Matches.load(path)
     except (OSError, ValueError) as error:
