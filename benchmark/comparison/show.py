@@ -80,7 +80,8 @@ def notes(found: Comparison) -> list[str]:
 def _trained_on(side: Side) -> set[str]:
     """SHA-256 of the training annotations; of a row over folds of the file that was divided."""
     data = [run.spec.dataset for run in side.runs]
-    return {one.hashes[0] if side.folds else one.train.sha256 for one in data}
+    over_folds = len({run.spec.fold for run in side.runs}) > 1
+    return {one.hashes[0] if over_folds else one.train.sha256 for one in data}
 
 
 def renderables(found: Comparison, images: int) -> Iterator[RenderableType]:
