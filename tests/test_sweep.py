@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import mmdet
+import numpy as np
 import pytest
 from command import COUNTED, Bench, installed_command, opened, run, variant
+from held_out import give_test, with_test
 from wandb_file import offline_folders, read_run
 
+from benchmark.data.annotations import read_annotations
 from benchmark.run.folder import RunFolder
 from benchmark.run.identity import identity
+from benchmark.statistics.evaluation import Detections, GroundTruth
 
 pytestmark = pytest.mark.trains
 
@@ -205,13 +209,28 @@ def _break_rows(content: dict[str, Any]) -> None:
     ]
 
 
+def _check_shared_test(folder: RunFolder, data: Path) -> None:
+    """Processes share the images of the test split, too, and look at each once, with the weights that were selected."""
+    found, held_out = folder.tested_if_any(), read_annotations(data / "test.json")
+    assert found is not None
+    assert (found.images.count, found.problem) == (4, "")
+    boxes = Detections.from_coco(json.loads(folder.test_predictions_file.read_text()))
+    again = GroundTruth(held_out.to_coco()).evaluate(boxes)
+    assert found.metrics.scores == again.scores
+    on_val = Detections.from_coco(json.loads(folder.predictions_file.read_text()))
+    same = on_val.chosen(np.isin(on_val.image_ids, held_out.images.ids))
+    assert sorted(boxes.scores) == pytest.approx(sorted(same.scores), abs=1e-4)
+
+
 def test_several_processes_train_one_run(synthetic_data: Path, tmp_path: Path) -> None:
     def on_two_gpus(content: dict[str, Any]) -> None:
         content["rows"] = [{**content["rows"][0], "gpus": 2}]
         content["select"] = "best"
 
     experiment = variant(tmp_path, on_two_gpus)
-    bench = Bench(synthetic_data, tmp_path / "results", experiment)
+    data = with_test(synthetic_data, tmp_path / "data", apart=False)
+    give_test(data)
+    bench = Bench(data, tmp_path / "results", experiment)
     (tmp_path / "torch.py").write_text("raise SystemExit('the wrong one')\n")
     (tmp_path / "benchmark.py").write_text("raise SystemExit('the wrong one')\n")
     _, _, _, *arguments = bench.arguments("sweep", "--wandb", "off")
@@ -222,6 +241,7 @@ def test_several_processes_train_one_run(synthetic_data: Path, tmp_path: Path) -
     assert bench.record("plain")["metrics"]["mAP50"] == max(values)
     # Two processes share the 24 images: half the iterations of one.
     assert bench.points("plain", "start")[0]["max_iters"] == 4 * 24 / 4 / 2
+    _check_shared_test(RunFolder(bench.folder("plain")), data)
 
 
 def test_a_model_that_predicts_nothing_is_complete_in_process_too(

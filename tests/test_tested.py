@@ -14,6 +14,7 @@ import pytest
 import toy_rows
 import yaml
 from command import Bench, here, study, variant
+from held_out import give_test, with_test
 
 from benchmark.experiment.rows import RECIPES
 from benchmark.files import sha256_file
@@ -22,23 +23,6 @@ from benchmark.run.folder import RunFolder
 from benchmark.statistics.draws import read_draws
 from benchmark.statistics.matches import Matches
 from benchmark.statistics.resample import bootstrap
-
-
-def with_test(source: Path, folder: Path) -> Path:
-    """A copy of a data set whose last four validation images are the test split, ``test.json`` of it set aside."""
-    shutil.copytree(source, folder)
-    val = json.loads((folder / "val.json").read_text())
-    for name, images in (("val.json", val["images"][:8]), ("held-out.json", val["images"][8:])):
-        ids = {image["id"] for image in images}
-        boxes = [box for box in val["annotations"] if box["image_id"] in ids]
-        (folder / name).write_text(json.dumps({**val, "images": images, "annotations": boxes}))
-    return folder
-
-
-def give_test(data: Path, **changes: Any) -> None:
-    """Makes the images that were set aside the test split."""
-    held_out = json.loads((data / "held-out.json").read_text())
-    (data / "test.json").write_text(json.dumps({**held_out, **changes}))
 
 
 def sweep(bench: Bench, *more: str) -> subprocess.CompletedProcess[str]:

@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 from command import Bench, job_pid, kill_group, study, wait_until
+from held_out import give_test, with_test
 from optuna.trial import FrozenTrial, TrialState
 from studies import LONG, QUICK, folder_of, states, trials, validations
 
 from benchmark import locks
+from benchmark.data.dataset import describe
+from benchmark.run.folder import RunFolder
 
 pytestmark = pytest.mark.trains
 
@@ -112,22 +115,50 @@ def test_ctrl_c_keeps_the_study(synthetic_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def one_trial(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tested_data(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data with a test split."""
+    data = with_test(synthetic_data, tmp_path_factory.mktemp("tested") / "data", apart=False)
+    give_test(data)
+    return data
+
+
+@pytest.fixture(scope="module")
+def one_trial(tested_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a study of one trial that has ended."""
     folder = tmp_path_factory.mktemp("one")
-    done = Bench(synthetic_data, folder / "results", study(folder, n_trials=1)).here("tune", *QUICK)
+    done = Bench(tested_data, folder / "results", study(folder, n_trials=1)).here("tune", *QUICK)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
 
 @pytest.fixture
-def ended(one_trial: Path, synthetic_data: Path, tmp_path: Path) -> Bench:
+def ended(one_trial: Path, tested_data: Path, tmp_path: Path) -> Bench:
     """A copy of that folder."""
     folder = Path(shutil.copytree(one_trial, tmp_path / "copy"))
     # As if it had always been there: a copy is another folder, and would wait for the first one's sign of life.
     name = folder / "results" / "runs" / ".folder-id"
     name.write_text(name.read_text().replace(str(one_trial), str(folder)))
-    return Bench(synthetic_data, folder / "results", folder / "tune.yaml")
+    return Bench(tested_data, folder / "results", folder / "tune.yaml")
+
+
+def test_no_trial_holds_anything_of_the_test_split(ended: Bench) -> None:
+    """Neither its folder, nor its record, nor the study's storage, although the data of the study has one."""
+    (trial,) = trials(ended)
+    folder = folder_of(ended, trial)
+    assert not [path for path in folder.rglob("*") if "test" in path.name]
+    known = describe(ended.data).test
+    assert known is not None
+    spec = RunFolder(folder).read_spec()
+    assert spec.study is not None
+    assert spec.dataset.test is None
+    with closing(sqlite3.connect(ended.results / "studies.db")) as connection:
+        stored = "\n".join(connection.iterdump())
+    written = [path.read_text(errors="replace") for path in folder.glob("*.json*")]
+    for text in (stored, *written, (folder / "log.txt").read_text()):
+        assert known.sha256 not in text
+        assert "test.json" not in text
+        assert "on test" not in text
+        assert "test_map" not in text.lower()
 
 
 def test_more_trials_can_be_asked_for(ended: Bench) -> None:
