@@ -140,6 +140,15 @@ def test_a_row_without_validation_is_seen_as_it_would_be_with_it(
     assert row_of("cell", said)[:3] == ["cell", "6", "12.0"]  # of train and val
 
 
+def test_rows_of_given_boxes_have_no_input(data: Path, tmp_path: Path) -> None:
+    rows = [{"name": "given", "predictions": "boxes.json"}]
+    experiment = variant(tmp_path / "own", lambda content: content.update(rows=rows))
+    (tmp_path / "own" / "boxes.json").write_text("[]")
+    status, said, errors = check(experiment, data)
+    assert status == 0, errors
+    assert "No row is trained: there are no anchors" in said
+
+
 def test_heads_without_anchors_say_so(data: Path) -> None:
     status, said, errors = check(ZOO, data, "--profile", "full")
     assert status == 0, errors

@@ -99,6 +99,8 @@ def _alike(configs: dict[str, Config], inputs: dict[str, _Input], of: _Input) ->
 
 def sizes_text(seen: Sequence[Seen]) -> str:
     """A table of object sizes for each input, and the anchors of the rows that have it."""
+    if not seen:
+        return "No row is trained: there are no anchors to hold the objects against.\n"
     about = (
         "Objects to learn, at the input of the rows: side in pixels (the square root of width x height) that 10 %, "
         "half and 90 % of a class's boxes are below; beside them the sides of the anchors (likewise of their area)."

@@ -111,7 +111,7 @@ def _without_sources(plan: Plan) -> list[str]:
         if run_id not in asked
     }
     return [
-        f"row '{row}': it is made from runs/{run_id}, which is {state}: sweep that row, too (see --rows)"
+        f"row '{row}': it is made from runs/{run_id}, which is {state}: sweep that row, too (see --rows, --seeds)"
         for (row, run_id), state in told.items()
         if state
     ]
