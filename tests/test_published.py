@@ -138,6 +138,10 @@ def test_annotations_that_were_replaced_where_they_lie_are_other_data(
     annotations.unlink()
     assert desk.report()[0] == 0
     assert {*differences(desk)} != {None}
+    shutil.rmtree(desk.results / "runs")  # a clone whose data is another by now
+    shutil.copy(data / "train.json", annotations)
+    status, output = desk.report("--check")
+    assert status == 1 and "shows differences to published values, and is now not" in output, output
 
 
 def differences(desk: Desk) -> list[float | None]:

@@ -125,7 +125,12 @@ def test_recorded_hashes_say_which_test_split_it_is(tmp_path: Path, data: Path) 
     desk.change(of_hashes(hashes(data)))
     assert desk.report()[0] == 0
     assert "record its 'test' there" in missing(desk)["difference"]
+    desk.change(of_hashes(known))
+    assert desk.report()[0] == 0
     desk.change(of_hashes({**known, "test": "0" * 64}))
+    shutil.copytree(desk.results, tmp_path / "clone", ignore=shutil.ignore_patterns("runs"))
+    clone = ["report", str(desk.experiment), "--results", str(tmp_path / "clone"), "--check"]
+    assert "row plain: held against a value of another test split" in here(clone).stdout
     assert desk.report()[0] == 0
     assert missing(desk)["difference"] == OTHER
 

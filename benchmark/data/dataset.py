@@ -176,6 +176,12 @@ def is_of_source(
     return _lies_at(places, (dataset.train, dataset.val), cache)
 
 
+def is_here(source: DataSource, base: Path, cache: Path | None = None) -> bool:
+    """Whether annotations can be read where an experiment's ``dataset`` block says; arguments as of `is_of_source`."""
+    places = _places(source, base, alone=source.val is None)
+    return places is not None and hashes_at(places, cache) is not None
+
+
 def is_test_of_source(
     test: str, dataset: Dataset, source: DataSource, base: Path, cache: Path | None = None
 ) -> bool:

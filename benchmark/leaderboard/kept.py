@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from benchmark.data.dataset import Dataset, Fold, Split, fold_file
 from benchmark.errors import UserError, attempt, shown
-from benchmark.experiment.experiment import Experiment, Row
+from benchmark.experiment.experiment import DataSource, Experiment, Row
 from benchmark.files import read_json
 from benchmark.leaderboard.boards import Boards, Kept, kept_boards
 from benchmark.leaderboard.columns import columns_of
@@ -210,8 +210,10 @@ def _differences(kept: Leaderboard, plan: Plan, path: Path) -> list[str]:
     rows = {row.name: row for row in plan.rows}
     found = [f"row {name}: not in {path}" for name in rows if name not in lines]
     found += [f"row {name} of {path}: not in the experiment" for name in lines if name not in rows]
-    if why := kept_otherwise(plan.experiment, plan.dataset, kept.caveat):
+    cache = path.parent / "datasets.json"
+    if why := kept_otherwise(plan.experiment, plan.dataset, kept.caveat, cache):
         found.append(f"{path}: {why}")
+    found += [f"{path}: {why}" for why in _of_another_test(kept, plan.experiment.dataset)]
     if kept.title != (title := titled(plan.experiment, plan.dataset)):
         found.append(f"title: '{title}', in {path}: '{kept.title}'")
     if (kept.judge or "val") != plan.experiment.judge:
@@ -243,6 +245,17 @@ def _ids(spec: RunSpec) -> tuple[str, str]:
     """The id of a run, and the one that it has had before."""
     digest = spec.run_id.rpartition("-")[2]
     return spec.run_id, former_run_id(spec.row, spec.seed, spec.profile, digest, spec.fold)
+
+
+def _of_another_test(kept: Leaderboard, source: DataSource) -> Iterator[str]:
+    """What is wrong with differences to values published on test, where the experiment records which test that is."""
+    measured = kept.dataset.test.sha256 if kept.dataset.test else None
+    if source.sha256 is None or source.sha256.test == measured:
+        return
+    for line in kept.rows:
+        on_test = line.values.get("published_split") == "test"
+        if on_test and line.values["difference"] is not None:
+            yield f"row {line.row}: held against a value of another test split than dataset.sha256 names"
 
 
 def _said(columns: Sequence[Column]) -> list[Column]:

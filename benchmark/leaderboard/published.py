@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from benchmark.config.retarget import dataset_leaves
-from benchmark.data.dataset import Dataset, is_of_source, is_test_of_source
+from benchmark.data.dataset import Dataset, is_here, is_of_source, is_test_of_source
 from benchmark.errors import UserError, few
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.leaderboard.results import COMPARABLE_PROFILE, OTHER_IMAGES, RowResult, TestSplit
@@ -52,22 +53,25 @@ def is_elsewhere(plan: Plan) -> bool:
     return is_of_source(plan.dataset, source, base, plan.cache) is False
 
 
-def kept_otherwise(experiment: Experiment, dataset: Dataset, caveat: str) -> str:
+def kept_otherwise(experiment: Experiment, dataset: Dataset, caveat: str, cache: Path) -> str:
     """What is wrong with the caveat of a board whose data and runs are not here: the recorded hashes tell.
 
     Args:
         experiment: As it is now.
         dataset: The hashes of the board's data.
         caveat: What the board says, empty where it shows differences.
+        cache: File that remembers what large annotation files hold.
 
     Returns:
-        A sentence; empty if nothing is wrong, or the experiment names its data by place only.
+        A sentence; empty if nothing is wrong, or the experiment names its data by a place where there is none now.
     """
-    source = experiment.dataset
-    place_only = (source.root or source.train) and not source.sha256
-    if place_only or all(row.published is None for row in experiment.rows):
+    source, base = experiment.dataset, experiment.path.parent
+    if all(row.published is None for row in experiment.rows):
         return ""
-    own = is_of_source(dataset, source, experiment.path.parent)
+    place_only = (source.root or source.train) and not source.sha256
+    if place_only and not is_here(source, base, cache):
+        return ""
+    own = is_of_source(dataset, source, base, cache)
     why = _of_data(experiment, dataset, own)
     if why and not caveat:
         return f"it shows differences to published values, and is now {_PREFIX}{why}"
