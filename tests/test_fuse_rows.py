@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import toy_rows
 import yaml
+from boards import make_record
 from command import Bench, variant
 from test_tested import check_evaluated, give_test, with_test
 
@@ -21,7 +22,10 @@ from benchmark.experiment.rows import RECIPES
 from benchmark.job.made import MAKERS
 from benchmark.job.made.fusing.fuse import fuse
 from benchmark.job.made.fusing.settings import Settings
+from benchmark.job.testing import keep_test
 from benchmark.run.folder import RunFolder
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
 from benchmark.statistics.evaluation import Detections, Evaluation, GroundTruth
 
 SOURCES: list[dict[str, Any]] = [
@@ -199,6 +203,66 @@ def _on_scale_of_val(bench: Bench, row: str) -> Detections:
     low, high = (how(boxes(bench, row).scores) for how in (min, max))
     detections = Detections.from_coco(found)
     return replace(detections, scores=np.clip((detections.scores - low) / (high - low), 0, 1))
+
+
+PARTS = dict.fromkeys(("backbone", "neck", "head", "schedule"), "tiny")
+WHOLE: dict[str, Any] = {"name": "whole", "parts": PARTS, "train_on": "all"}
+
+
+def leave_trained_on_all(bench: Bench) -> None:
+    """A complete run of the row ``whole``, as its job leaves it: with boxes of the test split alone."""
+    request = Request(bench.experiment, bench.results, None, bench.data, ("whole",), (0,))
+    (run,) = make_plan(request).runs
+    prepare(run)
+    told = {"unvalidated": "trained on train and val: no val score", "metrics": {"per_class": {}}}
+    run.folder.write_record(make_record("whole", run_id=run.spec.run_id, profile="tiny", **told))
+    test = read_annotations(bench.data / "test.json")
+    moved = test.boxes.xywh + np.array([2.0, 0, 0, 0])
+    scores = np.linspace(0.5, 0.9, len(moved))
+    found = Detections(test.boxes.image_ids, moved, scores, test.boxes.category_ids)
+    keep_test(run.folder, test, found, run.spec.dataset.classes)
+
+
+@pytest.mark.slow
+def test_what_has_learnt_val_is_fused_on_the_test_split_alone(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    data = with_test(synthetic_data, tmp_path / "data")
+    give_test(data)
+    bench = make_bench(tmp_path, data, rows_over_one_on_all())
+    leave_trained_on_all(bench)
+    assert sweep(bench, "--seeds", "0").returncode == 0
+    for row in ("fused", "twice"):
+        of_row = folder(bench, row)
+        record = of_row.read_record()
+        assert record.unvalidated.startswith("made from runs that are trained on train and val")
+        assert record.metrics.scores == {} and not of_row.predictions_file.exists()
+        check_evaluated(of_row, data / "test.json")
+    board = json.loads((bench.results / "tiny.json").read_text())
+    shown = {row["row"]: row for row in board["rows"]}["fused"]
+    assert shown["values"]["map50"] is None and shown["values"]["test_map50"] > 0
+    assert "no val score" in shown["missing"]["map50"]
+    assert "nothing to do" in sweep(bench, "--seeds", "0").stdout
+
+
+def rows_over_one_on_all(**how: str) -> list[dict[str, Any]]:
+    fused = {"name": "fused", "fuse": {"rows": ["whole", "near"], **how}}
+    return [WHOLE, SOURCES[0], fused, {"name": "twice", "fuse": {"rows": ["fused", "near"]}}]
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({}, "whole: trained on train and val (train_on: all): what is made of it has boxes on a"),
+        ({"calibrate": "minmax"}, "with no boxes on val to calibrate scores by; drop 'calibrate'"),
+    ],
+)
+def test_what_has_learnt_val_has_no_boxes_there(
+    tmp_path: Path, synthetic_data: Path, how: dict[str, str], words: str
+) -> None:
+    done = make_bench(tmp_path, synthetic_data, rows_over_one_on_all(**how)).here("plan")
+    assert done.returncode == 2
+    assert words in done.stderr
 
 
 REFUSED: dict[str, tuple[Any, list[str]]] = {

@@ -59,7 +59,7 @@ def _is_asked(spec: RunSpec, row: Row, experiment: Experiment) -> bool:
     """Whether a run was asked for in the words that the row has now; what its files held then nobody can say."""
     asked = (row.name, recipe_key(row.recipe), dict(row.recipe.names), row.overrides, row.gpus)
     of_run = (spec.row, spec.recipe, dict(spec.names), dict(spec.overrides), spec.gpus)
-    same_way = experiment.trains_on_all(row) != spec.validates
+    same_way = not spec.trains or experiment.trains_on_all(row) != spec.validates
     return asked == of_run and spec.select == experiment.select and same_way
 
 

@@ -227,6 +227,7 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
     sources = {
         name: [spec for one in folds for spec in _source(one, name)] for name in recipe.source_rows
     }
+    _refuse_unvalidated(setting, row, sources)
     if recipe.over_seeds:
         return [_Making(seeds[0], tuple(spec for specs in sources.values() for spec in specs))]
     by_seed = [_by_seed(specs) for specs in sources.values()]
@@ -239,6 +240,24 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
     return [
         _Making(seed, tuple(spec for of_row in by_seed for spec in of_row[seed])) for seed in shared
     ]
+
+
+def _refuse_unvalidated(
+    setting: Setting, row: Row, sources: Mapping[str, Sequence[RunSpec]]
+) -> None:
+    """Refuses what needs boxes that runs without a validation do not have.
+
+    Raises:
+        UserError: With the rows that have none.
+    """
+    names = [name for name, specs in sources.items() if not all(s.validates for s in specs)]
+    if not names or not setting.needs_data:
+        return
+    whose = f"row '{row.name}': {', '.join(names)}: trained on train and val (train_on: all)"
+    if row.recipe.needs_val:
+        raise UserError(f"{whose}, with no boxes on val to calibrate scores by; drop 'calibrate'")
+    if setting.dataset.test is None:
+        raise UserError(f"{whose}: what is made of it has boxes on a test split alone; give one")
 
 
 def _by_seed(specs: Sequence[RunSpec]) -> dict[int, list[RunSpec]]:
@@ -320,10 +339,16 @@ def _run(
     return specs[chosen], {**config, "randomness": randomness}
 
 
+def _without_val(way: _Way, making: _Making) -> Mapping[str, str]:
+    """What is made of a run that has learnt the validation images is judged on them as little as that is."""
+    learnt = way.making and not all(spec.validates for spec in making.sources)
+    return {"train_on": "all"} if learnt else {}
+
+
 def _spec(setting: Setting, row: Row, making: _Making, way: _Way) -> RunSpec:
     profile, seed = setting.around.profile, making.seed
     from_rows = {f"source {n}": digest_of(s.run_id) for n, s in enumerate(making.sources, 1)}
-    given = {**way.given, **from_rows}
+    given = {**way.given, **from_rows, **_without_val(way, making)}
     digest = identity(way.essence, setting.dataset, seed, profile, row.gpus, given)
     return RunSpec(
         run_id=_run_id(setting, row.name, seed, digest),

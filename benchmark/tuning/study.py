@@ -156,6 +156,11 @@ def read_study(request: Request) -> Study:
         )
         base = attempt(problems, plan_of, experiment, of_row)
         file = file if not row.recipe.is_tuned else file.model_copy(update={"pruner": NO_PRUNER})
+        if base and row.recipe.is_tuned and not base.runs[0].spec.validates:
+            problems.append(
+                f"row: '{row.name}' is made from rows that are trained on train and val together (train_on: all), so "
+                "that nothing judges a trial; tune it over rows without that"
+            )
     config = dict(base.runs[0].config) if base else {}
     space = attempt(problems, _space, file, row, config) if base and row else None
     validations = attempt(problems, planned_validations, config)

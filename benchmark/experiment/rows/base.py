@@ -108,6 +108,11 @@ class Recipe(Strict, ABC):
         """Whether a run of a fold rests on the runs of all folds of its source rows, not just of its own."""
         return False
 
+    @property
+    def needs_val(self) -> bool:
+        """Whether it rests on its source rows' boxes on val, whatever it is judged on."""
+        return False
+
     @classmethod
     def trains(cls) -> bool:
         """Whether its runs are trainings: it says nothing of how they come to their boxes otherwise."""

@@ -106,6 +106,11 @@ class FuseRecipe(Recipe):
         """See `Recipe`: the boxes of a fold are calibrated by those of the others."""
         return self.fuse.calibrate is not None
 
+    @property
+    def needs_val(self) -> bool:
+        """See `Recipe`: scores are calibrated by them."""
+        return self.fuse.calibrate is not None
+
     def seeds(self, own: Sequence[int], asked: Sequence[int] | None) -> tuple[int, ...]:
         """See `Recipe`: over all seeds there is one run, which bears the experiment's first."""
         return (own[0],) if self.over_seeds else tuple(asked or own)

@@ -27,6 +27,7 @@ from benchmark.tracking.runs import RunTracker
 
 NO_MODEL = "not trained here: its boxes come from elsewhere"
 NO_TRAINING = "not trained here: its weights come from elsewhere"
+UNVALIDATED = "made from runs that are trained on train and val: no val score"
 NO_TEST = "its boxes of the test split are not known"
 
 
@@ -50,14 +51,19 @@ class MadeJob(RunJob):
         annotations = read_annotations(self.spec.dataset.val.annotations)
         self.inputs.check_parsed(annotations)
         making = self._making({"val": annotations}, ("val",))
+        if self.spec.validates:
+            self._judge(making)
+        split = self.spec.dataset.test
+        if split is not None and self.spec.study is None:
+            with_problem(self.folder, split, lambda: self.test(split))
+
+    def _judge(self, making: Making) -> None:
+        """Makes the boxes of the validation images, and keeps what they come to."""
         made = _maker(self.spec.recipe)(making)
         self._notes = made.notes
         for note in made.notes:
             print(note, flush=True)
         self._keep(making, made)
-        split = self.spec.dataset.test
-        if split is not None and self.spec.study is None:
-            with_problem(self.folder, split, lambda: self.test(split))
 
     def test(self, split: Split) -> None:
         """Makes the boxes of the test split, and keeps what they come to; those of val are left as they are."""
@@ -96,6 +102,9 @@ class MadeJob(RunJob):
             made_from=self._made_from,
             notes=self._notes,
         )
+        if not self.spec.validates and state is State.COMPLETE:
+            missing = {key: UNVALIDATED for key, one in MEASUREMENTS.items() if one.function}
+            return replace(record, unvalidated=UNVALIDATED, missing={**missing, **self._absent()})
         if found is None:
             return record
         missing = {**self._absent(), **found.missing}
