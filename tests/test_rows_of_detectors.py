@@ -29,7 +29,12 @@ from benchmark.run.plan import Request, make_plan
 from benchmark.statistics.evaluation import Detections
 from benchmark.writing.drawing import PALETTE
 
-PLAIN = {"name": "plain", "parts": dict.fromkeys(["backbone", "neck", "head", "schedule"], "tiny")}
+# Its weights are averaged: what is evaluated and kept is the average.
+PLAIN = {
+    "name": "plain",
+    "parts": dict.fromkeys(["backbone", "neck", "head", "schedule"], "tiny"),
+    "set": {"+custom_hooks": [{"type": "EMAHook", "momentum": 0.2}]},
+}
 
 
 def _rows(bench: Bench, *rows: dict[str, Any]) -> None:
@@ -38,7 +43,7 @@ def _rows(bench: Bench, *rows: dict[str, Any]) -> None:
 
 
 def _sweep(bench: Bench, *more: str) -> Any:
-    return bench.here("sweep", "--wandb", "off", *more)
+    return bench.here("sweep", "--launcher", "inprocess", "--wandb", "off", *more)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +73,8 @@ def swept(bench: Bench) -> Bench:
 
 @pytest.mark.trains
 def test_the_same_weights_on_the_same_images_have_the_same_numbers(swept: Bench) -> None:
+    kept = torch.load(swept.folder("plain") / "checkpoints" / "final.pth", weights_only=False)
+    assert "ema_state_dict" in kept  # the weights before averaging lie beside
     plain, given = swept.record("plain"), swept.record("given")
     for key in ("metrics", "tide", "val_images", "params", "flops"):
         assert given[key] == plain[key] is not None
@@ -139,7 +146,7 @@ def test_predict_takes_any_folder_and_draws(swept: Bench, tmp_path: Path) -> Non
         exif[0x0112] = 6
         picture.save(tmp_path / "images" / name, **({"exif": exif} if name == "b.jpg" else {}))
     run = str(swept.folder("plain"))
-    options = ("--tta", "--format", "csv", "--pictures", "drawn", "--score-thr", "0.01")
+    options = ("--format", "csv", "--pictures", "drawn", "--score-thr", "0.01")
     done = here(["predict", run, "images", *options], tmp_path)
     assert done.returncode == 0, done.stderr
     written = tmp_path / f"{swept.folder('plain').name}-images.csv"
