@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 import yaml
+from boards import make_record
 from command import Bench, here, kill_group, study, variant, wait_until
 
 from benchmark.config.sources import Names, RefusedError
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
+from benchmark.run.record import State
 from benchmark.tuning.study import read_study
 
 FOLDS = 3
@@ -184,6 +186,26 @@ def test_a_config_that_names_the_divided_file_trains_on_the_fold(bench: Bench) -
     assert names.file("train.json", str(bench.data)) == dataset.train.annotations
     with pytest.raises(RefusedError, match="what the runs are validated on"):
         names.file(str(dataset.val.annotations))
+
+
+def test_a_config_is_shown_of_the_first_fold(bench: Bench) -> None:
+    done = bench.here("config", "--rows", "plain")
+    assert done.returncode == 0 and "note: the config of fold 0 of 3" in done.stderr
+    assert "fold-0-train.json" in done.stdout and "fold-1" not in done.stdout
+
+
+def test_a_renamed_row_keeps_its_folds(bench: Bench) -> None:
+    request = Request(bench.experiment, bench.results, data_root=bench.data)
+    for run in make_plan(request).runs:
+        prepare(run)
+        record = make_record(run.spec.row, run_id=run.spec.run_id, profile=run.spec.profile)
+        run.folder.write_record(record)
+    content = yaml.safe_load(bench.experiment.read_text())
+    content["rows"][0]["name"] = "flat"
+    bench.experiment.write_text(yaml.safe_dump(content))
+    moved = ["runs", "mv", str(bench.experiment), "plain", "flat", "--results", str(bench.results)]
+    assert here(moved).returncode == 0
+    assert {run.state for run in make_plan(request).runs} == {State.COMPLETE}
 
 
 def test_a_study_is_tuned_on_the_first_fold_and_says_so(bench: Bench) -> None:

@@ -42,7 +42,7 @@ def config(
     from benchmark.run.plan import make_plan
 
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
-    made = make_plan(replace(request, needs_data=False))
+    made = make_plan(replace(request, needs_data=False, fold=0))
     if len(made.runs) != 1:
         names = ", ".join(row.name for row in made.rows)
         known = ", ".join(map(str, made.seeds))
@@ -52,6 +52,9 @@ def config(
         told = "the config has the classes and paths that the experiment states"
         typer.echo(f"warning: {place}: the data was not found; {told}", err=True)
     run = made.runs[0]
+    if fold := made.dataset.fold:
+        alone = "the others differ in their annotation files, and in the images that a shortened run takes"
+        typer.echo(f"note: the config of fold 0 of {fold.count}; {alone}", err=True)
     if not run.config:
         raise UserError(f"row '{run.spec.row}' has no config: it is not trained here")
     written = as_written(dict(run.config), run.spec.overrides)

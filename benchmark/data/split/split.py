@@ -54,7 +54,7 @@ def split(file: Path, wanted: Wanted, images: Path | None = None, out: Path | No
         UserError: The file cannot be divided so, its images are not there, or the folder holds another division.
         MachineError: The files cannot be written.
     """
-    file = file.expanduser().resolve()
+    file = file.expanduser().absolute()  # of a link what lies beside the link
     if file.is_dir():
         raise UserError(f"{file}: a folder; give the annotation file, as in {file / 'train.json'}")
     annotations = read_annotations(file)
@@ -65,7 +65,7 @@ def split(file: Path, wanted: Wanted, images: Path | None = None, out: Path | No
     division, groups = divided(annotations, wanted, folder if wanted.duplicates else None)
     held = makeup(annotations, division, groups)
     texts = {**_files(annotations, division), "report.md": page(division, groups, held)}
-    place = (out or file.parent / _usual_name(file, wanted)).expanduser().resolve()
+    place = (out or file.parent / _usual_name(file, wanted)).expanduser().absolute()
     _refuse_other(place, texts)
     try:
         for name, text in texts.items():
@@ -79,7 +79,11 @@ def split(file: Path, wanted: Wanted, images: Path | None = None, out: Path | No
 
 def _images_of(file: Path, images: Path | None) -> Path:
     root = file.parent
-    folders = (root, root / "images", root / file.stem) if images is None else (images.resolve(),)
+    folders = (
+        (root, root / "images", root / file.stem)
+        if images is None
+        else (images.expanduser().absolute(),)
+    )
     place = Place(file, folders, folders[-1])
     try:
         return found(file.stem, Places(place, place), None).train.images
@@ -93,7 +97,7 @@ def _images_of(file: Path, images: Path | None) -> Path:
 def _link(link: Path, images: Path) -> None:
     """Leads to the images from beside the annotation files of a holdout, whose names are relative to their folder."""
     if not os.path.lexists(link):
-        link.symlink_to(os.path.relpath(images, link.parent))
+        link.symlink_to(os.path.relpath(images.resolve(), link.parent.resolve()))
 
 
 def _usual_name(file: Path, wanted: Wanted) -> str:
