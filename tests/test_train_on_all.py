@@ -137,7 +137,7 @@ WHOLE = {"train_on": "all"}
                 e["rows"].append({"name": "both", "fuse": {"rows": ["plain", "momentum"]}})
                 or e["rows"][0].update(WHOLE)
             ),
-            "row 'both': made from 'plain', which is trained on train and val together",
+            "row 'both': plain: trained on train and val (train_on: all): what is made of it has boxes",
         ),
         (
             lambda e: e["rows"].append(
