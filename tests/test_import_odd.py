@@ -203,6 +203,7 @@ class TestYolo:
             "1 0.5 0.5 nan 0.1",
             "1 0.5 0.5 0 0.1",
             "can 0.5 0.5 0.1 0.1",
+            "1 0.5 0.5 1e30 0.1",
         )
         _, _, status = imported(self.source(tmp_path, "\n".join(lines)), tmp_path / "data")
         assert status == 0
@@ -215,7 +216,7 @@ class TestYolo:
         assert polygon == [[0, 0, 32, 0, 32, 16, 0, 16]]
         assert left_out(tmp_path / "data") == {
             ledger.UNKNOWN_CLASS: (2, 2),
-            ledger.NO_BOX: (3, 3),
+            ledger.NO_BOX: (4, 4),
             ledger.NO_AREA: (1, 1),
         }
 
@@ -413,6 +414,14 @@ class TestCoco:
         }
         assert notes(tmp_path / "data") == {ledger.NO_MASK: 1, ledger.NO_JSON: 1}
         assert "A.PNG (there is a.png)" in out
+
+    def test_half_of_a_surrogate_pair_is_refused_with_the_file(self, tmp_path: Path) -> None:
+        found = coco()
+        found["categories"][0].update(name="\ud800", supercategory=[])
+        _, err, status = imported(self.source(tmp_path, found), tmp_path / "data")
+        assert (status, "result.json: " in err, "surrogate pair" in err) == (2, True, True)
+        found["categories"][0]["name"] = "bag"
+        assert imported(self.source(tmp_path, found), tmp_path / "data")[2] == 0
 
     def test_ids_that_repeat_are_refused(self, tmp_path: Path) -> None:
         found = coco()

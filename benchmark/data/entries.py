@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from benchmark.errors import lone_surrogate, shown
 
-_BIGGEST = 2**31 - 1  # of a width, a height, a coordinate or an area; what hotcoco takes
+BIGGEST = 2**31 - 1
+"""Of a width, a height or a coordinate: what hotcoco takes."""
 _BIGGEST_ID = 2**63 - 1
 _SIDES = 6  # coordinates of the smallest polygon
 
@@ -72,8 +73,8 @@ def _is_id(value: object) -> bool:
 
 def _is_size(value: object) -> bool:
     if type(value) is int:
-        return 1 <= value <= _BIGGEST
-    return type(value) is float and 1 <= value <= _BIGGEST and value.is_integer()
+        return 1 <= value <= BIGGEST
+    return type(value) is float and 1 <= value <= BIGGEST and value.is_integer()
 
 
 def _is_area(value: object) -> bool:
@@ -85,5 +86,5 @@ def _is_area(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     if type(value) is float:
-        return math.isfinite(value) and abs(value) <= _BIGGEST
-    return type(value) is int and abs(value) <= _BIGGEST
+        return math.isfinite(value) and abs(value) <= BIGGEST
+    return type(value) is int and abs(value) <= BIGGEST

@@ -112,9 +112,9 @@ def _content(path: Path) -> dict[str, list[JsonObject]]:
     """The three lists; of a file that lists images alone, the others are empty."""
     try:
         content = read_json(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
         read_annotations(path)  # it says why in its own words
-        raise
+        raise UserError(f"{path}: not JSON that can be read: {error}") from None
     if not (isinstance(content, dict) and isinstance(content.get("images"), list)):
         raise UserError(f"{path}: not COCO annotations: 'images' is no list")
     found = {key: content.get(key, []) for key in _LISTS}
@@ -161,7 +161,7 @@ def _is_category(entry: object) -> bool:
 
 
 def _above(categories: Sequence[JsonObject]) -> frozenset[str]:
-    kinds = {one.get("supercategory") for one in categories}
+    kinds = {str(one.get("supercategory")) for one in categories}
     roots = {one["name"] for one in categories if one.get("supercategory") == "none"}
     others = {one["name"] for one in categories if one.get("supercategory") != "none"}
     return frozenset((roots & kinds) - others)
@@ -204,12 +204,19 @@ def _pictures(file: _File, images: Images, ledger: Ledger) -> list[Picture]:
 
 def _extra(entry: JsonObject, path: Path, ledger: Ledger) -> JsonObject:
     found = {key: entry[key] for key in entry if key not in _OWN_KEYS | _NO_KEYS}
-    try:
-        json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
-    except ValueError:  # NaN, half of a surrogate pair
+    if not _is_plain(found):
         ledger.note(NO_JSON, f"{path}: {entry['file_name']}: {', '.join(found)}")
         return {}
     return found
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a file can hold it that others read: no NaN, no half of a surrogate pair."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        return False
+    return True
 
 
 def _size(entry: JsonObject) -> tuple[int, int] | None:
@@ -242,7 +249,7 @@ def _mask(entry: JsonObject) -> object:
     """Polygons that are some; of a crowd whatever stands there."""
     mask = entry["segmentation"]
     if not isinstance(mask, list):
-        return mask
+        return mask if _is_plain(mask) else None
     return [
         one for one in mask if is_masked({"segmentation": [one]}) and all(map(_is_finite, one))
     ] or None

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from benchmark.data.decode import Look, Reader, look, wh
+from benchmark.data.entries import BIGGEST
 from benchmark.data.faults import CLOSED, DAMAGED, EMPTY, Fault
 from benchmark.data.importing.base import XYWH, Box, Picture
 from benchmark.data.importing.ledger import (
     MAYBE_TURNED,
     NO_AREA,
+    NO_BOX,
     OTHER_SIZE,
     OUTSIDE,
     TURNED_PICTURES,
@@ -161,6 +163,9 @@ def _moved_mask(mask: object, move: Move) -> object:
 def _is_sound(box: Box, picture: Picture, size: tuple[int, int], ledger: Ledger) -> bool:
     x, y, width, height = box.xywh
     told = f"{picture.path}: {box.label} {_shown(box.xywh)}"
+    if max(map(abs, box.xywh)) > BIGGEST:
+        ledger.leave(NO_BOX, told, 1)
+        return False
     if width <= 0 or height <= 0:
         ledger.leave(NO_AREA, told, 1)
         return False
