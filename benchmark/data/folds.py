@@ -20,7 +20,15 @@ from benchmark.data.split.fold_files import read_fold_files, write_fold_files
 from benchmark.data.split.parts import part_of
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import DataSource
-from benchmark.files import is_file, read_bytes, read_json, replacing, sha256_file, write_json
+from benchmark.files import (
+    is_file,
+    read_bytes,
+    read_json,
+    remove_leftovers,
+    replacing,
+    sha256_file,
+    write_json,
+)
 
 _KEPT = "folds.json"
 _SPLITS = ("train", "val")
@@ -133,6 +141,7 @@ def _made(store: Path, whole: Dataset, division: Division) -> _Kept:
         raise UserError(f"{whole.train.annotations} has changed meanwhile; give the command again")
     check_objects(read_annotations(whole.train.annotations), division)
     folder = _folder(store, division.digest)
+    remove_leftovers(folder)  # of a kill while they were written
     content = read_json(whole.train.annotations)
     hashes = []
     for number, val in enumerate(division.parts):

@@ -73,7 +73,7 @@ def _boxes(runs: Runs, run_id: str) -> Sequence[object]:
     try:
         found: Sequence[object] = read_json(path)
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+        raise ValueError(f"run {run_id} has no {path.name} ({error.strerror})") from None
     return found
 
 
