@@ -36,6 +36,8 @@ PLAIN = {
     "set": {"+custom_hooks": [{"type": "EMAHook", "momentum": 0.2}]},
 }
 
+ADDRESS = "https://example.org/theirs-0a1b2c3d.pth"
+
 
 def _rows(bench: Bench, *rows: dict[str, Any]) -> None:
     content = yaml.safe_load(bench.experiment.read_text())
@@ -281,9 +283,10 @@ def test_what_is_wrong_with_views_and_weights_is_told_before_any_training(
     assert "row 'a': of 'ssd': tta: its model takes images of one size only" in told
     assert "row 'b': of 'a': that row has no detector of its own" in told
     assert "row 'c': gpus: it does not train" in told
+    assert "row 'c': checkpoint: zoo tells 80 classes apart, and the data has 10" in told
     assert "absent.pth: no such file" in told
     training = {"optim_wrapper.optimizer.lr": 0.1, "load_from": "other.pth"}
-    given = {"name": "given", "config": "ssd300_coco", "checkpoint": "zoo", "set": training}
+    given = {"name": "given", "config": "ssd300_coco", "checkpoint": ADDRESS, "set": training}
     _rows(bench, ssd, given)
     told = bench.here("plan").stderr
     assert "row 'given': set: load_from would be evaluated in the place of 'checkpoint'" in told
@@ -299,7 +302,7 @@ def test_a_profile_leaves_given_weights_their_model_and_their_images(
     config = {"config": "faster-rcnn_r50_fpn_1x_coco"}
     experiment = variant(tmp_path, lambda _: None)
     bench = Bench(synthetic_data, tmp_path / "results", experiment)
-    _rows(bench, {"name": "given", "checkpoint": "zoo", **config}, {"name": "trained", **config})
+    _rows(bench, {"name": "given", "checkpoint": ADDRESS, **config}, {"name": "trained", **config})
     request = Request(experiment, bench.results, data_root=synthetic_data, profile="smoke")
     given, trained = (
         run for run in make_plan(replace(request, seeds=(3, 4))).runs if run.spec.seed in (0, 3)
@@ -313,5 +316,6 @@ def test_a_profile_leaves_given_weights_their_model_and_their_images(
     assert given.spec.making["indices"] == taken is not None
     assert "pretrained" not in str(given.config["model"]).lower()
     listed = bench.here("weights", "--rows", "given").stdout
-    assert "faster_rcnn_r50_fpn_1x_coco_20200130-047c8118.pth, for row given" in listed
-    assert "torchvision" not in listed
+    assert f"{ADDRESS}, for row given" in listed and "torchvision" not in listed
+    told = bench.here("plan", "--rows", "given", "--build").stdout
+    assert "no row that is to be made trains: there is nothing to try out" in told

@@ -34,12 +34,15 @@ def try_rows(made: Plan, runs: Sequence[Planned], launcher: Launcher, trust: boo
         MachineError: The machine is at fault.
         typer.Exit: Ctrl-C.
     """
+    from benchmark.run.record import State
     from benchmark.sweep.trying import folder_for_tryouts
     from benchmark.sweep.tryouts import TryOuts, objection, to_try
 
     chosen = to_try(runs)
     if not chosen:
-        typer.echo("every row is complete: there is nothing to try out")
+        done = all(run.state is State.COMPLETE for run in runs)
+        why = "every row is complete" if done else "no row that is to be made trains"
+        typer.echo(f"{why}: there is nothing to try out")
         return
     found: list[Result] = []
     try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
-from benchmark.config.compose import compose
+from benchmark.config.compose import changes_of, compose
 from benchmark.config.overrides import key_path
 from benchmark.config.views import augmented
 from benchmark.data.dataset import Dataset
@@ -12,8 +13,10 @@ from benchmark.errors import UserError, attempt, few
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.experiment.rows.augmented import AugmentedRecipe
 from benchmark.experiment.rows.base import Surroundings
+from benchmark.experiment.rows.checkpoint import ZOO
 from benchmark.experiment.rows.evaluated import EvaluatedRecipe
 
+_OTHER_CLASSES = re.compile(r"\bnum_classes: (\d+) -> (\d+)")
 # What says how a config is trained; nothing of it is used where it is evaluated alone.
 _OF_TRAINING = (
     "auto_scale_lr",
@@ -47,6 +50,8 @@ def check_made(
     problems = ["gpus: it does not train, and takes one"] if row.gpus > 1 else []
     if isinstance(row.recipe, EvaluatedRecipe):
         problems += _of_training(row.overrides, overrides)
+        if row.recipe.checkpoint == ZOO:
+            problems += _of_other_classes(changes_of(row, dataset, around))
     if isinstance(row.recipe, AugmentedRecipe):
         source = next(other for other in experiment.rows if other.name == row.recipe.of)
         problems += _against_views(row.recipe, source, dataset, around, overrides)
@@ -63,6 +68,17 @@ def _of_training(own: Mapping[str, object], overrides: Mapping[str, object]) -> 
         yield "set: load_from would be evaluated in the place of 'checkpoint': name it there"
     if lost := [key for key in own if _top(key) in _OF_TRAINING]:
         yield f"set: {few(lost)}: it does not train: leave that out"
+
+
+def _of_other_classes(changes: Iterable[str]) -> Iterator[str]:
+    """Says that the weights of a config of mmdet's are of other classes than the data, by what was changed of it."""
+    found = (_OTHER_CLASSES.search(line) for line in changes)
+    if numbers := next(filter(None, found), None):
+        theirs, ours = numbers.groups()
+        yield (
+            f"checkpoint: zoo tells {theirs} classes apart, and the data has {ours}; name a checkpoint of these "
+            "classes, or start a training from it with 'load_from' in place of 'checkpoint'"
+        )
 
 
 def _top(key: str) -> str:
