@@ -42,9 +42,10 @@ def _described(
     root: Path, name: str | None, cache: Path | None, alone: bool, test: Place | None = None
 ) -> Dataset:
     if not root.is_dir():
+        what = "a file" if root.exists() else "no such folder"
         raise UserError(
-            f"{root}: no such folder; the data is a folder with train.json and val.json "
-            "('detboard data synthesize DIR' draws one to try)"
+            f"{root}: {what}; the data is a folder with train.json and val.json ('detboard data import SRC DIR' makes "
+            "one of other formats, 'detboard data synthesize DIR' draws one to try)"
         )
     _refuse_others(root, ("train",) if alone else ("train", "val"))
     in_root = _place_in(root, "test")
