@@ -1,24 +1,22 @@
 """Boxes of several rows fused, and their scores calibrated: held against mmdet's and mmcv's functions by hand."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmark.experiment.rows.fuse import Calibration, Method
 from benchmark.job.made.fusing.calibrate import Evidence, calibrated
 from benchmark.job.made.fusing.fuse import fuse
 from benchmark.job.made.fusing.most import counted
-from benchmark.job.made.fusing.settings import (
-    CALIBRATIONS,
-    METHODS,
-    Calibration,
-    Method,
-    Settings,
-)
+from benchmark.job.made.fusing.settings import Settings
 from benchmark.statistics.evaluation import Detections, GroundTruth
 from benchmark.statistics.matches import match
 
+METHODS: tuple[Method, ...] = get_args(Method)
+CALIBRATIONS: tuple[Calibration, ...] = get_args(Calibration)
 LARGE = 2**53  # ids of this size and above are no float64
 CATEGORIES = (LARGE + 1, LARGE + 2)
 WBF = Settings("wbf", (1.0, 1.0, 2.5), iou=0.55, skip=0.05)

@@ -11,7 +11,13 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from benchmark.experiment.rows.base import Layer, Recipe, Surroundings
 from benchmark.yaml_file import Name, Strict, exponents
 
-_WORDS = {"wbf": "WBF", "nms": "NMS", "soft_nms": "Soft-NMS"}
+Method = Literal["wbf", "nms", "soft_nms"]
+Calibration = Literal["minmax", "isotonic"]
+
+IOU = 0.55
+"""Default of mmdet, and of the paper on weighted boxes fusion (Solovyev, Wang, Gabruseva 2021, arXiv:1910.13302)."""
+
+_WORDS: Mapping[Method, str] = {"wbf": "WBF", "nms": "NMS", "soft_nms": "Soft-NMS"}
 
 _Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -24,8 +30,7 @@ class Fusion(Strict):
         method: ``wbf`` averages boxes that overlap, ``nms`` keeps the best of them, ``soft_nms`` lowers the others'
             scores.
         weights: One a row; 1 each where none are given. A row of weight 0 takes no part.
-        iou: Overlap above which two boxes of a class are of one object; by default that of the paper on weighted
-            boxes fusion (Solovyev, Wang, Gabruseva 2021, arXiv:1910.13302), and of mmdet.
+        iou: Overlap above which two boxes of a class are of one object.
         skip: Boxes of a lower score, after calibration, are left out.
         calibrate: Brings each row's scores onto one scale before; as they are if None.
         seeds: ``each``: a run for each seed that all source rows have, from their runs of that seed; ``all``: one run
@@ -33,11 +38,11 @@ class Fusion(Strict):
     """
 
     rows: list[Name] = Field(min_length=2)
-    method: Literal["wbf", "nms", "soft_nms"] = "wbf"
+    method: Method = "wbf"
     weights: list[_Weight]
-    iou: Annotated[float, Field(gt=0, lt=1)] = 0.55
+    iou: Annotated[float, Field(gt=0, lt=1)] = IOU
     skip: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    calibrate: Literal["minmax", "isotonic"] | None = None
+    calibrate: Calibration | None = None
     seeds: Literal["each", "all"] = "each"
 
     @model_validator(mode="before")

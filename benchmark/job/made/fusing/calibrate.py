@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.job.made.fusing.settings import Calibration
+from benchmark.experiment.rows.fuse import Calibration
 from benchmark.statistics.evaluation import Detections
 from benchmark.statistics.matches import Matches
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.data.dataset import Split
+from benchmark.experiment.rows.fuse import Calibration, Method
 from benchmark.files import read_json
 from benchmark.job.made.base import Made, Making
 from benchmark.job.made.fusing.calibrate import Evidence, calibrated
 from benchmark.job.made.fusing.fuse import Fused, fuse
 from benchmark.job.made.fusing.most import MOST
-from benchmark.job.made.fusing.settings import Calibration, Method, Settings
+from benchmark.job.made.fusing.settings import Settings
 from benchmark.run.fields import Checked
 from benchmark.run.folder import RunFolder
 from benchmark.run.spec import RunSpec

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.job.made.fusing.settings import Method, Settings
+from benchmark.experiment.rows.fuse import Method
+from benchmark.job.made.fusing.settings import Settings
 
 
 @dataclass(frozen=True)

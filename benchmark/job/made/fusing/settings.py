@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-Method = Literal["wbf", "nms", "soft_nms"]
-Calibration = Literal["minmax", "isotonic"]
-
-METHODS: tuple[Method, ...] = get_args(Method)
-CALIBRATIONS: tuple[Calibration, ...] = get_args(Calibration)
-
-IOU = 0.55
-"""Default of mmdet, and of the paper on weighted boxes fusion (Solovyev, Wang, Gabruseva 2021, arXiv:1910.13302)."""
+from benchmark.experiment.rows.fuse import IOU, Method
 
 
 @dataclass(frozen=True)
