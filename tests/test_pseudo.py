@@ -17,7 +17,7 @@ from command import Bench, variant
 from benchmark.data.annotations import read_annotations
 from benchmark.data.synthesize import synthesize
 from benchmark.errors import UserError
-from benchmark.experiment.experiment import Tracking
+from benchmark.experiment.experiment import Tracking, load_experiment
 from benchmark.files import sha256_file
 from benchmark.job.inputs import NotAsAsked
 from benchmark.job.job import _Training, run_job
@@ -28,6 +28,8 @@ from benchmark.run.prepare import prepare
 from benchmark.run.state import Planned
 from benchmark.run.tested import Tested
 from benchmark.statistics.evaluation import Detections, write_predictions
+from benchmark.tuning.promote import promote
+from benchmark.tuning.study import read_study
 
 PARTS = {"backbone": "tiny", "neck": "tiny", "head": "tiny", "schedule": "tiny"}
 QUICK = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1))
@@ -162,6 +164,25 @@ def test_score_and_images_and_the_row_that_predicts_count_into_the_run_id(
     ids.append(planned(bench).spec.run_id)
     assert ids[0] == ids[3]
     assert len(set(ids)) == 4
+
+
+def test_trials_learn_what_the_row_itself_does_and_a_tuned_row_too(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    content = {"experiment": "tiny.yaml", "row": "pupil", "n_trials": 4, "pruner": None}
+    search = {"lr": {"type": "float", "low": 0.001, "high": 0.1, "log": True}}
+    path = bench.experiment.with_name("tune.yaml")
+    path.write_text(yaml.safe_dump({**content, "search": search}))
+    study = read_study(Request(path, bench.results, data_root=bench.data))
+    trial = study.plan_trial("an id", 0, {"lr": 0.01}).spec
+    assert trial.made_from == study.base.runs[0].spec.made_from
+    assert trial.pseudo == study.base.runs[0].spec.pseudo is not None
+    where = (bench.experiment, "pupil", "tune", 0)
+    promoted = promote(*where, {"train_cfg.max_epochs": 2}, "tuned").row
+    (tuned,) = load_experiment(bench.experiment).rows[-1:]
+    assert tuned.name == promoted.name == "pupil_tuned"
+    assert tuned.pseudo is not None and tuned.source_rows == ("teacher",)
 
 
 @pytest.mark.parametrize(

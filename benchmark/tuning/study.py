@@ -71,6 +71,10 @@ class Study:
         """
         runs = self._plan(self.space.overrides(params)).runs
         run = runs[0] if self.trains else pooled([r for r in runs if r.spec.seed == self.seed])
+        if run.spec.pseudo is not None:
+            # A trial's values are the row's own: it learns the boxes of the run that the row itself does.
+            made_from = self.base.runs[0].spec.made_from
+            run = replace(run, spec=replace(run.spec, made_from=made_from))
         return as_trial(self.composed(run), self.file.name, study_id, number, params)
 
     def _plan(self, overrides: Overrides) -> Plan:
