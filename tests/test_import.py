@@ -148,6 +148,11 @@ class TestSeveralSources:
         ]
         assert "these are classes of their own: can, Can; --map OLD=NEW joins them" in out
         assert boxes(tmp_path / "data")["b.png"] == [("Can", [31, 63, 1, 1])]
+        assert "other numbers" not in out
+        EXPORTS["coco"](tmp_path / "third")
+        out, _, _ = imported(tmp_path / "one", tmp_path / "third", tmp_path / "both")
+        assert boxes(tmp_path / "both")["b.png"] == [("bag", [31, 63, 1, 1])]
+        assert f"classes have other numbers than in {tmp_path / 'third'}: the order of" in out
 
     def test_only_images_whose_name_is_taken_are_renamed(self, tmp_path: Path) -> None:
         for place, names in (("one", ["a.png"]), ("other", ["a.png", "c.png"])):

@@ -86,6 +86,9 @@ def _advice(
 ) -> Iterator[str]:
     for names in alike(found.classes):
         yield f"to know: these are classes of their own: {names}; --map OLD=NEW joins them"
+    other = [str(path) for path, (_, one) in sources.items() if _is_other_order(one, found.classes)]
+    if other:
+        yield f"to know: classes have other numbers than in {few(other)}: the order of the first source counts"
     whole = [str(path) for path, (_, source) in sources.items() if not source.is_divided]
     if whole:
         yield f"no splits in {few(whole)}: all of its images are in train.json"
@@ -93,3 +96,8 @@ def _advice(
         yield f"no validation images: {_ADVICE.format(folder)}"
     if "train" not in found.splits:
         yield "no training images: what there is can judge, and nothing can be trained on it"
+
+
+def _is_other_order(source: Source, classes: Sequence[str]) -> bool:
+    places = [classes.index(name) for name in source.classes if name in classes]
+    return places != sorted(places)
