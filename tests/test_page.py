@@ -527,3 +527,27 @@ def test_print_leaves_controls_out(page: Page) -> None:
         assert len(page.all("#leaderboard tbody tr")) == 9
     finally:
         page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_the_split_that_judges_is_what_is_sorted_and_drawn(page: Page) -> None:
+    data = payload()
+    board = data["leaderboard"]
+    board["judge"] = "test"
+    known = {column["key"]: column for column in board["columns"]}
+    for key in ("map50", "map50_low", "map50_high"):
+        of_test = {**known[key], "key": f"test_{key}", "title": f"Test {known[key]['title']}"}
+        board["columns"].append(of_test)
+        for row in board["rows"]:
+            value = row["values"][key]
+            row["values"][f"test_{key}"] = None if value is None else round(1 - value, 4)
+    board["rows"][0]["test_per_class"] = {name: {"mAP50": 0.5, "mAP": 0.25} for name in CLASSES}
+    page.open(render({**data, "judged_by": "ranked by mAP50 on the test split (9 images)"}))
+    page.see_all()
+    assert page.complaints() == []
+    assert page.texts(NAMES)[:7] == order("map50", descending=False)
+    label = page.one("#leaderboard .bar").get_attribute("aria-label")
+    top = max(r["values"]["test_map50"] for r in board["rows"] if r["values"]["test_map50"])
+    assert label is not None
+    assert label.startswith(f"mAP50 {top}, interval")
+    assert "Ranked by mAP50 on the test split (9 images)" in page.texts(".caveat")
+    assert "test" in page.texts("#classes-controls button")
