@@ -239,7 +239,7 @@ def ask_to_stop(folder: RunFolder, state: str) -> None:
 
 
 def cause(run: Planned, exit_text: str) -> str:
-    """Why a run is not complete, in one line; what one came to that was to be evaluated on test; empty of any other."""
+    """Why a run is not complete, or has no score, or what it came to on test if it was run for that; else empty."""
     if run.problem:
         return run.problem
     if run.state is State.INTERRUPTED:
@@ -249,5 +249,5 @@ def cause(run: Planned, exit_text: str) -> str:
     if run.tests:
         return told_of_test(run, exit_text)
     if run.record.failure is None:
-        return ""
+        return run.record.unvalidated
     return f"{run.record.failure.kind.value}: {run.record.cause}"
