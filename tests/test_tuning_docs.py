@@ -58,7 +58,8 @@ def test_example_starts(number: int, synthetic_data: Path, tmp_path: Path) -> No
 
 def _fused_board(folder: Path) -> Path:
     """An experiment with the fused row of docs/boxes.md, whose sources are small trainings."""
-    rows = blocks((ROOT / "docs" / "boxes.md").read_text())[0]["rows"]
+    found = [block.get("rows", []) for block in blocks((ROOT / "docs" / "boxes.md").read_text())]
+    rows = next(rows for rows in found if any("fuse" in row for row in rows))
     parts = dict.fromkeys(("backbone", "neck", "head", "schedule"), "tiny")
     sources = [{"name": row["name"], "parts": parts} for row in rows if "fuse" not in row]
     return variant(folder, lambda e: e.update(rows=[*sources, rows[-1]]))
