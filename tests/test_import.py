@@ -318,6 +318,7 @@ class TestDataRoot:
     @pytest.mark.slow  # it imports scikit-learn
     def test_an_import_without_splits_is_divided_into_a_data_root(self, tmp_path: Path) -> None:
         EXPORTS["yolo"](tmp_path / "source")
+        dump(tmp_path / "source" / "labels" / "c.txt", "0 .5 .5 .5 .5")  # each part needs an object
         data = tmp_path / "data"
         imported(tmp_path / "source", data)
         command = f"detboard data split {data}/train.json --holdout 0.1"
