@@ -30,7 +30,7 @@ EVERYTHING = make_row(
     published=Published(value=PUBLISHED, split="test", source="a paper"),
     leaderboard=HiddenScores(public=0.4, private=0.4),
 )
-DOCUMENTED = stored_columns(columns_of([EVERYTHING], True))
+DOCUMENTED = stored_columns(columns_of([EVERYTHING], True, True))
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import yaml
 from command import Bench, here, study, variant
 from held_out import give_test, with_test
 
+import benchmark
 from benchmark.experiment.rows import RECIPES
 from benchmark.files import sha256_file
 from benchmark.job.made import MAKERS
@@ -234,6 +235,13 @@ class TestBoard:
         assert {
             rows["copy"]["missing"][key] for key in ("rank", "test_map50", "test_interval")
         } == {why}
+        frame = benchmark.results_per_class(judged.results)
+        of_near = frame[frame.row == "near"].set_index("class")["test_mAP50"]
+        assert of_near.notna().any()
+        for name, found in rows["near"]["test_per_class"].items():
+            assert of_near[name] == found["mAP50"] or (
+                found["mAP50"] is None and np.isnan(of_near[name])
+            )
         page = (judged.results / "tiny.md").read_text()
         assert "- Rows are ranked by mAP50 on the test split (4 images)" in page
         assert "### mAP50 of each class on the test split" in page

@@ -100,7 +100,11 @@ def _test_split(
     problems: list[str] = []
     images = attempt(problems, _images_folder, place, outline.files)
     if others[0] and outline.categories:
-        problems += _category_differences(places.train, place, others[0], outline, "test")
+        differ = _category_differences(places.train, place, others[0], outline, "test")
+        problems += [
+            f"{problem}\n  mend it, or move it away to do without a test split"
+            for problem in differ
+        ]
     for split, other in zip(("train", "val"), others, strict=True):
         if other and other.sha256 == outline.sha256:
             problems.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import columns_with, stored_columns
 from benchmark.leaderboard.columns.column import Column
-from benchmark.leaderboard.document import Leaderboard
+from benchmark.leaderboard.document import Leaderboard, Line
 from benchmark.leaderboard.kept import leaderboards
 
 if TYPE_CHECKING:  # importing pandas takes over a second: only who asks for a frame pays
@@ -30,6 +30,10 @@ PER_CLASS = {
     "class": "Name of the class.",
     "mAP50": "AP at IoU 0.5 of the class; mean over the complete runs.",
     "mAP": "AP over IoU 0.5 to 0.95 of the class; mean over the complete runs.",
+}
+TEST_PER_CLASS = {
+    "test_mAP50": "AP at IoU 0.5 of the class on the test split; mean over the complete runs.",
+    "test_mAP": "AP over IoU 0.5 to 0.95 of the class on the test split; mean over the complete runs.",
 }
 
 
@@ -78,7 +82,8 @@ def results_per_class(folder: str | PathLike[str] = "results") -> pd.DataFrame:
 
     Returns:
         Columns ``experiment``, ``profile``, ``dataset``, ``board``, ``row``, ``class``, ``mAP50`` and ``mAP``, the last
-        two fractions in 0..1, ``float64``, NaN for a class without an object. Rows without a complete run have no line.
+        two fractions in 0..1, ``float64``, NaN for a class without an object. Where rows were evaluated on a test
+        split, ``test_mAP50`` and ``test_mAP`` stand behind them. Rows without a complete run have no line.
         ``attrs`` as in `results`.
 
     Raises:
@@ -87,15 +92,28 @@ def results_per_class(folder: str | PathLike[str] = "results") -> pd.DataFrame:
     """
     import pandas as pd
 
+    boards = boards_of(Path(folder))
+    on_test = any(line.test_per_class for board in boards for line in board.rows)
+    about = {**PER_CLASS, **(TEST_PER_CLASS if on_test else {})}
     lines = [
-        (*keys_of(board), line.row, name, found.mAP50, found.mAP)
-        for board in boards_of(Path(folder))
+        (*keys_of(board), line.row, *of_class)
+        for board in boards
         for line in board.rows
-        for name, found in line.per_class.items()
+        for of_class in _classes(line, on_test)
     ]
-    frame = pd.DataFrame(lines, columns=list(PER_CLASS), dtype=object)
-    frame = frame.astype({"mAP50": "float64", "mAP": "float64"})
-    return described(frame, {"mAP50": "fraction", "mAP": "fraction"}, PER_CLASS)
+    numbers = list(about)[list(about).index("mAP50") :]
+    frame = pd.DataFrame(lines, columns=list(about), dtype=object)
+    frame = frame.astype(dict.fromkeys(numbers, "float64"))
+    return described(frame, dict.fromkeys(numbers, "fraction"), about)
+
+
+def _classes(line: Line, on_test: bool) -> Iterator[tuple[object, ...]]:
+    """Of each class its name, and AP50 and AP on the validation images and, if that is asked for, the test split."""
+    for name in {**line.per_class, **line.test_per_class}:
+        sides = (line.per_class, line.test_per_class) if on_test else (line.per_class,)
+        found = [side.get(name) for side in sides]
+        values = [(one.mAP50, one.mAP) if one else (None, None) for one in found]
+        yield (name, *(value for pair in values for value in pair))
 
 
 def keys_of(board: Leaderboard) -> tuple[str, str, str, str]:
