@@ -80,7 +80,7 @@ def problems_of(folder: Path, *rows: str) -> list[str]:
 
 
 # Of a row of parts.
-KEYS = "gpus, labels, leaderboard, name, parts, pseudo, published, set, study"
+KEYS = "gpus, labels, leaderboard, name, parts, pseudo, published, set, study, train_on"
 FIELDS = {key for recipe in RECIPES.values() for key in recipe.model_fields}
 ALL_KEYS = ", ".join(sorted({*KEYS.split(", "), *FIELDS}))
 KINDS = ", ".join(RECIPES)
