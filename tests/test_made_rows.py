@@ -171,3 +171,12 @@ def test_a_row_without_a_config_has_none_to_show_or_to_try(bench: Bench) -> None
     assert "row 'near' has no config: it is not trained here" in shown.stderr
     tried = bench.here("plan", "--build", "--launcher", "inprocess")
     assert tried.returncode == 0, tried.stderr
+
+
+def test_tables_name_the_rows_where_rows_are_made_from_others(bench: Bench) -> None:
+    assert _sweep(bench, "--rows", "near,far").returncode == 0
+    table = (bench.results / "tiny.md").read_text()
+    assert "| Row  | Rank |" in table
+    written = {name: (bench.results / name).read_bytes() for name in ("tiny.md", "tiny.json")}
+    assert bench.here("report").returncode == 0
+    assert written == {name: (bench.results / name).read_bytes() for name in written}

@@ -23,7 +23,7 @@ from benchmark.leaderboard.columns import (
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.labels import label_column
 from benchmark.leaderboard.columns.on_test import TEST_BOUNDS, TEST_MAP50
-from benchmark.leaderboard.columns.result import ABOUT_OF_FOLDS, RANK_ON_TEST
+from benchmark.leaderboard.columns.result import ABOUT_OF_FOLDS, NAME_COLUMN, RANK_ON_TEST
 from benchmark.leaderboard.results import RowResult, Table
 from benchmark.leaderboard.row_notes import row_notes
 from benchmark.leaderboard.run_of_row import Run, run_of
@@ -211,7 +211,8 @@ class Leaderboard(Told):
     def declared(self) -> tuple[Column, ...]:
         """The columns as they are declared: how their values are worded."""
         keys = {column.key for column in self.columns}
-        return columns_with(self.labels, keys)
+        named = any(column.key == NAME_COLUMN.key and column.shown for column in self.columns)
+        return columns_with(self.labels, keys, named)
 
     @cached_property
     def labels(self) -> tuple[Column, ...]:

@@ -102,6 +102,11 @@ class AugmentedRecipe(Recipe):
         return {"of": self.of, "tta": self.tta.text}
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """How it came about: ``TTA: a``."""
+        return {"Learning Method": f"TTA: {self.of}"}
+
+    @property
     def source_rows(self) -> tuple[str, ...]:
         """The row whose checkpoints are evaluated."""
         return (self.of,)

@@ -56,18 +56,23 @@ def columns_of(
         *([DIFFERS_COLUMN.key] if alike(rows) else []),
         *(test_keys() if test else ()),
     }
-    return columns_with(label_columns(rows, taken), optional)
+    named = any(row.recipe.source_rows for row in rows)
+    return columns_with(label_columns(rows, taken), optional, named)
 
 
-def columns_with(labels: Iterable[Column], optional: Collection[str] = ()) -> tuple[Column, ...]:
+def columns_with(
+    labels: Iterable[Column], optional: Collection[str] = (), named: bool = False
+) -> tuple[Column, ...]:
     """All columns, in the order of the CSV file.
 
     Args:
         labels: The columns of labels, see `benchmark.leaderboard.columns.labels`.
         optional: Keys of those of `OPTIONAL` that are among them; other keys count for nothing. With ``differs``,
             where labels do not tell all rows apart, the names of the rows are shown.
+        named: Whether they are shown in any case: rows that are made from others name these.
     """
-    name = replace(NAME_COLUMN, shown=True) if DIFFERS_COLUMN.key in optional else NAME_COLUMN
+    shown = named or DIFFERS_COLUMN.key in optional
+    name = replace(NAME_COLUMN, shown=shown)
     before = (name, *RANK_COLUMNS)
     scores = (*score_columns(), *test_score_columns())
     after = (DIFFERS_COLUMN, *RESULT_COLUMNS, *MAIN_TEST_COLUMNS, *scores)
