@@ -135,7 +135,7 @@ def test_what_are_no_folds_is_refused(bench: Bench, folds: object) -> None:
 def test_folds_need_no_val(bench: Bench) -> None:
     """What is wrong with train is told once, and a val.json that is there is left aside, which is said."""
     done = bench.here("plan")
-    assert "val.json is left aside: the folds divide train.json" in done.stderr
+    assert "val.json is left aside: the folds divide the training split" in done.stderr
     copy = Path(shutil.copytree(bench.data, bench.results.parent / "copy"))
     (copy / "val.json").unlink()
     bench.data = copy

@@ -117,7 +117,7 @@ def test_a_pattern_over_file_names_makes_groups(train: Path) -> None:
         (["--folds", "3", "--group", "(["], "no regular expression"),
         (["--folds", "3", "--group", "^(x)_"], "does not find a group in 24 of 24 file names"),
         (["--folds", "3", "--group", "patient"], "it is not in 23 of 24"),
-        (["--folds", "3", "--group", "scene"], "24 images in 2 groups, the largest of 12"),
+        (["--folds", "3", "--group", "scene"], "24 images in 2 groups, the largest of 12,"),
         (["--folds", "25"], "24 images cannot be divided into 25 folds"),
         (["--folds", "3", "--holdout", "0.1"], "give one of them, not both"),
         ([], "give one of them"),
@@ -202,6 +202,25 @@ def test_an_image_that_cannot_be_read_is_like_none(tmp_path: Path) -> None:
 def test_photographs_of_one_kind_of_scene_are_not_alike() -> None:
     files = sorted(Path(str(PHOTOS)).rglob("*.jpg"))
     assert len(files) > 100 and not len(alike(files)[0])
+
+
+def test_a_share_of_few_images_is_one_of_them(train: Path) -> None:
+    changed(train, train, lambda content: content.update(images=content["images"][:8]))
+    status, told = split(train, "--holdout", "0.1", "--out", str(train.parent / "out"))
+    assert status == 0, told
+    assert len(json.loads((train.parent / "out" / "val.json").read_text())["images"]) == 1
+    changed(train, train, lambda content: content.update(images=content["images"][:1]))
+    status, told = split(train, "--holdout", "0.1")
+    assert status == 2 and "1 image cannot be divided into two parts" in told
+
+
+def test_images_are_found_where_coco_lays_them_out(train: Path) -> None:
+    root = train.parent / "coco"
+    (root / "annotations").mkdir(parents=True)
+    (root / "train2017").symlink_to(train.parent / "images")
+    file = Path(shutil.copy(train, root / "annotations" / "instances_train2017.json"))
+    status, told = split(file, "--folds", "2")
+    assert status == 0 and "Near-duplicates: 0 images" in told, told
 
 
 def test_a_holdout_is_two_annotation_files(train: Path) -> None:

@@ -232,6 +232,18 @@ def source_name(source: DataSource, base: Path) -> str | None:
     return _name(source, places[0], base) if places else None
 
 
+def validation_file(source: DataSource, base: Path, root: Path | None = None) -> Path | None:
+    """The annotation file of the validation split of a ``dataset`` block, or of a folder in its place, if it is there.
+
+    Paths of the block are relative to ``base``, the experiment file's folder.
+    """
+    if root is not None:
+        places: tuple[Place, ...] = _places_in(root.expanduser().resolve())
+    else:
+        places = _places(source, base) or ()
+    return next((place.annotations for place in places[1:] if place.annotations.exists()), None)
+
+
 def hashes_text(dataset: Dataset) -> str:
     """The lines of an experiment file that say that published values are of this dataset."""
     hashes = dict(zip(("train", "val"), dataset.hashes, strict=True))

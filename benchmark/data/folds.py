@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from benchmark.data.annotations import read_annotations
-from benchmark.data.dataset import Dataset, Fold, Split, fold_file
+from benchmark.data.dataset import Dataset, Fold, Split, fold_file, validation_file
 from benchmark.data.split.divide import Division, Wanted, check_objects, divided
 from benchmark.data.split.fold_files import read_fold_files, write_fold_files
 from benchmark.data.split.parts import part_of
@@ -82,10 +82,8 @@ def left_aside(source: DataSource, base: Path, root: Path | None = None) -> str:
         base: What its paths are relative to.
         root: A dataset folder in its place.
     """
-    folder = root or (base / source.root if source.root else None)
-    val = source.val.annotations if source.val else Path("val.json")
-    is_there = is_file(folder / val) if folder else source.val is not None
-    return f"{val} is left aside: the folds divide train.json alone" if is_there else ""
+    val = validation_file(source, base, root)
+    return f"{val} is left aside: the folds divide the training split alone" if val else ""
 
 
 def _is_of(kept: _Kept, whole: Dataset, count: int) -> bool:

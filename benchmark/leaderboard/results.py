@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -131,6 +132,16 @@ class RowResult:
         A mean over some of the folds is another number than the mean over all: no value is shown of it.
         """
         return self.done if self.folds_done == len(set(self.folds)) else ()
+
+    @property
+    def seeds_complete(self) -> int:
+        """How many seeds are complete: of folds with a run of each, else with one."""
+        if not self.folds:
+            return len(self.done)
+        runs = zip(self.seeds, self.folds, self.records, strict=True)
+        done = [(seed, fold) for seed, fold, r in runs if r and r.state is State.COMPLETE]
+        count = len(set(self.folds))
+        return sum(n == count for n in Counter(seed for seed, _ in done).values())
 
     @property
     def folds_done(self) -> int:

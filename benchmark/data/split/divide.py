@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from benchmark.data.findings import repeated_ids
 from benchmark.data.keep import evaluated, trained
 from benchmark.data.split.groups import Groups, groups_of
 from benchmark.errors import UserError, few
+from benchmark.writing.words import counted
 
 _MOST_SHARES = 20  # a share that is held out is rounded to a fraction of so many parts at most
 
@@ -109,7 +110,8 @@ def divided(
     """
     _check_sound(annotations)
     groups = groups_of(annotations, wanted.group, images if wanted.duplicates else None)
-    if groups.count < wanted.count:
+    wanted = _within(wanted, groups.count)
+    if groups.count < max(wanted.count, 2):
         raise UserError(_too_few(annotations, wanted, groups))
     part_of = _dealt(annotations, groups.of, wanted)
     ids = annotations.images.ids
@@ -126,6 +128,14 @@ def divided(
     return division, groups
 
 
+def _within(wanted: Wanted, groups: int) -> Wanted:
+    """A share of few groups is held out as nearly as they let it: of eight images one for a tenth."""
+    if not wanted.held or groups >= wanted.count:
+        return wanted
+    held = round(groups * wanted.held / wanted.count)
+    return replace(wanted, count=groups, held=min(max(held, 1), max(groups - 1, 1)))
+
+
 def check_objects(annotations: Annotations, division: Division) -> None:
     """Looks for an object in each part, and outside of it: a run that finds none to learn or to find has no score.
 
@@ -137,7 +147,7 @@ def check_objects(annotations: Annotations, division: Division) -> None:
         set(boxes.image_ids[m].tolist()) for m in (trained(annotations), evaluated(annotations))
     )
     lacking = [
-        f"fold {number}: no object to {what}"
+        f"{'the part held out' if division.wanted.held else f'fold {number}'}: no object to {what}"
         for number, part in enumerate(division.parts)
         for what, held in (("find", found & {*part}), ("learn from", learnt - {*part}))
         if not held
@@ -163,11 +173,12 @@ def _check_sound(annotations: Annotations) -> None:
 def _too_few(annotations: Annotations, wanted: Wanted, groups: Groups) -> str:
     several = groups.of_several(annotations.images.ids)
     largest = max(map(len, several), default=1)
-    asked = f"a part of {wanted.count}" if wanted.held else f"{wanted.count} folds"
-    together = f" in {groups.count} groups, the largest of {largest}" if several else ""
+    asked = "two parts" if wanted.held else f"{wanted.count} folds"
+    of = counted(groups.count, "group")
+    together = f" in {of}, the largest of {largest}," if several else ""
     return (
-        f"{annotations.path}: {len(annotations.images)} images{together} cannot be divided into {asked}: each needs a "
-        "group of its own; ask for fewer, or look whether the groups are what you mean"
+        f"{annotations.path}: {counted(len(annotations.images), 'image')}{together} cannot be divided into {asked}: "
+        "each needs a group of its own; ask for fewer, or look whether the groups are what you mean"
     )
 
 

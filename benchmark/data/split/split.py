@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.data.annotations import Annotations, read_annotations
+from benchmark.data.layouts import laid_out
 from benchmark.data.places import Place, Places, found
 from benchmark.data.split.divide import Division, Wanted, divided
 from benchmark.data.split.fold_files import fold_files
@@ -78,13 +79,8 @@ def split(file: Path, wanted: Wanted, images: Path | None = None, out: Path | No
 
 
 def _images_of(file: Path, images: Path | None) -> Path:
-    root = file.parent
-    folders = (
-        (root, root / "images", root / file.stem)
-        if images is None
-        else (images.expanduser().absolute(),)
-    )
-    place = Place(file, folders, folders[-1])
+    folders = _likely_folders(file) if images is None else (images.expanduser().absolute(),)
+    place = Place(file, folders, folders[0])
     try:
         return found(file.stem, Places(place, place), None).train.images
     except UserError as error:
@@ -92,6 +88,14 @@ def _images_of(file: Path, images: Path | None) -> Path:
         raise UserError(
             [f"{problem}\n  {then}" for problem in dict.fromkeys(error.problems)]
         ) from None
+
+
+def _likely_folders(file: Path) -> tuple[Path, ...]:
+    """Where the images of an annotation file are: beside it, or where Roboflow and COCO lay them out."""
+    root = file.parent
+    laid = [one for files in laid_out(root.parent).values() for one in files]
+    theirs = (folder for one in laid if one.annotations == file for folder in one.folders)
+    return tuple(dict.fromkeys((root, root / "images", root / file.stem, *theirs)))
 
 
 def _link(link: Path, images: Path) -> None:

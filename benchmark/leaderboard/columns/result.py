@@ -190,6 +190,7 @@ RANK_ON_TEST = (
 ABOUT_OF_FOLDS = {
     "map50": "Mean over the folds, within each over its complete seeds.",
     "map50_low": "Lower end of the 95 % interval of mAP50, by the corrected resampled t over the folds.",
+    "seeds_complete": "Number of seeds of which every fold is complete.",
 }
 
 VALIDATION_COLUMNS = (
@@ -233,7 +234,7 @@ STATE_COLUMNS = (
     _trace(
         "seeds_complete",
         "Seeds complete",
-        lambda r: len(r.done),
+        lambda r: r.seeds_complete,
         "Number of complete runs.",
         dtype="Int64",
         unit="runs",
