@@ -202,6 +202,8 @@ def test_over_folds_every_image_that_was_divided_is_looked_at(desk: Desk) -> Non
 def test_what_is_missing_is_said(desk: Desk) -> None:
     status, _, errors = check(desk, "--row", "plian")
     assert status == 2 and "did you mean 'plain'" in errors
+    status, _, errors = check(desk, "--row", "plain", "--strict")
+    assert status == 2 and "--strict: goes without --row" in errors
     status, _, errors = check(desk, "--row", "plain", "--profile", "full")
     assert status == 2 and "no run of it is complete in" in errors and "profile full" in errors
     status, _, errors = check(desk, "--row", "plain")

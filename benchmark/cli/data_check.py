@@ -63,6 +63,7 @@ def data_check(
     if row is None:
         _refuse({"--pictures": pictures}, "goes with --row")
         return _end(_check_rows(request), strict)
+    _refuse({"--strict": strict or None}, "goes without --row: a suspect label is no warning")
     from benchmark.cli.suspects import show_suspects
 
     show_suspects(request, row, pictures)
