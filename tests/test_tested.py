@@ -227,6 +227,7 @@ class TestBoard:
             assert rows[name]["values"]["test_map50"] == of_run["metrics"]["mAP50"]
             assert rows[name]["values"]["test_map"] == of_run["metrics"]["mAP"]
             assert rows[name]["test_per_class"] == of_run["metrics"]["per_class"]
+            assert rows[name]["values"]["test_tide_miss"] == of_run["tide"]["Miss"]
             low, high = (rows[name]["values"][f"test_map50_{end}"] for end in ("low", "high"))
             assert low <= of_run["metrics"]["mAP50"] <= high
         assert near["rank"] and far["rank"] and near["interval"] and near["test_interval"]
@@ -235,19 +236,21 @@ class TestBoard:
         assert {
             rows["copy"]["missing"][key] for key in ("rank", "test_map50", "test_interval")
         } == {why}
-        frame = benchmark.results_per_class(judged.results)
-        of_near = frame[frame.row == "near"].set_index("class")["test_mAP50"]
-        assert of_near.notna().any()
-        for name, found in rows["near"]["test_per_class"].items():
-            assert of_near[name] == found["mAP50"] or (
-                found["mAP50"] is None and np.isnan(of_near[name])
-            )
         page = (judged.results / "tiny.md").read_text()
         assert "- Rows are ranked by mAP50 on the test split (4 images)" in page
         assert "### mAP50 of each class on the test split" in page
         html = (judged.results / "tiny.html").read_text()
         assert "Ranked by mAP50 on the test split (4 images)" in html
         assert judged.here("report", "--check").returncode == 0
+
+    def test_the_notebook_has_the_classes_of_the_test_split(self, judged: Bench) -> None:
+        frame = benchmark.results_per_class(judged.results)
+        of_near = frame[frame.row == "near"].set_index("class")["test_mAP50"]
+        assert of_near.notna().any()
+        for name, found in outcome(judged.folder("near"))["metrics"]["per_class"].items():
+            assert of_near[name] == found["mAP50"] or (
+                found["mAP50"] is None and np.isnan(of_near[name])
+            )
 
     def test_ranks_by_val_as_before_with_columns_of_the_test_split(self, judged: Bench) -> None:
         change(judged, judge="val")

@@ -184,10 +184,12 @@ class RowResult:
 
     def test_mean(self, score: str) -> float | None:
         """Mean of a score on the test split over the complete runs that have it; None unless all were evaluated."""
-        if self.test is None or not self.test.found:
-            return None
-        found = self.test.found
-        return self.mean_of(lambda record: found[record.run_id].score(score))
+        return self.test_mean_of(lambda tested: tested.score(score))
+
+    def test_mean_of(self, read: Callable[[Tested], float | None]) -> float | None:
+        """As `mean_of`, of what the runs came to on the test split."""
+        found = self.test.found if self.test else {}
+        return self.mean_of(lambda record: read(found[record.run_id])) if found else None
 
     @property
     def validations(self) -> tuple[Validations, ...]:
@@ -268,7 +270,10 @@ class RowResult:
         test = self.test
         if test is None:
             return {}
+        lacking = (one.missing for one in test.found.values() if one.missing)
+        tide = next((why["tide"] for why in lacking if "tide" in why), "")
         found = {"test": test.why, "test_bootstrap": test.why or test.unpaired}
+        found["test_tide"] = test.why or tide
         return {key: why for key, why in found.items() if why}
 
     @property

@@ -15,6 +15,7 @@ from benchmark.leaderboard.columns.labels import label_columns
 from benchmark.leaderboard.columns.measured import measured_columns
 from benchmark.leaderboard.columns.on_test import (
     MAIN_TEST_COLUMNS,
+    test_error_columns,
     test_keys,
     test_score_columns,
 )
@@ -75,8 +76,9 @@ def columns_with(
     name = replace(NAME_COLUMN, shown=shown)
     before = (name, *RANK_COLUMNS)
     scores = (*score_columns(), *test_score_columns())
+    measured = (*measured_columns(), *test_error_columns())
     after = (DIFFERS_COLUMN, *RESULT_COLUMNS, *MAIN_TEST_COLUMNS, *scores)
-    known = (*before, *labels, *after, *measured_columns(), *STATE_COLUMNS, *VALIDATION_COLUMNS)
+    known = (*before, *labels, *after, *measured, *STATE_COLUMNS, *VALIDATION_COLUMNS)
     return tuple(column for column in known if column.key not in OPTIONAL - {*optional})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmark.job.measure import MEASUREMENTS, AnyReading
 from benchmark.leaderboard.columns.column import Column
 from benchmark.statistics.scores import MAIN, SCORES, Score
 from benchmark.writing.words import between, fraction
@@ -81,6 +82,28 @@ def _column(score: Score) -> Column:
     )
 
 
+def test_error_columns() -> tuple[Column, ...]:
+    """A column for what each kind of error costs on the test split."""
+    return tuple(_error_column(reading) for reading in MEASUREMENTS["tide"].readings)
+
+
+def _error_column(reading: AnyReading) -> Column:
+    kind = reading.title
+    return Column(
+        f"test_{reading.key}",
+        f"Test {kind}",
+        lambda result: result.test_mean_of(lambda tested: (tested.tide or {}).get(kind)),
+        f"On the test split. {reading.about}",
+        dtype="float64",
+        text=fraction,
+        unit=reading.unit,
+        better=reading.better,
+        group="errors",
+        missing="test_tide",
+    )
+
+
 def test_keys() -> frozenset[str]:
     """Keys of all columns of the test split."""
-    return frozenset(column.key for column in (*MAIN_TEST_COLUMNS, *test_score_columns()))
+    found = (*MAIN_TEST_COLUMNS, *test_score_columns(), *test_error_columns())
+    return frozenset(column.key for column in found)

@@ -22,7 +22,8 @@ const errors = (() => {
     el("div", {}, el("dt", {}, column.title), el("dd", {}, column.about.replace(/^TIDE: /, "").replace(/^h/, "H")))));
 
   function draw(node) {
-    const columns = state.columns.filter((column) => column.group === "errors");
+    const on = Boolean(state.board.judge); // the split that ranks the rows; the table has both
+    const columns = state.columns.filter((column) => column.group === "errors" && column.key.startsWith("test_") === on);
     const measured = state.shown().filter((row) => columns.some((column) => state.value(row, column.key) !== null));
     if (!measured.length) {
       const why = state.shown().map((row) => state.reason(row, columns[0]?.key)).find(Boolean);
