@@ -17,7 +17,7 @@ from benchmark.data.check import check, report_text, usual_losses
 from benchmark.data.dataset import describe, describe_source
 from benchmark.data.findings import Findings
 from benchmark.errors import UserError
-from benchmark.experiment.experiment import DataSource
+from benchmark.experiment.data_source import DataSource
 from benchmark.files import sha256_file
 
 Content = dict[str, Any]

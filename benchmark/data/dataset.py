@@ -12,7 +12,7 @@ from benchmark.data.splits import Fold as Fold
 from benchmark.data.splits import Split as Split
 from benchmark.data.splits import fold_file as fold_file
 from benchmark.errors import UserError
-from benchmark.experiment.experiment import DataSource, SplitPaths
+from benchmark.experiment.data_source import DataSource, SplitPaths
 
 
 def describe(

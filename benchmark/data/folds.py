@@ -19,7 +19,7 @@ from benchmark.data.split.divide import Division, Wanted, check_objects, divided
 from benchmark.data.split.fold_files import read_fold_files, write_fold_files
 from benchmark.data.split.parts import part_of
 from benchmark.errors import UserError
-from benchmark.experiment.experiment import DataSource
+from benchmark.experiment.data_source import DataSource
 from benchmark.files import (
     is_file,
     read_bytes,

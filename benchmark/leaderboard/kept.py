@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from benchmark.data.dataset import Dataset, Fold, Split, fold_file
 from benchmark.errors import UserError, attempt, shown
-from benchmark.experiment.experiment import DataSource, Experiment, Row
+from benchmark.experiment.data_source import DataSource
+from benchmark.experiment.experiment import Experiment, Row
 from benchmark.files import read_json
 from benchmark.leaderboard.boards import Boards, Kept, kept_boards
 from benchmark.leaderboard.columns import columns_of
