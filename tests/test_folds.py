@@ -188,6 +188,14 @@ def test_a_config_that_names_the_divided_file_trains_on_the_fold(bench: Bench) -
         names.file(str(dataset.val.annotations))
 
 
+def test_a_folder_that_cannot_hold_the_folds_is_said(bench: Bench) -> None:
+    bench.results.mkdir()
+    (bench.results / "folds").write_text("a file")
+    done = bench.here("plan")
+    assert done.returncode in (1, 2) and "Traceback" not in done.stderr
+    assert f"{bench.results / 'folds'}" in done.stderr, done.stderr
+
+
 def test_a_config_is_shown_of_the_first_fold(bench: Bench) -> None:
     done = bench.here("config", "--rows", "plain")
     assert done.returncode == 0 and "note: the config of fold 0 of 3" in done.stderr

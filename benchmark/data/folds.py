@@ -18,7 +18,7 @@ from benchmark.data.dataset import Dataset, Fold, Split, fold_file, validation_f
 from benchmark.data.split.divide import Division, Wanted, check_objects, divided
 from benchmark.data.split.fold_files import read_fold_files, write_fold_files
 from benchmark.data.split.parts import part_of
-from benchmark.errors import UserError
+from benchmark.errors import UserError, fault_of, not_written
 from benchmark.experiment.data_source import DataSource
 from benchmark.files import (
     is_file,
@@ -139,6 +139,13 @@ def _made(store: Path, whole: Dataset, division: Division) -> _Kept:
         raise UserError(f"{whole.train.annotations} has changed meanwhile; give the command again")
     check_objects(read_annotations(whole.train.annotations), division)
     folder = _folder(store, division.digest)
+    try:
+        return _written(folder, whole, division)
+    except OSError as error:
+        raise not_written(error.filename or folder, error) from fault_of(error)
+
+
+def _written(folder: Path, whole: Dataset, division: Division) -> _Kept:
     remove_leftovers(folder)  # of a kill while they were written
     content = read_json(whole.train.annotations)
     hashes = []
