@@ -103,8 +103,8 @@ class AugmentedRecipe(Recipe):
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """How it came about: ``TTA: a``."""
-        return {"Learning Method": f"TTA: {self.of}"}
+        """How it came about: ``TTA: a at x0.8, x1, with flips``."""
+        return {"Learning Method": f"TTA: {self.of} at {self.tta.text}"}
 
     @property
     def source_rows(self) -> tuple[str, ...]:
