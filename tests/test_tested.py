@@ -191,6 +191,26 @@ class TestMadeRows:
         assert sweep(bench).returncode == 0
         assert {p.name: p.read_bytes() for p in folder.path.glob("*-test.*")} == whole
 
+    def test_a_renamed_row_keeps_what_it_came_to_and_a_damaged_spec_is_made_good(
+        self, bench: Bench
+    ) -> None:
+        rows = [{"name": "near", "truth": 1.0}, {"name": "far", "truth": 4.0}]
+        change(bench, rows=rows)
+        assert sweep(bench).returncode == 0
+        give_test(bench.data)
+        (bench.folder("far") / "spec.json").write_text("{")
+        assert sweep(bench).returncode == 0
+        assert outcome(bench.folder("far"))["problem"] == ""
+        change(bench, rows=[{"name": "closer", "truth": 1.0}, rows[1]])
+        moved = here(
+            ["runs", "mv", str(bench.experiment), "near", "closer", "--results", str(bench.results)]
+        )
+        assert moved.returncode == 0, moved.stderr
+        found = RunFolder(bench.folder("closer")).tested_if_any()
+        assert found is not None
+        assert found.run_id == bench.folder("closer").name
+        assert "nothing to do" in sweep(bench).stdout
+
     def test_what_goes_wrong_costs_no_run_and_is_tried_again(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
