@@ -116,8 +116,9 @@ def test_boxes_of_a_training_and_of_views_are_fused(swept: Bench) -> None:
 def test_all_of_them_stand_in_one_table(swept: Bench) -> None:
     board = json.loads((swept.results / "tiny.json").read_text())
     shown = {row["row"]: row for row in board["rows"]}
-    label = shown["views"]["values"]["learning_method"]
-    assert label == "TTA: plain at x1, 80x80, with flips"
+    methods = {name: row["values"]["learning_method"] for name, row in shown.items()}
+    assert methods["views"] == "TTA: plain at x1, 80x80, with flips"
+    assert methods["given"] == "given: mine.pth"
     assert "not trained here" in shown["given"]["missing"]["train_seconds"]
     assert all(row["values"]["rank"] and row["values"]["interval"] for row in shown.values())
     assert "nothing to do" in _sweep(swept).stdout

@@ -138,7 +138,8 @@ def labelled(row: Row, dataset: Dataset, around: Surroundings) -> Row:
     config: Config = pickle.loads(base.outline)
     about = {key: value for key, value in row.overrides.items() if _top(key) in OUTLINE}
     apply_overrides(config, about.items())  # what is wrong with them is told by `compose`
-    return row.model_copy(update={"labels": {**labels_of(config), **row.labels}})
+    found = {**labels_of(config), **row.recipe.labels, **row.labels}
+    return row.model_copy(update={"labels": found})
 
 
 def original(row: Row, around: Surroundings) -> Config | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.experiment.rows.base import Layer, Surroundings
 from benchmark.experiment.rows.config import ConfigName, WholeRecipe
+from benchmark.models import file_name
+from benchmark.writing.addresses import public
 
 EVALUATED = "only_evaluated"
 """In a layer: the model is built to take the weights of ``load_from``, and loads and freezes none before."""
@@ -28,6 +30,11 @@ class EvaluatedRecipe(WholeRecipe):
     def weights(self) -> tuple[str, str] | None:
         """What is evaluated."""
         return "checkpoint", self.checkpoint
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Whose training it was, in the place of the schedule that the config has: ``given: mine.pth``."""
+        return {"Learning Method": f"given: {file_name(public(self.checkpoint))}"}
 
     def seeds(self, own: Sequence[int], asked: Sequence[int] | None) -> tuple[int, ...]:
         """The experiment's first, whatever is asked for: nothing is drawn, and every run would be the same."""
