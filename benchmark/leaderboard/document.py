@@ -384,8 +384,7 @@ def _headings(table: Table, columns: Sequence[Column]) -> tuple[Heading, ...]:
 
 def _line(result: RowResult, columns: Sequence[Column], comparable: bool) -> Line:
     values = values_of(columns, result, comparable)
-    folds = result.folds or (None,) * len(result.seeds)
-    ends = zip(result.seeds, result.records, result.states, folds, strict=True)
+    ends = zip(result.seeds, result.records, result.states, result.fold_of_each, strict=True)
     return Line(
         row=result.row.name,
         names=dict(result.row.recipe.names),

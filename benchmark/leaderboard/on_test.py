@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.leaderboard.results import OnTest, RowResult, TestSplit
+from benchmark.leaderboard.results import RowResult
+from benchmark.leaderboard.values_on_test import OnTest, TestSplit
 from benchmark.run.folder import RunFolder
 from benchmark.run.runs import Runs
 from benchmark.run.tested import Tested

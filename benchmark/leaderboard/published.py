@@ -10,7 +10,8 @@ from benchmark.config.retarget import dataset_leaves
 from benchmark.data.dataset import Dataset, is_here, is_of_source, is_test_of_source
 from benchmark.errors import UserError, few
 from benchmark.experiment.experiment import Experiment, Row
-from benchmark.leaderboard.results import COMPARABLE_PROFILE, OTHER_IMAGES, RowResult, TestSplit
+from benchmark.leaderboard.results import COMPARABLE_PROFILE, OTHER_IMAGES, RowResult
+from benchmark.leaderboard.values_on_test import TestSplit
 from benchmark.run.plan import Plan, Request, plan_for
 
 _PREFIX = "not compared with the published values: "

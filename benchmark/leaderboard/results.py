@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from benchmark.data.dataset import Dataset
 from benchmark.experiment.experiment import Experiment, Judge, Row
 from benchmark.job.measure import Reading
+from benchmark.leaderboard.values_on_test import OnTest, TestSplit
 from benchmark.run.record import Metrics, RunRecord, State, Validations
 from benchmark.run.tested import Tested
 
@@ -36,36 +37,6 @@ _MOST_TELLING = (
     State.PRUNED,
     State.WAITING,
 )
-
-
-@dataclass(frozen=True)
-class TestSplit:
-    """The test split of a table, every object of which is known.
-
-    Attributes:
-        sha256: Hex SHA-256 of its annotations.
-        images: How many there are.
-    """
-
-    sha256: str
-    images: int
-
-
-@dataclass(frozen=True)
-class OnTest:
-    """What the runs of a row came to on the test split of its table.
-
-    Attributes:
-        found: By id of a run; of all complete runs of the row, or of none.
-        why: Why there is none, empty if there are.
-        interval: Where mAP50 on the split lies, None where that is not known.
-        unpaired: Why it is not, although the runs are evaluated; empty if there is no such reason.
-    """
-
-    found: Mapping[str, Tested]
-    why: str = ""
-    interval: Interval | None = None
-    unpaired: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,6 +85,11 @@ class RowResult:
         counts |= {len(self.folds)} if self.folds else set()
         if counts == {0} or len(counts) > 1:
             raise ValueError(f"row {self.row.name}: one record and one state for each run, please")
+
+    @property
+    def fold_of_each(self) -> tuple[int | None, ...]:
+        """The fold of each run; None where the data is not divided."""
+        return self.folds or (None,) * len(self.seeds)
 
     @cached_property
     def recorded(self) -> tuple[RunRecord, ...]:
