@@ -205,6 +205,36 @@ def _on_scale_of_val(bench: Bench, row: str) -> Detections:
     return replace(detections, scores=np.clip((detections.scores - low) / (high - low), 0, 1))
 
 
+def leave_complete(bench: Bench, rows: tuple[str, ...], seeds: tuple[int, ...]) -> None:
+    """Leaves complete runs that say nothing but a score."""
+    request = Request(bench.experiment, bench.results, None, bench.data, rows, seeds)
+    for run in make_plan(request).runs:
+        prepare(run)
+        record = make_record(run.spec.row, run.spec.seed, run_id=run.spec.run_id, profile="tiny")
+        used = dict.fromkeys(run.spec.made_from, record.finished_at)
+        run.folder.write_record(replace(record, made_from=used))
+
+
+def test_a_seed_that_the_rows_do_not_share_stands_in_nobody_s_way(
+    tmp_path: Path, synthetic_data: Path
+) -> None:
+    whole = {"name": "whole", "fuse": {"rows": ["near", "far"], "seeds": "all"}}
+    mix = {"name": "mix", "fuse": {"rows": ["whole", "plain"]}}
+    rows = [{"name": "plain", "parts": PARTS}, *SOURCES[:2], whole, mix]
+    bench = make_bench(tmp_path, synthetic_data, rows)
+    leave_complete(bench, ("plain", "near", "far"), (0, 1))
+    leave_complete(bench, ("plain", "whole", "mix"), (0,))
+    leave_complete(bench, ("plain",), (5,))
+    done = sweep(bench)
+    assert done.returncode == 0, done.stderr
+    board = json.loads((bench.results / "tiny.json").read_text())
+    runs = {row["row"]: [run["seed"] for run in row["runs"]] for row in board["rows"]}
+    assert (runs["plain"], runs["whole"], runs["mix"]) == ([0, 1, 5], [0], [0])
+    planned = bench.here("plan", "--seeds", "5")
+    assert planned.returncode == 0, planned.stderr
+    assert "far   5" in planned.stdout and "mix   " not in planned.stdout
+
+
 PARTS = dict.fromkeys(("backbone", "neck", "head", "schedule"), "tiny")
 WHOLE: dict[str, Any] = {"name": "whole", "parts": PARTS, "train_on": "all"}
 

@@ -160,7 +160,13 @@ def _report(
     stale = _stale(plan, history)
     unlike = why_not_compared(plan, request)
     compared = plan.profile == COMPARABLE_PROFILE and not unlike
-    found = {r.name: _row_result(r, planned[r.name], stale, compared) for r in plan.rows}
+    found = {
+        r.name: _row_result(r, planned[r.name], stale, compared)
+        # A row that is made from others has no run where these share none of the seeds.
+        if r.name in planned
+        else uncomposed_result(r, plan, history, False)
+        for r in plan.rows
+    }
     gone = (row for row in plan.experiment.rows if row.name in lost)
     found |= {row.name: uncomposed_result(row, plan, history, compared) for row in gone}
     ordered = [found[row.name] for row in plan.experiment.rows if row.name in found]

@@ -232,6 +232,9 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
         return [_Making(seeds[0], tuple(spec for specs in sources.values() for spec in specs))]
     by_seed = [_by_seed(specs) for specs in sources.values()]
     shared = [seed for seed in by_seed[0] if all(seed in of_row for of_row in by_seed)]
+    if not shared and setting.seeds is not None:
+        # It has no run of the seeds that a command asks for; that it has some at all is seen to here.
+        return _makings(replace(setting, seeds=None), row)[:0]
     if not shared:
         have = "; ".join(
             f"{name}: {', '.join(map(str, s))}" for name, s in zip(sources, by_seed, strict=True)
