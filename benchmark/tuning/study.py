@@ -152,19 +152,10 @@ def read_study(request: Request) -> Study:
     problems = _problems(file, experiment, row)
     base = None
     if row is not None:
-        of_row = replace(
-            request,
-            path=file.experiment,
-            rows=(row.name,),
-            seeds=(_train_seed(file, experiment, row),),
+        base, of_row = _base(
+            problems, replace(request, path=file.experiment), file, experiment, row
         )
-        base = attempt(problems, plan_of, experiment, of_row)
         file = file if not row.recipe.is_tuned else file.model_copy(update={"pruner": NO_PRUNER})
-        if base and row.recipe.is_tuned and not base.runs[0].spec.validates:
-            problems.append(
-                f"row: '{row.name}' is made from rows that are trained on train and val together (train_on: all), so "
-                "that nothing judges a trial; tune it over rows without that"
-            )
     config = dict(base.runs[0].config) if base else {}
     space = attempt(problems, _space, file, row, config) if base and row else None
     validations = attempt(problems, planned_validations, config)
@@ -172,6 +163,27 @@ def read_study(request: Request) -> Study:
     if problems or not (base and space and strategies):
         raise UserError([f"{request.path}: {problem}" for problem in dict.fromkeys(problems)])
     return Study(file, of_row, base, space, strategies)
+
+
+def _base(
+    problems: list[str], request: Request, file: StudyFile, experiment: Experiment, row: Row
+) -> tuple[Plan | None, Request]:
+    """The plan of the row with the seed of all trials, of a fused row the first of which it has a run."""
+    seeds = experiment.seeds if row.recipe.is_tuned else [_train_seed(file, experiment)]
+    for seed in seeds:
+        of_row = replace(request, rows=(row.name,), seeds=(seed,))
+        base = attempt(problems, plan_of, experiment, of_row)
+        if base is None or base.runs:
+            break
+    if base and not base.runs:
+        problems.append(f"row: '{row.name}' has no run of any of the experiment's seeds")
+        return None, of_row
+    if base and row.recipe.is_tuned and not base.runs[0].spec.validates:
+        problems.append(
+            f"row: '{row.name}' is made from rows that are trained on train and val together (train_on: all), so that "
+            "nothing judges a trial; tune it over rows without that"
+        )
+    return base, of_row
 
 
 def _space(file: StudyFile, row: Row, config: Config) -> Space:
@@ -232,9 +244,7 @@ def _of_no_training(file: StudyFile) -> list[str]:
     ]
 
 
-def _train_seed(file: StudyFile, experiment: Experiment, row: Row) -> int:
-    if row.recipe.is_tuned:
-        return experiment.seeds[0]
+def _train_seed(file: StudyFile, experiment: Experiment) -> int:
     if file.train_seed is not None:
         return file.train_seed
     return next(seed for seed in range(len(experiment.seeds) + 1) if seed not in experiment.seeds)
