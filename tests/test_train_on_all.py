@@ -107,6 +107,26 @@ def test_mmdet_builds_it_with_the_images_of_both(
     assert built.metainfo["classes"] == data.classes
 
 
+def test_a_pipeline_for_the_last_epochs_takes_the_place_of_that_of_both(
+    tiny_config: Any, synthetic_data: Path, mmdet_on_one_thread: None
+) -> None:
+    from types import SimpleNamespace
+
+    from mmdet.engine.hooks import PipelineSwitchHook
+    from mmdet.registry import DATASETS
+    from mmengine import ConfigDict
+
+    made = on_all(tiny_config.to_dict(), describe(synthetic_data))
+    built = DATASETS.build(ConfigDict(made["train_dataloader"]["dataset"]))
+    first, last = 0, len(built) - 1
+    assert "inputs" in built[first] and "inputs" in built[last]
+    loader, log = SimpleNamespace(dataset=built), SimpleNamespace(info=lambda _: None)
+    runner: Any = SimpleNamespace(epoch=1, train_dataloader=loader, logger=log)
+    PipelineSwitchHook(1, [{"type": "LoadImageFromFile"}]).before_train_epoch(runner)
+    assert "inputs" not in built[first] and "inputs" not in built[last]
+    assert built.pipeline is built.datasets[1].pipeline
+
+
 def test_of_a_shortened_config_whole_batches_of_val_are_taken(
     tiny_config: Any, synthetic_data: Path
 ) -> None:

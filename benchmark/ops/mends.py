@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
+from typing import Any
 
 
 def install() -> None:
@@ -40,7 +41,21 @@ def _ssd_head(module: ModuleType) -> None:
     module.SSDHead.__init__ = whole
 
 
+def _joined_pipeline(module: ModuleType) -> None:
+    """`ConcatDataset` has no ``pipeline``: `PipelineSwitchHook` sets one that nothing reads, and says it has switched.
+
+    With this one the pipeline of joined data sets is that of each of them.
+    """
+
+    def put(joined: Any, pipeline: object) -> None:
+        for one in joined.datasets:
+            one.pipeline = pipeline
+
+    module.ConcatDataset.pipeline = property(lambda joined: joined.datasets[0].pipeline, put)
+
+
 _MENDS: dict[str, Callable[[ModuleType], None]] = {
+    "mmdet.datasets.dataset_wrappers": _joined_pipeline,
     "mmdet.models.dense_heads.ssd_head": _ssd_head,
 }
 
