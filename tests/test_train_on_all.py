@@ -29,6 +29,7 @@ def test_a_config_reads_both_splits_and_has_no_validation(
     whole = planned(synthetic_data, tmp_path / "b", train_on="all").runs[0]
     assert whole.spec.run_id != usual.spec.run_id
     assert not whole.spec.validates
+    assert "train_on: all: val is trained on, too, and there is no validation" in whole.spec.changes
     assert [whole.config[f"val_{key}"] for key in ("dataloader", "cfg", "evaluator")] == [None] * 3
     data = describe(synthetic_data)
     read = [leaf.node["ann_file"] for leaf in leaves(whole.config["train_dataloader"])]

@@ -12,6 +12,9 @@ from benchmark.data.dataset import Dataset
 WORDS = "trained on train and val: no val score"
 """Why such a run has no score, for tables."""
 
+CHANGE = "train_on: all: val is trained on, too, and there is no validation"
+"""What is said of such a config among the changes of a row."""
+
 _VALIDATION = ("val_dataloader", "val_cfg", "val_evaluator")
 
 

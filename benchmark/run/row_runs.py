@@ -14,7 +14,7 @@ from benchmark.config.imports import missing_modules, module_hash, own_module_fi
 from benchmark.config.judged import judged_images
 from benchmark.config.sampled import sampled, with_rule
 from benchmark.config.tree import Config
-from benchmark.config.unvalidated import on_all, waiting_for_scores
+from benchmark.config.unvalidated import CHANGE, on_all, waiting_for_scores
 from benchmark.data.dataset import Dataset
 from benchmark.data.memory import Memory
 from benchmark.errors import UserError, attempt
@@ -123,6 +123,7 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
         **({"train_on": "all"} if whole else {}),
         **{f"{MODULE}{name}": module_hash(files) for name, files in modules.items()},
     }
+    said = (*said_of(row), *((CHANGE,) if whole else ()))
     of_modules = (str(path) for files in modules.values() for path in files)
     sources = (*setting.experiment.files, *source_files(row, setting.around), *of_modules)
     imports_from = str(setting.around.folder) if modules else None
@@ -133,7 +134,7 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
             given=given,
             sources=sources,
             imports_from=imports_from,
-            changes=(*changes_of(row, setting.dataset, setting.around), *said_of(row)),
+            changes=(*changes_of(row, setting.dataset, setting.around), *said),
             making=making,
             pseudo=pseudo,
         )

@@ -61,7 +61,7 @@ class Column:
     @property
     def right(self) -> bool:
         """Whether its cells stand to the right, as numbers and what belongs to them do."""
-        return self.numeric or self.key in ("rank", "interval")
+        return self.numeric or self.key in ("rank", "interval", "test_interval")
 
     def heading(self, profile: str) -> str:
         """The title; a measured value of another profile than the full one names that profile."""
