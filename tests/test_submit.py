@@ -130,6 +130,20 @@ def test_what_is_not_there_is_told_with_the_command_that_makes_it(given: Given) 
     assert "no such row" in given.here("submit", "bath", "--format", "csv").stderr
 
 
+def test_a_fused_row_is_made_with_the_rows_that_it_is_made_from(given: Given) -> None:
+    given.change(lambda e: e["rows"].append({"name": "fused", "fuse": {"rows": ["both", "alone"]}}))
+    waiting = given.here("submit", "fused", "--format", "csv").stderr
+    assert f"sweep {given.experiment} --rows fused,both,alone --data-root" in waiting
+    assert given.sweep("--rows", "fused,both,alone").returncode == 0
+    truth = json.loads((given.data / "test.json").read_text())
+    (given.data / "test.json").write_text(json.dumps({**truth, "info": {"version": "2"}}))
+    alone = given.sweep("--rows", "fused")
+    assert alone.returncode == 2
+    assert "which is not evaluated on the test split yet: sweep that row, too" in alone.stderr
+    assert "row 'fused': it is made from runs/both-s0" in given.here("plan", "--rows", "fused").stderr
+    assert given.sweep().returncode == 0
+
+
 def test_nothing_but_a_file_is_written_over(given: Given, tmp_path: Path) -> None:
     assert given.sweep("--rows", "both").returncode == 0
     make: dict[str, Callable[[Path], object]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -14,6 +15,7 @@ from benchmark.cli.app import DataRoot, Experiment, Profile, Results, Trust
 
 if TYPE_CHECKING:
     from benchmark.data.dataset import Split
+    from benchmark.run.plan import Plan
     from benchmark.run.state import Planned
     from benchmark.run.submission import Handed
 
@@ -77,17 +79,8 @@ def submit(
     made = make_plan(request)
     split = test_split(made, request)
     run = run_of(made, seed, fold)
-    options = {
-        "--seeds": run.spec.seed,
-        "--profile": profile,
-        "--data-root": data_root,
-        "--results": results,
-    }
-    given = [
-        word for key, value in options.items() if value is not None for word in (key, str(value))
-    ]
-    words = ["detboard", "sweep", str(experiment), "--rows", row, *given]
-    command = shlex.join(words)
+    options = {"--profile": profile, "--data-root": data_root, "--results": results}
+    command = _sweep_command(made, run, seed, options)
     boxes = _augmented(run, split, trust) if tta else handed(run, split, command)
     boxes = replace(boxes, found=kept(boxes.found, score_thr, max_per_image))
     name = format_.value
@@ -95,6 +88,20 @@ def submit(
     path = output or results / "submissions" / f"{stem}.{SUFFIXES[name]}"
     boxes.write(path, name)
     typer.echo(f"wrote {path}: {boxes.told}, of runs/{run.spec.run_id}")
+
+
+def _sweep_command(
+    made: Plan, run: Planned, seed: int | None, options: Mapping[str, object]
+) -> str:
+    """What makes the boxes of a run, and those of the rows that its row is made from."""
+    from benchmark.experiment.source_rows import with_sources
+
+    rows = with_sources(run.spec.row, {row.name: row.source_rows for row in made.experiment.rows})
+    # What is made from others may need runs of theirs with other seeds.
+    seeds = seed if len(rows) > 1 else run.spec.seed
+    given = {"--rows": ",".join(rows), "--seeds": seeds, **options}
+    words = [word for key, value in given.items() if value is not None for word in (key, str(value))]
+    return shlex.join(["detboard", "sweep", str(made.experiment.path), *words])
 
 
 def _augmented(run: Planned, split: Split, trust: bool) -> Handed:

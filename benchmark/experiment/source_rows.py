@@ -28,6 +28,14 @@ def source_problems(sources: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
+def with_sources(name: str, sources: Mapping[str, Sequence[str]]) -> list[str]:
+    """A row, and all rows that it is made from in the end, each once; ``sources`` are as in `source_problems`."""
+    found = [name]
+    for row in found:  # it grows meanwhile
+        found += [source for source in dict.fromkeys(sources[row]) if source not in found]
+    return found
+
+
 def _circles(sources: Mapping[str, Sequence[str]]) -> list[Sequence[str]]:
     """The circles, each once, from its row that stands first."""
     found: dict[frozenset[str], Sequence[str]] = {}

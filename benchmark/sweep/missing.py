@@ -27,7 +27,8 @@ from benchmark.run.pickles import code_in, refusal
 from benchmark.run.plan import Plan
 from benchmark.run.record import State
 from benchmark.run.state import Planned, not_complete
-from benchmark.run.to_test import ToTest, to_test
+from benchmark.run.tested import is_tested
+from benchmark.run.to_test import ToTest, has_weights, to_test
 from benchmark.sweep.batches import without_batch
 from benchmark.sweep.foresight import foreseen
 from benchmark.sweep.learnt import learnt_images
@@ -104,9 +105,11 @@ def obstacles(plan: Plan, launcher: Launcher, trusted: bool, told: Told | None =
 def _without_sources(plan: Plan) -> list[str]:
     """A message for each row that is made from runs which are not complete, and not asked for either."""
     asked = {run.spec.run_id for run in plan.runs}
+    waiting = not_complete(plan.runs)
     told = {
         (run.spec.row, run_id): _state_of(run.folder.path.with_name(run_id))
-        for run in not_complete(plan.runs)
+        or _untested(run, run.folder.path.with_name(run_id))
+        for run in [*waiting, *to_test(plan.runs).runs]
         for run_id in run.spec.made_from
         if run_id not in asked
     }
@@ -115,6 +118,19 @@ def _without_sources(plan: Plan) -> list[str]:
         for (row, run_id), state in told.items()
         if state
     ]
+
+
+def _untested(run: Planned, source: Path) -> str:
+    """Why the boxes of a source on the test split cannot be fused yet, in words; empty if they can, or are not to be.
+
+    Nor are those that no sweep could make, of a training whose weights are gone.
+    """
+    split, folder = run.spec.dataset.test, RunFolder(source)
+    if split is None or run.spec.study is not None or "fuse" not in run.spec.making:
+        return ""
+    lost = folder.config_file.exists() and not has_weights(folder)
+    done = lost or is_tested(folder.tested_if_any(), split)
+    return "" if done else "not evaluated on the test split yet"
 
 
 def _state_of(path: Path) -> str:
