@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from boards import make_board, make_record, make_row, result
 from desk import Desk
+from scipy.stats import kendalltau
 from test_published import board_of, of_root, stored
 
 from benchmark.experiment.published import HiddenScores
@@ -145,6 +146,21 @@ def test_too_few_rows_and_scores_that_are_all_the_same_have_no_line() -> None:
         assert agreement_text(make_board(*rows_of(scores))) == ""
     board = make_board(*rows_of(LOCAL[:5]), result(make_row("more"), State.WAITING))
     assert "private leaderboard, 5 rows: Spearman 1.00" in agreement_text(board)
+
+
+def test_means_that_their_last_digit_tells_apart_are_equal() -> None:
+    several = (76 / 101,) * 3
+    rows = [
+        result(
+            make_row(f"r{at}", leaderboard=HiddenScores(private=0.1 * (at + 1))),
+            *(make_record(f"r{at}", seed, one) for seed, one in enumerate(values)),
+        )
+        for at, values in enumerate((several, several[:1], (0.8,), (0.85,), (0.9,)))
+    ]
+    assert rows[0].map50 != rows[1].map50
+    (found,) = make_board(*rows).agreement
+    tied = (0.75, 0.75, 0.8, 0.85, 0.9)
+    assert found.kendall.value == pytest.approx(kendalltau(tied, range(5)).statistic)
 
 
 def test_other_data_than_the_experiments_own_is_named(tmp_path: Path, synthetic_data: Path) -> None:

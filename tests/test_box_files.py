@@ -166,6 +166,14 @@ class TestImages:
         with pytest.raises(UserError, match=r"does not have \(2\): '' \(entry 3\), '888"):
             read_boxes(written(tmp_path, entries), replace(target(), files=files))
 
+    def test_blanks_around_a_name_count_where_a_file_has_them(self, tmp_path: Path) -> None:
+        files = [" a.jpg", "b.jpg ", "c.jpg", "d.jpg"]
+        lines = ["PredictionString,image_id", "0 0.5 1 2 9 9, a.jpg", ",b.jpg ", ", c.jpg "]
+        path = tmp_path / "boxes.csv"
+        path.write_text("\n".join(lines))
+        found = read_boxes(path, replace(target(), files=files), hints=Hints())
+        assert found.detections.image_ids.tolist() == target().ids[:1].tolist()
+
     def test_a_name_that_two_images_have_means_neither(self, tmp_path: Path) -> None:
         files = ["a/1.jpg", "b/1.jpg", "a/2.jpg", "a/3.jpg"]
         entries = [{**detectron2()[0], "image_id": name} for name in ("1.jpg", "a/2.jpg")]

@@ -301,6 +301,13 @@ class TestRefusals:
         )
         assert "MemoryError: no" in problems[2]
 
+    def test_a_run_without_a_validation_is_to_be_compared_on_test(self, tmp_path: Path) -> None:
+        why = "trained on train and val: no val score"
+        made = {"unvalidated": why, "missing": {"bootstrap": why}}
+        write_board(tmp_path, {"all": [write_run(tmp_path, "all", None, **made)]})
+        told = refusal("all", "all", tmp_path)[0]
+        assert told.endswith(f"{why}; compare on the test split with --split test")
+
     def test_a_run_that_lost_its_files_is_left_out_of_its_row(self, tmp_path: Path) -> None:
         runs = [write_run(tmp_path, "row", make_matches(0.5, seed), seed) for seed in range(4)]
         write_board(tmp_path, {"row": runs})

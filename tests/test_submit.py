@@ -140,7 +140,9 @@ def test_a_fused_row_is_made_with_the_rows_that_it_is_made_from(given: Given) ->
     alone = given.sweep("--rows", "fused")
     assert alone.returncode == 2
     assert "which is not evaluated on the test split yet: sweep that row, too" in alone.stderr
-    assert "row 'fused': it is made from runs/both-s0" in given.here("plan", "--rows", "fused").stderr
+    assert (
+        "row 'fused': it is made from runs/both-s0" in given.here("plan", "--rows", "fused").stderr
+    )
     assert given.sweep().returncode == 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from command import run_detboard, variant
 from typer.testing import CliRunner
 
 from benchmark.cli.app import app
@@ -178,3 +179,17 @@ class TestChecked:
         assert test is not None
         (test.images / test.read().images.files[1]).write_bytes(b"no image")
         assert f"{data / 'test.json'}: image files that are damaged" in checked(data)
+
+
+def test_a_split_that_the_experiment_names_is_left_aside_with_a_word(
+    data: Path, tmp_path: Path
+) -> None:
+    """The folder of ``--data-root`` stands in the place of all that ``dataset`` says."""
+    (data / "test.json").rename(tmp_path / "held-out.json")
+    test = {"annotations": "held-out.json", "images": "data/images"}
+    experiment = variant(tmp_path, lambda e: e.update(dataset={"test": test}))
+    told = "'test' under 'dataset' is left aside, for --data-root stands in the place"
+    options = [str(experiment), "--data-root", str(data), "--results", str(tmp_path / "results")]
+    assert f"warning: {told}" in run_detboard("plan", *options).stderr
+    refused = run_detboard("submit", *options, "plain", "--format", "csv")
+    assert "error: data has no test split" in refused.stderr and told in refused.stderr

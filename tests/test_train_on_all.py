@@ -184,3 +184,16 @@ def test_no_study_tunes_such_a_row(synthetic_data: Path, tmp_path: Path) -> None
     done = bench.here("tune")
     assert done.returncode == 2
     assert "'plain' is trained on train and val together (train_on: all)" in done.stderr
+
+
+def test_a_row_that_nothing_judges_is_told_before_it_trains(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["rows"][0].update(WHOLE, leaderboard={"public": 0.4})
+        content["rows"][1].update(WHOLE)
+
+    bench = Bench(synthetic_data, tmp_path / "results", variant(tmp_path, change))
+    done = bench.here("plan")
+    assert done.returncode == 0
+    assert "warning: momentum: trained on train and val (train_on: all), and nothing" in done.stderr

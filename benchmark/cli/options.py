@@ -168,11 +168,12 @@ def look_at(made: Plan, request: Request, on_disk: Runs) -> None:
     from benchmark.experiment.titles import title_warnings
     from benchmark.leaderboard.boards import refuse_taken
     from benchmark.leaderboard.published import warnings_of_published
-    from benchmark.run.plan import damages
+    from benchmark.run.plan import damages, test_left_aside, without_score
     from benchmark.run.renamed import renamed
 
     warn([*title_warnings(made.experiment.rows), *damages(made.runs)])
-    warn(warnings_of_published(made, request))
+    warn([*warnings_of_published(made, request), *without_score(made)])
+    warn([aside] if (aside := test_left_aside(made.experiment, request)) else [])
     if made.dataset.fold is not None:
         source, base = made.experiment.dataset, made.experiment.path.parent
         warn([aside] if (aside := left_aside(source, base, request.data_root)) else [])

@@ -100,7 +100,9 @@ def _sweep_command(
     # What is made from others may need runs of theirs with other seeds.
     seeds = seed if len(rows) > 1 else run.spec.seed
     given = {"--rows": ",".join(rows), "--seeds": seeds, **options}
-    words = [word for key, value in given.items() if value is not None for word in (key, str(value))]
+    words = [
+        word for key, value in given.items() if value is not None for word in (key, str(value))
+    ]
     return shlex.join(["detboard", "sweep", str(made.experiment.path), *words])
 
 

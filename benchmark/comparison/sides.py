@@ -320,6 +320,10 @@ def _on_test(folder: RunFolder, spec: RunSpec) -> Evaluated:
 
 def _on_val(folder: RunFolder, record: RunRecord, spec: RunSpec) -> Evaluated:
     name = folder.path.name
+    if record.unvalidated:
+        raise UserError(
+            f"run {name}: {record.unvalidated}; compare on the test split with --split test"
+        )
     if not folder.matches_file.exists():
         why = (record.missing or {}).get("bootstrap", "a trial, or from an earlier version")
         raise UserError(

@@ -61,9 +61,10 @@ def agreements(rows: Sequence[RowResult], judge: Judge, elsewhere: bool) -> Iter
 
 
 def _measured(row: RowResult, judge: Judge) -> float | None:
-    if judge == "test":
-        return row.test_mean("mAP50")
-    return None if row.unpaired == OTHER_IMAGES else row.map50
+    """Its mAP50, without the last digits: by these alone, means of the same values can differ."""
+    on_val = None if row.unpaired == OTHER_IMAGES else row.map50
+    value = row.test_mean("mAP50") if judge == "test" else on_val
+    return None if value is None else round(value, 12)
 
 
 def _others(

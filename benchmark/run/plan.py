@@ -11,7 +11,7 @@ from benchmark.config.unvalidated import as_if_validated
 from benchmark.config.vocabulary import objections
 from benchmark.data.dataset import Dataset, describe, describe_source, stated_dataset
 from benchmark.data.folds import in_folds
-from benchmark.errors import UserError, allowed, attempt
+from benchmark.errors import UserError, allowed, attempt, few
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.run.contents import Contents
 from benchmark.run.identity import Essences
@@ -96,13 +96,40 @@ def plan_of(experiment: Experiment, request: Request, on_disk: Runs | None = Non
     profile = request.profile or experiment.profile
     problems += check_recipes(experiment, surroundings_of(experiment, profile))
     if dataset is not None and request.needs_data:
-        problems += _unjudged(experiment, dataset)
+        problems += _unjudged(experiment, dataset, test_left_aside(experiment, request))
     if problems or dataset is None:
         raise UserError(problems)
     return plan_for(experiment, request, dataset, profile, rows, on_disk)
 
 
-def _unjudged(experiment: Experiment, dataset: Dataset) -> list[str]:
+def test_left_aside(experiment: Experiment, request: Request) -> str:
+    """A word on a test split that an experiment names and a request leaves aside; empty if there is none."""
+    if request.data_root is None or experiment.dataset.test is None:
+        return ""
+    return (
+        "'test' under 'dataset' is left aside, for --data-root stands in the place of all of 'dataset': "
+        f"the test split of {request.data_root} is its test.json"
+    )
+
+
+def without_score(plan: Plan) -> list[str]:
+    """A word on rows whose runs will have no score at all, and of which no leaderboard says anything either."""
+    test = plan.dataset.test
+    if test is not None and test.labelled:
+        return []
+    silent = {run.spec.row for run in plan.runs if not run.spec.validates}
+    rows = [row.name for row in plan.rows if row.name in silent and row.leaderboard is None]
+    return (
+        [
+            f"{few(rows)}: trained on train and val (train_on: all), and nothing judges it: give a test split with "
+            "annotations, or what a leaderboard says of it ('leaderboard')"
+        ]
+        if rows
+        else []
+    )
+
+
+def _unjudged(experiment: Experiment, dataset: Dataset, aside: str) -> list[str]:
     """A message where the rows are to be ranked by a test split that does not say which objects there are."""
     if experiment.judge == "val" or (dataset.test is not None and dataset.test.labelled):
         return []
@@ -110,6 +137,7 @@ def _unjudged(experiment: Experiment, dataset: Dataset) -> list[str]:
     return [
         f"judge: test: {what}, so that nothing could rank the rows: put a test.json beside train.json and val.json, "
         f"or name one under 'dataset' (test: {{annotations, images}}), or leave 'judge' out ({dataset.name})"
+        + (f"; {aside}" if aside else "")
     ]
 
 

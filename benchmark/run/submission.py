@@ -13,7 +13,7 @@ from benchmark.data.dataset import Split
 from benchmark.errors import UserError, fault_of, few, not_read, not_written
 from benchmark.files import is_file, parse_json, read_bytes, write_text
 from benchmark.run.given_boxes import target_of
-from benchmark.run.plan import Plan, Request, find_dataset
+from benchmark.run.plan import Plan, Request, find_dataset, test_left_aside
 from benchmark.run.record import State
 from benchmark.run.state import Planned
 from benchmark.run.tested import is_tested
@@ -76,6 +76,7 @@ def test_split(made: Plan, request: Request) -> Split:
         raise UserError(
             f"{dataset.name} has no test split, of which boxes could be handed in: put test.json beside train.json, or "
             "name it as 'test' under 'dataset' in the experiment file"
+            + (f"; {aside}" if (aside := test_left_aside(made.experiment, request)) else "")
         )
     return dataset.test
 

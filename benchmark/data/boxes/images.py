@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -55,8 +55,19 @@ def placed(columns: Columns, target: Target, others: Others, naming: ImageNaming
             return by_name
         found = _placed(_plain(columns.images), (), columns, target, others, naming)
         return by_name if found.problem or _is_elsewhere(columns.names, others) else found
+    columns = _trimmed(columns, target)
     values = _plain(columns.images)
     return _placed(values, _plain(columns.listed), columns, target, others, naming)
+
+
+def _trimmed(columns: Columns, target: Target) -> Columns:
+    """The images of a table without blanks around them, unless these belong to the name of a file."""
+    if not columns.listed:
+        return columns
+    known = {*target.files}
+    plain = {name: name if name in known else name.strip() for name in columns.listed}
+    images = [plain[value] if isinstance(value, str) else value for value in columns.images]
+    return replace(columns, images=images, listed=[plain[name] for name in columns.listed])
 
 
 def _is_elsewhere(names: Sequence[str], others: Others) -> bool:

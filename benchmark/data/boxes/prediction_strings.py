@@ -119,7 +119,7 @@ def _rows(data: bytes) -> tuple[list[int], list[str], list[str]]:
         raise UserError(f"lines without an {IMAGE} ({len(unnamed):,}): {told}")
     return (
         [line for line, _ in rows],
-        [cells[image].strip() for _, cells in rows],
+        [cells[image] for _, cells in rows],
         [cells[string] for _, cells in rows],
     )
 
