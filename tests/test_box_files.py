@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from benchmark.data.annotations import Category, read_annotations
-from benchmark.data.boxes.base import Target
+from benchmark.data.boxes.base import Hints, Target
 from benchmark.data.boxes.evidence import Objects
-from benchmark.data.boxes.read import FORMATS, Hints, Read, read_boxes
+from benchmark.data.boxes.read import FORMATS, Read, read_boxes
 from benchmark.errors import UserError
 from benchmark.statistics.evaluation import Detections, GroundTruth
 

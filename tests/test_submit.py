@@ -17,7 +17,7 @@ from test_given_rows import Boxes, Given, found, truth_of
 
 from benchmark.data.annotations import read_annotations
 from benchmark.data.boxes.base import Target
-from benchmark.data.boxes.read import Hints, read_boxes
+from benchmark.data.boxes.read import read_boxes
 from benchmark.statistics.evaluation import Detections, GroundTruth
 
 
@@ -66,7 +66,7 @@ def test_what_is_handed_in_evaluates_as_what_was_found(given: Given, name: str) 
     (folder,) = given.folders().values()
     assert f"wrote {path}: {len(boxes)} boxes in 11 of 12 images, of runs/" in done.stdout
     truth = read_annotations(given.data / "test.json")
-    again = read_boxes(path, Target.of("test", truth), hints=Hints()).detections
+    again = read_boxes(path, Target.of("test", truth)).detections
     assert by_image(again.to_coco()) == by_image(boxes)  # type: ignore[arg-type]
     scores = GroundTruth(truth.to_coco()).evaluate(again).scores
     tested = folder.tested_if_any()
@@ -172,3 +172,27 @@ def test_boxes_of_the_wrong_split_are_told(given: Given) -> None:
     told = given.here("plan")
     assert told.returncode == 2
     assert "row 'both': predictions.test: the data has no such split; leave" in told.stderr
+
+
+def test_what_the_file_of_a_secret_split_leaves_open_that_of_val_tells(given: Given) -> None:
+    truth = truth_of(given.data)
+    (given.data / "test.json").write_text(json.dumps({"images": truth["images"]}))
+    # From 0, and without the first class and the last one: nothing in the file tells.
+    boxes = [
+        {**box, "category_id": box["category_id"] - 1}
+        for box in boxes_of_test(given.data)
+        if 1 < box["category_id"] < 10
+    ]
+    given.write("test.boxes", boxes)
+    val = [{**box, "category_id": box["category_id"] - 1} for box in found(given.data)]
+    given.write("val.boxes", val)
+    done = given.sweep("--rows", "both")
+    assert done.returncode == 0, done.stderr
+    told = "category numbers count from 0 in the order of the classes, as in the file of val"
+    assert told in done.stderr
+    assert given.here("submit", "both", "--format", "coco").returncode == 0
+    (path,) = (given.results / "submissions").iterdir()
+    handed = json.loads(path.read_text())
+    assert sorted(box["category_id"] for box in handed) == sorted(
+        box["category_id"] + 1 for box in boxes
+    )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import cast
 
 from benchmark.data.annotations import read_annotations
-from benchmark.data.boxes.base import ImageNaming, Numbering, Target
-from benchmark.data.boxes.read import Hints, Read, read_boxes
+from benchmark.data.boxes.base import Hints, ImageNaming, Numbering, Target
+from benchmark.data.boxes.read import Read, read_boxes
 from benchmark.data.dataset import Dataset, Split
 from benchmark.data.findings import Findings
 from benchmark.errors import UserError, attempt
@@ -69,7 +69,14 @@ def _read(spec: RunSpec, split: str, path: Path) -> Read:
     numbering = cast(Numbering | None, spec.making.get("categories"))
     naming = cast(ImageNaming | None, spec.making.get("images named by"))
     target = target_of(split, splits[split], spec.dataset)
-    return read_boxes(path, target, others, Hints(numbering, naming))
+    return read_boxes(path, target, others, Hints(numbering, naming, lambda: _of_val(spec, split)))
+
+
+def _of_val(spec: RunSpec, split: str) -> Numbering | None:
+    """What category numbers are in the file of val, for one of test that does not tell."""
+    val = _files(spec).get("val")
+    read = attempt([], _read, spec, "val", Path(val)) if val and split != "val" else None
+    return read.numbering if read else None
 
 
 def _splits(dataset: Dataset) -> Mapping[str, Split]:

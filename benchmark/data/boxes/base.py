@@ -74,6 +74,22 @@ Others = Callable[[], Sequence[Target]]
 
 
 @dataclass(frozen=True)
+class Hints:
+    """What is known of a file beside its content.
+
+    Attributes:
+        categories: What its category numbers are; None if nobody says.
+        images: What its numbers for images are; None if nobody says.
+        usual: Finds out what the category numbers are in another file of the same program, to be asked where nothing
+            else tells.
+    """
+
+    categories: Numbering | None = None
+    images: ImageNaming | None = None
+    usual: Callable[[], Numbering | None] = lambda: None
+
+
+@dataclass(frozen=True)
 class Columns:
     """Boxes as a file has them, each column N long; nothing of it is looked up yet.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.data.annotations import Category
-from benchmark.data.boxes.base import Columns, Numbering, Target, Value, whole
+from benchmark.data.boxes.base import Columns, Hints, Numbering, Target, Value, whole
 from benchmark.data.boxes.evidence import clearly_best, overlapped
 from benchmark.errors import allowed, few, printable, shown
 
@@ -34,23 +34,23 @@ class Classed:
         values: What stands in the file for each box.
         problem: What stands in the way; empty if nothing does.
         note: How they were mapped, where they are not the annotations' own ids; empty if they are.
+        numbering: What their numbers are; None of names.
     """
 
     ids: Mapping[Value, int]
     values: Sequence[Value]
     problem: str = ""
     note: str = ""
+    numbering: Numbering | None = None
 
 
-def classed(
-    columns: Columns, target: Target, numbering: Numbering | None, image: NDArray[np.int64]
-) -> Classed:
+def classed(columns: Columns, target: Target, hints: Hints, image: NDArray[np.int64]) -> Classed:
     """The classes of a file's boxes.
 
     Args:
         columns: The boxes.
         target: What they are of.
-        numbering: What the row says of category numbers; None if it says nothing.
+        hints: What is known of the file beside its content.
         image: Row of the image of each box, shape (N,); below 0 of one whose image is not known.
     """
     if columns.classes:
@@ -59,7 +59,7 @@ def classed(
     if any(isinstance(value, str) for value in values):
         return _by_name([str(value) for value in values], target)
     ways = _ways(target.categories)
-    said = numbering or columns.numbering
+    said = hints.categories or columns.numbering
     fits = [way for way, ids in ways.items() if ids.keys() >= set(values)]
     if said is not None:
         return _said(said, fits, columns, values, target)
@@ -69,8 +69,13 @@ def classed(
     for way in fits:
         distinct.setdefault(tuple(ways[way][value] for value in set(values)), way)
     if len(distinct) == 1:
-        return Classed(ways[fits[0]], values, note=_note(fits[0], ways, values))
-    return _by_objects(list(distinct.values()), columns, values, target, image)
+        return Classed(ways[fits[0]], values, note=_note(fits[0], ways, values), numbering=fits[0])
+    found = _by_objects(list(distinct.values()), columns, values, target, image)
+    usual = hints.usual() if found.problem else None
+    if usual not in fits:
+        return found
+    note = f"category numbers {_WORDS[usual]}, as in the file of val"
+    return Classed(ways[usual], values, note=note, numbering=usual)
 
 
 def _by_objects(
@@ -99,7 +104,7 @@ def _by_objects(
         f"category numbers {_WORDS[best]}: so {counts[best]:,} boxes have the class of the object that they overlap, "
         f"else {other:,} at most"
     )
-    return Classed(ways[best], values, note=note)
+    return Classed(ways[best], values, note=note, numbering=best)
 
 
 def _ways(categories: Sequence[Category]) -> dict[Numbering, Mapping[Value, int]]:
@@ -122,7 +127,8 @@ def _said(
     ways = _ways(target.categories)
     if said in fits:
         own = said == columns.numbering
-        return Classed(ways[said], values, note="" if own else _note(said, ways, values))
+        note = "" if own else _note(said, ways, values)
+        return Classed(ways[said], values, note=note, numbering=said)
     others = [f"'categories: {way}'" for way in fits]
     hint = f"; they would be with {' or '.join(others)} in the row" if others else ""
     return Classed(ways[said], values, _unknown(values, columns, target, said, hint))

@@ -63,7 +63,7 @@ def _elsewhere(
     known = image >= 0
     for other in others() if others is not None and known.all() else ():
         there = places(target.ids[image], other.ids)
-        if other.objects is None or (there < 0).any():
+        if other.objects is None or (there < 0).any() or _same_files(target, image, other, there):
             continue
         fit = fit_of(there, columns.xywh, columns.scores, other.objects)
         if own.loses_to(fit) if own else fit.is_sure:
@@ -72,6 +72,14 @@ def _elsewhere(
                 f"its boxes are of the {other.name} split, {other.path}, whose images have the same ids: {fit.hits:,} "
                 f"of the best {fit.looked_at:,} lie on objects there{here}"
             )
+
+
+def _same_files(
+    target: Target, image: NDArray[np.int64], other: Target, there: NDArray[np.int64]
+) -> bool:
+    """Whether the images of the same ids are the same images, so that nothing tells the splits apart."""
+    pairs = {*zip(image.tolist(), there.tolist(), strict=True)}
+    return all(target.files[mine] == other.files[theirs] for mine, theirs in pairs)
 
 
 def _otherwise(

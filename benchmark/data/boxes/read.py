@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.data.boxes.base import Columns, Format, ImageNaming, Numbering, Others, Target
+from benchmark.data.boxes.base import Columns, Format, Hints, Numbering, Others, Target
 from benchmark.data.boxes.categories import Classed, classed
 from benchmark.data.boxes.coco_results import CocoResults
 from benchmark.data.boxes.images import placed
@@ -29,19 +29,6 @@ FORMATS: Mapping[str, Format] = {"coco": CocoResults(), "csv": PredictionStrings
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
-class Hints:
-    """What a row says of a file where the file itself leaves it open.
-
-    Attributes:
-        categories: What its category numbers are.
-        images: What its numbers for images are.
-    """
-
-    categories: Numbering | None = None
-    images: ImageNaming | None = None
-
-
 NO_HINTS = Hints()
 
 
@@ -52,10 +39,12 @@ class Read:
     Attributes:
         detections: In the order of the file.
         notes: How its images and categories were mapped, and what is odd about the boxes, a sentence each.
+        numbering: What its category numbers are; None of names.
     """
 
     detections: Detections
     notes: tuple[str, ...]
+    numbering: Numbering | None = None
 
 
 def read_boxes(path: Path, target: Target, others: Others = tuple, hints: Hints = NO_HINTS) -> Read:
@@ -106,7 +95,7 @@ def _looked_up(columns: Columns, target: Target, others: Others, hints: Hints) -
 
     images = placed(columns, target, others, hints.images)
     row = np.array([images.rows.get(value, -1) for value in images.values], np.int64)
-    classes = classed(columns, target, hints.categories, row)
+    classes = classed(columns, target, hints, row)
     found = _known(columns, target, row, classes)
     apart, odd = misfit(columns, row, target, others if images.by_id else None)
     told = [images.problem, classes.problem, apart]
@@ -115,7 +104,7 @@ def _looked_up(columns: Columns, target: Target, others: Others, hints: Hints) -
     if problems:
         raise UserError(problems)
     notes = (images.note, classes.note, odd, *notes_of(found), _without(found, target))
-    return Read(_detections(found, target), tuple(filter(None, notes)))
+    return Read(_detections(found, target), tuple(filter(None, notes)), classes.numbering)
 
 
 def _known(columns: Columns, target: Target, row: NDArray[np.int64], classes: Classed) -> Found:
