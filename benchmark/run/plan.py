@@ -117,16 +117,16 @@ def without_score(plan: Plan) -> list[str]:
     test = plan.dataset.test
     if test is not None and test.labelled:
         return []
-    silent = {run.spec.row for run in plan.runs if not run.spec.validates}
+    silent = {run.spec.row: run.spec.why_unvalidated for run in plan.runs if not run.spec.validates}
     rows = [row.name for row in plan.rows if row.name in silent and row.leaderboard is None]
-    return (
-        [
-            f"{few(rows)}: trained on train and val (train_on: all), and nothing judges it: give a test split with "
-            "annotations, or what a leaderboard says of it ('leaderboard')"
-        ]
-        if rows
-        else []
-    )
+    by_reason: dict[str, list[str]] = {}
+    for name in rows:
+        by_reason.setdefault(silent[name], []).append(name)
+    return [
+        f"{few(names)}: {why}, and nothing judges it: give a test split with annotations, or what a leaderboard says "
+        "of it ('leaderboard')"
+        for why, names in by_reason.items()
+    ]
 
 
 def _unjudged(experiment: Experiment, dataset: Dataset, aside: str) -> list[str]:

@@ -257,7 +257,8 @@ def _refuse_unvalidated(
     names = [name for name, specs in sources.items() if not all(s.validates for s in specs)]
     if not names or not setting.needs_data:
         return
-    whose = f"row '{row.name}': {', '.join(names)}: trained on train and val (train_on: all)"
+    why = dict.fromkeys(spec.why_unvalidated for name in names for spec in sources[name])
+    whose = f"row '{row.name}': {', '.join(names)}: {' or '.join(filter(None, why))}"
     if row.recipe.needs_val:
         raise UserError(f"{whose}, with no boxes on val to calibrate scores by; drop 'calibrate'")
     if setting.dataset.test is None:

@@ -157,7 +157,14 @@ class RunSpec:
     @property
     def validates(self) -> bool:
         """Whether it has a validation; one that is trained on train and val together has none."""
-        return self.given.get("train_on") != "all"
+        return not self.why_unvalidated
+
+    @property
+    def why_unvalidated(self) -> str:
+        """Why it has no validation, in words; empty if it has one."""
+        if self.given.get("train_on") == "all":
+            return "trained on train and val (train_on: all)"
+        return "given boxes of the test split alone" if self.given.get("boxes") == "test" else ""
 
     @property
     def select(self) -> Select:

@@ -25,11 +25,12 @@ class GivenFiles(Strict):
     """Files of boxes by split, one a seed, relative to the experiment file unless absolute.
 
     Attributes:
-        val: Boxes on the validation images; of a divided data set on all images that were divided.
-        test: Boxes on the test split; as many files as ``val`` has, or none.
+        val: Boxes on the validation images; of a divided data set on all images that were divided. None where those
+            of test are all that there are: then the row has no val score.
+        test: Boxes on the test split; as many files as ``val`` has, or None.
     """
 
-    val: _Files
+    val: _Files | None = None
     test: _Files | None = None
 
     @model_validator(mode="before")
@@ -51,7 +52,9 @@ class GivenFiles(Strict):
 
     @model_validator(mode="after")
     def _as_many(self) -> GivenFiles:
-        if self.test is not None and len(self.test) != len(self.val):
+        if not self.by_split:
+            raise ValueError("give 'val', 'test', or both")
+        if self.val and self.test and len(self.test) != len(self.val):
             raise ValueError(
                 f"'val' has {len(self.val)} files and 'test' {len(self.test)}; give one of each a seed"
             )
@@ -64,7 +67,13 @@ class GivenFiles(Strict):
     @property
     def by_split(self) -> Mapping[str, Sequence[Path]]:
         """The files of each split that has some."""
-        return {"val": self.val, **({"test": self.test} if self.test else {})}
+        files = {"val": self.val, "test": self.test}
+        return {split: paths for split, paths in files.items() if paths}
+
+    @property
+    def first(self) -> Sequence[Path]:
+        """The files of the first split that has some, one a seed."""
+        return next(iter(self.by_split.values()))
 
 
 class PredictionsRecipe(Recipe):
@@ -84,19 +93,18 @@ class PredictionsRecipe(Recipe):
     @property
     def names(self) -> Mapping[str, str]:
         """The files, as the row has them."""
+        kinds = {"val": "predictions", "test": "test predictions"}
         files = self.predictions.by_split.items()
-        names = {split: ", ".join(map(str, paths)) for split, paths in files}
-        test = {"test predictions": names["test"]} if "test" in names else {}
-        return {"predictions": names["val"], **test}
+        return {kinds[split]: ", ".join(map(str, paths)) for split, paths in files}
 
     @property
     def labels(self) -> Mapping[str, str]:
         """The files with their folders, ``yolo/predictions``: nothing else says what has found the boxes."""
-        return {"Model": ", ".join(map(_short_name, self.predictions.val))}
+        return {"Model": ", ".join(map(_short_name, self.predictions.first))}
 
     def seeds(self, own: Sequence[int], asked: Sequence[int] | None) -> tuple[int, ...]:
         """One a file, whatever is asked for."""
-        count = len(self.predictions.val)
+        count = len(self.predictions.first)
         further = range(max(own) + 1, max(own) + 1 + count - len(own))
         return (*own[:count], *further)
 
@@ -114,6 +122,10 @@ class PredictionsRecipe(Recipe):
             "files": {split: str(path) for split, path in files.items()},
             **{key: value for key, value in said.items() if value is not None},
         }
+
+    def given(self, around: Surroundings) -> Mapping[str, str]:
+        """That there are boxes of the test split alone, if so."""
+        return {} if self.predictions.val else {"boxes": "test"}
 
     def layers(self, around: Surroundings) -> Sequence[Layer]:
         """None: nothing is trained."""

@@ -28,6 +28,7 @@ from benchmark.tracking.runs import RunTracker
 NO_MODEL = "not trained here: its boxes come from elsewhere"
 NO_TRAINING = "not trained here: its weights come from elsewhere"
 UNVALIDATED = "made from runs that are trained on train and val: no val score"
+NO_VAL = "given boxes of the test split alone: no val score"
 NO_TEST = "its boxes of the test split are not known"
 
 
@@ -70,7 +71,10 @@ class MadeJob(RunJob):
         test = read_test(split)
         val = read_annotations(self.spec.dataset.val.annotations)
         making = self._making({"val": val, "test": test}, ("test",))
-        boxes = _maker(self.spec.recipe)(making).boxes.get("test")
+        made = _maker(self.spec.recipe)(making)
+        boxes = made.boxes.get("test")
+        if not self.spec.validates:
+            self._notes = made.notes
         if boxes is None:
             keep_reason(self.folder, split, NO_TEST, lasting=True)
             return
@@ -103,8 +107,9 @@ class MadeJob(RunJob):
             notes=self._notes,
         )
         if not self.spec.validates and state is State.COMPLETE:
-            missing = {key: UNVALIDATED for key, one in MEASUREMENTS.items() if one.function}
-            return replace(record, unvalidated=UNVALIDATED, missing={**missing, **self._absent()})
+            why_not = UNVALIDATED if self.spec.made_from else NO_VAL
+            missing = {key: why_not for key, one in MEASUREMENTS.items() if one.function}
+            return replace(record, unvalidated=why_not, missing={**missing, **self._absent()})
         if found is None:
             return record
         missing = {**self._absent(), **found.missing}
