@@ -78,6 +78,8 @@ def check_trained_on_all(bench: Bench) -> None:
     assert row["values"]["test_map50"] is not None and row["values"]["test_interval"]
     for key in ("map50", "interval", "rank", "map", "latency_ms", "tide_cls"):
         assert (row["values"][key], row["missing"][key]) == (None, words)
+    told = here(["compare", "plain", "momentum", "--results", str(bench.results)]).stderr
+    assert f"{words}; compare on the test split with --split test" in told
     change(bench, judge="test")
     assert sweep(bench).returncode == 0
     board = json.loads((bench.results / "tiny.json").read_text())
