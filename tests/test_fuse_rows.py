@@ -235,6 +235,25 @@ def test_a_seed_that_the_rows_do_not_share_stands_in_nobody_s_way(
     assert "far   5" in planned.stdout and "mix   " not in planned.stdout
 
 
+@pytest.mark.slow
+def test_what_is_made_over_all_seeds_waits_for_them(tmp_path: Path, synthetic_data: Path) -> None:
+    whole = {"name": "whole", "fuse": {"rows": ["near", "far"], "seeds": "all"}}
+    mix = {"name": "mix", "fuse": {"rows": ["whole", "near"]}}
+    bench = make_bench(tmp_path, synthetic_data, [mix, *SOURCES[:2], whole])
+    done = sweep(bench, "--seeds", "0")
+    assert done.returncode == 0, done.stderr
+    assert "warning: row 'whole': left for later: it takes all seeds" in done.stderr
+    assert {path.name.partition("-")[0] for path in bench.results.glob("runs/*-s*")} == {
+        "near",
+        "far",
+    }
+    done = sweep(bench, "--seeds", "1")
+    assert done.returncode == 0, done.stderr
+    assert len([*bench.results.glob("runs/whole-s0-*/record.json")]) == 1
+    assert "1 of 6 runs to do" in sweep(bench).stdout  # the seed of the mixed row is 0
+    assert bench.here("report", "--check").returncode == 0
+
+
 PARTS = dict.fromkeys(("backbone", "neck", "head", "schedule"), "tiny")
 WHOLE: dict[str, Any] = {"name": "whole", "parts": PARTS, "train_on": "all"}
 

@@ -48,6 +48,7 @@ def plan(
     from benchmark.launchers.living import lives
     from benchmark.run.plan import make_plan
     from benchmark.run.runs import Runs
+    from benchmark.sweep.missing import for_now
 
     check_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
@@ -55,7 +56,9 @@ def plan(
     made = make_plan(request, on_disk)
     look_at(made, request, on_disk)
     tracking_of(made, None)  # what it cannot take stands in the way
+    made, left = for_now(made)
     _show(made)
+    warn(left)
     _tell_missing(made, on_disk, launcher, trust)
     if build:
         _try_out(made, launcher, trust)

@@ -109,6 +109,7 @@ def run_sweep(
     look_at(made, request, on_disk)
     # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
     whole = with_all_rows(made, request, on_disk)
+    made = _for_now(made)
     tracking = tracking_of(made, wandb)
     with only_driver(request.results):
         runs = to_do(made, again)
@@ -116,10 +117,25 @@ def run_sweep(
         ended = _run(made, runs, _How(launcher, slots, tracking, trust, preflight)) if runs else []
         on_disk.keep(ended)
         # What was read a moment ago still holds where nothing ran.
-        asked = refreshed(made, on_disk) if runs else made
-        well = close(asked, whole, request, tracking, ran=bool(runs), on_disk=on_disk)
+        well = close(
+            refreshed(made, on_disk) if runs else made,
+            whole,
+            request,
+            tracking,
+            ran=bool(runs),
+            on_disk=on_disk,
+        )
         warn(told_after(tracking, (run.record for run in ended)))
         return well
+
+
+def _for_now(made: Plan) -> Plan:
+    """The plan without what is left for later, which is said."""
+    from benchmark.sweep.missing import for_now
+
+    kept, left = for_now(made)
+    warn(left)
+    return kept
 
 
 def tell_obstacles(made: Plan, launcher: Launcher, trust: bool) -> None:

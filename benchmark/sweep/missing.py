@@ -104,6 +104,14 @@ def obstacles(plan: Plan, launcher: Launcher, trusted: bool, told: Told | None =
 
 def _without_sources(plan: Plan) -> list[str]:
     """A message for each row that is made from runs which are not complete, and not asked for either."""
+    return [
+        f"row '{row}': it is made from runs/{run_id}, which is {state}: sweep that row, too (see --rows, --seeds)"
+        for (row, run_id), state in _lacking_sources(plan).items()
+    ]
+
+
+def _lacking_sources(plan: Plan) -> dict[tuple[str, str], str]:
+    """By row and id of a run that it is made from why that is not there, where it is not asked for either."""
     asked = {run.spec.run_id for run in plan.runs}
     waiting = not_complete(plan.runs)
     told = {
@@ -113,10 +121,28 @@ def _without_sources(plan: Plan) -> list[str]:
         for run_id in run.spec.made_from
         if run_id not in asked
     }
-    return [
-        f"row '{row}': it is made from runs/{run_id}, which is {state}: sweep that row, too (see --rows, --seeds)"
-        for (row, run_id), state in told.items()
-        if state
+    return {one: state for one, state in told.items() if state}
+
+
+def for_now(plan: Plan) -> tuple[Plan, list[str]]:
+    """The plan without runs over all seeds that lack those of seeds that are not asked for, and a warning for each.
+
+    What is made from such a run is left for later with it.
+    """
+    if {*plan.experiment.seeds} <= {*plan.seeds}:
+        return plan, []
+    over_seeds = {row.name for row in plan.rows if row.recipe.over_seeds}
+    rows = {row for row, _ in _lacking_sources(plan)} & over_seeds
+    later = {run.spec.run_id: run for run in plan.runs if run.spec.row in rows}
+    while more := [
+        r for r in plan.runs if r.spec.run_id not in later and later.keys() & {*r.spec.made_from}
+    ]:
+        later |= {run.spec.run_id: run for run in more}
+    told = dict.fromkeys(run.spec.row for run in later.values())
+    kept = tuple(run for run in plan.runs if run.spec.run_id not in later)
+    return replace(plan, runs=kept), [
+        f"row '{row}': left for later: it takes all seeds of the experiment, and not all are asked for or there"
+        for row in told
     ]
 
 
