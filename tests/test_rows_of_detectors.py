@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -214,6 +215,33 @@ def test_predict_names_images_that_cannot_be_decoded(swept: Bench, tmp_path: Pat
     assert done.returncode == 2
     assert "images that cannot be decoded (2): b.jpg" in done.stderr and "c.jpg" in done.stderr
     assert not [*tmp_path.glob("*.json")]
+
+
+class Code:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.getcwd, ()
+
+
+@pytest.mark.trains
+def test_predict_says_what_of_a_run_is_not_as_it_was(swept: Bench, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / swept.folder("plain").name
+    shutil.copytree(swept.folder("plain"), run)
+    images = str(swept.data / "val.json")
+    final, config = run / "checkpoints" / "final.pth", run / "config.py"
+    content = torch.load(final, weights_only=False)
+    torch.save({**content, "more": Code()}, final)
+    done = here(["predict", str(run), images], tmp_path)
+    assert done.returncode == 2 and "posix.getcwd, which is code" in done.stderr
+    done = here(["predict", str(run), images, "--trust-checkpoints"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    config.write_text(config.read_text() + "\nmore = 1\n")
+    done = here(["predict", str(run), images], tmp_path)
+    assert done.returncode == 2 and "config.py is not what this run was planned with" in done.stderr
+    spec = json.loads((run / "spec.json").read_text())
+    config.write_text("custom_imports = dict(imports=['absent_module'])\n" + config.read_text())
+    (run / "spec.json").write_text(json.dumps({**spec, "config_sha256": sha256_file(config)}))
+    done = here(["predict", str(run), images], tmp_path)
+    assert done.returncode == 2 and "absent_module" in done.stderr, done.stderr
 
 
 @pytest.mark.trains

@@ -30,7 +30,8 @@ def find_boxes(named: Named, listed: Annotations, images: Path, trust: bool) -> 
         trust: Whether checkpoints are loaded in full, with whatever code they hold.
 
     Raises:
-        UserError: Its weights are not here, the views do not go with it, or images cannot be decoded.
+        UserError: Its weights are not here or not trusted, its config is another or imports what is not here, the views
+            do not go with it, or images cannot be decoded.
         typer.Exit: Ctrl-C, or nobody reads on.
     """
     import tempfile
@@ -45,7 +46,7 @@ def find_boxes(named: Named, listed: Annotations, images: Path, trust: bool) -> 
     resources = Resources((), cpu_count())
     pictured = Pictured(listed, images)
     with (
-        _telling_images(pictured),
+        _telling(named.folder.path, pictured),
         images_shown("finding boxes", "done", "nothing was written") as told,
         _without_libraries_words(),
         tempfile.TemporaryDirectory(prefix="detboard-") as work,
@@ -57,14 +58,17 @@ def find_boxes(named: Named, listed: Annotations, images: Path, trust: bool) -> 
 
 
 @contextmanager
-def _telling_images(pictured: Pictured) -> Iterator[None]:
-    """Where work on images fails, names those that cannot be decoded, all at once."""
+def _telling(run: Path, pictured: Pictured) -> Iterator[None]:
+    """Where work on images fails, says what of the run is not as it was, or names images that cannot be decoded."""
     from benchmark.data.pictures import Decoding, look_at
+    from benchmark.job.inputs import NotAsAsked
 
     try:
         yield
     except (UserError, MachineError, typer.Exit):
         raise
+    except (NotAsAsked, ImportError) as error:
+        raise UserError(f"{run}: {error}") from None
     except Exception as error:
         found = look_at(pictured.folder, "images", pictured.listed.images, Decoding())
         told = [line for lines in found.faults.values() for line in lines]
