@@ -56,6 +56,18 @@ def test_the_folds_divide_the_training_images(bench: Bench) -> None:
     assert sorted(held) == sorted(every)
 
 
+def test_annotations_of_a_fold_that_were_changed_are_made_again(bench: Bench) -> None:
+    request = Request(bench.experiment, bench.results, data_root=bench.data)
+    before = make_plan(request)
+    changed = before.runs[1].spec.dataset.val.annotations
+    content = changed.read_bytes()
+    changed.write_bytes(content[:-9])
+    assert [run.spec.run_id for run in make_plan(request).runs] == [
+        run.spec.run_id for run in before.runs
+    ]
+    assert changed.read_bytes() == content
+
+
 def told(bench: Bench, *options: str) -> str:
     done = bench.here("plan", *options)
     assert done.returncode == 2, done.stdout

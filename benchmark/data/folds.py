@@ -129,8 +129,20 @@ def _read(folder: Path) -> _Kept | None:
         kept = TypeAdapter(_Kept).validate_json(read_bytes(folder / _KEPT))
     except (OSError, ValueError):
         return None
-    names = (fold_file(number, split) for number in range(len(kept.parts)) for split in _SPLITS)
-    return kept if all(is_file(folder / name) for name in names) else None
+    hashes = {
+        folder / fold_file(number, split): sha256
+        for number, part in enumerate(kept.parts)
+        for split, sha256 in zip(_SPLITS, part, strict=True)
+    }
+    if not all(map(is_file, hashes)):
+        return None
+    return kept if all(_is_as_made(path, sha256) for path, sha256 in hashes.items()) else None
+
+
+def _is_as_made(path: Path, sha256: str) -> bool:
+    """Whether a file of a fold holds what it was made with: one that is older than ``folds.json`` does."""
+    made = (path.parent / _KEPT).stat().st_mtime_ns
+    return path.stat().st_mtime_ns <= made or sha256_file(path) == sha256
 
 
 def _made(store: Path, whole: Dataset, division: Division) -> _Kept:

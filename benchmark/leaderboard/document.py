@@ -35,6 +35,7 @@ from benchmark.leaderboard.values import best, reasons
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.statistics import CORRECTED_T
+from benchmark.writing.words import counted
 from benchmark.yaml_file import Strict
 
 VERSION = 1
@@ -170,7 +171,7 @@ class Leaderboard(Told):
         if not self.judge:
             return ""
         test = self.dataset.test
-        on = f" ({test.images} images)" if test else ""
+        on = f" ({counted(test.images, 'image')})" if test else ""
         return f"ranked by mAP50 on the test split{on}"
 
     def not_compared(self, line: Line) -> str:
