@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import run
+from command import here, run
 from exports import CLASSES, SIZES, coco, cvat, draw, dump, voc, yolo
 from PIL import Image
 from test_import import boxes, content, imported, left_out, notes
@@ -66,6 +66,26 @@ class TestVoc:
         (lists / "val.txt").unlink()
         imported(tmp_path / "voc", tmp_path / "other")
         assert images(tmp_path / "other") == ["a.png", "b.png", "c.png"]
+
+    def test_lists_name_images_with_spaces_and_a_pipe_is_no_label(self, tmp_path: Path) -> None:
+        root = self.source(tmp_path, a=voc_xml(voc_object("2 2 9 9")))
+        for folder, end in (("Annotations", "xml"), ("JPEGImages", "png")):
+            (root / folder / f"a.{end}").rename(root / folder / f"my photo.{end}")
+        os.mkfifo(root / "Annotations" / "b.xml")
+        dump(root / "ImageSets" / "Main" / "train.txt", "my photo 1\nmy photo\n")
+        imported(root, tmp_path / "data")
+        assert images(tmp_path / "data") == ["my photo.png"]
+        assert left_out(tmp_path / "data")[ledger.LISTED_NOT_THERE] == (1, 0)
+
+    def test_images_may_lie_beside_their_labels(self, tmp_path: Path) -> None:
+        hard = [f"<difficult>{word}</difficult>" for word in ("True", "yes", "0", "Unspecified")]
+        objects = [voc_object("2 2 9 9", more=more) for more in hard]
+        dump(tmp_path / "voc" / "Annotations" / "a.xml", voc_xml(*objects))
+        draw(tmp_path / "voc" / "Annotations", ["a.png"])
+        imported(tmp_path / "voc", tmp_path / "data")
+        assert images(tmp_path / "data") == ["a.png"]
+        crowds = [box["iscrowd"] for box in content(tmp_path / "data")["annotations"]]
+        assert crowds == [1, 1, 0, 0]
 
     def test_a_test_split_may_have_no_labels(self, tmp_path: Path) -> None:
         """As that of VOC 2012 has none."""
@@ -254,6 +274,21 @@ class TestYolo:
         assert "data.yaml: test: ../test/images" in out
         assert left_out(tmp_path / "data")[ledger.NO_SPLIT_FOLDER] == (1, 0)
         assert left_out(tmp_path / "data")[ledger.NO_SPLIT_LISTS] == (1, 0)
+
+    def test_an_image_is_of_one_split(self, tmp_path: Path) -> None:
+        """Many name the validation images as those of test, too, and some the training images as all three."""
+        root = tmp_path / "yolo"
+        for split, name in (("train", "a.png"), ("val", "b.png")):
+            draw(root / "images" / split, [name])
+            dump(root / "labels" / split / f"{Path(name).stem}.txt", "1 .5 .5 .5 .5")
+        told = "train: images/train\nval: [images/val, images/train]\ntest: images/val\n"
+        dump(root / "data.yaml", f"{told}names: [bag, can]\n")
+        out, _, _ = imported(root, tmp_path / "data")
+        assert [images(tmp_path / "data", s) for s in ("train", "val")] == [["a.png"], ["b.png"]]
+        assert not (tmp_path / "data" / "test.json").exists()
+        assert notes(tmp_path / "data") == {ledger.IN_TWO_SPLITS: 2}
+        assert "images/val/b.png: val, test" in out
+        assert here(["data", "check", str(tmp_path / "data")]).returncode == 0
 
     def test_lists_of_another_machine(self, tmp_path: Path) -> None:
         """As darknet has them, and as CVAT writes them."""
@@ -480,6 +515,24 @@ class TestCoco:
         assert sorted(path.name for path in (tmp_path / "data" / "images").rglob("*")) == there
         assert notes(tmp_path / "data") == ({told: 1} if is_there and told else {})
         assert left_out(tmp_path / "data") == ({} if is_there else {told: (1, 2)})
+
+    @pytest.mark.parametrize(
+        ("name", "there"),
+        [
+            ("my%20photo%C3%A9.png", "my photo\u00e9.png"),
+            ("e\u0301.png", "\u00e9.png"),  # as macOS writes an accent, and as others do
+            ("\u00e9.png", "e\u0301.png"),
+            ("x%20y.png", "x%20y.png"),
+        ],
+    )
+    def test_names_may_be_written_otherwise(self, name: str, there: str, tmp_path: Path) -> None:
+        found = coco(["a.png", "b.png"])
+        found["images"][0]["file_name"] = name
+        source = self.source(tmp_path, found)
+        (source / "images" / "a.png").rename(source / "images" / there)
+        imported(source, tmp_path / "data")
+        assert images(tmp_path / "data") == sorted(["b.png", there])
+        assert left_out(tmp_path / "data") == {}
 
     def test_a_file_that_is_no_coco_is_told_as_everywhere(self, tmp_path: Path) -> None:
         for name in ("train", "valid"):

@@ -85,13 +85,14 @@ def test_tables_fit_a_terminal_of_80_columns(train: Path, monkeypatch: pytest.Mo
 def test_a_group_stays_in_one_fold(train: Path) -> None:
     def by_video(content: dict[str, Any]) -> None:
         for number, image in enumerate(content["images"]):
-            image["video"] = number // 4
+            # as tools write one and the same
+            image["video"] = (number // 4, float(number // 4), str(number // 4))[number % 3]
 
     changed(train, train, by_video)
     status, told = split(train, "--folds", "3", "--group", "video")
     assert status == 0 and "Groups by video: 6" in told
     content = json.loads(train.read_text())
-    video = {image["id"]: image["video"] for image in content["images"]}
+    video = {image["id"]: int(image["video"]) for image in content["images"]}
     for fold in fold_files(train.parent / "train-folds-3"):
         inside, outside = ({video[image] for image in fold[key]} for key in ("val", "train"))
         assert not inside & outside
@@ -147,6 +148,15 @@ def test_broken_entries_are_refused_before_they_are_divided(train: Path) -> None
     status, told = split(changed(train, train, broken), "--folds", "3")
     assert status == 2 and "image ids that repeat" in told and "'bbox' is missing" in told
     assert split(train.parent, "--folds", "3")[1].count("a folder; give the annotation file") == 1
+    _, told = split(train.with_name("lost.json"), "--folds", "3")
+    assert told.strip().endswith("lost.json: no such annotation file")
+
+
+def test_a_file_without_an_object_is_refused(train: Path) -> None:
+    changed(train, train, lambda content: content["annotations"].clear())
+    for options in (["--folds", "3"], ["--holdout", "0.1"]):
+        status, told = split(train, *options, "--no-duplicates")
+        assert status == 2 and told.count("there is no object in it that a run has to find") == 1
 
 
 def test_classes_too_rare_for_every_fold_are_told(train: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -81,8 +82,9 @@ def joined(lists: Iterable[Sequence[str]], mapped: ClassMap) -> list[str]:
 
 
 def alike(classes: Iterable[str]) -> list[str]:
-    """Classes whose names differ in case or spaces alone: ``can, Can``."""
+    """Classes whose names differ in case, spaces or Unicode's form alone: ``can, Can``."""
     groups: dict[str, list[str]] = {}
     for name in classes:
-        groups.setdefault("".join(name.casefold().split()).replace("_", "-"), []).append(name)
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        groups.setdefault("".join(plain.split()).replace("_", "-"), []).append(name)
     return [", ".join(names) for names in groups.values() if len(names) > 1]

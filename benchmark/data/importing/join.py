@@ -10,11 +10,13 @@ from benchmark.data.importing.base import Box, Picture, Source
 from benchmark.data.importing.classes import ClassMap, joined
 from benchmark.data.importing.ledger import (
     DROPPED_CLASS,
+    IN_TWO_SPLITS,
     NO_LABELS,
     NO_SPLIT_LISTS,
     NOT_UTF8,
     Ledger,
 )
+from benchmark.data.importing.lookup import real
 from benchmark.data.importing.names import is_writable, names_for
 from benchmark.data.importing.numbers import tidy
 from benchmark.data.importing.sizes import Placed, placed
@@ -81,6 +83,7 @@ def join(sources: Sequence[Source], mapped: ClassMap, ledger: Ledger) -> Joined:
     Raises:
         UserError: The map names classes that no source has, or nothing is left.
     """
+    sources = [_each_once(source, ledger) for source in sources]
     lists = [source.classes for source in sources]
     if not any(lists):
         raise UserError(["there is no box of any class in what was found", *_reasons(ledger)])
@@ -93,6 +96,20 @@ def join(sources: Sequence[Source], mapped: ClassMap, ledger: Ledger) -> Joined:
         raise UserError(["no box is left of what was found", *_reasons(ledger)])
     images = [(p.picture.path, p.picture.name) for found in splits.values() for p in found]
     return Joined(classes, splits, names_for(images, ledger), bare)
+
+
+def _each_once(source: Source, ledger: Ledger) -> Source:
+    """A source whose images are each of one split: what is trained on cannot judge, nor what is chosen on test."""
+    first: dict[Path, str] = {}
+    for split in SPLITS:
+        for picture in source.splits.get(split, ()):
+            if (other := first.setdefault(real(picture.path), split)) != split:
+                ledger.note(IN_TWO_SPLITS, f"{picture.path}: {other}, {split}")
+    splits = {
+        split: [one for one in pictures if split == NO_SPLIT or first[real(one.path)] == split]
+        for split, pictures in source.splits.items()
+    }
+    return replace(source, splits=splits)
 
 
 def _placed_in(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
+from urllib.parse import unquote
 
 from benchmark.data.absent import absence, outside
 from benchmark.data.image_folder import IMAGE_SUFFIXES
@@ -101,10 +103,10 @@ class Images:
         machine that they were made on, as in ``/content/train/a.jpg``.
 
         Args:
-            name: As the labels have it; with ``/`` or with backslashes.
+            name: As the labels have it; with ``/`` or with backslashes, as an address has it, in any form of Unicode.
             boxes: How many boxes are lost without it.
         """
-        plain = name if self._below(name) else name.replace("\\", "/")
+        plain = next(filter(self._below, _forms(name)), name.replace("\\", "/"))
         found, leads_out = self._below(plain), outside(name)
         if found and not self._leads_to(found.path, plain):
             self.ledger.note(FOUND_WITHIN, f"{name} as {found.path}")
@@ -125,6 +127,14 @@ class Images:
             if inner := inner_path(folder, name, is_file):
                 return Found(folder / inner, inner.as_posix())
         return None
+
+
+def _forms(name: str) -> Iterable[str]:
+    """A name as it stands, then as Windows, an address (``my%20photo.jpg``) or macOS (Unicode's NFD) writes it."""
+    plain = name.replace("\\", "/")
+    decoded = (plain, unquote(plain))
+    unified = (normalize(form, one) for one in decoded for form in ("NFC", "NFD"))
+    return dict.fromkeys([name, *decoded, *unified])
 
 
 def inner_path(folder: Path, name: str, is_it: Callable[[Path], bool]) -> PurePosixPath | None:

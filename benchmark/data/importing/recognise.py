@@ -28,8 +28,8 @@ def the_format_of(folder: Path, key: str | None = None) -> Format:
         UserError: It is no folder, of no format, of several, or not of the one that is named.
     """
     if not folder.is_dir():
-        what = "a file; give the folder that it is in" if folder.exists() else "no such folder"
-        raise UserError(f"{folder}: {what}, unpacked, as a tool has exported it")
+        unpacked = "a file; give the folder that it is in, or that is packed in it, as a tool has exported it"
+        raise UserError(f"{folder}: {unpacked if folder.exists() else 'no such folder'}")
     found = formats_of(folder)
     if key is not None:
         found = {form: told for form, told in found.items() if form.key == _known(key)}

@@ -42,11 +42,13 @@ from benchmark.data.importing.voc_lists import listed_splits
 from benchmark.data.importing.xml import read_xml, root_tag
 from benchmark.data.layouts import NO_SPLIT, listed, split_folders, split_of
 from benchmark.errors import UserError, attempt
+from benchmark.files import is_file
 
 _LABELS = ("Annotations", "annotations", "annotations/xmls", "xmls", "labels", "")
-_IMAGES = ("JPEGImages", "images", "Images", "")
+_IMAGES = ("JPEGImages", "images", "Images")
 _BARE = "images of the test split that have no labels"
 _LOOKED_AT = 20  # files, to know the format
+_YES = ("1", "true", "yes")  # as tools write that an object is difficult
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _FROM_EDGE = "sources whose corners are edges counted from 0, not VOC's pixels counted from 1"
 
@@ -91,9 +93,10 @@ def _parts(root: Path) -> list[_Part]:
 
 
 def _part(split: str, base: Path) -> _Part | None:
-    images = [base / name for name in _IMAGES if (base / name).is_dir()]
     for name in _LABELS:
         if _is_voc(base / name, deep=bool(name)):
+            places = dict.fromkeys([*(base / images for images in _IMAGES), base / name, base])
+            images = [place for place in places if place.is_dir()]
             return _Part(split, base / name, images, is_flat=not name)
     return None
 
@@ -146,7 +149,9 @@ def _classes(root: Path, names: set[str]) -> list[str]:
 
 def _labels_of(part: _Part, ledger: Ledger, problems: list[str]) -> Iterator[_Label]:
     for path in part.files(part.labels):
-        if path.suffix.lower() != ".xml" or root_tag(path) not in ("annotation", ""):
+        if path.suffix.lower() != ".xml" or not is_file(path):  # opening a pipe has no end
+            continue
+        if root_tag(path) not in ("annotation", ""):
             continue
         element = attempt(problems, read_xml, path)
         if element is not None:
@@ -176,7 +181,7 @@ def _object(element: Element, path: Path, by_label_studio: bool, ledger: Ledger)
         what = "has no name" if not label else f"{label}: bndbox is not xmin, ymin, xmax, ymax"
         ledger.leave(NO_BOX, f"{path}: {what}", 1)
         return None
-    difficult = (element.findtext("difficult") or "").strip() == "1"
+    difficult = (element.findtext("difficult") or "").strip().lower() in _YES
     if difficult:
         ledger.note(DIFFICULT, f"{path}: {label}")
     looks_from_edge = by_label_studio or any("." in text for text in texts)

@@ -24,7 +24,7 @@ def listed_splits(root: Path, images: Container[str], ledger: Ledger) -> dict[st
     folder = next((root / name for name in _FOLDERS if list(listed(root / name, ".txt"))), None)
     found: dict[str, str] = {}
     for split, path in _lists(folder) if folder else []:
-        for stem in dict.fromkeys(_stems(path)):
+        for stem in dict.fromkeys(_stems(path, images)):
             if stem not in images:
                 ledger.leave(LISTED_NOT_THERE, f"{path}: {stem}")
             elif found.setdefault(stem, split) != split:
@@ -41,10 +41,16 @@ def _lists(folder: Path) -> list[tuple[str, Path]]:
     return lists
 
 
-def _stems(path: Path) -> list[str]:
-    """The images that a list names: the first word of each line; some tools write their endings."""
-    words = [line.split()[0] for line in lines_of(path) if line]
-    return [
-        Path(word).with_suffix("").as_posix() if word.lower().endswith(_ENDINGS) else word
-        for word in words
-    ]
+def _stems(path: Path, images: Container[str]) -> list[str]:
+    """The images that a list names; some tools write their endings."""
+    return [_stem_of(line, images) for line in lines_of(path) if line]
+
+
+def _stem_of(line: str, images: Container[str]) -> str:
+    """Of a line that is the name of an image, which may have spaces, all of it; of others the first word."""
+    whole, first = map(_plain, (line, line.split()[0]))
+    return whole if whole in images else first
+
+
+def _plain(name: str) -> str:
+    return Path(name).with_suffix("").as_posix() if name.lower().endswith(_ENDINGS) else name

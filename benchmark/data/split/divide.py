@@ -152,10 +152,13 @@ def check_objects(annotations: Annotations, division: Division) -> None:
         for what, held in (("find", found & {*part}), ("learn from", learnt - {*part}))
         if not held
     ]
+    if not found:
+        raise UserError(f"{annotations.path}: there is no object in it that a run has to find")
     if lacking:
+        then = "hold another share out" if division.wanted.held else "divide it into fewer parts"
         raise UserError(
             f"{annotations.path}: {few(lacking)}; its objects are in {len(found)} of {len(annotations.images)} images: "
-            "divide it into fewer parts"
+            f"{then}, or give another --seed"
         )
 
 

@@ -95,7 +95,12 @@ def _values(path: Path, entries: Sequence[Mapping[str, object]], key: str) -> li
             f"{path}: --group {key}: the key has to be a text or a number in every entry of 'images'; it is not in "
             f"{len(wrong)} of {len(entries)}: {few(wrong)}"
         )
-    return [repr(entry[key]) for entry in entries]
+    return [_plain(entry[key]) for entry in entries]
+
+
+def _plain(value: object) -> str:
+    """A value as text: 7, 7.0 and '7', as tools write one and the same, are one group."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _matches(annotations: Annotations, pattern: str, keys: Sequence[str]) -> list[str]:

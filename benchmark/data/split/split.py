@@ -58,6 +58,8 @@ def split(file: Path, wanted: Wanted, images: Path | None = None, out: Path | No
     file = file.expanduser().absolute()  # of a link what lies beside the link
     if file.is_dir():
         raise UserError(f"{file}: a folder; give the annotation file, as in {file / 'train.json'}")
+    if not file.exists():
+        raise UserError(f"{file}: no such annotation file")
     annotations = read_annotations(file)
     problems: list[str] = []
     folder = attempt(problems, _images_of, file, images)
