@@ -127,24 +127,30 @@ def test_a_training_is_evaluated_at_its_end_and_an_earlier_one_without_training(
     check_evaluated_again_alike(bench)
 
 
-@pytest.fixture
-def toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(RECIPES, "truth", toy_rows.TruthRecipe)
-    monkeypatch.setitem(RECIPES, "copies", toy_rows.CopyRecipe)
-    monkeypatch.setitem(MAKERS, "truth", "toy_rows:from_truth")
-    monkeypatch.setitem(MAKERS, "copies", "toy_rows:from_row")
+@pytest.fixture(scope="module")
+def toys() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, "truth", toy_rows.TruthRecipe)
+        patch.setitem(RECIPES, "copies", toy_rows.CopyRecipe)
+        patch.setitem(MAKERS, "truth", "toy_rows:from_truth")
+        patch.setitem(MAKERS, "copies", "toy_rows:from_row")
+        yield
 
 
-@pytest.fixture
-def bench(toys: None, synthetic_data: Path, tmp_path: Path) -> Iterator[Bench]:
+def of_toys(folder: Path, data: Path) -> Bench:
     """Rows whose boxes need no training, on data that has no test split yet."""
     rows = [
         {"name": "near", "truth": 1.0},
         {"name": "far", "truth": 4.0, "skip": 2},
         {"name": "copy", "copies": ["near"]},
     ]
-    data = with_test(synthetic_data, tmp_path / "data")
-    yield Bench(data, tmp_path / "results", variant(tmp_path, lambda e: e.update(rows=rows)))
+    experiment = variant(folder, lambda e: e.update(rows=rows))
+    return Bench(with_test(data, folder / "data"), folder / "results", experiment)
+
+
+@pytest.fixture
+def bench(toys: None, synthetic_data: Path, tmp_path: Path) -> Bench:
+    return of_toys(tmp_path, synthetic_data)
 
 
 class TestMadeRows:
@@ -230,13 +236,22 @@ class TestMadeRows:
 
 
 class TestBoard:
-    @pytest.fixture
-    def judged(self, bench: Bench) -> Bench:
+    @pytest.fixture(scope="class")
+    def swept(
+        self, toys: None, synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> Bench:
         """Rows that rank otherwise by the test split, on which the first two rows' boxes change their quality."""
+        bench = of_toys(tmp_path_factory.mktemp("judged"), synthetic_data)
         give_test(bench.data)
         change(bench, judge="test")
         assert sweep(bench).returncode == 0
         return bench
+
+    @pytest.fixture
+    def judged(self, swept: Bench, tmp_path: Path) -> Bench:
+        """A copy of it, which a test may change."""
+        own = shutil.copytree(swept.experiment.parent, tmp_path / "board")
+        return Bench(own / "data", own / "results", own / "tiny.yaml")
 
     def test_ranks_by_the_test_split_and_says_so(self, judged: Bench) -> None:
         board = json.loads((judged.results / "tiny.json").read_text())
