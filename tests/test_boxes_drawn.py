@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from benchmark.data.boxes.pictures import check_folder
+from benchmark.errors import UserError
 from benchmark.writing.boxes_drawn import DrawnBox, write_picture
 
 RED = (213, 94, 0)
@@ -57,3 +59,10 @@ def test_a_text_stays_within_the_picture(
     told = drawn(tmp_path, (100, 50), None, DrawnBox(box, "1 Бумага 0.98", "#D55E00"))
     reds = [int((np.asarray(picture) == RED).all(axis=2).sum()) for picture in (bare, told)]
     assert reds[1] > reds[0] + 1000  # of about 120 x 18 pixels that a text takes
+
+
+def test_what_is_no_folder_takes_no_pictures(tmp_path: Path) -> None:
+    file = tmp_path / "drawn"
+    file.touch()
+    with pytest.raises(UserError, match="drawn: is there, and is no folder: name another"):
+        check_folder(file, tmp_path / "photos")

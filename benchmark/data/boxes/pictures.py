@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -21,8 +22,10 @@ def check_folder(folder: Path, images: Path) -> None:
     """Refuses a folder of pictures in which these could take the places of the images.
 
     Raises:
-        UserError: It is the images' own, or one of the two lies in the other.
+        UserError: It is no folder; it is the images' own, or one of the two lies in the other.
     """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise UserError(f"{folder}: is there, and is no folder: name another for the pictures")
     pictures, theirs = folder.resolve(), images.resolve()
     if pictures == theirs or theirs in pictures.parents or pictures in theirs.parents:
         raise UserError(
