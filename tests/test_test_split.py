@@ -73,6 +73,15 @@ class TestFound:
         assert after.test is None
         assert after.hashes == before.hashes
 
+    def test_one_that_an_experiment_names_and_that_is_not_there(self, data: Path) -> None:
+        (data / "kept").mkdir()
+        (data / "test.json").rename(data / "kept" / "hidden.json")
+        with pytest.raises(UserError) as told:
+            of_experiment(
+                data, root=".", test={"annotations": "kept/test.json", "images": "images"}
+            )
+        assert str(told.value).endswith("no such annotation file; there is hidden.json")
+
     def test_by_the_paths_of_an_experiment_in_place_of_the_folder_s(self, data: Path) -> None:
         shutil.copy(data / "test.json", data / "held_out.json")
         paths = {"annotations": "data/held_out.json", "images": "data/images"}

@@ -203,21 +203,25 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such annotation file{_others(path.parent)}") from None
+        raise UserError(f"{path}: no such annotation file{_others(path)}") from None
     except OSError as error:
         raise not_read(path, error) from fault_of(error)
 
 
-def _others(folder: Path) -> str:
+def _others(path: Path) -> str:
     """What may be meant: exports call their files ``result.json`` and so on; or there is nothing to validate on yet."""
+    folder = path.parent
     if parts := sorted(path.parent for path in folder.glob(f"*/{HOLDOUT}")):
         return f"; a part was held out in {few(map(str, parts))}: give that folder"
     found = [str(f.relative_to(folder)) for way in ("*.json", "*/*.json") for f in folder.glob(way)]
     found = [printable(n) for n in found if n not in _OWN]
     if not found:
         return _division(folder)
+    there = f"; there {'is' if len(found) == 1 else 'are'} {few(sorted(found))}"
+    if path.name not in ("train.json", "val.json"):  # an experiment names it
+        return there
     return (
-        f"; there are {few(sorted(found))}: name both files under 'dataset' in the experiment, "
+        f"{there}: name both files under 'dataset' in the experiment, "
         "as train: {annotations: FILE, images: FOLDER} and val likewise"
     )
 
