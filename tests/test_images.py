@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Bench, run_detboard, variant, wait_until
+from command import Bench, here, run_detboard, variant, wait_until
 from mmengine import Config
 from PIL import Image
 from wandb_file import offline_folders, read_run
@@ -480,7 +480,7 @@ def test_names_that_no_file_can_hold_are_refused(tmp_path: Path, data: Path) -> 
     path = data / "val.json"
     text = path.read_text().replace('"can"', '"ca\\ud83d"').replace("val_1", "val_\\udce91")
     path.write_text(text)
-    done = run_detboard("data", "check", str(data))
+    done = here(["data", "check", str(data)])
     assert done.returncode == 2
     assert "val.json: category names with half of a surrogate pair" in done.stderr
     assert "(1): ca\\ud83d at character 3" in done.stderr
@@ -513,7 +513,7 @@ def test_names_that_look_the_same_are_told_apart(data: Path) -> None:
 def test_names_of_other_places_are_explained(data: Path, prefix: str, told: str) -> None:
     rest = "al" if prefix == "V" else "val"
     write(data, "val", [f"{prefix}{rest}_{number}.png" for number in range(3)])
-    done = run_detboard("data", "check", str(data))
+    done = here(["data", "check", str(data)])
     assert done.returncode == 2
     assert told in done.stderr
 
@@ -584,7 +584,7 @@ def test_a_folder_of_images_that_cannot_be_looked_into_is_told(data: Path) -> No
     """As one of another user, or on a mount that is gone: whether the images are there is not known."""
     (data / "images").rename(data / "elsewhere")
     (data / "images").symlink_to("images")
-    done = run_detboard("data", "check", str(data))
+    done = here(["data", "check", str(data)])
     assert done.returncode == 2
     told = f"its images cannot be looked for: {data / 'images'}: Too many levels of symbolic links"
     assert told in done.stderr and "not there" not in done.stderr
@@ -592,7 +592,7 @@ def test_a_folder_of_images_that_cannot_be_looked_into_is_told(data: Path) -> No
 
 def test_name_that_is_too_long_for_a_file_is_told(data: Path) -> None:
     write(data, "val", ["val_0.png", "x" * 300])
-    done = run_detboard("data", "check", str(data))
+    done = here(["data", "check", str(data)])
     assert done.returncode == 2
     assert f"cannot be opened (1): {'x' * 300}: File name too long" in done.stderr
     write(data, "val", ["val_0.png", "x" * 100_000])
@@ -616,7 +616,7 @@ def test_folder_that_may_not_be_listed_is_read_by_names(
 
 
 def test_report_fits_a_terminal(tmp_path: Path) -> None:
-    lines = run_detboard("data", "check", str(odd_data(tmp_path))).stdout.splitlines()
+    lines = here(["data", "check", str(odd_data(tmp_path))]).stdout.splitlines()
     table = lines[: next(number for number, line in enumerate(lines) if "published" in line)]
     assert max(len(line) for line in table if " in /" not in line) <= 80
     assert any(line.startswith("  red\\nbin  ") for line in table)

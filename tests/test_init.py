@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command import run, run_detboard
+from command import here, run, run_detboard
 from disks import small_disk
 
 from benchmark import __version__
@@ -43,7 +43,7 @@ def test_what_init_writes_is_planned_as_it_is_and_with_its_other_rows(
     # The other rows are text until somebody takes them out of their comment.
     commented = re.compile(r"^  # (- name: |  \w+: )", re.MULTILINE)
     experiment.write_text(commented.sub(r"  \1", text))
-    done = run_detboard("plan", str(experiment), "--results", str(tmp_path / "results"))
+    done = here(["plan", str(experiment), "--results", str(tmp_path / "results")])
     assert done.returncode == 0, done.stderr
     assert "3 of 3 runs are missing" in done.stdout
     assert "r50_fpn_1x-s0-full-" in done.stdout and "faster_rcnn-s0-full-" in done.stdout
@@ -63,7 +63,7 @@ def test_own_data_is_one_line_of_what_init_writes(
     experiment = tmp_path / "experiment.yaml"
     experiment.write_text((started / "experiment.yaml").read_text())
     name_data(experiment, synthetic_data)
-    done = run_detboard("config", str(experiment), "--results", str(tmp_path / "results"))
+    done = here(["config", str(experiment), "--results", str(tmp_path / "results")])
     assert done.returncode == 0, done.stderr
     assert str(synthetic_data / "train.json") in done.stdout
 
@@ -73,7 +73,7 @@ def test_init_refuses_what_holds_something_and_leaves_it(tmp_path: Path) -> None
     (tmp_path / "used" / ".hidden").write_text("mine")
     (tmp_path / "file").write_text("mine")
     for name, why in (("used", "holds .hidden already"), ("file", "is a file")):
-        done = run_detboard("init", str(tmp_path / name))
+        done = here(["init", str(tmp_path / name)])
         assert done.returncode == 2
         assert f"error: {tmp_path / name}: {why}" in done.stderr
     assert sorted(path.name for path in tmp_path.rglob("*")) == [".hidden", "file", "used"]

@@ -200,7 +200,7 @@ def test_rows_with_backbones_of_timm_and_of_a_package_train(
         ]
 
     bench = Bench(synthetic_data, tmp_path / "results", variant(tmp_path, change))
-    done = bench.run("sweep", "--wandb", "off")
+    done = bench.here("sweep", "--wandb", "off")
     assert done.returncode == 0, done.stdout + done.stderr
     config = (bench.folder("timm") / "config.py").read_text()
     assert "in_channels=[32, 64, 128, 256]" in config and "pretrained=None" in config

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from boards import draws, make_record, write_draws
-from command import run_detboard, variant
+from command import here, variant
 from desk import README, Desk
 
 from benchmark.data.dataset import describe
@@ -180,7 +180,7 @@ def test_the_check_prints_the_hashes_as_an_experiment_takes_them(
     tmp_path: Path, synthetic_data: Path
 ) -> None:
     """The one thing that a user does to see differences on data that lies anywhere."""
-    told = run_detboard("data", "check", str(synthetic_data)).stdout
+    told = here(["data", "check", str(synthetic_data)]).stdout
     lines = told[told.index("dataset:") :].splitlines()[:2]
     block = yaml.safe_load("\n".join(lines))
     assert block == {"dataset": {"sha256": hashes(synthetic_data)}}
@@ -192,7 +192,7 @@ def test_a_hash_that_is_none_is_refused(tmp_path: Path, synthetic_data: Path) ->
     folder = tmp_path / "desk"
     folder.mkdir()
     path = variant(folder, of_hashes({"train": "abc", "val": "0" * 64}))
-    done = run_detboard("plan", str(path), "--data-root", str(synthetic_data))
+    done = here(["plan", str(path), "--data-root", str(synthetic_data)])
     assert done.returncode == 2
     assert "dataset.sha256.train" in done.stderr and "dataset.sha256.val" not in done.stderr
 
@@ -204,10 +204,8 @@ def test_the_plan_says_before_any_training_what_will_not_be_compared(
     folder.mkdir()
     path = variant(folder, of_hashes(OTHER))
     common = ("plan", str(path), "--data-root", str(synthetic_data), "--results", str(tmp_path))
-    assert (
-        "not compared with the published values" in run_detboard(*common, "--profile=full").stderr
-    )
-    assert "not compared" not in run_detboard(*common).stderr  # the profile says it
+    assert "not compared with the published values" in here([*common, "--profile=full"]).stderr
+    assert "not compared" not in here([*common]).stderr  # the profile says it
 
 
 def test_values_over_folds_are_held_against_nothing(tmp_path: Path, synthetic_data: Path) -> None:
@@ -220,7 +218,7 @@ def test_values_over_folds_are_held_against_nothing(tmp_path: Path, synthetic_da
         content["folds"] = 2
 
     path = variant(folder, change)
-    told = run_detboard("plan", str(path), "--profile=full", "--results", str(tmp_path)).stderr
+    told = here(["plan", str(path), "--profile=full", "--results", str(tmp_path)]).stderr
     assert "not compared with the published values: measured on folds" in told
 
 

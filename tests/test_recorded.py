@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command import TINY, run_detboard
+from command import TINY, here
 
 from benchmark.leaderboard.kept import read_leaderboard
 
@@ -25,7 +25,7 @@ def results(tmp_path: Path) -> Path:
 def test_the_table_is_the_same_to_the_last_digit(results: Path) -> None:
     for name in ("tiny.csv", "tiny.md"):
         (results / name).unlink()
-    done = run_detboard("report", str(TINY), "--results", str(results))
+    done = here(["report", str(TINY), "--results", str(results)])
     assert done.returncode == 0, done.stderr
     assert (results / "tiny.csv").read_bytes() == (RECORDED / "tiny.csv").read_bytes()
     # One row has one complete seed: version 0.1 claimed seeds for its interval, too.
@@ -37,7 +37,7 @@ def test_the_table_is_the_same_to_the_last_digit(results: Path) -> None:
 
 def test_the_failed_run_is_read_with_its_kind_and_cause(results: Path) -> None:
     changed = ("--set", "optim_wrapper.optimizer.lr=1.0e+9")
-    done = run_detboard("report", str(TINY), "--results", str(results), *changed)
+    done = here(["report", str(TINY), "--results", str(results), *changed])
     assert done.returncode == 0, done.stderr
     text = (results / "tiny.md").read_text(encoding="utf-8")
     cause = "diverged: Diverged: loss is nan at iteration 2"
@@ -55,5 +55,5 @@ def test_its_leaderboard_is_read_where_the_runs_are_gone(results: Path) -> None:
         row["values"]["map50"] for row in kept["rows"]
     ]
     # Run ids are computed again from the experiment: none of them has changed.
-    done = run_detboard("report", str(TINY), "--results", str(results), "--check")
+    done = here(["report", str(TINY), "--results", str(results), "--check"])
     assert "was made with another config" not in done.stdout

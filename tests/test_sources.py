@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from command import TINY, run_detboard
+from command import TINY, here
 
 from benchmark.config.retarget import dataset_leaves
 from benchmark.run.plan import Request, make_plan
@@ -73,7 +73,7 @@ def plan(place: Path, rows: dict[str, Any]) -> tuple[int, str]:
     """The exit status of ``plan`` over these rows, and all that it says."""
     path = write_experiment(place, rows)
     data = ["--data-root", str(place / "data"), "--results", str(place / "results")]
-    done = run_detboard("plan", str(path), *data)
+    done = here(["plan", str(path), *data])
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout + done.stderr
 
@@ -209,7 +209,7 @@ def test_smoke_limits_each_of_joined_data(place: Path) -> None:
     }
     path = place / "experiment" / "smoke.yaml"
     path.write_text(yaml.safe_dump(content))
-    done = run_detboard("config", str(path), "--data-root", str(place / "data"))
+    done = here(["config", str(path), "--data-root", str(place / "data")])
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("extra.json") == 1
     assert done.stdout.split("val_dataloader")[0].count("indices=") == 2
@@ -246,7 +246,7 @@ def test_a_file_of_one_part_that_a_later_part_replaces_is_refused(
     content.update(rows=rows, dataset=data)
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(content))
-    done = run_detboard("plan", str(path), "--results", str(tmp_path / "results"))
+    done = here(["plan", str(path), "--results", str(tmp_path / "results")])
     assert done.returncode == (2 if said else 0), done.stderr
     assert done.stderr.count("puts another data set in the place") == said
     if said:

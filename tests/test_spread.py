@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from boards import draws, make_record, write_draws
-from command import run_detboard, variant
+from command import here, variant
 from desk import Desk
 
 from benchmark.data.annotations import read_annotations
@@ -100,12 +100,14 @@ def test_images_that_hold_objects_are_taken_and_mmdet_takes_just_these(
         assert spread == (loader == "val")  # mmdet's filter leaves the first ones out of training
         chosen = [names[file] for file in files]
         assert not spread or set(chosen) - set(sorted(with_objects)[:4])
-    told = run_detboard(
-        "config",
-        str(tmp_path / "own" / "tiny.yaml"),
-        "--rows=plain",
-        f"--data-root={data}",
-        f"--results={tmp_path / 'results'}",
+    told = here(
+        [
+            "config",
+            str(tmp_path / "own" / "tiny.yaml"),
+            "--rows=plain",
+            f"--data-root={data}",
+            f"--results={tmp_path / 'results'}",
+        ]
     )
     assert "counted_as = " in told.stdout and '"spread_images"' in told.stdout.replace("'", '"')
 
@@ -166,8 +168,8 @@ def test_no_object_at_all_is_an_error_before_any_training(
 ) -> None:
     data = data_with(tmp_path / "data", synthetic_data, lambda _: [])
     experiment = short_experiment(tmp_path / "own")
-    done = run_detboard(
-        "plan", str(experiment), f"--data-root={data}", f"--results={tmp_path / 'results'}"
+    done = here(
+        ["plan", str(experiment), f"--data-root={data}", f"--results={tmp_path / 'results'}"]
     )
     assert done.returncode == 2 and "val.json" in done.stderr and "Traceback" not in done.stderr
 

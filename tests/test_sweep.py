@@ -12,7 +12,7 @@ from typing import Any
 import mmdet
 import numpy as np
 import pytest
-from command import COUNTED, Bench, installed_command, opened, run, variant
+from command import COUNTED, Bench, here, installed_command, opened, run, variant
 from held_out import give_test, with_test
 from wandb_file import offline_folders, read_run
 
@@ -129,16 +129,15 @@ def test_table_is_written(swept: tuple[Bench, object]) -> None:
 
 def test_report_needs_neither_options_nor_data(swept: tuple[Bench, object], tmp_path: Path) -> None:
     bench, _ = swept
-    command = [sys.executable, "-m", "benchmark", "report", str(bench.experiment)]
-    results = ["--results", str(bench.results)]
-    same = run([*command, *results, "--check"])
+    command = ["report", str(bench.experiment), "--results", str(bench.results)]
+    same = here([*command, "--check"])
     assert same.returncode == 0, same.stdout + same.stderr
     (bench.results / "tiny.md").write_text("by hand\n")
-    differs = run([*command, *results, "--check"])
+    differs = here([*command, "--check"])
     assert differs.returncode == 1
     assert "-by hand" in differs.stdout
-    assert run([*command, *results]).returncode == 0
-    assert run([*command, *results, "--check"]).returncode == 0
+    assert here(command).returncode == 0
+    assert here([*command, "--check"]).returncode == 0
 
 
 def test_what_hinders_tracking_is_said_before_and_after(swept: tuple[Bench, Any]) -> None:

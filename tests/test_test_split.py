@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from command import run_detboard, variant
+from command import here, variant
 from typer.testing import CliRunner
 
 from benchmark.cli.app import app
@@ -199,6 +199,6 @@ def test_a_split_that_the_experiment_names_is_left_aside_with_a_word(
     experiment = variant(tmp_path, lambda e: e.update(dataset={"test": test}))
     told = "'test' under 'dataset' is left aside, for --data-root stands in the place"
     options = [str(experiment), "--data-root", str(data), "--results", str(tmp_path / "results")]
-    assert f"warning: {told}" in run_detboard("plan", *options).stderr
-    refused = run_detboard("submit", *options, "plain", "--format", "csv")
+    assert f"warning: {told}" in here(["plan", *options]).stderr
+    refused = here(["submit", *options, "plain", "--format", "csv"])
     assert "error: data has no test split" in refused.stderr and told in refused.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import LEADERBOARD, SHIPPED, TINY, run_detboard
+from command import LEADERBOARD, SHIPPED, TINY, here
 from mmengine.config import Config
 
 from benchmark.config.written import as_counted
@@ -109,12 +109,14 @@ def test_the_model_sees_the_image_that_it_is_tested_on_and_its_mirror(
 
 
 def test_detboard_config_prints_it(tmp_path: Path, synthetic_data: Path) -> None:
-    told = run_detboard(
-        "config",
-        str(TINY),
-        "--rows=plain",
-        f"--data-root={synthetic_data}",
-        f"--results={tmp_path}",
+    told = here(
+        [
+            "config",
+            str(TINY),
+            "--rows=plain",
+            f"--data-root={synthetic_data}",
+            f"--results={tmp_path}",
+        ]
     )
     path = tmp_path / "config.py"
     path.write_text(told.stdout)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from boards import make_record
-from command import TINY, Bench, installed_command, run, run_detboard
+from command import TINY, Bench, here, installed_command, run
 from settings import (
     CHECKPOINT,
     DATASET,
@@ -268,9 +268,7 @@ def experiment(folder: Path, rows: dict[str, dict[str, Any]]) -> Path:
 def planned(folder: Path, data: Path, rows: dict[str, dict[str, Any]]) -> list[str]:
     """Runs ``plan`` over these rows; returns its lines, the output's or the errors'."""
     path = experiment(folder, rows)
-    done = run_detboard(
-        "plan", str(path), "--data-root", str(data), "--results", str(folder / "results")
-    )
+    done = here(["plan", str(path), "--data-root", str(data), "--results", str(folder / "results")])
     assert "Traceback" not in done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == (2 if errors else 0), done.stderr
@@ -320,8 +318,8 @@ def test_what_is_complete_is_reported(synthetic_data: Path, tmp_path: Path) -> N
     spec = found.spec
     record = make_record("drawn", 0, 0.4, run_id=spec.run_id, profile=spec.profile)
     found.folder.write_record(record)
-    assert "0 of 1 runs are missing" in bench.run("plan").stdout
-    assert "default_hooks.visualization: " in bench.run("plan", "--seeds", "0,1").stderr
+    assert "0 of 1 runs are missing" in bench.here("plan").stdout
+    assert "default_hooks.visualization: " in bench.here("plan", "--seeds", "0,1").stderr
 
 
 def test_a_batch_that_the_data_does_not_fill(synthetic_data: Path, tmp_path: Path) -> None:

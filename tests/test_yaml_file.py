@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command import Bench, run_detboard, study, variant
+from command import Bench, here, study, variant
 
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import load_experiment
@@ -76,7 +76,7 @@ def test_every_file_of_a_command_is_refused(tmp_path: Path, synthetic_data: Path
     rows = yaml.safe_load(experiment.read_text())["rows"]
     tuned = yaml.safe_dump({"rows": [{**rows[0], "name": "t", "study": "s", "trial": 1}]})
     (tmp_path / "tiny.tuned.yaml").write_text(tuned + "rows: []\n")
-    done = run_detboard("plan", str(experiment), "--data-root", str(synthetic_data))
+    done = here(["plan", str(experiment), "--data-root", str(synthetic_data)])
     assert done.returncode == 2 and "tiny.tuned.yaml: lines" in done.stderr
 
 
