@@ -126,6 +126,11 @@ def test_difference_pairs_the_folds() -> None:
     assert (back.value, back.low, back.p) == pytest.approx((-found.value, -found.high, found.p))
 
 
+def test_a_difference_lies_within_what_fractions_can_differ_by() -> None:
+    found = difference(np.array([0.0, 1.0]), np.array([1.0, 0.0]))
+    assert (found.low, found.value, found.high) == (-1.0, 0.0, 1.0)
+
+
 def test_identical_rows_tie_and_certain_ones_do_not() -> None:
     assert difference(VALUES, VALUES).p == 1
     assert difference(VALUES, VALUES - 0.125).p < 1e-9

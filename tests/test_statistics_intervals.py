@@ -375,3 +375,11 @@ def test_holm_is_the_step_down_test() -> None:
     assert adjusted(p) == pytest.approx([0.04, 0.09, 0.09, 0.025, 0.9])
     assert adjusted(np.array([0.6, 0.7])) == pytest.approx([1, 1])
     assert adjusted(np.array([])).shape == (0,)
+
+
+def test_a_difference_lies_within_what_fractions_can_differ_by() -> None:
+    draws = np.tile([0.0, 1.0], 500)
+    a, b = (Sample(np.array([0.5]), drawn, 2) for drawn in (draws, 1 - draws))
+    found = difference(a, b)
+    assert found is not None
+    assert (found.low, found.value, found.high) == (-1.0, 0.0, 1.0)

@@ -60,7 +60,7 @@ def difference(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Difference:
     value, error = float(apart.mean()), float(standard_error(apart))
     reach = _quantile(apart, level) * error
     p = float(p_value(value, error, len(apart) - 1))
-    return Difference(value, value - reach, value + reach, p)
+    return Difference(value, max(value - reach, -1.0), min(value + reach, 1.0), p)
 
 
 def ranks(samples: Sequence[NDArray[np.float64] | None], level: float = LEVEL) -> list[Rank | None]:

@@ -61,8 +61,8 @@ class Difference:
 
     Attributes:
         value: Difference of the means, in -1..1.
-        low: Lower end of its interval.
-        high: Upper end.
+        low: Lower end of its interval, in -1..1.
+        high: Upper end, in -1..1.
         p: How often chance alone sets two equal rows at least this far apart, two-sided.
     """
 
@@ -149,7 +149,7 @@ def difference(a: Sample, b: Sample, level: float = LEVEL) -> Difference | None:
     error, degrees = standard_error(images, a.images - 1, [a.spread, b.spread], freedom)
     reach = float(stdtrit(degrees, (1 + level) / 2) * error) if error > 0 else 0.0
     p = float(p_value(value, error, degrees))
-    return Difference(value, value - reach, value + reach, p)
+    return Difference(value, max(value - reach, -1.0), min(value + reach, 1.0), p)
 
 
 def paired_draws(samples: Sequence[Sample]) -> NDArray[np.float64]:
