@@ -70,7 +70,8 @@ def objection(problem: ErrorDetails, model: type[BaseModel] | None = None) -> st
     if kind == "extra_forbidden":
         return f"no such key{_keys_there(problem['loc'], model)}"
     if kind == "literal_error":
-        choices = re.findall(r"'([^']*)'", str(ctx["expected"]))
+        expected = str(ctx["expected"])
+        choices = re.findall(r"'([^']*)'", expected) or [expected]  # numbers have no quotes
         return allowed(str(problem["input"]), choices)
     if kind == "string_pattern_mismatch" and ctx["pattern"] in _PATTERNS:
         return f"must be {_PATTERNS[ctx['pattern']]}"

@@ -117,6 +117,37 @@ def _swap(fold: dict[str, Any]) -> None:
     fold["val"][0], fold["train"][0] = fold["train"][0], fold["val"][0]
 
 
+def test_fold_files_divide_all_images_of_the_data_and_a_number_never_takes_them(
+    bench: Bench, divided: Path
+) -> None:
+    files = [divided / f"fold-{number}.json" for number in range(3)]
+    folds = [json.loads(file.read_text()) for file in files]
+
+    def write(**changes: int) -> None:
+        for file, fold in zip(files, folds, strict=True):
+            file.write_text(json.dumps({**fold, **changes}))
+
+    moved = folds[0]["val"].pop()  # by hand, to another part
+    folds[0]["train"].append(moved)
+    folds[1]["train"].remove(moved)
+    folds[1]["val"].append(moved)
+    for fold in folds:
+        fold["seed"] = 0  # as a number of folds has
+    write()
+    request = Request(bench.experiment, bench.results, data_root=bench.data)
+    by_hand = make_plan(request).dataset
+    with_folds(bench, 3)
+    assert make_plan(request).dataset.hashes[1] != by_hand.hashes[1]
+    with_folds(bench, "parts")
+    assert make_plan(request).dataset.hashes == by_hand.hashes
+    for fold in folds:
+        fold["val" if moved in fold["val"] else "train"].remove(moved)
+    write()
+    assert f"ids of one of both alone are {moved};" in told(bench)
+    (divided / "fold-7.json").write_text(files[1].read_text())
+    assert "not called by their number: fold-1.json" in told(bench)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -125,6 +156,7 @@ def _swap(fold: dict[str, Any]) -> None:
         (lambda fold: fold.update(seed=8), "its files are of several divisions"),
         (lambda fold: fold.update(fold=2), "not called by their number: fold-1.json"),
         (lambda fold: fold.pop("data"), "fold-1.json: data: is missing"),
+        (lambda fold: fold.update(schema_version=2), "schema_version: allowed: 1 (got 2)"),
     ],
 )
 def test_fold_files_that_divide_nothing_are_refused(

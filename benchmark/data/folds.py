@@ -18,7 +18,7 @@ from benchmark.data.dataset import Dataset, Fold, Split, fold_file, validation_f
 from benchmark.data.split.divide import Division, Wanted, check_objects, divided
 from benchmark.data.split.fold_files import read_fold_files, write_fold_files
 from benchmark.data.split.parts import part_of
-from benchmark.errors import UserError, fault_of, not_written
+from benchmark.errors import UserError, fault_of, few, not_written
 from benchmark.experiment.data_source import DataSource
 from benchmark.files import (
     is_file,
@@ -43,12 +43,14 @@ class _Kept:
         sha256: Of the division, see `Division.digest`.
         wanted: What was asked for.
         parts: Of each fold, hex SHA-256 of the annotation files of its train and val.
+        drawn: Whether it was divided here; a folder of fold files may have been changed, whatever it says of itself.
     """
 
     data: str
     sha256: str
     wanted: Wanted
     parts: tuple[tuple[str, str], ...]
+    drawn: bool = True
 
 
 def in_folds(whole: Dataset, folds: int | Path, base: Path, results: Path) -> Dataset:
@@ -66,11 +68,11 @@ def in_folds(whole: Dataset, folds: int | Path, base: Path, results: Path) -> Da
     store = results.resolve() / "folds"
     if isinstance(folds, int):
         known = (found for found in _all_kept(store) if _is_of(found, whole, folds))
-        kept = next(known, None) or _made(store, whole, _divide(whole, Wanted(folds)))
+        kept = next(known, None) or _made(store, whole, _divide(whole, Wanted(folds)), drawn=True)
     else:
         division = read_fold_files((base / folds.expanduser()).resolve())
         _check_is_of(division, whole, folds)
-        kept = _read(_folder(store, division.digest)) or _made(store, whole, division)
+        kept = _read(_folder(store, division.digest)) or _made(store, whole, division, drawn=False)
     return _dataset(whole, kept, _folder(store, kept.sha256))
 
 
@@ -87,7 +89,7 @@ def left_aside(source: DataSource, base: Path, root: Path | None = None) -> str:
 
 
 def _is_of(kept: _Kept, whole: Dataset, count: int) -> bool:
-    return kept.data == whole.train.sha256 and kept.wanted == Wanted(count)
+    return kept.drawn and kept.data == whole.train.sha256 and kept.wanted == Wanted(count)
 
 
 def _divide(whole: Dataset, wanted: Wanted) -> Division:
@@ -145,19 +147,25 @@ def _is_as_made(path: Path, sha256: str) -> bool:
     return path.stat().st_mtime_ns <= made or sha256_file(path) == sha256
 
 
-def _made(store: Path, whole: Dataset, division: Division) -> _Kept:
+def _made(store: Path, whole: Dataset, division: Division, *, drawn: bool) -> _Kept:
     """Writes the annotation files of every fold, the fold files beside them, and what is known of them last."""
     if division.sha256 != whole.train.sha256:
         raise UserError(f"{whole.train.annotations} has changed meanwhile; give the command again")
-    check_objects(read_annotations(whole.train.annotations), division)
+    annotations = read_annotations(whole.train.annotations)
+    if other := sorted({*annotations.images.ids.tolist()} ^ {*division.ids}):
+        raise UserError(
+            f"folds: they do not divide the images of {annotations.path}: ids of one of both alone are "
+            f"{few(map(str, other))}; divide it with 'detboard data split', or give a number of folds"
+        )
+    check_objects(annotations, division)
     folder = _folder(store, division.digest)
     try:
-        return _written(folder, whole, division)
+        return _written(folder, whole, division, drawn)
     except OSError as error:
         raise not_written(error.filename or folder, error) from fault_of(error)
 
 
-def _written(folder: Path, whole: Dataset, division: Division) -> _Kept:
+def _written(folder: Path, whole: Dataset, division: Division, drawn: bool) -> _Kept:
     remove_leftovers(folder)  # of a kill while they were written
     content = read_json(whole.train.annotations)
     hashes = []
@@ -167,7 +175,7 @@ def _written(folder: Path, whole: Dataset, division: Division) -> _Kept:
         written.append(_write(folder / fold_file(number, "val"), content, val))
         hashes.append((written[0], written[1]))
     write_fold_files(division, folder)
-    kept = _Kept(division.sha256, division.digest, division.wanted, tuple(hashes))
+    kept = _Kept(division.sha256, division.digest, division.wanted, tuple(hashes), drawn)
     write_json(folder / _KEPT, asdict(kept))
     return kept
 

@@ -141,8 +141,11 @@ def _unlike(folder: Path, found: Sequence[FoldFile]) -> list[str]:
         return [f"folds: {folder}: its files are of several divisions; divide the data again"]
     numbers = [fold.fold for fold in found]
     if numbers != list(range(first.folds)):
-        lost = few(f"fold-{n}.json" for n in sorted({*range(first.folds)} - {*numbers}))
-        return [f"folds: {folder}: fold files are missing or not called by their number: {lost}"]
+        lost = {*range(first.folds)} - {*numbers}
+        named = few(
+            f"fold-{n}.json" for n in sorted(lost or {n for n in numbers if numbers.count(n) > 1})
+        )
+        return [f"folds: {folder}: fold files are missing or not called by their number: {named}"]
     if first.folds < 2:
         return [f"folds: {folder}: one fold divides nothing; 2 are needed"]
     return _not_parts(folder, found)
