@@ -108,6 +108,14 @@ def is_file(path: str | Path) -> bool:
         return False
 
 
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder; not where the name is one that none can have."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def write_refused(folder: str | Path, size: int = 1) -> OSError | None:
     """What the file system says to a file of ``size`` bytes in a folder; None if it takes it. Nothing is left there."""
     try:

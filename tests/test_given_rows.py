@@ -266,6 +266,40 @@ def test_a_row_that_is_written_wrong(given: Given) -> None:
         assert line in told.stderr, told.stderr
 
 
+def test_a_folder_an_address_and_the_same_file_once_more_are_refused(given: Given) -> None:
+    shutil.copy(given.experiment.with_name("first.json"), given.experiment.with_name("copy.json"))
+
+    def wrong(experiment: dict[str, Any]) -> None:
+        experiment["rows"] = [
+            {"name": "a", "predictions": "."},
+            {"name": "b", "predictions": "https://example.org/boxes.json"},
+            {"name": "c", "predictions": ["first.json", "second.json", "copy.json"]},
+        ]
+
+    given.change(wrong)
+    told = given.here("plan")
+    assert told.returncode == 2
+    folder = given.experiment.parent
+    for line in (
+        f"row 'a': predictions.val: {folder}: it is a folder; name the file in it",
+        "and an address (https://) is not fetched",
+        f"row 'c': predictions.val: {folder / 'copy.json'} holds the same as {folder / 'first.json'}",
+    ):
+        assert line in told.stderr, told.stderr
+
+
+def test_numbers_of_classes_are_no_problem_of_boxes_that_lie_elsewhere(given: Given) -> None:
+    fractions = [
+        {**box, "bbox": [side / 1000 for side in box["bbox"]]} for box in found(given.data)
+    ]
+    given.write("coco.json", fractions)
+    told = given.here("plan", "--rows", "coco").stderr
+    assert "boxes that are fractions of the image" in told
+    assert told.count("row 'coco'") == 1 and "can be read in" not in told
+    given.write("coco.json", found(given.data)[:1])
+    assert "can be read in 2 ways" in given.here("plan", "--rows", "coco").stderr
+
+
 @pytest.mark.slow
 def test_a_file_that_changes_between_plan_and_job_is_not_taken(given: Given) -> None:
     assert given.sweep("--rows", "coco").returncode == 0

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from benchmark.config.tree import WITHIN, by_content, is_list
 from benchmark.data.annotations import stamp
-from benchmark.files import is_file, read_bytes, sha256_file, write_json
+from benchmark.files import is_file, is_folder, read_bytes, sha256_file, write_json
 
 _CACHE_VERSION = 1
 # What mmengine's CheckpointLoader fetches, or has the path of, by a name of its own.
@@ -130,16 +130,30 @@ def _addresses_below(path: str, node: object) -> Iterator[tuple[str, str]]:
     yield from ((where, text) for where, _, text in of_weights if _FETCHED.match(text))
 
 
-def missing_files(config: Mapping[str, object]) -> list[str]:
+def called_in_row(key: str, recipe: str) -> str:
+    """What a row of a recipe calls a key of its config: weights that are given are ``load_from`` there."""
+    return "checkpoint" if (recipe, key) == ("checkpoint", "load_from") else key
+
+
+def missing_files(config: Mapping[str, object], recipe: str = "") -> list[str]:
     """A message for each file of weights or boxes that a config names and that is not there.
 
     Texts like ``torchvision://resnet50`` and addresses are fetched when the model is built, and are not looked at.
+
+    Args:
+        config: Of a row.
+        recipe: Key of the row's recipe, for what messages call the config's keys.
     """
     return [
-        f"{path}: {text}: no such file; give a file that is there, or an address (https://, torchvision://)"
+        f"{called_in_row(path, recipe)}: {text}: {_lack(text)}; give a file that is there, or an address (https://, "
+        "torchvision://)"
         for path, text in sorted(_files_named(config))
         if not is_file(named_path(text))
     ]
+
+
+def _lack(text: str) -> str:
+    return "a folder" if is_folder(named_path(text)) else "no such file"
 
 
 def weights_files(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -190,7 +190,8 @@ def _modules(setting: Setting, row: Row, base: Config) -> Mapping[str, tuple[Pat
     """
     problems: list[str] = []
     if setting.needs_data:
-        problems += missing_files(base) + missing_modules(base, setting.around.folder)
+        problems += missing_files(base, recipe_key(row.recipe))
+        problems += missing_modules(base, setting.around.folder)
         found = (setting.dataset, setting.contents, setting.cache)
         problems += unfit_data(base, *found)
     modules = attempt(problems, own_module_files, base, setting.around.folder)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from benchmark.errors import few
 from benchmark.files import is_file
-from benchmark.run.contents import Contents, named_path, weights_files
+from benchmark.run.contents import Contents, called_in_row, named_path, weights_files
 from benchmark.run.fetched.fetch import measured_sizes
 from benchmark.run.fetched.needs import Looked, Need, look, needs_of
 from benchmark.run.fetched.places import OWN_VARIABLE, hub
@@ -72,7 +72,7 @@ def code(needs: Sequence[Need], contents: Contents) -> list[str]:
 def junk(runs: Sequence[Planned]) -> list[str]:
     """A message for each file of weights that a config names by its path and that is something else."""
     named = {
-        (run.spec.row, key, text)
+        (run.spec.row, called_in_row(key, run.spec.recipe), text)
         for run in not_complete(runs)
         for key, text in weights_files(run.config)
     }

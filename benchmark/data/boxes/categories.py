@@ -35,6 +35,7 @@ class Classed:
         problem: What stands in the way; empty if nothing does.
         note: How they were mapped, where they are not the annotations' own ids; empty if they are.
         numbering: What their numbers are; None of names.
+        is_open: Whether the problem is that they can be read in several ways, and the boxes do not tell.
     """
 
     ids: Mapping[Value, int]
@@ -42,6 +43,7 @@ class Classed:
     problem: str = ""
     note: str = ""
     numbering: Numbering | None = None
+    is_open: bool = False
 
 
 def classed(columns: Columns, target: Target, hints: Hints, image: NDArray[np.int64]) -> Classed:
@@ -98,7 +100,7 @@ def _by_objects(
         }
     best = clearly_best(counts)
     if best is None:
-        return Classed({}, values, _ambiguous(fits, values, target))
+        return Classed({}, values, _ambiguous(fits, values, target), is_open=True)
     other = max(count for way, count in counts.items() if way != best)
     note = (
         f"category numbers {_WORDS[best]}: so {counts[best]:,} boxes have the class of the object that they overlap, "

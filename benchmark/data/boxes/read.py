@@ -13,7 +13,7 @@ from benchmark.data.boxes.coco_results import CocoResults
 from benchmark.data.boxes.images import placed
 from benchmark.data.boxes.misfits import misfit
 from benchmark.data.boxes.prediction_strings import PredictionStrings
-from benchmark.data.boxes.soundness import Found, notes_of, problems_of
+from benchmark.data.boxes.soundness import Found, notes_of, other_unit, problems_of
 from benchmark.data.faults import in_place_of_text
 from benchmark.errors import UserError, fault_of, not_read, printable
 from benchmark.files import read_bytes
@@ -98,8 +98,11 @@ def _looked_up(columns: Columns, target: Target, others: Others, hints: Hints) -
     classes = classed(columns, target, hints, row)
     found = _known(columns, target, row, classes)
     apart, odd = misfit(columns, row, target, others if images.by_id else None)
-    told = [images.problem, classes.problem, apart]
-    # Where boxes are of another split or form, what is wrong with their places follows from that.
+    # Where boxes are of another split or form, what is wrong with their places follows from that, and that none of
+    # them tells by what it lies on which numbers the classes have.
+    misplaced = bool(images.problem or apart or other_unit(found))
+    of_classes = "" if misplaced and classes.is_open else classes.problem
+    told = [images.problem, of_classes, apart]
     problems = [*filter(None, told), *([] if apart else problems_of(found))]
     if problems:
         raise UserError(problems)

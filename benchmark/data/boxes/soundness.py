@@ -99,7 +99,7 @@ def _wrong_scores(found: Found) -> list[str]:
 
 def _wrong_places(found: Found) -> list[str]:
     sound = _finite(found)
-    if why := _other_unit(found, sound):
+    if why := other_unit(found):
         return [why]
     negative = sound & (found.xywh[:, 2:].min(axis=1) < 0)
     outside = sound & ~negative & _is_outside(found)
@@ -134,10 +134,11 @@ def _past(found: Found) -> NDArray[np.float64]:
     return past
 
 
-def _other_unit(found: Found, sound: NDArray[np.bool_]) -> str:
+def other_unit(found: Found) -> str:
     """Says that boxes are not in COCO's form where they all are in another; empty otherwise."""
     import numpy as np
 
+    sound = _finite(found)
     boxes, size = found.xywh[sound], found.size[sound]
     if not len(boxes):
         return ""

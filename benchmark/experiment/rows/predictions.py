@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from filecmp import cmp
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from benchmark.experiment.rows.base import Layer, Recipe, Surroundings
-from benchmark.files import is_file
+from benchmark.files import is_file, is_folder
 from benchmark.yaml_file import Strict
 
 Numbering = Literal["ids", "from 0", "from 1"]
@@ -132,19 +134,41 @@ class PredictionsRecipe(Recipe):
         return ()
 
     def problems(self, around: Surroundings) -> list[str]:
-        """A message for each file that is not there; what is in them is looked at when the data is known."""
-        return [
-            f"predictions.{split}: {path}: no such file; a path is relative to the experiment file"
-            for split, paths in self._placed(around).items()
-            for path in paths
-            if not is_file(path)
-        ]
+        """A message for each file that is not there, or is another seed's once more.
+
+        What is in them is looked at when the data is known.
+        """
+        told = []
+        for split, paths in self._placed(around).items():
+            told += [
+                f"predictions.{split}: {path}: {_LACK[is_folder(path)]}"
+                for path in paths
+                if not is_file(path)
+            ]
+            alike = [(a, b) for a, b in combinations(paths, 2) if _hold_the_same(a, b)]
+            told += [
+                f"predictions.{split}: {b} holds the same as {a}; each file is a seed of its own"
+                for a, b in alike
+            ]
+        return told
 
     def _placed(self, around: Surroundings) -> Mapping[str, Sequence[Path]]:
         return {
             split: [(around.folder / _of_home(path)).absolute() for path in paths]
             for split, paths in self.predictions.by_split.items()
         }
+
+
+_LACK = {
+    False: "no such file; a path is relative to the experiment file, and an address (https://) is not fetched",
+    True: "it is a folder; name the file in it",
+}
+
+
+def _hold_the_same(a: Path, b: Path) -> bool:
+    with suppress(OSError):  # one is not there, or cannot be read: that is told elsewhere
+        return cmp(a, b, shallow=False)
+    return False
 
 
 def _of_home(path: Path) -> Path:
