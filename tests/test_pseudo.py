@@ -288,6 +288,20 @@ def learnt(run: Planned, **leaf: Any) -> tuple[Learnt, dict[str, Any]]:
     return found, found.content["train_dataloader"]["dataset"]
 
 
+def test_a_row_without_a_detector_teaches_no_other_images_than_those_of_test(
+    on_test: Bench,
+) -> None:
+    content = yaml.safe_load(on_test.experiment.read_text())
+    content["rows"].append({"name": "views", "tta": True, "of": "teacher"})
+    content["rows"][0]["pseudo"] |= {"from": "views", "images": "more"}
+    on_test.experiment.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match="from 'views': that row has no detector of its own"):
+        planned(on_test)
+    content["rows"][0]["pseudo"]["images"] = "test"
+    on_test.experiment.write_text(yaml.safe_dump(content))
+    assert planned(on_test).spec.made_from
+
+
 def test_boxes_of_the_test_split_are_taken_as_the_row_has_kept_them(
     on_test: Bench, data: Path
 ) -> None:

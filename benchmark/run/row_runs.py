@@ -113,7 +113,7 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
     known = sampled(base, setting.dataset, {**row.overrides, **overrides}, memory)
     configs = [base, with_rule(base)] if known is None else [known]
     select = setting.experiment.select
-    pseudo = labels_of(row, setting.dataset, setting.around.folder, base)
+    pseudo = labels_of(row, setting.experiment, setting.dataset, setting.around.folder, base)
     whole = setting.experiment.trains_on_all(row)
     given = {
         **row.recipe.given(setting.around),
