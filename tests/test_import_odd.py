@@ -395,6 +395,22 @@ class TestCvat:
         imported(source, tmp_path / "data")
         assert images(tmp_path / "data", "val") == ["a.png"]
 
+    @pytest.mark.parametrize(
+        ("start", "told"),
+        [
+            ('<!DOCTYPE a [<!ENTITY lol "lol">]>', "it declares the entity 'lol'"),
+            ('<?xml version="1.0" encoding="gb2312"?>', "multi-byte encodings are not supported"),
+        ],
+    )
+    def test_xml_that_cannot_be_read_is_known_and_refused(
+        self, start: str, told: str, tmp_path: Path
+    ) -> None:
+        cvat(tmp_path / "cvat")
+        path = tmp_path / "cvat" / "annotations.xml"
+        path.write_text(f"{start}<annotations{path.read_text().partition('<annotations')[2]}")
+        _, err, status = imported(tmp_path / "cvat", tmp_path / "data")
+        assert (status, f"{path}: not XML that can be read: {told}" in err) == (2, True), err
+
     def test_a_video_is_refused(self, tmp_path: Path) -> None:
         cvat(tmp_path / "cvat")
         path = tmp_path / "cvat" / "annotations.xml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -10,6 +11,7 @@ from benchmark.errors import UserError, fault_of, not_read
 
 _DEEPEST = 100
 _BEGINNING = 1 << 14
+_OF_LABELS = re.compile(rb"<(annotations?)[\s>]")
 
 
 class _Refused(Exception):
@@ -58,14 +60,19 @@ def _refuse_entity(name: str, *_: object) -> None:
 
 
 def root_tag(path: Path) -> str:
-    """The name of a file's first element; empty where it has none, or cannot be read."""
+    """The name of a file's first element; empty where it has none, or cannot be read.
+
+    Of XML that is refused it is what a reader would see: `read_xml` then says what is wrong with it.
+    """
     tags: list[str] = []
+    start = b""
     parser = ParserCreate()
     parser.StartElementHandler = lambda tag, _: tags.append(tag)
     parser.EntityDeclHandler = _refuse_entity
     try:
         with path.open("rb") as file:
-            parser.Parse(file.read(_BEGINNING), False)
+            parser.Parse(start := file.read(_BEGINNING), False)
     except (OSError, ExpatError, _Refused, ValueError, LookupError):
-        pass
+        if not tags and (seen := _OF_LABELS.search(start)):
+            tags.append(seen[1].decode())
     return tags[0] if tags else ""
