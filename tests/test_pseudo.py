@@ -223,6 +223,12 @@ def test_images_of_val_are_refused_and_those_of_train_told(
     assert done.returncode == 2
     assert "images of val among those that 'pseudo' names" in done.stderr
     assert "judged.png" in done.stderr
+    content = yaml.safe_load(bench.experiment.read_text())
+    content["train_on"] = "all"  # nothing is judged on val then
+    bench.experiment.write_text(yaml.safe_dump(content))
+    done = bench.here("plan")
+    assert done.returncode == 0
+    assert "images of val among those that 'pseudo' names: they are learnt with" in done.stderr
 
 
 def test_a_pupil_without_its_teacher_is_told_before_it_is_trained(

@@ -24,37 +24,54 @@ def learnt_images(plan: Plan, decoding: Decoding, memory: Memory) -> Findings:
     """
     found = Findings()
     runs = not_complete(plan.runs)
-    asked = {(run.spec.pseudo, run.spec.dataset): None for run in runs if run.spec.pseudo}
-    for pseudo, dataset in asked:
-        _look(pseudo, dataset, decoding, memory, found)
+    asked = {
+        (run.spec.pseudo, run.spec.dataset, run.spec.validates): None
+        for run in runs
+        if run.spec.pseudo
+    }
+    for pseudo, dataset, validates in asked:
+        reporter = Reporter(pseudo.images.annotations, SHOWN, found)
+        _look(pseudo, dataset, decoding, memory, reporter)
+        _tell_overlap(pseudo, dataset, validates, memory, reporter)
     return found
 
 
 def _look(
-    pseudo: PseudoLabels, dataset: Dataset, decoding: Decoding, memory: Memory, found: Findings
+    pseudo: PseudoLabels,
+    dataset: Dataset,
+    decoding: Decoding,
+    memory: Memory,
+    reporter: Reporter,
 ) -> None:
     split = pseudo.images
     images = split.read_images(memory)
-    reporter = Reporter(split.annotations, SHOWN, found)
     reporter.error(images.faults, "images with a field missing or wrong, which 'pseudo' names")
     if split != dataset.test:  # which is looked at with the data
         tell_pictures(reporter, split, look_at(split.images, "train", images, decoding))
-    these = Files(split.images, tuple(images.files))
+
+
+def _tell_overlap(
+    pseudo: PseudoLabels, dataset: Dataset, validates: bool, memory: Memory, reporter: Reporter
+) -> None:
+    split = pseudo.images
+    these = Files(split.images, tuple(split.read_images(memory).files))
     splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
     others = {
         name: Files(one.images, tuple(one.read_images(memory).files))
         for name, one in splits.items()
         if one is not None
     }
-    reporter.error(
-        in_both(others["val"], these),
-        "images of val among those that 'pseudo' names: a row must not learn what it is judged on; leave them out",
-    )
-    reporter.warning(
-        in_both(others["train"], these),
-        "images of train among those that 'pseudo' names: they are learnt with labels and, again, with boxes that are "
-        "predicted",
-    )
+    if validates:
+        reporter.error(
+            in_both(others["val"], these),
+            "images of val among those that 'pseudo' names: a row must not learn what it is judged on; leave them out",
+        )
+    for name in ("train",) if validates else ("train", "val"):
+        reporter.warning(
+            in_both(others[name], these),
+            f"images of {name} among those that 'pseudo' names: they are learnt with labels and, again, with boxes "
+            "that are predicted",
+        )
     if "test" in others:
         reporter.warning(
             in_both(others["test"], these),
