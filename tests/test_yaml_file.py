@@ -106,6 +106,7 @@ def test_every_file_of_a_command_is_refused(tmp_path: Path, synthetic_data: Path
         (["--results="], "--results: is empty"),
         (["--data-root=", "--wandb="], "--wandb: is empty"),
         ([""], "an argument: is empty"),
+        (["-o", ""], "-o: is empty"),
     ],
 )
 def test_options_that_a_script_left_empty(

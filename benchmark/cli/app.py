@@ -116,7 +116,7 @@ def refuse_empty(arguments: Sequence[str]) -> None:
         named = option.startswith("--") and option != text
         if value.strip() if named else text.strip():
             continue
-        after = before if before.startswith("--") and "=" not in before else "an argument"
+        after = before if before.startswith("-") and "=" not in before else "an argument"
         problems.append(f"{option if named else after}: is empty; give a value, or leave it out")
     if problems:
         raise UserError(problems)
