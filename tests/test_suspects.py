@@ -124,6 +124,11 @@ def test_each_suspect_is_listed_once_with_the_surest_first(desk: Desk) -> None:
     vermillion, blue = (213, 94, 0), (0, 114, 178)
     assert tuple(picture[100, 220]) == vermillion  # the left edge of what was found
     assert tuple(picture[100, 160]) == blue  # that of its label
+    named = np.asarray(Image.open(folder / rows[1]["picture"]))
+    beside = named[
+        24:40, 290:340
+    ]  # what was found lies over its label: the text names both, past the box
+    assert (beside == vermillion).all(axis=2).any()
 
 
 def test_pictures_go_where_asked_and_only_those_of_before_are_replaced(desk: Desk) -> None:

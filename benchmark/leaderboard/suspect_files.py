@@ -108,7 +108,9 @@ def _labels(of: SuspectLabel) -> list[DrawnBox]:
 
 
 def _suspect(rank: int, label: SuspectLabel) -> DrawnBox:
-    return _drawn(label.found_xywh, f"{rank} {label.found} {label.score:.2f}", VERMILLION)
+    """What was found; where it has another class than its label, with that, for it lies over the label's box."""
+    named = f", labelled {label.label}" if label.kind == "class" else ""
+    return _drawn(label.found_xywh, f"{rank} {label.found} {label.score:.2f}{named}", VERMILLION)
 
 
 def _drawn(xywh: Sequence[float], text: str, color: str) -> DrawnBox:
