@@ -139,6 +139,20 @@ class TestRefused:
         with pytest.raises(UserError, match=r"test split is the same file as val"):
             describe(data)
 
+    @pytest.mark.parametrize("text", ["{", "[]", '{"images": []}'])
+    def test_one_that_happens_to_lie_there_may_be_moved_away(self, data: Path, text: str) -> None:
+        (data / "test.json").write_text(text)
+        with pytest.raises(UserError, match=r"mend it, or move it away to do without"):
+            describe(data)
+        named = {"annotations": "data/test.json", "images": "data/images"}
+        with pytest.raises(UserError, match=r"mend it, or leave 'test' out to do without"):
+            of_experiment(data.parent, root="data", test=named)
+
+    def test_one_whose_images_are_not_there(self, data: Path) -> None:
+        changed(data / "test.json", lambda c: [i.update(file_name="no.png") for i in c["images"]])
+        with pytest.raises(UserError, match=r"not there: no\.png[^$]*move it away to do without"):
+            describe(data)
+
     def test_all_problems_at_once(self, data: Path) -> None:
         (data / "test.json").write_text("{")
         (data / "val.json").write_text("[]")

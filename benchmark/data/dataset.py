@@ -272,7 +272,8 @@ def _test_place(source: DataSource, base: Path) -> Place | None:
         return None
     images = _absolute(base, source.test.images)
     annotations = source.test.annotations
-    return Place(_absolute(base, annotations) if annotations else images, (images,), images)
+    place = _absolute(base, annotations) if annotations else images
+    return Place(place, (images,), images, named=True)
 
 
 def _absolute(base: Path, path: Path) -> Path:

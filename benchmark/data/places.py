@@ -19,11 +19,19 @@ _SAMPLE = 20  # image files that are looked up to find the images' folder
 
 @dataclass(frozen=True)
 class Place:
-    """Where a split is said to be: its annotation file, and the folders its images may be in."""
+    """Where a split is said to be.
+
+    Attributes:
+        annotations: Its annotation file.
+        folders: The folders its images may be in.
+        usual_folder: The one that it is said of where its images are in none.
+        named: Whether an experiment names it; else it is looked for in a data root.
+    """
 
     annotations: Path
     folders: tuple[Path, ...]
     usual_folder: Path
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,24 +104,31 @@ def _test_split(
     if place.annotations == place.usual_folder:
         sha256 = hash_of(place.usual_folder, images_in(place.usual_folder))
         return Split(place.annotations, place.usual_folder, sha256, labelled=False)
-    outline = _outline(place.annotations, cache, of_images=True)
     problems: list[str] = []
-    images = attempt(problems, _images_folder, place, outline.files)
-    if others[0] and outline.categories:
-        differ = _category_differences(places.train, place, others[0], outline, "test")
-        problems += [
-            f"{problem}\n  mend it, or move it away to do without a test split"
-            for problem in differ
-        ]
-    for split, other in zip(("train", "val"), others, strict=True):
-        if other and other.sha256 == outline.sha256:
-            problems.append(
-                f"{place.annotations}: the test split is the same file as {split}: what is judged on it must not have "
-                "been trained or chosen on; name another file, or leave 'test' out"
-            )
-    if problems or images is None:
+    outline = attempt(problems, _outline, place.annotations, cache, of_images=True)
+    images = attempt(problems, _images_folder, place, outline.files) if outline else None
+    if outline:
+        problems += _test_differences(places, place, others, outline)
+    if problems or outline is None or images is None:
+        without = "leave 'test' out" if place.named else "move it away"
+        problems[-1] += f"\n  mend it, or {without} to do without a test split"
         raise UserError(problems)
     return Split(place.annotations, images, outline.sha256, outline.labelled)
+
+
+def _test_differences(
+    places: Places, test: Place, others: Sequence[_Outline | None], outline: _Outline
+) -> list[str]:
+    """What keeps a test split from being held against train and val, whose outlines ``others`` are."""
+    in_train, problems = others[0], []
+    if in_train and outline.categories:
+        problems = _category_differences(places.train, test, in_train, outline, "test")
+    return problems + [
+        f"{test.annotations}: the test split is the same file as {split}: what is judged on it must not have "
+        "been trained or chosen on"
+        for split, other in zip(("train", "val"), others, strict=True)
+        if other and other.sha256 == outline.sha256
+    ]
 
 
 def images_at(path: Path) -> Split:
