@@ -224,6 +224,26 @@ def test_a_share_of_few_images_is_one_of_them(train: Path) -> None:
     assert status == 2 and "1 image cannot be divided into two parts" in told
 
 
+def test_of_uneven_parts_the_one_nearest_to_the_share_is_held_out(train: Path) -> None:
+    """Of seven groups of three images, four parts have six or three; a quarter would be five and a quarter."""
+
+    def in_groups(content: Any) -> None:
+        content["images"] = content["images"][:21]
+        known = {image["id"] for image in content["images"]}
+        content["annotations"] = [a for a in content["annotations"] if a["image_id"] in known]
+        for number, image in enumerate(content["images"]):
+            image["place"] = number % 7
+
+    changed(train, train, in_groups)
+    for seed in range(4):
+        out = train.parent / f"out{seed}"
+        options = ("--group", "place", "--no-duplicates", "--seed", str(seed), "--out", str(out))
+        status, told = split(train, "--holdout", "0.25", *options)
+        assert status == 0, told
+        assert len(json.loads((out / "val.json").read_text())["images"]) == 6
+        assert "6 of 21 images held out, 29 %, where 1 of 4 even parts would be 25 %" in told
+
+
 def test_images_are_found_where_coco_lays_them_out(train: Path) -> None:
     root = train.parent / "coco"
     (root / "annotations").mkdir(parents=True)

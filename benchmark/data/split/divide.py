@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -119,13 +120,22 @@ def divided(
     if not all(parts):
         raise UserError(_too_few(annotations, wanted, groups))
     if wanted.held:
-        held = sorted(image for part in parts[: wanted.held] for image in part)
-        parts = [tuple(held)]
+        parts = [_held_out(parts, wanted.held)]
     together = groups.of_several(ids)
     of = (annotations.path.name, annotations.sha256, tuple(sorted(ids.tolist())))
     division = Division(wanted, *of, tuple(parts), together)
     check_objects(annotations, division)
     return division, groups
+
+
+def _held_out(parts: Sequence[tuple[int, ...]], count: int) -> tuple[int, ...]:
+    """So many of the parts, one after the other, that together are nearest to their share: large groups differ."""
+    choices = [
+        sorted(image for part in (*parts, *parts)[first : first + count] for image in part)
+        for first in range(len(parts))
+    ]
+    meant = sum(map(len, parts)) * count / len(parts)
+    return tuple(min(choices, key=lambda held: abs(len(held) - meant)))
 
 
 def _within(wanted: Wanted, groups: int) -> Wanted:

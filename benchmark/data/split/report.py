@@ -77,7 +77,9 @@ def told(division: Division, groups: Groups, held: Makeup) -> list[str]:
     largest = max((len(group) for group in division.groups), default=1)
     if largest > 1:
         share = largest / held.images.total
-        sentences.append(f"Largest group: {counted(largest, 'image')}, {share:.1%} of all")
+        sentences.append(
+            f"Largest group: {counted(largest, 'image')}, {share:.1%} of all".replace("%", " %")
+        )
     if groups.unread:
         sentences.append(
             f"Images that could not be read, in which no near-duplicate was looked for: {few(groups.unread)}"
@@ -120,9 +122,23 @@ def _rare(held: Makeup) -> list[str]:
 
 def _what(division: Division) -> str:
     if division.wanted.held:
-        wanted = division.wanted
-        return f"{wanted.held / wanted.count:.3g} of the images held out"
+        return _held_out(division)
     return f"{len(division.parts)} folds"
+
+
+def _held_out(division: Division) -> str:
+    """How many images were held out, and how many it should be where groups do not let it."""
+    wanted = division.wanted
+    held, every = len(division.parts[0]), len(division.ids)
+    share, meant = (
+        f"{one:.0%}".replace("%", " %") for one in (held / every, wanted.held / wanted.count)
+    )
+    part = (
+        f", where {wanted.held} of {wanted.count} even parts would be {meant}"
+        if share != meant
+        else ""
+    )
+    return f"{held:,} of {every:,} images held out, {share}{part}"
 
 
 def _part(division: Division) -> str:
