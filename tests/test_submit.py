@@ -127,7 +127,8 @@ def test_what_is_not_there_is_told_with_the_command_that_makes_it(given: Given) 
     gone = given.here("submit", "both", "--format", "csv")
     assert gone.returncode == 2
     assert "has no test split, of which boxes could be handed in" in gone.stderr
-    assert "no such row" in given.here("submit", "bath", "--format", "csv").stderr
+    mistyped = given.here("submit", "bath", "--format", "csv").stderr
+    assert "bath: no such row in " in mistyped and "--rows" not in mistyped
 
 
 def test_a_fused_row_is_made_with_the_rows_that_it_is_made_from(given: Given) -> None:

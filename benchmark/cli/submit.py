@@ -72,6 +72,7 @@ def submit(
     from benchmark.run.plan import make_plan
     from benchmark.run.submission import handed, run_of, test_split
 
+    _check_row(experiment, row)
     asked = request_of(experiment, profile, data_root, results, None, None, None)
     seeds = None if seed is None else (seed,)
     # Weights that rows start from are not needed here.
@@ -88,6 +89,16 @@ def submit(
     path = output or results / "submissions" / f"{stem}.{SUFFIXES[name]}"
     boxes.write(path, name)
     typer.echo(f"wrote {path}: {boxes.told}, of runs/{run.spec.run_id}")
+
+
+def _check_row(experiment: Path, row: str) -> None:
+    """Tells of a row that is not there by what was typed: a plan would name the option ``--rows``."""
+    from benchmark.errors import UserError, allowed
+    from benchmark.experiment.experiment import load_experiment
+
+    names = [known.name for known in load_experiment(experiment).rows]
+    if row not in names:
+        raise UserError(f"{row}: no such row in {experiment}; {allowed(row, names)}")
 
 
 def _sweep_command(

@@ -135,7 +135,8 @@ def _held_out(parts: Sequence[tuple[int, ...]], count: int) -> tuple[int, ...]:
         for first in range(len(parts))
     ]
     meant = sum(map(len, parts)) * count / len(parts)
-    return tuple(min(choices, key=lambda held: abs(len(held) - meant)))
+    best = min(choices, key=lambda held: abs(len(held) - meant))
+    return tuple(best)
 
 
 def _within(wanted: Wanted, groups: int) -> Wanted:
