@@ -131,7 +131,7 @@ def _check_shown(bench: Bench, note: str) -> None:
     assert note.partition(" (")[0] in " ".join(said.split())
     board = json.loads((bench.results / "tiny.json").read_text())
     (line,) = [row for row in board["rows"] if row["row"] == "pupil"]
-    assert note in line["changes"]
+    assert note in line["notes"]
     path = bench.folder("teacher") / "record.json"
     again = json.loads(path.read_text()) | {"finished_at": "2030-01-01T00:00:00+00:00"}
     path.write_text(json.dumps(again))

@@ -292,6 +292,15 @@ def whole_config(data: Path, folder: Path) -> dict[str, Any]:
     return chosen
 
 
+# Images as small as the first row's, read in the job itself.
+SMALL = {
+    "train_dataloader.dataset.pipeline.2.scale": [64, 64],
+    "val_dataloader.dataset.pipeline.1.scale": [64, 64],
+    **{f"{split}_dataloader.num_workers": 0 for split in ("train", "val")},
+    **{f"{split}_dataloader.persistent_workers": False for split in ("train", "val")},
+}
+
+
 def with_mapping(data: Path, folder: Path, **more: Any) -> Path:
     """The tiny experiment with its first row and one that starts from a mapping."""
     row = {"name": "mapped", "mapping": whole_config(data, folder), "labels": {"Team": "ours"}}
@@ -334,7 +343,7 @@ def test_a_recipe_added_by_a_file_and_a_line(
     tmp_path: Path, synthetic_data: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Through plan, training, table, CSV and the page's payload, beside a row of parts."""
-    experiment = with_mapping(synthetic_data, tmp_path, origin="zoo")
+    experiment = with_mapping(synthetic_data, tmp_path, origin="zoo", set=SMALL)
     command(tmp_path, synthetic_data, "plan", experiment)
     assert "2 of 2 runs are missing" in capfd.readouterr().out
     options = ["--rows", "mapped", "--wandb", "off"]
