@@ -329,6 +329,19 @@ class TestYolo:
             in out
         )
 
+    def test_a_line_ends_where_editors_end_it(self, tmp_path: Path) -> None:
+        """A name that holds U+2028, as spreadsheets have it, or a form feed would shift the numbers of all others."""
+        source = self.source(tmp_path, "0 .5 .5 .5 .5\n1 .5 .5 .5 .5", "names: [bag, can]\n")
+        (source / "data.yaml").unlink()
+        dump(source / "classes.txt", "ba\u2028\x0cg\r\ncan\n")
+        imported(source, tmp_path / "data")
+        kinds = [kind["name"] for kind in content(tmp_path / "data")["categories"]]
+        assert kinds == ["ba\u2028\x0cg", "can"]
+        dump(source / "data.yaml", "names: [bag, can]\ntrain: list.txt\n")
+        os.mkfifo(source / "list.txt")
+        _, err, status = imported(source, tmp_path / "other")
+        assert (status, "list.txt: no regular file" in err) == (2, True)
+
     def test_names_that_are_none_are_refused(self, tmp_path: Path) -> None:
         source = self.source(tmp_path, "", "names: [bag, no]\n")
         _, err, status = imported(source, tmp_path / "data")

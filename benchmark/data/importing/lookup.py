@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 from urllib.parse import unquote
@@ -63,13 +64,15 @@ def is_image(path: Path) -> bool:
 
 
 def lines_of(path: Path) -> list[str]:
-    """The lines of a text file, without white space at their ends.
+    """The lines of a text file, without white space at their ends; what else Unicode takes for their end is none.
 
     Raises:
-        UserError: It is not UTF-8.
+        UserError: It is not UTF-8, or no regular file: a pipe may have no end.
     """
+    if not is_file(path):
+        raise UserError(f"{path}: no regular file")
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        return [line.strip() for line in StringIO(path.read_text(encoding="utf-8-sig"))]
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 (byte {error.start}): save it as such") from None
 
