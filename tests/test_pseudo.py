@@ -19,6 +19,7 @@ from benchmark.data.synthesize import synthesize
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking, load_experiment
 from benchmark.files import sha256_file
+from benchmark.job.evaluating import Pictured
 from benchmark.job.inputs import NotAsAsked
 from benchmark.job.job import _Training, run_job
 from benchmark.job.pseudo import Learnt, with_pseudo
@@ -352,6 +353,52 @@ def test_a_profile_that_takes_some_images_takes_as_many_with_boxes(
     on_test: Bench, indices: object, taken: list[int]
 ) -> None:
     assert learnt(planned(on_test), indices=indices)[1]["indices"] == taken
+
+
+def test_boxes_are_labels_by_the_names_of_the_classes_wherever_the_teachers_data_lay(
+    on_test: Bench, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file of the images may list no categories, or others."""
+    run, teacher = planned(on_test), planned(on_test, "teacher")
+    teacher.folder.tested_file.unlink()
+    teacher.folder.checkpoints.mkdir(exist_ok=True)
+    (teacher.folder.checkpoints / "final.pth").touch()
+    seen: list[Pictured] = []
+
+    def find(folder: object, pictured: Pictured, *_: object, **__: object) -> Detections:
+        seen.append(pictured)
+        return Detections.from_coco([])
+
+    monkeypatch.setattr("benchmark.job.evaluating.predict_images", find)
+    with pytest.raises(UserError, match="it finds none at all"):
+        learnt(run)
+    assert {name: key for key, name in seen[0].listed.categories} == category_ids(data)
+
+
+def test_a_seed_that_the_teacher_lacks_learns_of_the_same_run_whatever_seeds_are_asked_for(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make({"from": "given", "score": 0.5, "images": "test"})
+    content = yaml.safe_load(bench.experiment.read_text())
+    for seed in (0, 1):
+        (bench.experiment.parent / f"{seed}.json").write_text(json.dumps([{"seed": seed}]))
+    content["rows"].append({"name": "both", "predictions": {"val": ["0.json", "1.json"]}})
+    content["rows"].append({"name": "given", "fuse": {"rows": ["both", "teacher"]}})
+    bench.experiment.write_text(yaml.safe_dump({**content, "seeds": [0, 1, 2]}))
+    (bench.data / "test.json").write_text(
+        json.dumps({**json.loads((bench.data / "val.json").read_text()), "annotations": []})
+    )
+
+    def teachers(*seeds: int) -> dict[int, tuple[str, ...]]:
+        asked = seeds or None
+        request = Request(bench.experiment, bench.results, data_root=bench.data, seeds=asked)
+        runs = make_plan(request).runs
+        return {run.spec.seed: run.spec.made_from for run in runs if run.spec.row == "pupil"}
+
+    every = teachers()
+    assert len(set(every.values())) == 2 and every[2] == every[0]
+    assert teachers(1, 2) == {1: every[1], 2: every[2]}
+    assert teachers(2) == {2: every[2]}
 
 
 def test_what_stands_in_the_jobs_way_is_said(on_test: Bench, make: Callable[..., Bench]) -> None:

@@ -188,6 +188,15 @@ class TestMadeRows:
         assert json.loads(folder.test_predictions_file.read_text()) == []
         assert not folder.test_matches_file.exists()
 
+    def test_are_evaluated_where_the_data_lies_now(self, bench: Bench) -> None:
+        assert sweep(bench, "--rows", "near").returncode == 0
+        moved = Bench(bench.data.rename(bench.data.with_name("moved")), bench.results, bench.experiment)
+        give_test(moved.data)
+        done = sweep(moved, "--rows", "near")
+        assert done.returncode == 0, done.stderr
+        assert outcome(moved.folder("near"))["problem"] == ""
+        assert RunFolder(moved.folder("near")).read_spec().dataset.name == "data"
+
     def test_a_kill_before_the_last_file_is_made_good(self, bench: Bench) -> None:
         give_test(bench.data)
         assert sweep(bench).returncode == 0

@@ -126,7 +126,8 @@ def _augmented(run: Planned, split: Split, trust: bool) -> Handed:
 
     named = named_detector(str(run.folder.path), Path(), tta=True)
     target = target_of("test", split, run.spec.dataset)
-    return Handed(run, target, find_boxes(named, split.read(), split.images, trust))
+    listed = run.spec.dataset.with_categories(split.read())
+    return Handed(run, target, find_boxes(named, listed, split.images, trust))
 
 
 SUFFIXES = {"csv": "csv", "coco": "json"}

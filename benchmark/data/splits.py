@@ -135,6 +135,16 @@ class Dataset:
         )
         return replace(self, train=train, val=val, fold=replace(self.fold, number=number))
 
+    def with_categories(self, annotations: Annotations) -> Annotations:
+        """What a split holds, with the categories of val where its file lists none.
+
+        Raises:
+            UserError: The annotations of val are needed, and cannot be read.
+        """
+        if annotations.categories:
+            return annotations
+        return replace(annotations, categories=read_annotations(self.val.annotations).categories)
+
     @property
     def is_absent(self) -> bool:
         """Whether it is only stated by an experiment, see `stated_dataset`."""

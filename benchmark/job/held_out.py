@@ -58,7 +58,7 @@ def _predict(folder: RunFolder, options: JobOptions, spec: RunSpec, split: Split
     from benchmark.job.training import leave_if_asked
 
     annotations = read_test(split)
-    pictured = Pictured(annotations, split.images)
+    pictured = Pictured(spec.dataset.with_categories(annotations), split.images)
     work = folder.path / "mmengine"
     work.mkdir(exist_ok=True)
     with loading(options.trust_checkpoints):

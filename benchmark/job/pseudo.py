@@ -158,8 +158,9 @@ def _by_the_model(
 
     work = job.folder.path / "mmengine"
     work.mkdir(exist_ok=True)
-    # Without categories the ids are those of the run's own validation, as in the training split.
-    pictured = Pictured(replace(listed, categories=()), asked.images.images)
+    # Whatever the file of the images lists, the boxes are to be labels beside those of the training split.
+    train = read_annotations(job.spec.dataset.train.annotations)
+    pictured = Pictured(replace(listed, categories=train.categories), asked.images.images)
     place = Place(work, job.options.resources)
     stop = job.folder.stop_file
     found = predict_images(source, pictured, place, told=lambda *_: leave_if_asked(stop))

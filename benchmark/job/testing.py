@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from benchmark.data.annotations import Annotations, read_annotations
-from benchmark.data.dataset import Dataset, Split
+from benchmark.data.annotations import Annotations
+from benchmark.data.dataset import Split
 from benchmark.errors import UserError, few, printable
 from benchmark.job.base import Stopped, processes, rank
 from benchmark.job.failures import of_machine
@@ -64,9 +64,9 @@ def evaluate_on_test(runner: JobRunner, folder: RunFolder, spec: RunSpec) -> Non
     if rank() == 0:
         clear_test(folder)
     if processes() > 1:
-        _predicted(runner, folder, spec.dataset, split)
+        _predicted(runner, folder, spec, split)
     else:
-        with_problem(folder, split, lambda: _predicted(runner, folder, spec.dataset, split))
+        with_problem(folder, split, lambda: _predicted(runner, folder, spec, split))
 
 
 def with_problem(folder: RunFolder, split: Split, evaluate: Callable[[], None]) -> None:
@@ -83,15 +83,18 @@ def with_problem(folder: RunFolder, split: Split, evaluate: Callable[[], None]) 
         keep_reason(folder, split, reason(error))
 
 
-def _predicted(runner: JobRunner, folder: RunFolder, dataset: Dataset, split: Split) -> None:
+def _predicted(runner: JobRunner, folder: RunFolder, spec: RunSpec, split: Split) -> None:
+    from benchmark.job.evaluating import category_ids
     from benchmark.job.predicting import Unseen, predict
 
-    annotations = read_test(split)
-    ids = category_ids(annotations, dataset)
-    unseen = Unseen(annotations, split.images, ids, folder.stop_file)
+    annotations, classes = read_test(split), spec.dataset.classes
+    ids = category_ids(spec, spec.dataset.with_categories(annotations))
+    unseen = Unseen(
+        annotations, split.images, dict(zip(classes, ids, strict=True)), folder.stop_file
+    )
     found = predict(runner, unseen)
     if found is not None:
-        keep_test(folder, annotations, found, dataset.classes)
+        keep_test(folder, annotations, found, classes)
         print(f"{now()} predicted on {len(annotations.images)} test images", flush=True)
 
 
@@ -106,17 +109,6 @@ def read_test(split: Split) -> Annotations:
         told = printable(few(faults))
         raise UserError(f"{annotations.path}: entries with a field missing or wrong: {told}")
     return annotations
-
-
-def category_ids(annotations: Annotations, dataset: Dataset) -> Mapping[str, int]:
-    """Category id of each class of a data set, in label order: as some images' own file has it, else as val's does.
-
-    Raises:
-        UserError: The images' file lists no categories, and the one of val cannot be read.
-    """
-    listed = annotations.categories or read_annotations(dataset.val.annotations).categories
-    known = {category.name: category.id for category in listed}
-    return {name: known[name] for name in dataset.classes if name in known}
 
 
 def clear_test(folder: RunFolder) -> None:

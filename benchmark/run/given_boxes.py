@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
-from benchmark.data.annotations import read_annotations
 from benchmark.data.boxes.base import Hints, ImageNaming, Numbering, Target
 from benchmark.data.boxes.read import Read, read_boxes
 from benchmark.data.dataset import Dataset, Split
@@ -93,4 +92,4 @@ def target_of(name: str, split: Split, dataset: Dataset) -> Target:
     Raises:
         UserError: It cannot be read.
     """
-    return Target.of(name, split.read(), read_annotations(dataset.val.annotations).categories)
+    return Target.of(name, dataset.with_categories(split.read()))

@@ -217,10 +217,7 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
     recipe = row.recipe
     seeds = recipe.seeds(setting.experiment.seeds, setting.seeds)
     if row.pseudo is not None:
-        predicted = {spec.seed: spec for spec in _source(setting, row.pseudo.source)}
-        # A row that is made over all seeds has one run.
-        first = next(iter(predicted.values()))
-        return [_Making(seed, (predicted.get(seed, first),)) for seed in seeds]
+        return [_Making(seed, (_teacher(setting, row.pseudo.source, seed),)) for seed in seeds]
     if not recipe.source_rows:
         return [_Making(seed) for seed in seeds]
     # What is made over all seeds is no other run where a command asks for some of them.
@@ -245,6 +242,15 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
     return [
         _Making(seed, tuple(spec for of_row in by_seed for spec in of_row[seed])) for seed in shared
     ]
+
+
+def _teacher(setting: Setting, source: str, seed: int) -> RunSpec:
+    """The run whose boxes are learnt with a seed: of a row that lacks it, as one made over all seeds does, the first.
+
+    That is the first of all that the row has, whichever seeds a command asks for.
+    """
+    of_seed = (spec for spec in _source(setting, source) if spec.seed == seed)
+    return next(of_seed, None) or _source(replace(setting, seeds=None), source)[0]
 
 
 def _refuse_unvalidated(

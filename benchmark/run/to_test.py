@@ -77,12 +77,13 @@ def told_of_test(run: Planned, exit_text: str = "") -> str:
 
 
 def prepare_test(run: Planned) -> None:
-    """Says in the spec of a complete run which test split it is to be evaluated on; all else stays as it was made.
+    """Says in the spec of a complete run which test split it is to be evaluated on, and where its data lies now.
 
-    In the place of a spec that cannot be read it writes the one that is asked for now.
+    All else stays as it was made. In the place of a spec that cannot be read it writes the one that is asked for now.
     """
     run.folder.stop_file.unlink(missing_ok=True)
     remove_leftovers(run.folder.path, deep=True)
     spec = attempt([], run.folder.read_spec) or run.spec
-    dataset = replace(spec.dataset, test=run.spec.dataset.test)
-    run.folder.write_spec(replace(spec, dataset=dataset))
+    # The same annotations and given files, or the id would be another; they may have been moved since.
+    dataset = replace(run.spec.dataset, name=spec.dataset.name)
+    run.folder.write_spec(replace(spec, dataset=dataset, making=run.spec.making))

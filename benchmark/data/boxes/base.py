@@ -55,18 +55,18 @@ class Target:
     objects: Objects | None = None
 
     @classmethod
-    def of(cls, name: str, annotations: Annotations, categories: Sequence[Category] = ()) -> Target:
-        """The images of an annotation file, and its classes; ``categories`` stand for those of a file without any."""
+    def of(cls, name: str, annotations: Annotations) -> Target:
+        """The images of an annotation file, and its classes."""
         import numpy as np
 
         from benchmark.statistics.ids import places
 
         images, boxes = annotations.images, annotations.boxes
         size = np.column_stack([images.width, images.height]).astype(np.float64)
-        classes = annotations.categories or categories
         objects = Objects(places(boxes.image_ids, images.ids), boxes.category_ids, boxes.xywh)
         known = objects if len(boxes.ids) else None
-        return cls(name, annotations.path, images.ids, images.files, size, classes, known)
+        listed = annotations.categories
+        return cls(name, annotations.path, images.ids, images.files, size, listed, known)
 
 
 Others = Callable[[], Sequence[Target]]

@@ -61,10 +61,14 @@ class MadeJob(RunJob):
     def _judge(self, making: Making) -> None:
         """Makes the boxes of the validation images, and keeps what they come to."""
         made = _maker(self.spec.recipe)(making)
-        self._notes = made.notes
-        for note in made.notes:
-            print(note, flush=True)
+        self._note(made)
         self._keep(making, made)
+
+    def _note(self, made: Made) -> None:
+        new = [note for note in made.notes if note not in self._notes]
+        for note in new:
+            print(note, flush=True)
+        self._notes = (*self._notes, *new)
 
     def test(self, split: Split) -> None:
         """Makes the boxes of the test split, and keeps what they come to; those of val are left as they are."""
@@ -73,8 +77,7 @@ class MadeJob(RunJob):
         making = self._making({"val": val, "test": test}, ("test",))
         made = _maker(self.spec.recipe)(making)
         boxes = made.boxes.get("test")
-        if not self.spec.validates:
-            self._notes = made.notes
+        self._note(made)
         if boxes is None:
             keep_reason(self.folder, split, NO_TEST, lasting=True)
             return
