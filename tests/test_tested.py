@@ -190,7 +190,9 @@ class TestMadeRows:
 
     def test_are_evaluated_where_the_data_lies_now(self, bench: Bench) -> None:
         assert sweep(bench, "--rows", "near").returncode == 0
-        moved = Bench(bench.data.rename(bench.data.with_name("moved")), bench.results, bench.experiment)
+        moved = Bench(
+            bench.data.rename(bench.data.with_name("moved")), bench.results, bench.experiment
+        )
         give_test(moved.data)
         done = sweep(moved, "--rows", "near")
         assert done.returncode == 0, done.stderr

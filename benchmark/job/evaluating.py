@@ -39,8 +39,8 @@ Told = Callable[[int, int], None]
 # What only a training needs.
 _OF_TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "load_from")
 _OF_TEST = ("test_dataloader", "test_cfg", "test_evaluator")
-# What a loader may say that leaves images out, or joins them otherwise than one after the other.
-_PARTIAL = ("batch_sampler", "drop_last", "num_batch_per_epoch")
+# What a loader may say that leaves images out, joins them otherwise than one after the other, or outlives one pass.
+_PARTIAL = ("batch_sampler", "drop_last", "num_batch_per_epoch", "persistent_workers")
 
 
 @dataclass(frozen=True)
@@ -172,24 +172,34 @@ class Detector:
                 yield from (sample.to_dict() for sample in self._model.test_step(batch))
 
     def _loader_of(self, file: Path, folder: Path) -> DataLoader[object]:
-        """A loader like that of the validation, of other images."""
         from mmengine.config import ConfigDict
 
-        leaf = next(leaves(self._loader["dataset"], ("dataset",)))
-        dataset = {
-            **{key: value for key, value in leaf.node.items() if key != "indices"},
-            "ann_file": str(file),
-            "data_root": "",
-            "data_prefix": {"img": f"{folder}/"},
-            "test_mode": True,
-            **({"pipeline": self._pipeline} if self._pipeline else {}),
-        }
-        kept = {key: value for key, value in self._loader.items() if key not in _PARTIAL}
-        sampler = {"type": "DefaultSampler", "shuffle": False}
-        wanted = {**kept, "dataset": dataset, "sampler": sampler}
+        wanted = loader_of(self._loader, file, folder)
+        if self._pipeline:
+            wanted["dataset"]["pipeline"] = self._pipeline
         with redirect_stdout(io.StringIO()):  # pycocotools says how long it reads
             made: DataLoader[object] = self.runner.build_dataloader(ConfigDict(wanted))
         return made
+
+
+def loader_of(validation: Config, listing: Path, folder: Path) -> Config:
+    """The loader of a run's validation for other images, each of them once and in their order.
+
+    Args:
+        validation: A ``val_dataloader`` in plain values, which stays as it is.
+        listing: A COCO file that lists the images; none of its boxes is looked at.
+        folder: What their names are relative to.
+    """
+    leaf = next(leaves(validation["dataset"])).node
+    dataset = {
+        **{key: value for key, value in leaf.items() if key != "indices"},
+        "ann_file": str(listing),
+        "data_root": "",
+        "data_prefix": {"img": f"{folder}/"},
+        "test_mode": True,
+    }
+    kept = {key: value for key, value in validation.items() if key not in _PARTIAL}
+    return {**kept, "dataset": dataset, "sampler": {"type": "DefaultSampler", "shuffle": False}}
 
 
 def _runner(content: Config, place: Place) -> JobRunner:

@@ -13,17 +13,13 @@ from mmengine.hooks import Hook
 from mmengine.runner import TestLoop
 
 from benchmark.config.config_file import plain
-from benchmark.config.tree import Config, leaves
 from benchmark.data.annotations import Annotations
 from benchmark.files import write_json
-from benchmark.job.evaluating import Pictured
+from benchmark.job.evaluating import Pictured, loader_of
 from benchmark.job.metric import DetectionsMetric
 from benchmark.job.training import JobRunner, leave_if_asked
 from benchmark.statistics.evaluation import Detections
 
-# What takes only some of the images, or some of them twice; none of it is asked for here.
-_PARTIAL = ("batch_sampler", "drop_last", "num_batch_per_epoch", "persistent_workers")
-_PLACE = {"data_root": "", "test_mode": True}
 _LISTING = "images.json"
 
 
@@ -65,7 +61,8 @@ def predict(runner: JobRunner, unseen: Unseen) -> Detections | None:
         write_json(listing, _listed(unseen), indent=None)
     dist.barrier()
     metric = DetectionsMetric(unseen.category_ids)
-    loader = _loader(runner.cfg, listing, unseen)
+    own = runner.cfg.get("val_dataloader") or runner.cfg["test_dataloader"]
+    loader = loader_of(plain(dict(own)), listing, unseen.folder)
     precision = (runner.cfg.get("val_cfg") or runner.cfg.get("test_cfg") or {}).get("fp16", False)
     with _alone(runner, _LeaveHook(unseen.stop_file)):
         loop = TestLoop(runner, loader, Evaluator([metric]), precision)
@@ -80,24 +77,6 @@ def _listed(unseen: Unseen) -> Mapping[str, object]:
         "images": Pictured(unseen.annotations, unseen.folder).entries(),
         "annotations": [],
         "categories": [{"id": key, "name": name} for name, key in unseen.category_ids.items()],
-    }
-
-
-def _loader(config: Mapping[str, object], listing: Path, unseen: Unseen) -> Config:
-    """The loader of the run's validation, of other images, each once."""
-    loader = plain(dict(config.get("val_dataloader") or config["test_dataloader"]))  # type: ignore[call-overload]
-    leaf = next(leaves(loader["dataset"])).node
-    dataset = {
-        **{key: value for key, value in leaf.items() if key != "indices"},
-        **_PLACE,
-        "ann_file": str(listing),
-        "data_prefix": {"img": f"{unseen.folder}/"},
-        "metainfo": {"classes": tuple(unseen.category_ids)},
-    }
-    return {
-        **{key: value for key, value in loader.items() if key not in _PARTIAL},
-        "dataset": dataset,
-        "sampler": {"type": "DefaultSampler", "shuffle": False},
     }
 
 
