@@ -339,3 +339,10 @@ class TestDataRoot:
         assert err == (
             f"error: {tmp_path / 'source'}: this is {title}; '{command}' makes a data root of it\n"
         )
+        if key == "yolo":
+            _, err, status = self.checked(tmp_path / "source" / "data.yaml")
+            assert (status, err.count("\n"), f"'{command}' makes a data root of its" in err) == (
+                2,
+                1,
+                True,
+            )

@@ -59,6 +59,7 @@ def data_check(
         }
         _refuse(given, "for an experiment file; this is a folder of data")
         return _end(_check_folder(source), strict)
+    _refuse_yolo(source)
     request = request_of(source, profile, data_root, results, None, None, None)
     if row is None:
         _refuse({"--pictures": pictures}, "goes with --row")
@@ -67,6 +68,16 @@ def data_check(
     from benchmark.cli.suspects import show_suspects
 
     show_suspects(request, row, pictures)
+
+
+def _refuse_yolo(path: Path) -> None:
+    from benchmark.data.importing.yolo_names import names_classes
+
+    if path.is_file() and names_classes(path):
+        raise UserError(
+            f"{path}: has 'names', as YOLO's data sets do, and is no experiment; 'detboard data import "
+            f"{path.parent} DIR' makes a data root of its folder"
+        )
 
 
 def _refuse(options: Mapping[str, object], why: str) -> None:

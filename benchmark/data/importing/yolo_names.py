@@ -57,14 +57,18 @@ def names_file(root: Path) -> Path | None:
     """The file that names the classes of a source; None where there is none."""
     yamls = [path for end in (".yaml", ".yml") for path in listed(root, end)]
     first = [path for path in yamls if path.stem in ("data", "dataset")]
-    named = [path for path in [*first, *yamls] if _NAMES.search(_beginning(path))]
+    named = [path for path in [*first, *yamls] if names_classes(path)]
     lists = [root / name for name in _LISTS if (root / name).is_file()]
     return next(iter([*named, *lists, *listed(root, ".names")]), None)
 
 
-def _beginning(path: Path) -> str:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(1 << 16)
+def names_classes(path: Path) -> bool:
+    """Whether a YAML file is one of a YOLO data set, which has ``names``; one that cannot be read is not."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return bool(_NAMES.search(file.read(1 << 16)))
+    except OSError:
+        return False
 
 
 def read_names(path: Path, root: Path, ledger: Ledger) -> Names:
