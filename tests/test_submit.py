@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import variant
+from command import here, variant
 from test_given_rows import Boxes, Given, found, truth_of
 
 from benchmark.data.annotations import read_annotations
@@ -114,6 +114,10 @@ def test_what_is_not_there_is_told_with_the_command_that_makes_it(given: Given) 
     assert (
         "has no boxes of the test split: its boxes of the test split are not known" in alone.stderr
     )
+    compared = here(
+        ["compare", "both", "alone", "--split", "test", "--results", str(given.results)]
+    )
+    assert "are not known): compare on the validation images with --split val" in compared.stderr
     other = given.here("submit", "both", "--format", "csv", "--seed", "3")
     assert other.returncode == 2
     assert "--seed 3: the row has no run of this seed; it has 0" in other.stderr

@@ -308,9 +308,11 @@ def _on_test(folder: RunFolder, spec: RunSpec) -> Evaluated:
     map50 = tested.score("mAP50") if tested is not None else None
     if tested is None or map50 is None:
         why = f" ({tested.problem})" if tested is not None and tested.problem else ""
+        does = "'detboard sweep' does it where the data has one with annotations, or "
+        lasting = tested is not None and tested.lasting
         raise UserError(
-            f"run {folder.path.name} is not evaluated on a test split{why}: 'detboard sweep' does it where the data "
-            "has one with annotations, or compare on the validation images with --split val"
+            f"run {folder.path.name} is not evaluated on a test split{why}: {'' if lasting else does}compare on the "
+            "validation images with --split val"
         )
     matches = _matches(folder.test_matches_file)
     drawn = read_draws(folder.test_bootstrap_file)

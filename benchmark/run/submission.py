@@ -17,6 +17,7 @@ from benchmark.run.plan import Plan, Request, find_dataset, test_left_aside
 from benchmark.run.record import State
 from benchmark.run.state import Planned
 from benchmark.run.tested import is_tested
+from benchmark.writing.words import counted
 
 if TYPE_CHECKING:
     from benchmark.statistics.evaluation import Detections
@@ -60,7 +61,8 @@ class Handed:
         import numpy as np
 
         images = len(np.unique(self.found.image_ids))
-        return f"{len(self.found):,} boxes in {images:,} of {len(self.target.ids):,} images"
+        boxes = counted(len(self.found), "box", "boxes")
+        return f"{boxes} in {images:,} of {counted(len(self.target.ids), 'image')}"
 
 
 def test_split(made: Plan, request: Request) -> Split:
