@@ -7,6 +7,7 @@ import fcntl
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -561,6 +562,19 @@ class TestCoco:
         (source / "images" / "a.png").rename(source / "images" / there)
         imported(source, tmp_path / "data")
         assert images(tmp_path / "data") == sorted(["b.png", there])
+        assert left_out(tmp_path / "data") == {}
+
+    @pytest.mark.parametrize("export", [voc, yolo])
+    def test_labels_are_found_beside_an_image_that_macos_has_named(
+        self, export: Callable[[Path], None], tmp_path: Path
+    ) -> None:
+        export(tmp_path / "source")
+        for path in [*(tmp_path / "source").rglob("a.*")]:
+            name = "e\u0301" if path.suffix == ".png" else "\u00e9"
+            path.rename(path.with_name(f"{name}{path.suffix}"))
+        dump(tmp_path / "source" / "ImageSets" / "Main" / "train.txt", "\u00e9\nb\nc\n")
+        imported(tmp_path / "source", tmp_path / "data")
+        assert len(boxes(tmp_path / "data")["e\u0301.png"]) == 2
         assert left_out(tmp_path / "data") == {}
 
     def test_a_file_that_is_no_coco_is_told_as_everywhere(self, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from unicodedata import normalize
 from xml.etree.ElementTree import Element
 
 from benchmark.data.importing.base import (
@@ -155,9 +156,7 @@ def _labels_of(part: _Part, ledger: Ledger, problems: list[str]) -> Iterator[_La
             continue
         element = attempt(problems, read_xml, path)
         if element is not None:
-            yield _label(
-                path.relative_to(part.labels).with_suffix("").as_posix(), path, element, ledger
-            )
+            yield _label(_stem(path.relative_to(part.labels).as_posix()), path, element, ledger)
 
 
 def _label(stem: str, path: Path, element: Element, ledger: Ledger) -> _Label:
@@ -236,18 +235,19 @@ def _images_by_stem(part: _Part) -> dict[str, list[tuple[Path, str]]]:
 
 
 def _stem(name: str) -> str:
-    return Path(name).with_suffix("").as_posix()
+    """A name without its ending, in one form of Unicode: macOS may have written those of images in another."""
+    return normalize("NFC", Path(name).with_suffix("").as_posix())
 
 
 def _image_of(
     label: _Label, by_stem: Mapping[str, Sequence[tuple[Path, str]]]
 ) -> tuple[Path, str] | None:
     """The image with the stem of the XML file, as VOC has it; else the one that it names."""
-    named = Path(label.file_name.replace("\\", "/")).name
+    named = normalize("NFC", Path(label.file_name.replace("\\", "/")).name)
     folder = label.stem.rpartition("/")[0]
     other = f"{folder}/{Path(named).stem}" if folder else Path(named).stem
     images = by_stem.get(label.stem) or by_stem.get(other) or []
-    exact = [image for image in images if Path(image[1]).name == named]
+    exact = [image for image in images if normalize("NFC", Path(image[1]).name) == named]
     return next(iter([*exact, *images]), None) if exact or len(images) == 1 else None
 
 

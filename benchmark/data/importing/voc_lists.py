@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from pathlib import Path
+from unicodedata import normalize
 
 from benchmark.data.importing.ledger import IN_TWO_SPLITS, LISTED_NOT_THERE, Ledger
 from benchmark.data.importing.lookup import lines_of
@@ -53,4 +54,5 @@ def _stem_of(line: str, images: Container[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    return Path(name).with_suffix("").as_posix() if name.lower().endswith(_ENDINGS) else name
+    stem = Path(name).with_suffix("").as_posix() if name.lower().endswith(_ENDINGS) else name
+    return normalize("NFC", stem)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import normalize
 
 from benchmark.data.importing.base import Box, Format, Picture, Source
 from benchmark.data.importing.ledger import (
@@ -143,7 +144,8 @@ class _Reader:
 
     def picture(self, image: Found, split: str) -> Picture:
         """An image with its boxes."""
-        path = next((path for path in _places(image.path, self.root) if path.is_file()), None)
+        places = (form for place in _places(image.path, self.root) for form in _forms(place))
+        path = next((path for path in places if path.is_file()), None)
         if path is None:
             self.bare.setdefault(split, []).append(image.path)
             return Picture(image.path, image.name, fractions=True)
@@ -223,6 +225,12 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     for number, line in enumerate(lines_of(path), start=1):
         if words := line.split():
             yield number, words
+
+
+def _forms(path: Path) -> list[Path]:
+    """A path as it stands, and with its name in either form of Unicode: macOS may have written the image's."""
+    names = dict.fromkeys([path.name, *(normalize(form, path.name) for form in ("NFC", "NFD"))])
+    return [path.with_name(name) for name in names]
 
 
 def _places(image: Path, root: Path) -> Iterator[Path]:
