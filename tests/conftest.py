@@ -13,6 +13,7 @@ from command import TINY
 
 from benchmark import ops
 from benchmark.data.synthesize import synthesize
+from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.run.plan import Request, make_plan
 
 ops.install()  # before any test imports mmdet's models
@@ -66,6 +67,12 @@ def device(request: pytest.FixtureRequest) -> str:
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     return request.param
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without plots, which take most of their time: for tests of what else they write."""
+    monkeypatch.delitem(OUTPUTS, "plots")
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from benchmark.leaderboard.results import RowResult
 from benchmark.run.record import State
 from benchmark.statistics.agreement import Agreement, agreement, tau_interval
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 LOCAL = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 

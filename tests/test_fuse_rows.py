@@ -23,6 +23,7 @@ from benchmark.job.made import MAKERS
 from benchmark.job.made.fusing.fuse import fuse
 from benchmark.job.made.fusing.settings import Settings
 from benchmark.job.testing import keep_test
+from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.run.folder import RunFolder
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
@@ -54,6 +55,7 @@ def toy_recipes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(RECIPES, "truth", toy_rows.TruthRecipe)
         patch.setitem(MAKERS, "truth", "toy_rows:from_truth")
+        patch.delitem(OUTPUTS, "plots")  # they take the most time
         yield
 
 

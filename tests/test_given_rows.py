@@ -18,6 +18,8 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
 from benchmark.statistics.evaluation import Detections, GroundTruth
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 Boxes = list[dict[str, Any]]
 PHOTOS = os.environ.get("DETBOARD_TEST_DATA")
 

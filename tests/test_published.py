@@ -20,6 +20,8 @@ from benchmark.data.dataset import describe
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 OTHER = {"train": "0" * 64, "val": "0" * 64}
 Change = Callable[[dict[str, Any]], None]
 

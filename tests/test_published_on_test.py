@@ -24,6 +24,8 @@ from benchmark.run.runs import Runs
 from benchmark.run.tested import Tested
 from benchmark.statistics.draws import write_draws
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 MEASURED = {
     "plain": 0.52,
     "momentum": 0.61,
