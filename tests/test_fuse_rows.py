@@ -283,10 +283,11 @@ def test_what_has_learnt_val_is_fused_on_the_test_split_alone(
     bench = make_bench(tmp_path, data, rows_over_one_on_all())
     leave_trained_on_all(bench)
     assert sweep(bench, "--seeds", "0").returncode == 0
-    for row in ("fused", "twice"):
+    why = "trained on train and val: no val score"
+    for row, source in {"fused": "whole", "twice": "fused, made from whole"}.items():
         of_row = folder(bench, row)
         record = of_row.read_record()
-        assert record.unvalidated.startswith("made from runs that are trained on train and val")
+        assert record.unvalidated == f"made from {source}, {why}"
         assert record.metrics.scores == {} and not of_row.predictions_file.exists()
         check_evaluated(of_row, data / "test.json")
     board = json.loads((bench.results / "tiny.json").read_text())

@@ -206,16 +206,20 @@ def test_what_the_file_of_a_secret_split_leaves_open_that_of_val_tells(given: Gi
 def test_boxes_of_the_test_split_alone(given: Given) -> None:
     def alone(experiment: dict[str, Any]) -> None:
         experiment["rows"][1] = {"name": "alone", "predictions": {"test": "test.boxes"}}
+        experiment["rows"].append({"name": "fused", "fuse": {"rows": ["alone", "both"]}})
 
     given.change(alone)
     done = given.sweep()
     assert done.returncode == 0, done.stderr
     both, only = given.board()["both"], given.board()["alone"]
     assert only["values"]["map50"] is None and only["values"]["rank"] is None
-    assert only["missing"]["map50"] == "given boxes of the test split alone: no val score"
+    why = "given boxes of the test split alone: no val score"
+    assert only["missing"]["map50"] == why
+    assert given.board()["fused"]["missing"]["map50"] == f"made from alone, {why}"
     assert only["values"]["test_map50"] == both["values"]["test_map50"] > 0
     assert "nothing to do" in given.sweep().stdout
     assert given.here("submit", "alone", "--format", "csv").returncode == 0
     (given.data / "test.json").unlink()
+    given.change(lambda e: e["rows"].pop())
     told = given.here("plan").stderr
     assert "alone: given boxes of the test split alone, and nothing judges it: give a test" in told

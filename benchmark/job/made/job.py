@@ -27,7 +27,6 @@ from benchmark.tracking.runs import RunTracker
 
 NO_MODEL = "not trained here: its boxes come from elsewhere"
 NO_TRAINING = "not trained here: its weights come from elsewhere"
-UNVALIDATED = "made from runs that are trained on train and val: no val score"
 NO_VAL = "given boxes of the test split alone: no val score"
 NO_TEST = "its boxes of the test split are not known"
 
@@ -39,6 +38,7 @@ class MadeJob(RunJob):
         super().__init__(folder, options)
         self._started = now()
         self._made_from: dict[str, str] = {}
+        self._no_val = NO_VAL
         self._notes: tuple[str, ...] = ()
         self._params: int | None = None
         self._evaluation: Evaluation | None = None
@@ -110,9 +110,8 @@ class MadeJob(RunJob):
             notes=self._notes,
         )
         if not self.spec.validates and state is State.COMPLETE:
-            why_not = UNVALIDATED if self.spec.made_from else NO_VAL
-            missing = {key: why_not for key, one in MEASUREMENTS.items() if one.function}
-            return replace(record, unvalidated=why_not, missing={**missing, **self._absent()})
+            missing = {key: self._no_val for key, one in MEASUREMENTS.items() if one.function}
+            return replace(record, unvalidated=self._no_val, missing={**missing, **self._absent()})
         if found is None:
             return record
         missing = {**self._absent(), **found.missing}
@@ -128,6 +127,9 @@ class MadeJob(RunJob):
         """
         sources = tuple(source_of(self.folder, run_id) for run_id in self.spec.made_from)
         self._made_from = {record.run_id: record.finished_at for _, record in sources}
+        without = (record for _, record in sources if record.unvalidated)
+        reasons = (f"made from {record.row}, {record.unvalidated}" for record in without)
+        self._no_val = next(reasons, NO_VAL)
         ids = {"val": judged_ids(by_split["val"], self.spec.making)}
         ids |= {
             split: frozenset(annotations.images.ids.tolist())
