@@ -169,7 +169,7 @@ def check_objects(annotations: Annotations, division: Division) -> None:
         then = "hold another share out" if division.wanted.held else "divide it into fewer parts"
         raise UserError(
             f"{annotations.path}: {few(lacking)}; its objects are in {len(found)} of {len(annotations.images)} images: "
-            f"{then}, or give another --seed"
+            f"{then}, or give 'detboard data split' another --seed"
         )
 
 
