@@ -21,6 +21,7 @@ from benchmark.statistics.evaluation import Detections, GroundTruth
 pytestmark = pytest.mark.usefixtures("no_plots")
 
 Boxes = list[dict[str, Any]]
+_NOTED = "complete\nNoted in coco, named:\n  boxes in 11 of 12 images\n"
 PHOTOS = os.environ.get("DETBOARD_TEST_DATA")
 
 
@@ -133,6 +134,7 @@ def test_they_are_judged_beside_each_other(given: Given) -> None:
     assert board["named"]["notes"] == ["boxes in 11 of 12 images"]
     assert (given.results / "tiny.md").read_text().count("—") > 2
     assert "nothing to do" in given.sweep().stdout
+    assert _NOTED in given.here("plan").stdout
     assert given.here("report", "--check").returncode == 0
     told = here(["compare", "coco", "named", "--json", "--results", str(given.results)])
     compared = json.loads(told.stdout)

@@ -1,4 +1,4 @@
-"""What was changed of whole configs to make them fit, for a terminal."""
+"""What was changed of whole configs to make them fit, and what was noted of their runs, for a terminal."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ _MOST_ROWS = 4  # that a heading names
 _INDENT = "  "
 
 
-def changes_by_rows(changes: Mapping[str, Sequence[str]], width: int) -> list[str]:
+def changes_by_rows(
+    changes: Mapping[str, Sequence[str]], width: int, what: str = "Changed"
+) -> list[str]:
     """Lines that tell each change once, below the rows that have it.
 
     Args:
         changes: By name of the row.
         width: Of the lines; what is longer goes on in the next one.
+        what: What the lines tell, for the headings.
 
     Returns:
         As many lines as are read; of more, what is left out is said.
@@ -31,12 +34,15 @@ def changes_by_rows(changes: Mapping[str, Sequence[str]], width: int) -> list[st
     for change, rows in of_change.items():
         together[tuple(rows)].append(change)
     of_most_first = sorted(together.items(), key=lambda item: -len(item[0]))
-    lines = [line for rows, told in of_most_first for line in _told(rows, told, width)]
+    lines = [
+        line
+        for rows, told in of_most_first
+        for line in _told(f"{what} in {few(rows, _MOST_ROWS)}:", told, width)
+    ]
     return _shortened(lines)
 
 
-def _told(rows: Sequence[str], changes: Iterable[str], width: int) -> list[str]:
-    heading = f"Changed in {few(rows, _MOST_ROWS)}:"
+def _told(heading: str, changes: Iterable[str], width: int) -> list[str]:
     return [*textwrap.wrap(heading, width), *(line for c in changes for line in _wrapped(c, width))]
 
 

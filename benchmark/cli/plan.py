@@ -120,7 +120,7 @@ def _tell_obstacles(made: Plan, launcher: str, trust: bool) -> None:
 
 
 def _show(made: Plan) -> None:
-    """Every run and its state, and what was changed of the configs that rows are made from."""
+    """Every run and its state, what was changed of the configs that rows are made from, and notes of complete runs."""
     from benchmark.cli.changes import changes_by_rows
     from benchmark.writing.console import PlainConsole
     from benchmark.writing.terminal import show
@@ -128,10 +128,13 @@ def _show(made: Plan) -> None:
     console = PlainConsole()
     show(console, plan_table(made, console))
     changes: dict[str, list[str]] = {}
+    notes: dict[str, list[str]] = {}
     for run in made.runs:
-        notes = run.record.notes if run.record else ()
-        changes.setdefault(run.spec.row, []).extend((*run.spec.changes, *notes))
-    for line in (*_sources(made), *changes_by_rows(changes, console.width)):
+        changes.setdefault(run.spec.row, []).extend(run.spec.changes)
+        notes.setdefault(run.spec.row, []).extend(run.record.notes if run.record else ())
+    told = changes_by_rows(changes, console.width)
+    noted = changes_by_rows(notes, console.width, "Noted")
+    for line in (*_sources(made), *told, *noted):
         typer.echo(line)
 
 
