@@ -13,8 +13,10 @@ import pytest
 from boards import make_record
 from desk import Desk, make_desk
 
+from benchmark.leaderboard.document import Leaderboard, TestData
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.leaderboard.outputs.base import Output
+from benchmark.leaderboard.outputs.markdown import method_text
 from benchmark.leaderboard.outputs.notebook import results, results_per_class
 from benchmark.leaderboard.outputs.run_frame import runs
 from benchmark.run.plan import Request, make_plan
@@ -133,6 +135,19 @@ def test_every_output_says_that_these_are_folds(whole: Desk) -> None:
     assert results(desk.results)["map50"].max() == pytest.approx(0.485)
     assert set(results_per_class(desk.results)["class"]) == {"Metal"}
     assert desk.report("--check")[0] == 0
+
+
+def test_intervals_and_ranks_on_the_test_split_are_not_said_to_be_over_folds(whole: Desk) -> None:
+    board = Leaderboard.model_validate_json((whole.results / "tiny.json").read_text())
+    test = TestData(sha256="0" * 64, images=9)
+    shown = board.model_copy(update={"dataset": board.dataset.model_copy(update={"test": test})})
+    before = method_text(board)
+    assert "paired by fold" in before and "bootstrap" not in before
+    on_test = "over images and runs (1,000 bootstrap resamples)"
+    assert method_text(shown) == f"{before}; intervals on the test split: {on_test}"
+    judged = method_text(shown.model_copy(update={"judge": "test"}))
+    assert "paired by fold" not in judged
+    assert f"; on the test split {on_test}; rows whose difference there a paired test" in judged
 
 
 def test_no_value_before_every_fold_is_complete(desk: Desk) -> None:

@@ -100,6 +100,8 @@ class Memory:
             UserError: The file cannot be read, or is not in COCO's form.
         """
         now = stamp(path)
+        if of_images:  # what may lack more is another question
+            question = f"{question} of images"
         if self.file is None or now[0] < _FROM_BYTES:
             return find(read_annotations(path, of_images))
         adapter: TypeAdapter[_Answer] = TypeAdapter(kind)

@@ -107,13 +107,23 @@ def method_text(leaderboard: Leaderboard) -> str:
     if method.folds:
         return (
             f"Values: means over {over}, over seeds within a fold first. Intervals: {method.level * 100:g} %, "
-            f"{escape(method.folds)}; rows whose difference, paired by fold, it does not separate "
-            f"({escape(method.correction)}) share ranks"
+            f"{escape(method.folds)}; {_ranked_over_folds(leaderboard)}"
         )
     return (
         f"Intervals: {method.level * 100:g} %, over {over} ({method.resamples:,} bootstrap resamples); rows whose "
         f"difference a paired test does not separate ({escape(method.correction)}) share ranks"
     )
+
+
+def _ranked_over_folds(leaderboard: Leaderboard) -> str:
+    """Which rows share ranks where the data is divided; every fold's run has seen the same test images."""
+    method = leaderboard.method
+    on_test = f"over images and runs ({method.resamples:,} bootstrap resamples)"
+    ranked = f"({escape(method.correction)}) share ranks"
+    if leaderboard.judge:
+        return f"on the test split {on_test}; rows whose difference there a paired test does not separate {ranked}"
+    after = f"; intervals on the test split: {on_test}" if leaderboard.dataset.test else ""
+    return f"rows whose difference, paired by fold, it does not separate {ranked}{after}"
 
 
 def dataset_text(leaderboard: Leaderboard) -> str:
