@@ -16,6 +16,7 @@ from benchmark.data import memory as memory_module
 from benchmark.data.check import check, report_text, usual_losses
 from benchmark.data.dataset import describe, describe_source
 from benchmark.data.findings import Findings
+from benchmark.data.memory import Memory
 from benchmark.errors import UserError
 from benchmark.experiment.data_source import DataSource
 from benchmark.files import sha256_file
@@ -271,6 +272,15 @@ class TestCache:
         cache = tmp_path / "datasets.json"
         cache.write_text(content)
         assert describe(data, cache=cache) == describe(data)
+
+    def test_what_was_asked_of_images_alone_is_no_answer_for_a_split_with_objects(
+        self, data: Path, tmp_path: Path
+    ) -> None:
+        memory, file = Memory(tmp_path / "datasets.json"), data / "train.json"
+        content = json.loads(file.read_text())
+        file.write_text(json.dumps({"images": content["images"]}))
+        assert len(memory.images(file, of_images=True)) == len(content["images"])
+        assert "'annotations' is missing" in problems(lambda: memory.images(file))
 
     def test_does_without_a_place_to_write(self, data: Path, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
