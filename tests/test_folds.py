@@ -111,6 +111,11 @@ def test_folds_of_other_data_are_refused(bench: Bench, divided: Path) -> None:
     content["annotations"].pop()
     (bench.data / "train.json").write_text(json.dumps(content))
     assert "folds: parts: folds of other data: they divide a train.json with SHA-256" in told(bench)
+    in_place_of_data = here(["data", "check", str(divided)]).stderr
+    assert (
+        f"these are fold files, which an experiment takes with 'folds: {divided}'"
+        in in_place_of_data
+    )
 
 
 def _swap(fold: dict[str, Any]) -> None:

@@ -149,6 +149,8 @@ def test_broken_entries_are_refused_before_they_are_divided(train: Path) -> None
     assert status == 2 and "image ids that repeat" in told and "'bbox' is missing" in told
     assert split(train.parent, "--folds", "3")[1].count("a folder; give the annotation file") == 1
     _, told = split(train.with_name("lost.json"), "--folds", "3")
+    assert told.strip().endswith("lost.json: no such annotation file; there is train.json")
+    _, told = split(train.parent / "images" / "lost.json", "--folds", "3")
     assert told.strip().endswith("lost.json: no such annotation file")
 
 

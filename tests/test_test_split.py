@@ -80,7 +80,7 @@ class TestFound:
             of_experiment(
                 data, root=".", test={"annotations": "kept/test.json", "images": "images"}
             )
-        assert str(told.value).endswith("no such annotation file; there is hidden.json")
+        assert "no such annotation file; there is hidden.json\n" in str(told.value)
 
     def test_by_the_paths_of_an_experiment_in_place_of_the_folder_s(self, data: Path) -> None:
         shutil.copy(data / "test.json", data / "held_out.json")

@@ -211,19 +211,25 @@ def _bytes_of(path: Path) -> bytes:
 def _others(path: Path) -> str:
     """What may be meant: exports call their files ``result.json`` and so on; or there is nothing to validate on yet."""
     folder = path.parent
+    if path.name not in ("train.json", "val.json"):  # an experiment or a command names it
+        return there_are(folder)
     if parts := sorted(path.parent for path in folder.glob(f"*/{HOLDOUT}")):
         return f"; a part was held out in {few(map(str, parts))}: give that folder"
+    if (folder / "fold-0.json").exists():
+        return f"; these are fold files, which an experiment takes with 'folds: {folder}' beside the data they divide"
+    if there := there_are(folder, _OWN):
+        return (
+            f"{there}: name both files under 'dataset' in the experiment, "
+            "as train: {annotations: FILE, images: FOLDER} and val likewise"
+        )
+    return _division(folder)
+
+
+def there_are(folder: Path, aside: Sequence[str] = ()) -> str:
+    """Names the JSON files in a folder and those in it, other than some, for a message; empty where there are none."""
     found = [str(f.relative_to(folder)) for way in ("*.json", "*/*.json") for f in folder.glob(way)]
-    found = [printable(n) for n in found if n not in _OWN]
-    if not found:
-        return _division(folder)
-    there = f"; there {'is' if len(found) == 1 else 'are'} {few(sorted(found))}"
-    if path.name not in ("train.json", "val.json"):  # an experiment names it
-        return there
-    return (
-        f"{there}: name both files under 'dataset' in the experiment, "
-        "as train: {annotations: FILE, images: FOLDER} and val likewise"
-    )
+    found = [printable(n) for n in found if n not in aside]
+    return f"; there {'is' if len(found) == 1 else 'are'} {few(sorted(found))}" if found else ""
 
 
 def _division(folder: Path) -> str:

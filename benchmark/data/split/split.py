@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.data.annotations import Annotations, read_annotations
+from benchmark.data.annotations import Annotations, read_annotations, there_are
 from benchmark.data.layouts import laid_out
 from benchmark.data.places import Place, Places, found
 from benchmark.data.split.divide import Division, Wanted, divided
@@ -59,7 +59,7 @@ def split(file: Path, wanted: Wanted, images: Path | None = None, out: Path | No
     if file.is_dir():
         raise UserError(f"{file}: a folder; give the annotation file, as in {file / 'train.json'}")
     if not file.exists():
-        raise UserError(f"{file}: no such annotation file")
+        raise UserError(f"{file}: no such annotation file{there_are(file.parent)}")
     annotations = read_annotations(file)
     problems: list[str] = []
     folder = attempt(problems, _images_of, file, images)
