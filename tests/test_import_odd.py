@@ -326,8 +326,8 @@ class TestYolo:
         assert left_out(tmp_path / "data") == {ledger.NO_IMAGE: (1, 2)}
         assert notes(tmp_path / "data") == {ledger.EMPTY_PICTURES: 1}
         assert (
-            f"'detboard data split {tmp_path / 'data'}/train.json --holdout 0.1' makes a folder with some"
-            in out
+            f"'detboard data split {tmp_path / 'data'}/train.json --holdout 0.1' makes a folder with some; "
+            "an experiment with 'folds: 5' needs none" in out
         )
 
     def test_a_line_ends_where_editors_end_it(self, tmp_path: Path) -> None:

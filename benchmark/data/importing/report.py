@@ -13,7 +13,10 @@ from benchmark.data.importing.lookup import real
 from benchmark.errors import few, printable
 from benchmark.writing.words import counted
 
-_ADVICE = "'detboard data split {}/train.json --holdout 0.1' makes a folder with some"
+_ADVICE = (
+    "'detboard data split {}/train.json --holdout 0.1' makes a folder with some; "
+    "an experiment with 'folds: 5' needs none"
+)
 
 
 def kept(
