@@ -323,6 +323,27 @@ def _made_again(folder: RunFolder) -> Any:
 
 
 @pytest.mark.slow
+def test_boxes_of_the_validation_split_that_is_left_aside_are_told(given: Given) -> None:
+    boxes = found(given.data)
+    given.write("coco.json", boxes)
+    given.write("first.json", as_ultralytics(boxes, given.data))
+    rows = [
+        {"name": "ids", "predictions": "coco.json"},
+        {"name": "names", "predictions": "first.json"},
+    ]
+    given.change(lambda e: e.update(folds=3, rows=rows))
+    told = given.here("plan")
+    assert told.returncode == 2
+    val = given.data / "val.json"
+    assert (
+        f"coco.json: its boxes are of the val split, {val}, whose images have the same"
+        in told.stderr
+    )
+    assert f"they are of the val split, {val}" in told.stderr
+    assert told.stderr.count("error: row") == 2
+
+
+@pytest.mark.slow
 def test_over_a_divided_data_set_one_file_is_judged_fold_by_fold(given: Given) -> None:
     boxes = found(given.data, split="train")
     given.write("coco.json", boxes)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
+from benchmark.data.annotations import read_annotations
 from benchmark.data.boxes.base import Hints, ImageNaming, Numbering, Target
 from benchmark.data.boxes.read import Read, read_boxes
 from benchmark.data.dataset import Dataset, Split
@@ -17,24 +18,38 @@ from benchmark.run.state import Planned
 _RECIPE = "predictions"
 
 
-def read_given(spec: RunSpec, splits: Iterable[str] = ("val", "test")) -> Mapping[str, Read]:
+def read_given(
+    spec: RunSpec, splits: Iterable[str] = ("val", "test"), aside: Path | None = None
+) -> Mapping[str, Read]:
     """The boxes of a run that is given them, by those of the splits of which it is given any.
 
     Of a divided data set those of val are on all of the images that were divided.
+
+    Args:
+        spec: What was asked.
+        splits: Those whose boxes are wanted.
+        aside: Annotations of a validation split that counts for nothing, of which the boxes must not be either.
 
     Raises:
         UserError: With everything that is wrong with the files.
     """
     problems: list[str] = []
     files = {split: Path(path) for split, path in _files(spec).items() if split in splits}
-    read = {split: attempt(problems, _read, spec, split, path) for split, path in files.items()}
+    read = {
+        split: attempt(problems, _read, spec, split, path, aside) for split, path in files.items()
+    }
     if problems:
         raise UserError(problems)
     return {split: boxes for split, boxes in read.items() if boxes is not None}
 
 
-def check_given(runs: Iterable[Planned]) -> Findings:
-    """What is wrong, and what is odd, with the files that runs are given; each is read once."""
+def check_given(runs: Iterable[Planned], aside: Path | None = None) -> Findings:
+    """What is wrong, and what is odd, with the files that runs are given; each is read once.
+
+    Args:
+        runs: The runs.
+        aside: See `read_given`.
+    """
     found = Findings()
     seen = set()
     for run in runs:
@@ -44,7 +59,7 @@ def check_given(runs: Iterable[Planned]) -> Findings:
             continue
         seen.add(key)
         wrong: list[str] = []
-        read = attempt(wrong, read_given, spec) or {}
+        read = attempt(wrong, read_given, spec, aside=aside) or {}
         found.errors.extend(f"row '{spec.row}': {problem}" for problem in wrong)
         found.warnings.extend(
             f"row '{spec.row}': {note}" for boxes in read.values() for note in boxes.notes
@@ -57,13 +72,19 @@ def _files(spec: RunSpec) -> Mapping[str, str]:
     return files if isinstance(files, dict) else {}
 
 
-def _read(spec: RunSpec, split: str, path: Path) -> Read:
+def _read(spec: RunSpec, split: str, path: Path, aside: Path | None = None) -> Read:
     splits = _splits(spec.dataset)
     if split not in splits:
         raise UserError(f"predictions.{split}: the data has no such split; leave {path} out")
 
     def others() -> list[Target]:
-        return [target_of(name, one, spec.dataset) for name, one in splits.items() if name != split]
+        known = [
+            target_of(name, one, spec.dataset) for name, one in splits.items() if name != split
+        ]
+        left = (
+            attempt([], read_annotations, aside) if aside else None
+        )  # damaged, it counts for nothing, too
+        return [*known, *([] if left is None else [Target.of("val", left)])]
 
     numbering = cast(Numbering | None, spec.making.get("categories"))
     naming = cast(ImageNaming | None, spec.making.get("images named by"))

@@ -9,7 +9,13 @@ from pathlib import Path
 from benchmark.config.compose import check_recipes, labelled, surroundings_of
 from benchmark.config.unvalidated import as_if_validated
 from benchmark.config.vocabulary import objections
-from benchmark.data.dataset import Dataset, describe, describe_source, stated_dataset
+from benchmark.data.dataset import (
+    Dataset,
+    describe,
+    describe_source,
+    stated_dataset,
+    validation_file,
+)
 from benchmark.data.folds import in_folds
 from benchmark.errors import UserError, allowed, attempt, few
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
@@ -61,6 +67,7 @@ class Plan:
         dataset: What they are made on; of a divided data set its first fold.
         runs: One for each row, seed and fold, row by row.
         cache: File that remembers what large annotation files hold.
+        aside: Annotations of the validation split of a divided data set, which counts for nothing; None without one.
     """
 
     experiment: Experiment
@@ -70,6 +77,7 @@ class Plan:
     seeds: tuple[int, ...]
     runs: tuple[Planned, ...]
     cache: Path | None = None
+    aside: Path | None = None
 
     def counts(self) -> dict[State, int]:
         """Number of runs in each state."""
@@ -171,7 +179,12 @@ def plan_for(
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     chosen = (tuple(shown), tuple(seeds), tuple(runs))
-    return Plan(experiment, dataset, profile, *chosen, cache=_cache(request))
+    aside = (
+        validation_file(experiment.dataset, experiment.path.parent, request.data_root)
+        if experiment.folds is not None and request.needs_data
+        else None
+    )
+    return Plan(experiment, dataset, profile, *chosen, cache=_cache(request), aside=aside)
 
 
 def plan_as_far(

@@ -93,7 +93,7 @@ def obstacles(plan: Plan, launcher: Launcher, trusted: bool, told: Told | None =
     found.errors.extend(launcher.obstacles({row.name: row.gpus for row in plan.rows}))
     found.errors.extend([*conflicts(), *_lacking(plan), *without_batch(plan, memory)])
     found.errors.extend(_without_sources(plan))
-    found.add(check_given(not_complete(plan.runs)))
+    found.add(check_given(not_complete(plan.runs), plan.aside))
     found.errors.extend([] if trusted else _not_data(plan))
     attempt(found.errors, own)
     found.errors.extend([*unnamable(not_complete(plan.runs)), *junk(plan.runs)])
