@@ -16,7 +16,7 @@ from desk import Desk, make_desk
 from benchmark.leaderboard.document import Leaderboard, TestData
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.leaderboard.outputs.base import Output
-from benchmark.leaderboard.outputs.markdown import method_text
+from benchmark.leaderboard.outputs.markdown import method_text, page
 from benchmark.leaderboard.outputs.notebook import results, results_per_class
 from benchmark.leaderboard.outputs.run_frame import runs
 from benchmark.run.plan import Request, make_plan
@@ -117,15 +117,15 @@ def test_ranks_pair_the_folds(whole: Desk) -> None:
 
 def test_every_output_says_that_these_are_folds(whole: Desk) -> None:
     desk = whole
-    page = (desk.results / "tiny.md").read_text()
-    assert page.startswith("# Tiny leaderboard, 4 folds")
-    assert "24 images in 4 folds, each validated on once" in page
-    assert "corrected resampled t over the folds (Nadeau and Bengio 2003)" in page
-    assert "bootstrap resamples" not in page
+    text = (desk.results / "tiny.md").read_text()
+    assert text.startswith("# Tiny leaderboard, 4 folds")
+    assert "24 images in 4 folds, each validated on once" in text
+    assert "corrected resampled t over the folds (Nadeau and Bengio 2003)" in text
+    assert "bootstrap resamples" not in text
     columns = json.loads((desk.results / "tiny.json").read_text())["columns"]
     (about,) = (column["about"] for column in columns if column["key"] == "map50")
     assert about == "Mean over the folds, within each over its complete seeds."
-    assert re.search(r"\| Run +\| Seed \| Fold \| +mAP50", page)
+    assert re.search(r"\| Run +\| Seed \| Fold \| +mAP50", text)
     html = (desk.results / "tiny.html").read_text()
     assert "Tiny leaderboard, 4 folds</h1>" in html and "24 images in 4 folds" in html
     readme = (desk.folder / "README.md").read_text()
@@ -148,6 +148,17 @@ def test_intervals_and_ranks_on_the_test_split_are_not_said_to_be_over_folds(who
     judged = method_text(shown.model_copy(update={"judge": "test"}))
     assert "paired by fold" not in judged
     assert f"; on the test split {on_test}; rows whose difference there a paired test" in judged
+
+
+def test_scores_on_the_test_split_alone_have_their_sections(whole: Desk) -> None:
+    board = Leaderboard.model_validate_json((whole.results / "tiny.json").read_text())
+
+    def shown(**values: float | None) -> str:
+        rows = (r.model_copy(update={"values": {**r.values, **values}}) for r in board.rows)
+        return page(board.model_copy(update={"rows": tuple(rows)}))
+
+    assert "## Quality" not in shown(map50=None)
+    assert "## Quality" in shown(map50=None, test_map50=0.4)
 
 
 def test_no_value_before_every_fold_is_complete(desk: Desk) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.leaderboard.agreement import agreement_text
+from benchmark.leaderboard.columns.on_test import TEST_MAP50
 from benchmark.leaderboard.outputs.base import text_output
 from benchmark.run.record import State
 from benchmark.writing.markdown import escape, link, piped_table
@@ -62,7 +63,8 @@ def page(leaderboard: Leaderboard) -> str:
     """
     parts = [f"# {escape(leaderboard.heading)}\n", _facts(leaderboard), table_text(leaderboard)]
     parts += [f"{escape(text)}.\n"] if (text := agreement_text(leaderboard)) else []
-    if any(line.values["map50"] is not None for line in leaderboard.rows):
+    measured = ("map50", TEST_MAP50)  # rows that are trained on train and val have the latter alone
+    if any(line.values.get(key) is not None for line in leaderboard.rows for key in measured):
         parts += _sections(leaderboard)
     earlier = (f"- {escape(sentence)}\n" for sentence in leaderboard.earlier_better)
     parts += _listed("Notes", _notes(leaderboard))
