@@ -199,6 +199,17 @@ class TestMadeRows:
         assert outcome(moved.folder("near"))["problem"] == ""
         assert RunFolder(moved.folder("near")).read_spec().dataset.name == "data"
 
+    def test_what_is_made_from_weights_that_are_gone_is_not_tried_each_time(
+        self, bench: Bench
+    ) -> None:
+        assert sweep(bench, "--rows", "near,copy").returncode == 0
+        (bench.folder("near") / "config.py").touch()  # as if it had been trained, and cleared
+        give_test(bench.data)
+        told = bench.here("plan", "--rows", "near,copy").stdout
+        assert "1 run to be evaluated on test." in told
+        lost = f"for want of checkpoints/final.pth: {bench.folder('copy').name}."
+        assert f"Not to be evaluated on test, {lost}" in told
+
     def test_a_kill_before_the_last_file_is_made_good(self, bench: Bench) -> None:
         give_test(bench.data)
         assert sweep(bench).returncode == 0

@@ -14,7 +14,7 @@ from benchmark.leaderboard.values_on_test import OnTest, TestSplit
 from benchmark.run.folder import RunFolder
 from benchmark.run.runs import Runs
 from benchmark.run.tested import Tested
-from benchmark.run.to_test import WEIGHTS, has_weights
+from benchmark.run.to_test import WEIGHTS, lost_weights
 from benchmark.statistics.draws import read_draws
 from benchmark.statistics.intervals import Sample, interval, usable
 from benchmark.statistics.ranks import MOST_RANKED, ranks
@@ -78,7 +78,7 @@ def _why_not(tested: Tested | None, split: TestSplit | None, folder: RunFolder) 
     if tested is not None and tested.problem:
         return f"not evaluated on the test split: {tested.problem}"
     if tested is None or not tested.labelled:
-        lost = folder.config_file.exists() and not has_weights(folder)
+        lost = lost_weights(folder)
         return f"not evaluated on the test split: no {WEIGHTS}" if lost else _YET
     return "" if split is not None and tested.sha256 == split.sha256 else _OTHER
 

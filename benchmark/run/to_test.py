@@ -24,7 +24,7 @@ class ToTest:
 
     Attributes:
         runs: Those that a job can evaluate.
-        lost: Those whose weights are not here.
+        lost: Those whose weights are not here, or the weights of a run that they are made from.
     """
 
     runs: tuple[Planned, ...] = ()
@@ -44,7 +44,7 @@ class ToTest:
 def to_test(runs: Iterable[Planned]) -> ToTest:
     """Finds them among runs as they are planned; the specs of these say what the test split is now."""
     found = [run for run in runs if _lacks_test(run)]
-    lost = [run for run in found if run.spec.trains and not has_weights(run.folder)]
+    lost = [run for run in found if _is_lost(run)]
     ids = {run.spec.run_id for run in lost}
     possible = (run for run in found if run.spec.run_id not in ids)
     return ToTest(tuple(replace(run, tests=True) for run in possible), tuple(lost))
@@ -55,6 +55,27 @@ def _lacks_test(run: Planned) -> bool:
     if split is None or run.state is not State.COMPLETE or run.spec.study is not None:
         return False
     return not is_tested(run.folder.tested_if_any(), split)
+
+
+def _is_lost(run: Planned) -> bool:
+    """Whether no job could find its boxes on the test split, for want of weights."""
+    if run.spec.trains:
+        return not has_weights(run.folder)
+    sources = (RunFolder(run.folder.path.with_name(run_id)) for run_id in run.spec.made_from)
+    return any(lost_weights(one) and not _has_boxes(run, one) for one in sources)
+
+
+def _has_boxes(run: Planned, source: RunFolder) -> bool:
+    """Whether a run is made of the boxes of a source, which has those of the test split."""
+    split = run.spec.dataset.test
+    if split is None or "fuse" not in run.spec.making:
+        return False
+    return is_tested(source.tested_if_any(), split)
+
+
+def lost_weights(folder: RunFolder) -> bool:
+    """Whether a run had weights of its own, and they are gone."""
+    return folder.config_file.exists() and not has_weights(folder)
 
 
 def has_weights(folder: RunFolder) -> bool:

@@ -28,7 +28,7 @@ from benchmark.run.plan import Plan
 from benchmark.run.record import State
 from benchmark.run.state import Planned, not_complete
 from benchmark.run.tested import is_tested
-from benchmark.run.to_test import ToTest, has_weights, to_test
+from benchmark.run.to_test import ToTest, lost_weights, to_test
 from benchmark.sweep.batches import without_batch
 from benchmark.sweep.foresight import foreseen
 from benchmark.sweep.learnt import learnt_images
@@ -154,8 +154,7 @@ def _untested(run: Planned, source: Path) -> str:
     split, folder = run.spec.dataset.test, RunFolder(source)
     if split is None or run.spec.study is not None or "fuse" not in run.spec.making:
         return ""
-    lost = folder.config_file.exists() and not has_weights(folder)
-    done = lost or is_tested(folder.tested_if_any(), split)
+    done = lost_weights(folder) or is_tested(folder.tested_if_any(), split)
     return "" if done else "not evaluated on the test split yet"
 
 
