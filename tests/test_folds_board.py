@@ -13,7 +13,9 @@ import pytest
 from boards import make_record
 from desk import Desk, make_desk
 
+from benchmark.experiment.experiment import load_experiment
 from benchmark.leaderboard.document import Leaderboard, TestData
+from benchmark.leaderboard.history import history_of
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.leaderboard.outputs.base import Output
 from benchmark.leaderboard.outputs.markdown import method_text, page
@@ -21,6 +23,7 @@ from benchmark.leaderboard.outputs.notebook import results, results_per_class
 from benchmark.leaderboard.outputs.run_frame import runs
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
+from benchmark.run.runs import Runs
 from benchmark.run.state import Planned
 from benchmark.statistics.folds import difference, interval
 
@@ -208,6 +211,15 @@ def test_runs_without_folds_are_another_board(desk: Desk) -> None:
     boards = {p.stem for p in desk.results.glob("*.json")} - {"datasets"}
     titles = {json.loads((desk.results / f"{stem}.json").read_text())["title"] for stem in boards}
     assert titles == {"Tiny leaderboard", "Tiny leaderboard, 4 folds"}
+
+
+def test_another_experiment_without_folds_does_not_show_them(desk: Desk) -> None:
+    run_all(desk)
+    content = desk.experiment.read_text().replace("name: tiny", "name: undivided")
+    other = desk.experiment.with_name("undivided.yaml")
+    other.write_text("\n".join(line for line in content.splitlines() if "folds" not in line))
+    found = history_of(load_experiment(other), Request(other, desk.results), Runs(desk.results))
+    assert found.started == ()
 
 
 def test_a_clone_without_runs_and_data_keeps_the_board(desk: Desk, tmp_path: Path) -> None:

@@ -89,8 +89,10 @@ def _asked(
     by_setting: dict[Setting, list[RunSpec]] = defaultdict(list)
     for spec in specs:
         asked_by = on_disk.folder(spec.run_id).asked_by
-        # Of its own runs every seed that was ever started counts, of another's those that it asks or asked for.
-        own = spec.experiment == experiment.name or spec.seed in wanted
+        # Of its own runs every seed that was ever started counts, of another's those that it asks or asked for: where
+        # one of both divides the data, that is none.
+        alike = (spec.fold is None) == (experiment.folds is None)
+        own = spec.experiment == experiment.name or (alike and spec.seed in wanted)
         if own or is_file(asked_by / experiment.name):
             by_setting[setting_of(spec)].append(spec)
     asked: set[str] = set()
