@@ -117,6 +117,12 @@ def _says(**meta: Any) -> Callable[[dict[str, Any]], None]:
 
 
 CLASSIFIER = "bbox_head.retina_cls"  # nine anchors, ten classes
+
+
+def _diverged(content: dict[str, Any]) -> None:
+    content["state_dict"][f"{CLASSIFIER}.bias"][3] = torch.nan
+
+
 REFUSED = {
     "others": (_resized(CLASSIFIER, 720), "it tells 80 classes apart, and the data has 10"),
     "said": (_says(dataset_meta={"classes": ("a", "b")}), "tells 2 (a, b) classes apart, the data has 10 (General"),
@@ -125,6 +131,7 @@ REFUSED = {
     "lacks": (lambda c: c["state_dict"].pop(f"{CLASSIFIER}.bias"), f"it lacks {CLASSIFIER}.bias"),
     "more": (lambda c: c["state_dict"].update(x=torch.ones(1)), "it does not fit: x not in the model"),
     "shape": (_resized("backbone.layer4.1.conv2", 7), "it does not fit: backbone.layer4.1.conv2.weight (7,"),
+    "diverged": (_diverged, f"1 weight holds NaN, so that nothing would be found: {CLASSIFIER}.bias"),
     "nothing": (lambda c: c.update(state_dict=3), "holds no weights by name"),
 }  # fmt: skip
 

@@ -189,6 +189,26 @@ def refuse_other_classes(file: str, meta: object, classes: Sequence[str]) -> Non
     )
 
 
+def refuse_not_numbers(file: str, weights: _Weights) -> None:
+    """Refuses weights that hold a NaN, as of a training that diverged: their model finds nothing in any image.
+
+    Args:
+        file: What the config names.
+        weights: As the model has them; infinite values may be meant, as in masks of attention.
+
+    Raises:
+        UserError: There is a NaN in some of them.
+    """
+    lost = [
+        key for key, value in weights.items() if value.is_floating_point() and value.isnan().any()
+    ]
+    if lost:
+        raise UserError(
+            f"checkpoint: {public(file)}: {counted(len(lost), 'weight holds', 'weights hold')} NaN, so that nothing "
+            f"would be found: {few(lost, 3)}; name one from before its training diverged"
+        )
+
+
 def _said_classes(meta: object) -> Sequence[str]:
     known = meta if isinstance(meta, dict) else {}
     about = known.get("dataset_meta")

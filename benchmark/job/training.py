@@ -23,7 +23,12 @@ from benchmark.job.base import Stopped as Stopped
 from benchmark.job.best import BestCheckpoint, SelectHook
 from benchmark.job.metric import HotCocoMetric
 from benchmark.job.resuming import FINISHED, RUN_ID, Unloadable
-from benchmark.job.starting import counted_loading, refuse_other_classes, whole_loading
+from benchmark.job.starting import (
+    counted_loading,
+    refuse_not_numbers,
+    refuse_other_classes,
+    whole_loading,
+)
 from benchmark.job.weights import NotTrusted
 from benchmark.run.journal import Journal, Point
 from benchmark.run.loaded import Loaded
@@ -131,12 +136,13 @@ class JobRunner(Runner):  # type: ignore[misc]
             classes: What the model tells apart, in label order.
 
         Raises:
-            UserError: They do not, or the checkpoint says that its classes are others.
+            UserError: They do not, the checkpoint says that its classes are others, or some are no numbers.
         """
         with whole_loading(named, len(classes)) as require:
             content = super().load_checkpoint(named, map_location="cpu", strict=False)
         refuse_other_classes(named, content.get("meta"), classes)
         require()
+        refuse_not_numbers(named, self.bare_model.state_dict())
 
     def keep_weights(self, path: Path, classes: Sequence[str]) -> None:
         """Saves the weights of a model that was not trained here as those that a training ends with."""
