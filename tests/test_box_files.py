@@ -256,6 +256,15 @@ def changed(number: int, **changes: object) -> Entries:
     return [{**e, **(changes if n == number else {})} for n, e in enumerate(detectron2())]
 
 
+def test_scores_of_a_fusion_may_exceed_1(tmp_path: Path) -> None:
+    found = read_boxes(written(tmp_path, changed(0, score=1.4)), target())
+    assert found.detections.scores[0] == 1.4
+    assert found.notes == (
+        "scores above 1 (1): entry 1 in '0001.jpg' has 1.4: as a weighted fusion gives them; "
+        "their order is what counts",
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "problems"),
     [

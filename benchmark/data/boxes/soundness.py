@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 COUNTED_AN_IMAGE = 100
 """Detections an image and class that COCO's evaluation counts, the best ones; mmdet keeps as many an image in all."""
+_MOST_FUSED = (
+    10  # mmdet's weighted boxes fusion exceeds 1 where weights are uneven; percents go further
+)
 _EDGE_PX = 1.0  # what rounding may put past an edge
 _CORNERS_SHARE = 0.1  # of boxes that stick out of their image, from which on corners are suspected
 
@@ -62,7 +65,7 @@ def notes_of(found: Found) -> list[str]:
     """What is odd about boxes that have no problem, a sentence each."""
     if not len(found.scores):
         return []
-    return [*_past_edges(found), *_empty(found), *_many(found)]
+    return [*_past_edges(found), *_empty(found), *_many(found), *_above_1(found)]
 
 
 def _box(found: Found) -> Callable[[int], str]:
@@ -89,12 +92,20 @@ def _no_numbers(found: Found) -> list[str]:
 def _wrong_scores(found: Found) -> list[str]:
     import numpy as np
 
-    wrong = np.isfinite(found.scores) & ((found.scores < 0) | (found.scores > 1))
+    wrong = np.isfinite(found.scores) & ((found.scores < 0) | (found.scores > _MOST_FUSED))
     if not wrong.any():
         return []
     percent = "; are they percent?" if 1 < found.scores[wrong].max() <= 100 else ""
     told = found.some(wrong, lambda n: f"{found.scores[n]:g}")
     return [f"scores outside 0..1 {told}{percent}"]
+
+
+def _above_1(found: Found) -> list[str]:
+    above = found.scores > 1
+    if not above.any():
+        return []
+    told = found.some(above, lambda n: f"{found.scores[n]:g}")
+    return [f"scores above 1 {told}: as a weighted fusion gives them; their order is what counts"]
 
 
 def _wrong_places(found: Found) -> list[str]:
