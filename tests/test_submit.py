@@ -223,3 +223,21 @@ def test_boxes_of_the_test_split_alone(given: Given) -> None:
     given.change(lambda e: e["rows"].pop())
     told = given.here("plan").stderr
     assert "alone: given boxes of the test split alone, and nothing judges it: give a test" in told
+
+
+def test_a_row_that_no_split_will_judge_is_told(given: Given) -> None:
+    def apart(experiment: dict[str, Any]) -> None:
+        both = experiment["rows"][0]["predictions"]
+        experiment["rows"] = [
+            {"name": "val", "predictions": both["val"]},
+            {"name": "test", "predictions": {"test": both["test"]}},
+            {"name": "fused", "fuse": {"rows": ["val", "test"]}},
+            {"name": "again", "fuse": {"rows": ["fused", "test"]}},
+        ]
+
+    given.change(apart)
+    told = given.here("plan")
+    assert told.returncode == 0, told.stderr
+    (line,) = [line for line in told.stderr.splitlines() if "nothing judges it" in line]
+    assert line.startswith("warning: fused, again: ")
+    assert "its boxes of the test split are not known" in line

@@ -19,6 +19,7 @@ from benchmark.data.dataset import (
 from benchmark.data.folds import in_folds
 from benchmark.errors import UserError, allowed, attempt, few
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
+from benchmark.experiment.rows.predictions import PredictionsRecipe
 from benchmark.run.contents import Contents
 from benchmark.run.identity import Essences
 from benchmark.run.journal import damages as damages_of_journal
@@ -123,18 +124,39 @@ def test_left_aside(experiment: Experiment, request: Request) -> str:
 def without_score(plan: Plan) -> list[str]:
     """A word on rows whose runs will have no score at all, and of which no leaderboard says anything either."""
     test = plan.dataset.test
-    if test is not None and test.labelled:
-        return []
+    judged = test is not None and test.labelled
     silent = {run.spec.row: run.spec.why_unvalidated for run in plan.runs if not run.spec.validates}
-    rows = [row.name for row in plan.rows if row.name in silent and row.leaderboard is None]
+    blind = _without_test_boxes(plan.experiment.rows)
     by_reason: dict[str, list[str]] = {}
-    for name in rows:
-        by_reason.setdefault(silent[name], []).append(name)
+    for row in plan.rows:
+        if (
+            row.name in silent
+            and row.leaderboard is None
+            and not (judged and row.name not in blind)
+        ):
+            by_reason.setdefault(silent[row.name], []).append(row.name)
+    mend = (
+        "give those of each row that it is made from"
+        if judged
+        else "give a test split with annotations"
+    )
+    also = ", its boxes of the test split are not known" if judged else ""
     return [
-        f"{few(names)}: {why}, and nothing judges it: give a test split with annotations, or what a leaderboard says "
-        "of it ('leaderboard')"
+        f"{few(names)}: {why}{also}, and nothing judges it: {mend}, or what a leaderboard says of it ('leaderboard')"
         for why, names in by_reason.items()
     ]
+
+
+def _without_test_boxes(rows: Sequence[Row]) -> set[str]:
+    """Names of the rows that are given boxes of val alone, and of all that are made from one of these."""
+    found = {
+        row.name
+        for row in rows
+        if isinstance(row.recipe, PredictionsRecipe) and not row.recipe.predictions.test
+    }
+    while more := {row.name for row in rows if found & {*row.recipe.source_rows}} - found:
+        found |= more
+    return found
 
 
 def _unjudged(experiment: Experiment, dataset: Dataset, aside: str) -> list[str]:
