@@ -131,3 +131,14 @@ def test_the_command_is_ours(tmp_path: Path) -> None:
     assert f"{asked} holds another benchmark, typer than the one that is used" in done.stderr
     assert done.returncode == 2 and "the wrong one" not in done.stderr
     assert "data" in done.stderr  # which the tiny experiment has none of
+
+
+def test_class_variables_say_their_type() -> None:
+    """On Python 3.10 pydantic cannot read a bare ClassVar: no command that reads an experiment would start."""
+    bare = [
+        f"{path.name}: {line.strip()}"
+        for path in sorted((CHECKOUT / "benchmark").rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.replace(" ", "").partition("=")[0].endswith(":ClassVar")
+    ]
+    assert not bare

@@ -80,7 +80,9 @@ class TestFound:
             of_experiment(
                 data, root=".", test={"annotations": "kept/test.json", "images": "images"}
             )
-        assert "no such annotation file; there is hidden.json\n" in str(told.value)
+        said, remedy = str(told.value).splitlines()
+        assert said.endswith("no such annotation file; there is hidden.json")
+        assert "leave 'test' out" in remedy
 
     def test_by_the_paths_of_an_experiment_in_place_of_the_folder_s(self, data: Path) -> None:
         shutil.copy(data / "test.json", data / "held_out.json")

@@ -11,12 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import (
     AliasChoices,
     Field,
-    ModelWrapValidatorHandler,
     SerializeAsAny,
     ValidationError,
     field_validator,
     model_validator,
 )
+from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import InitErrorDetails
 
 from benchmark.errors import UserError
@@ -186,8 +186,8 @@ class Experiment(Strict):
         path: The experiment file.
     """
 
-    no_keys: ClassVar = ("path",)
-    more_keys: ClassVar = ("grid",)
+    no_keys: ClassVar[tuple[str, ...]] = ("path",)
+    more_keys: ClassVar[tuple[str, ...]] = ("grid",)
 
     name: Name
     title: str

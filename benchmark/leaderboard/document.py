@@ -79,7 +79,7 @@ class Line(Told):
         test_per_class: As ``per_class``, on the test split.
     """
 
-    silent: ClassVar = ("changes", "notes", "test_per_class")
+    silent: ClassVar[tuple[str, ...]] = ("changes", "notes", "test_per_class")
 
     row: str
     names: dict[str, str] = Field(validation_alias=AliasChoices("names", "parts"))
@@ -120,8 +120,8 @@ class Leaderboard(Told):
         rows: The lines, in order.
     """
 
-    silent: ClassVar = ("board", "file", "selection", "agreement")
-    unsaid: ClassVar = ("judge",)
+    silent: ClassVar[tuple[str, ...]] = ("board", "file", "selection", "agreement")
+    unsaid: ClassVar[tuple[str, ...]] = ("judge",)
 
     schema_version: Literal[1] = 1
     experiment: str

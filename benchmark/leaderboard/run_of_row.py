@@ -43,8 +43,8 @@ class Run(Told):
         fold: Which fold it is validated on, from 0; None where the data is not divided.
     """
 
-    silent: ClassVar = ("tracked", "validations")
-    unsaid: ClassVar = ("fold",)
+    silent: ClassVar[tuple[str, ...]] = ("tracked", "validations")
+    unsaid: ClassVar[tuple[str, ...]] = ("fold",)
 
     run_id: str | None
     folder: str | None

@@ -31,8 +31,8 @@ class Data(Told):
         test: The test split; None where no run was evaluated on one.
     """
 
-    silent: ClassVar = ("masks", "folds")
-    unsaid: ClassVar = ("test",)
+    silent: ClassVar[tuple[str, ...]] = ("masks", "folds")
+    unsaid: ClassVar[tuple[str, ...]] = ("test",)
 
     name: str
     classes: tuple[str, ...]
@@ -55,7 +55,7 @@ class Method(Told):
         folds: What stands in the place of the resamples where the data is divided; empty elsewhere.
     """
 
-    silent: ClassVar = ("folds",)
+    silent: ClassVar[tuple[str, ...]] = ("folds",)
 
     level: float = LEVEL
     resamples: int = RESAMPLES

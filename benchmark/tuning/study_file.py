@@ -142,7 +142,7 @@ class StudyFile(Strict):
         path: The study file.
     """
 
-    no_keys: ClassVar = ("path",)
+    no_keys: ClassVar[tuple[str, ...]] = ("path",)
 
     name: Name
     experiment: Path

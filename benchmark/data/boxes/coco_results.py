@@ -30,7 +30,7 @@ _NOT_JSON = {
 class CocoResults(Format):
     """``[{"image_id": 7, "category_id": 1, "bbox": [10.5, 20.0, 30.0, 40.0], "score": 0.9}, ...]``."""
 
-    title: ClassVar = "COCO results"
+    title: ClassVar[str] = "COCO results"
 
     def is_of(self, data: bytes) -> bool:
         """Whether it begins as JSON's lists and objects do."""
