@@ -200,7 +200,7 @@ def test_the_id_holds_what_is_in_the_file_and_not_where_it_lies(given: Given) ->
 
 def test_problems_of_all_files_are_told_before_anything_is_made(given: Given) -> None:
     boxes = found(given.data)
-    given.write("coco.json", [{**boxes[0], "category_id": 99}, {**boxes[1], "score": 7}])
+    given.write("coco.json", [{**boxes[0], "category_id": 99}, {**boxes[1], "score": 70}])
     # Ids from 1 to 24 are images of train; val has 12.
     given.write("second.json", found(given.data, split="train"))
     for command in ("plan", "sweep"):
@@ -320,6 +320,24 @@ def _made_again(folder: RunFolder) -> Any:
 
     run_job(folder.path, JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1)))
     return folder.read_record()
+
+
+def test_labels_of_a_csv_that_count_from_1_are_told_by_the_objects(given: Given) -> None:
+    boxes = [
+        {**box, "category_id": box["category_id"] + 1}
+        for box in found(given.data)
+        if box["category_id"] < 10
+    ]
+    given.write("coco.json", as_csv(boxes, given.data))
+    told = given.here("plan", "--rows", "coco")
+    assert told.returncode == 2
+    assert "so 0 boxes have the class of the object that they overlap" in told.stderr
+    assert "say which in the row: 'categories: ids' or 'categories: from 0'" in told.stderr
+    for said, word in (("from 1", "mapped"), ("from 0", "so 0 boxes have the class")):
+        given.change(lambda e, said=said: e["rows"][0].update(categories=said))  # type: ignore[misc]
+        told = given.here("plan", "--rows", "coco")
+        assert told.returncode == 0, told.stderr
+        assert (word in told.stderr) == (said == "from 0"), told.stderr
 
 
 @pytest.mark.slow

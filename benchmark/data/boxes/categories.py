@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmark.data.annotations import Category
@@ -23,6 +23,10 @@ _WORDS: Mapping[Numbering, str] = {
     _FROM_0: "count from 0 in the order of the classes",
     _FROM_1: "count from 1 in the order of the classes",
 }
+
+_CLEARLY_MORE = (
+    3  # times as many boxes of the right class, from which on it is not the detector that errs
+)
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,15 @@ def classed(columns: Columns, target: Target, hints: Hints, image: NDArray[np.in
     said = hints.categories or columns.numbering
     fits = [way for way, ids in ways.items() if ids.keys() >= set(values)]
     if said is not None:
-        return _said(said, fits, columns, values, target)
+        found = _said(said, fits, columns, values, target)
+        counts = _agreeing([said, *fits], columns, values, target, image) if said in fits else {}
+        return _weighed(found, _contradiction(said, counts), by_row=hints.categories is not None)
     if not fits:
         return Classed({}, values, _unknown(values, columns, target, _IDS, ""))
-    distinct: dict[tuple[int, ...], Numbering] = {}
-    for way in fits:
-        distinct.setdefault(tuple(ways[way][value] for value in set(values)), way)
+    distinct = _distinct(fits, values, target)
     if len(distinct) == 1:
         return Classed(ways[fits[0]], values, note=_note(fits[0], ways, values), numbering=fits[0])
-    found = _by_objects(list(distinct.values()), columns, values, target, image)
+    found = _by_objects(distinct, columns, values, target, image)
     usual = hints.usual() if found.problem else None
     if usual not in fits:
         return found
@@ -89,15 +93,7 @@ def _by_objects(
 ) -> Classed:
     """The way by which boxes have the class of the object that they overlap, where that is clear."""
     ways = _ways(target.categories)
-    counts = dict.fromkeys(fits, 0)
-    if target.objects is not None:
-        found = overlapped(image, columns.xywh, columns.scores, target.objects)
-        true = target.objects.category_ids[found[1]].tolist()
-        own = [values[number] for number in found[0].tolist()]
-        counts = {
-            way: sum(ways[way][value] == key for value, key in zip(own, true, strict=True))
-            for way in fits
-        }
+    counts = _agreeing(fits, columns, values, target, image)
     best = clearly_best(counts)
     if best is None:
         return Classed({}, values, _ambiguous(fits, values, target), is_open=True)
@@ -107,6 +103,59 @@ def _by_objects(
         f"else {other:,} at most"
     )
     return Classed(ways[best], values, note=note, numbering=best)
+
+
+def _agreeing(
+    fits: Sequence[Numbering],
+    columns: Columns,
+    values: Sequence[Value],
+    target: Target,
+    image: NDArray[np.int64],
+) -> dict[Numbering, int]:
+    """How many boxes have the class of the object that they overlap, by those ways to read numbers that differ."""
+    fits = _distinct(fits, values, target)
+    if target.objects is None:
+        return dict.fromkeys(fits, 0)
+    ways = _ways(target.categories)
+    found = overlapped(image, columns.xywh, columns.scores, target.objects)
+    true = target.objects.category_ids[found[1]].tolist()
+    own = [values[number] for number in found[0].tolist()]
+    return {
+        way: sum(ways[way][value] == key for value, key in zip(own, true, strict=True))
+        for way in fits
+    }
+
+
+def _distinct(
+    fits: Sequence[Numbering], values: Sequence[Value], target: Target
+) -> list[Numbering]:
+    """The first of those ways that mean the same classes."""
+    ways = _ways(target.categories)
+    found: dict[tuple[int, ...], Numbering] = {}
+    for way in fits:
+        found.setdefault(tuple(ways[way][value] for value in set(values)), way)
+    return list(found.values())
+
+
+def _weighed(found: Classed, against: str, *, by_row: bool) -> Classed:
+    """What a row says is done and noted; what the format alone says may not be what the file's writer did."""
+    if not against:
+        return found
+    if by_row:
+        return replace(found, note=against.partition("; ")[0])
+    return replace(found, problem=against)
+
+
+def _contradiction(said: Numbering, counts: Mapping[Numbering, int]) -> str:
+    """Says that clearly more boxes have the right class where numbers are read otherwise than is said; else empty."""
+    best = clearly_best(counts) if len(counts) > 1 else None
+    if best is None or counts[best] < _CLEARLY_MORE * max(counts[said], 1):
+        return ""
+    return (
+        f"category numbers {_WORDS[said]}: so {counts[said]:,} boxes have the class of the object that they overlap, "
+        f"and {counts[best]:,} if they {_WORDS[best]}; say which in the row: 'categories: {best}' or "
+        f"'categories: {said}'"
+    )
 
 
 def _ways(categories: Sequence[Category]) -> dict[Numbering, Mapping[Value, int]]:
