@@ -281,7 +281,13 @@ def test_scores_of_a_fusion_may_exceed_1(tmp_path: Path) -> None:
                 "of all boxes"
             ],
         ),
-        ("score,x,y", ["neither COCO results nor CSV: it begins with 'score,x,y'"]),
+        (
+            "score,x,y",
+            [
+                "neither COCO results nor CSV with PredictionString in its first line: it begins "
+                "with 'score,x,y'"
+            ],
+        ),
         (
             {"images": [], "annotations": []},
             [

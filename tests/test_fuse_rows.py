@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -156,8 +157,13 @@ def test_the_log_says_what_was_fused(swept: Bench) -> None:
 def test_what_is_fused_from_other_runs_is_another_run(tmp_path: Path, synthetic_data: Path) -> None:
     rows = [*SOURCES[:2], {"name": "fused", "fuse": {"rows": ["near", "far"]}}]
     rows.append({"name": "again", "fuse": {"rows": ["fused", "near"]}})
+    rows.append({"name": "none", "fuse": {"rows": ["near", "far"], "skip": 0.95}})
     bench = make_bench(tmp_path, synthetic_data, rows)
     assert sweep(bench, "--seeds", "0").returncode == 0
+    (note,) = folder(bench, "none").read_record().notes
+    assert re.fullmatch(
+        r"val: all \d+ boxes of source rows were left out, with scores below 'skip' \(0.95\)", note
+    )
     before = {row: folder(bench, row).path.name for row in ("fused", "again")}
     # A source that is made again makes what is fused from it again, under the same id.
     ended = {row: folder(bench, row).read_record().finished_at for row in before}

@@ -120,7 +120,7 @@ def make(making: Making) -> Made:
         if boxes is not None:
             fused = fuse(boxes, settings)
             made[split] = fused.detections
-            notes += _notes(split, fused)
+            notes += [*_notes(split, fused), *_nothing_left(split, boxes, fused, asked.skip)]
             counts = " + ".join(str(len(one)) for one in boxes)
             print(f"{split}: {counts} boxes fused to {len(fused.detections)}", flush=True)
     return Made(made, notes=(*notes, *_by_what(detectors)))
@@ -166,6 +166,16 @@ def _notes(split: str, fused: Fused) -> list[str]:
             "which no evaluation would count"
         )
     return told
+
+
+def _nothing_left(split: str, boxes: Sequence[Detections], fused: Fused, skip: float) -> list[str]:
+    """That all boxes of a split were skipped, in a sentence where they were."""
+    count = sum(map(len, boxes))
+    if len(fused.detections) or not count or not skip:
+        return []
+    return [
+        f"{split}: all {count:,} boxes of source rows were left out, with scores below 'skip' ({skip:g})"
+    ]
 
 
 def _by_what(detectors: Sequence[_Detector]) -> list[str]:
