@@ -30,7 +30,7 @@ _WANTED = f"columns {STRING},{IMAGE}; the string repeats 'label score x1 y1 x2 y
 class PredictionStrings(Format):
     """``PredictionString,image_id``, then ``0 0.9 10.5 20.0 40.5 60.0 1 0.8 ...,a.jpg``, a line an image."""
 
-    title: ClassVar[str] = "CSV"
+    title: ClassVar[str] = f"CSV with {STRING} in its first line"
 
     def is_of(self, data: bytes) -> bool:
         """Whether the first line names the columns."""
