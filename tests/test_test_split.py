@@ -155,6 +155,14 @@ class TestRefused:
         with pytest.raises(UserError, match=r"not there: no\.png[^$]*move it away to do without"):
             describe(data)
 
+    def test_a_link_to_nothing_is_no_data_without_a_test_split(self, data: Path) -> None:
+        (data / "test.json").unlink()
+        (data / "test.json").symlink_to("not_mounted.json")
+        with pytest.raises(
+            UserError, match=r"a link to not_mounted\.json, which is not there\n  mend it"
+        ):
+            describe(data)
+
     def test_all_problems_at_once(self, data: Path) -> None:
         (data / "test.json").write_text("{")
         (data / "val.json").write_text("[]")

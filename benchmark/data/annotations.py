@@ -203,6 +203,10 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
+        if path.is_symlink():
+            raise UserError(
+                f"{path}: a link to {printable(str(path.readlink()))}, which is not there"
+            ) from None
         raise UserError(f"{path}: no such annotation file{_others(path)}") from None
     except OSError as error:
         raise not_read(path, error) from fault_of(error)

@@ -49,7 +49,8 @@ def _described(
         )
     _refuse_others(root, ("train",) if alone else ("train", "val"))
     in_root = _place_in(root, "test")
-    held_out = test or (in_root if in_root.annotations.exists() else None)
+    there = in_root.annotations.exists() or in_root.annotations.is_symlink()
+    held_out = test or (in_root if there else None)
     return found(name or root.name, Places(*_places_in(root, alone), held_out), cache)
 
 
