@@ -38,6 +38,7 @@ NEEDED = (
     "pydantic_core",
     "rich",
     "scipy",
+    "sklearn",
     "sqlalchemy",
     "timm",
     "torch",
