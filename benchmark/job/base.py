@@ -13,7 +13,7 @@ from benchmark.job.inputs import Inputs, NotAsAsked
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.options import JobOptions
-from benchmark.run.record import Failure, RunRecord, State
+from benchmark.run.record import Failure, Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.tracking.runs import RunTracker
 
@@ -96,6 +96,28 @@ class RunJob(ABC):
     @abstractmethod
     def record(self, state: State, why: Failure | None) -> RunRecord:
         """What became of the run."""
+
+    def outcome(self, state: State, why: Failure | None, started_at: str) -> RunRecord:
+        """What every record says of a run: what it is of, how it ended, what it depends on; and nothing measured."""
+        from benchmark.run.provenance import collect
+
+        return RunRecord(
+            run_id=self.spec.run_id,
+            row=self.spec.row,
+            seed=self.spec.seed,
+            profile=self.spec.profile,
+            state=state,
+            metrics=Metrics(),
+            no_predictions=False,
+            params=None,
+            train_seconds=None,
+            peak_memory_gib=None,
+            started_at=started_at,
+            finished_at=now(),
+            provenance=collect(self.spec, self.inputs.hashes(), self.options.checkout),
+            failure=why,
+            tracking=self.tracker.tracked if self.tracker is not None else None,
+        )
 
     def has_stopped(self, error: Exception) -> bool:
         """Whether an exception is no error, but says that the job was asked to end; that has been seen to then."""

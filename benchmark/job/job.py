@@ -300,36 +300,23 @@ class _Training(RunJob):
         if state is not State.FAILED:
             checkpoints.remove_all_but_final(self.folder.checkpoints)
         shutil.rmtree(self.folder.path / "mmengine", ignore_errors=True)
-        for path in self.folder.path.glob(
-            "pseudo-train-*.json"
-        ):  # labels and boxes, which both are elsewhere
+        # Labels and boxes, which both are elsewhere.
+        for path in self.folder.path.glob("pseudo-train-*.json"):
             path.unlink()
 
     def record(self, state: State, why: Failure | None) -> RunRecord:
         """See `RunJob`."""
-        from benchmark.run.provenance import collect
-
         train_seconds, peak_memory_gib = self.spent or self._spent()
         points = self.journal.validations()
         shown = self.evaluated or chosen(points, self.spec.select) or {}
-        record = RunRecord(
-            run_id=self.spec.run_id,
-            row=self.spec.row,
-            seed=self.spec.seed,
-            profile=self.spec.profile,
-            state=state,
+        scores = {key: shown[key] for key in SCORES if key in shown}
+        record = replace(
+            self.outcome(state, why, self.journal.started_at()),
             no_predictions=bool(shown.get("no_predictions", False)),
-            metrics=Metrics(
-                {key: shown[key] for key in SCORES if key in shown}, shown.get("per_class", {})
-            ),
+            metrics=Metrics(scores, shown.get("per_class", {})),
             params=self.params,
             train_seconds=train_seconds,
             peak_memory_gib=peak_memory_gib,
-            started_at=self.journal.started_at(),
-            finished_at=now(),
-            provenance=collect(self.spec, self.inputs.hashes(), self.options.checkout),
-            failure=why,
-            tracking=self.tracker.tracked if self.tracker is not None else None,
             best=_best(points),
             validations=validations_of(points, self.spec.select),
             loaded=read_loaded(self.folder.loaded_file),

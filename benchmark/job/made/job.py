@@ -86,26 +86,14 @@ class MadeJob(RunJob):
 
     def record(self, state: State, why: Failure | None) -> RunRecord:
         """See `RunJob`."""
-        from benchmark.run.provenance import collect
-
         found, shown = self._findings, self._evaluation
-        provenance = collect(self.spec, self.inputs.hashes(), self.options.checkout)
-        record = RunRecord(
-            run_id=self.spec.run_id,
-            row=self.spec.row,
-            seed=self.spec.seed,
-            profile=self.spec.profile,
-            state=state,
+        made = self.outcome(state, why, self._started)
+        record = replace(
+            made,
             metrics=Metrics(shown.scores, shown.per_class) if shown else Metrics(),
             no_predictions=bool(shown and shown.no_predictions),
             params=self._params,
-            train_seconds=None,
-            peak_memory_gib=None,
-            started_at=self._started,
-            finished_at=now(),
-            provenance=provenance if self._params else replace(provenance, device=None),
-            failure=why,
-            tracking=self.tracker.tracked if self.tracker is not None else None,
+            provenance=made.provenance if self._params else replace(made.provenance, device=None),
             made_from=self._made_from,
             notes=self._notes,
         )
