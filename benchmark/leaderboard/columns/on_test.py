@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
 from benchmark.job.measure import MEASUREMENTS, AnyReading
 from benchmark.leaderboard.columns.column import Column
+from benchmark.leaderboard.results import RowResult
 from benchmark.statistics.scores import MAIN, SCORES, Score
 from benchmark.writing.words import between, fraction
 
+if TYPE_CHECKING:
+    from benchmark.statistics.intervals import Interval
+
+_T = TypeVar("_T", float, str)
+
 TEST_MAP50 = "test_map50"
 TEST_BOUNDS = ("test_map50_low", "test_map50_high")
+
+
+def _of_interval(read: Callable[[Interval], _T]) -> Callable[[RowResult], _T | None]:
+    """Reads something of a row's interval on the test split, None where there is none."""
+    return lambda row: read(row.test.interval) if row.test and row.test.interval else None
+
+
+def _bound(key: str, title: str, read: Callable[[Interval], float], about: str) -> Column:
+    return Column(
+        key,
+        title,
+        _of_interval(read),
+        about,
+        dtype="float64",
+        text=fraction,
+        unit="fraction",
+        group="trace",
+        shown=False,
+        missing="test_bootstrap",
+    )
+
 
 MAIN_TEST_COLUMNS = (
     Column(
@@ -26,38 +56,22 @@ MAIN_TEST_COLUMNS = (
     Column(
         "test_interval",
         "95 % interval, test",
-        lambda r: (
-            between(r.test.interval.low, r.test.interval.high)
-            if r.test and r.test.interval
-            else None
-        ),
+        _of_interval(lambda interval: between(interval.low, interval.high)),
         "95 % interval of mAP50 on the test split, from both columns below.",
         stored=False,
         missing="test_bootstrap",
     ),
-    Column(
+    _bound(
         TEST_BOUNDS[0],
         "Test interval from",
-        lambda r: r.test.interval.low if r.test and r.test.interval else None,
+        lambda interval: interval.low,
         "Lower end of the 95 % interval of mAP50 on the test split, over images and, where several are complete, runs.",
-        dtype="float64",
-        text=fraction,
-        unit="fraction",
-        group="trace",
-        shown=False,
-        missing="test_bootstrap",
     ),
-    Column(
+    _bound(
         TEST_BOUNDS[1],
         "Test interval to",
-        lambda r: r.test.interval.high if r.test and r.test.interval else None,
+        lambda interval: interval.high,
         "Upper end of that interval.",
-        dtype="float64",
-        text=fraction,
-        unit="fraction",
-        group="trace",
-        shown=False,
-        missing="test_bootstrap",
     ),
 )
 
