@@ -10,7 +10,7 @@ import typer
 from benchmark.cli.app import Results
 
 if TYPE_CHECKING:
-    from benchmark.experiment.experiment import Judge
+    from benchmark.experiment.published import Judge
 
 
 def compare(

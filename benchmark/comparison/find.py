@@ -17,7 +17,7 @@ from benchmark.comparison.over_folds import (
 )
 from benchmark.comparison.sides import Evaluated, Side, find_sides
 from benchmark.errors import UserError
-from benchmark.experiment.experiment import Judge
+from benchmark.experiment.published import Judge
 from benchmark.statistics import LEVEL, RESAMPLES, SEED
 from benchmark.statistics.intervals import Difference, Interval, Sample, difference, interval
 from benchmark.statistics.resample import class_precision, image_precision, image_weights

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError, allowed, attempt, why
-from benchmark.experiment.experiment import Judge
+from benchmark.experiment.published import Judge
 from benchmark.files import is_file
 from benchmark.leaderboard.document import Leaderboard, Line
 from benchmark.leaderboard.kept import leaderboards

@@ -22,7 +22,7 @@ from pydantic_core import InitErrorDetails
 from benchmark.errors import UserError
 from benchmark.experiment.data_source import DataSource, Folds
 from benchmark.experiment.pseudo import Pseudo
-from benchmark.experiment.published import HiddenScores, Published
+from benchmark.experiment.published import HiddenScores, Judge, Published
 from benchmark.experiment.rows.base import Recipe
 from benchmark.experiment.rows.keys import details, read_recipe
 from benchmark.experiment.rows.parts import Grid
@@ -129,9 +129,6 @@ class TunedRows(Strict):
 
 Select = Literal["last", "best"]
 """Which validation of a run is recorded: the last, or the one with the best mAP50."""
-
-Judge = Literal["val", "test"]
-"""Which split the rows of an experiment are ranked by."""
 
 TrainOn = Literal["train", "all"]
 """What rows are trained on: the training split, or train and val together."""

@@ -34,8 +34,8 @@ def _percent(value: Any) -> float | None:
 Fraction = Annotated[float, BeforeValidator(_no_percent), Field(ge=0, le=1, allow_inf_nan=False)]
 """A score in 0..1; a percent is refused with the fraction that it is."""
 
-JudgedSplit = Literal["val", "test"]
-"""A split that a row is evaluated on."""
+Judge = Literal["val", "test"]
+"""A split that rows are evaluated on, and may be ranked by."""
 
 
 class Published(Strict):
@@ -48,7 +48,7 @@ class Published(Strict):
     """
 
     value: Fraction
-    split: JudgedSplit = "val"
+    split: Judge = "val"
     source: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
 
     @model_validator(mode="wrap")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from benchmark.experiment.experiment import Judge
-from benchmark.experiment.published import HiddenScores
+from benchmark.experiment.published import HiddenScores, Judge
 from benchmark.leaderboard.results import OTHER_IMAGES, RowResult
 from benchmark.writing.words import counted
 from benchmark.yaml_file import Strict

@@ -20,7 +20,7 @@ from benchmark.statistics.intervals import Sample, interval, usable
 from benchmark.statistics.ranks import MOST_RANKED, ranks
 
 if TYPE_CHECKING:
-    from benchmark.experiment.experiment import Judge
+    from benchmark.experiment.published import Judge
 
 _YET = "not evaluated on the test split yet"
 _OTHER = "evaluated on a test split of before; the next sweep evaluates it again"

@@ -10,7 +10,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmark.data.dataset import Dataset
-from benchmark.experiment.experiment import Experiment, Judge, Row
+from benchmark.experiment.experiment import Experiment, Row
+from benchmark.experiment.published import Judge
 from benchmark.job.measure import Reading
 from benchmark.leaderboard.values_on_test import OnTest, TestSplit
 from benchmark.run.record import Metrics, RunRecord, State, Validations
