@@ -347,4 +347,5 @@ def _setting(
         on_disk,
         contents,
         Essences(dataset, contents),
+        experiment.files,
     )

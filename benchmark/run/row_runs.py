@@ -49,6 +49,7 @@ class Setting:
         on_disk: The runs of the results folder.
         contents: Hashes of files.
         essences: What of configs changes the result.
+        files: The files that the experiment was read from; found out by a look at all of its rows.
         sources: Specs of the rows that others are made from, by fold and name; filled in as they are asked for.
     """
 
@@ -63,6 +64,7 @@ class Setting:
     on_disk: Runs
     contents: Contents
     essences: Essences
+    files: tuple[str, ...]
     sources: dict[_OfSource, Sequence[RunSpec]] = field(default_factory=dict)
 
     @property
@@ -125,7 +127,7 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
     }
     said = (*said_of(row), *((CHANGE,) if whole else ()))
     of_modules = (str(path) for files in modules.values() for path in files)
-    sources = (*setting.experiment.files, *source_files(row, setting.around), *of_modules)
+    sources = (*setting.files, *source_files(row, setting.around), *of_modules)
     imports_from = str(setting.around.folder) if modules else None
     return [
         _Way(
@@ -158,7 +160,7 @@ def _without_config(setting: Setting, row: Row) -> _Way:
     given_files = {"files": making["files"]} if making.get("files") else {}
     essence, files = setting.essences.of(given_files)
     given = {**row.recipe.given(setting.around), **_counted(making)}
-    return _Way({}, essence, files, given, setting.experiment.files, None, (), making)
+    return _Way({}, essence, files, given, setting.files, None, (), making)
 
 
 def _making_of(setting: Setting, row: Row) -> Mapping[str, object]:
