@@ -9,6 +9,7 @@ from typing import Any
 
 import postgresql
 import pytest
+import slurm_cluster
 from command import TINY
 
 from benchmark import ops
@@ -157,3 +158,13 @@ def postgresql_url(postgresql_programs: Path) -> Iterator[str]:
     """The URL of an empty PostgreSQL database, in a server of its own."""
     with postgresql.server(postgresql_programs) as running:
         yield running.url
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm_cluster.SlurmCluster]:
+    """A Slurm cluster of two nodes, of the test file's own."""
+    obstacle = slurm_cluster.obstacle()
+    if obstacle:
+        pytest.skip(f"no Slurm cluster: {obstacle}")
+    with slurm_cluster.slurm_cluster(tmp_path_factory.mktemp("slurm")) as running:
+        yield running
