@@ -43,7 +43,23 @@ def exponents(value: object) -> object:
     return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Safe):  # type: ignore[misc]
+    """Reads ``12:30:00`` as the text that it is: YAML 1.1 makes it 45000, a number to the base of 60."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {
+        first: [
+            (tag, re.compile(rf"(?!.*:){pattern.pattern}", pattern.flags))
+            if tag.endswith((":int", ":float"))
+            else (tag, pattern)
+            for tag, pattern in found
+        ]
+        for first, found in _Safe.yaml_implicit_resolvers.items()
+    }
+
+
 _DEEPEST = 100
 _MOST_VALUES = 1_000_000
 _MERGE, _TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"

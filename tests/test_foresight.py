@@ -14,6 +14,7 @@ from rich.console import Console
 from benchmark.cli import doctor
 from benchmark.data.memory import Memory
 from benchmark.files import write_json
+from benchmark.launchers import make_launcher
 from benchmark.run import fetched
 from benchmark.run.fetched import to_fetch
 from benchmark.run.plan import Request, make_plan
@@ -149,7 +150,7 @@ def test_loaders_that_need_more_shared_memory_are_told(
     workers = {"train_dataloader.num_workers": 16, "train_dataloader.batch_size": 8}
     request = Request(TINY, tmp_path, data_root=synthetic_data, overrides={**size, **workers})
     rows = {run.spec.row: run for run in make_plan(request).runs}
-    (message,) = list(foresight._beyond_shared_memory(rows)) or [""]
+    (message,) = list(foresight._beyond_shared_memory(rows, make_launcher("local"))) or [""]
     assert told in message
     assert bool(told) == ("/dev/shm has 64 MiB" in message)
 

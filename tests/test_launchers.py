@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from benchmark.experiment.experiment import Tracking
 from benchmark.job.job import run_job
 from benchmark.launchers import LAUNCHERS, Job, Launcher, make_launcher
 from benchmark.launchers.living import lives, living_job
-from benchmark.launchers.processes import process_id
+from benchmark.launchers.processes import ProcessOfDriver, process_id
 from benchmark.run.address import JobAddress, read_address
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
@@ -322,7 +322,7 @@ class Deaf(ToyLauncher):
         process = subprocess.Popen(
             ["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL
         )
-        self.job = ToyJob(process_id(process.pid), RunFolder(folder))
+        self.job: ProcessOfDriver = ProcessOfDriver(process_id(process.pid), RunFolder(folder))
         print("asleep", flush=True)
         return self.job
 
@@ -351,6 +351,38 @@ def test_a_job_that_does_not_stop_after_ctrl_c_is_killed(
     assert 0.5 <= time.monotonic() - began < 30  # it was asked first, and given its time
     assert json.loads(made.folder.stop_file.read_text()) == {"state": "interrupted"}
     assert launcher.job.ended()
+
+
+class DeafAndLasting(Deaf):
+    """And whose jobs outlive their driver."""
+
+    def submit(self, folder: Path, options: JobOptions) -> Job:
+        super().submit(folder, options)
+        self.job = ToyJob(self.job.job, self.job.folder)
+        return self.job
+
+
+@pytest.mark.parametrize("leaves", [None, True, False])
+@pytest.mark.usefixtures("impatient")
+def test_a_job_that_outlives_its_driver_may_be_left_alone(
+    synthetic_data: Path, tmp_path: Path, leaves: bool | None
+) -> None:
+    made = planned(synthetic_data, tmp_path / "results", epochs=1)
+    launcher = DeafAndLasting(1)
+    asked: list[Planned] = []
+
+    def answer(runs: Sequence[Planned]) -> bool:
+        asked.extend(runs)
+        return bool(leaves)
+
+    options = partial(JobOptions, Tracking(mode="off"))
+    sweep = Sweep(launcher, options, Interrupted(), leaves=None if leaves is None else answer)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run(Listed([made]))
+    assert launcher.job.ended() == (leaves is False)
+    assert made.folder.stop_file.exists() == (leaves is False)
+    assert len(asked) == (leaves is not None)
+    launcher.job.kill()
 
 
 DEAF = """

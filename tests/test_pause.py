@@ -28,7 +28,7 @@ from benchmark.job.measure import measuring
 from benchmark.job.resuming import newest_own
 from benchmark.job.together import main as torchrun
 from benchmark.launchers.child import _ending_with_fault
-from benchmark.launchers.machine import MachinePool
+from benchmark.launchers.machine import MachineJob, MachineLauncher, MachinePool
 from benchmark.locks import PATIENCE_VARIABLE
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
@@ -83,11 +83,10 @@ def runs(synthetic_data: Path, tmp_path: Path) -> list[Planned]:
 
 
 @dataclass
-class Ended:
+class Ended(MachineJob):
     """A job that has ended."""
 
     fault: bool = False
-    outlives_driver = False
     killed: bool = False
 
     def ended(self) -> bool:
@@ -106,7 +105,7 @@ class Ended:
 
 
 @dataclass
-class Scripted:
+class Scripted(MachineLauncher):
     """A launcher whose jobs end at once: as its acts say, then all complete."""
 
     acts: list[Callable[[RunFolder], Ended]] = field(default_factory=list)

@@ -17,6 +17,7 @@ from benchmark.experiment.experiment import load_experiment
 from benchmark.launchers.processes import cpu_seconds, kill_group
 from benchmark.run.folder import RunFolder
 from benchmark.run.shared_memory import Room
+from benchmark.run.standing import Standing
 from benchmark.sweep import silence
 from benchmark.sweep.silence import Listener, Pulse
 
@@ -67,6 +68,7 @@ class FakeJob:
     """A job of which only the CPU time counts."""
 
     outlives_driver: bool = False
+    queued: bool = False
     cpu_s: float | None = None
     killed: list[bool] = field(default_factory=list)
 
@@ -78,6 +80,12 @@ class FakeJob:
 
     def met_fault(self) -> bool:
         return False
+
+    def standing(self) -> Standing:
+        return Standing(self.queued)
+
+    def cut_off(self) -> str:
+        return ""
 
     def cpu_seconds(self) -> float | None:
         return self.cpu_s

@@ -7,44 +7,30 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmark.experiment.cluster import Cluster
 from benchmark.launchers import Job
 from benchmark.launchers.child import OUTLIVE, to_json
+from benchmark.launchers.machine import MachineLauncher
+from benchmark.launchers.places import Places
 from benchmark.launchers.processes import ProcessOfDriver, process_id
 from benchmark.run.address import JobAddress, write_address
 from benchmark.run.folder import RunFolder
-from benchmark.run.options import JobOptions, Resources
+from benchmark.run.options import JobOptions
 
 GPUS = 8
-
-
-class Places:
-    """Places in the cluster's queue."""
-
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self.free = slots
-
-    def acquire(self, processes: int) -> Resources | None:
-        if self.free == 0:
-            return None
-        self.free -= 1
-        return Resources((), 1, processes)
-
-    def release(self, resources: Resources) -> None:
-        self.free += 1
 
 
 class ToyJob(ProcessOfDriver):
     outlives_driver = True
 
 
-class ToyLauncher:
+class ToyLauncher(MachineLauncher):
     name = "toy"
     shares_terminal = False
     prunes = True
 
-    def __init__(self, slots: int | None = None) -> None:
-        self.pool = Places(slots or 1)
+    def __init__(self, slots: int | None = None, _cluster: Cluster | None = None) -> None:
+        self.pool = Places(slots or 1, threads=1, has_gpus=True)
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         return [f"row {row}: the cluster has {GPUS} GPUs" for row, n in gpus.items() if n > GPUS]

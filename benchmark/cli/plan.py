@@ -45,14 +45,14 @@ def plan(
     """Show what would run, what is finished and what stands in the way; trains no run."""
     from benchmark.cli.options import look_at, request_of, tracking_of
     from benchmark.launchers import check_launcher
-    from benchmark.launchers.living import lives
+    from benchmark.launchers.living import standing
     from benchmark.run.plan import make_plan
     from benchmark.run.runs import Runs
     from benchmark.sweep.missing import for_now
 
     check_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
-    on_disk = Runs(results, lives)
+    on_disk = Runs(results, standing)
     made = make_plan(request, on_disk)
     look_at(made, request, on_disk)
     tracking_of(made, None)  # what it cannot take stands in the way
@@ -90,7 +90,7 @@ def _try_out(made: Plan, name: str, trust: bool) -> None:
     from benchmark.cli.tryouts import try_rows
     from benchmark.launchers import make_launcher
 
-    launcher = make_launcher(name)
+    launcher = make_launcher(name, cluster=made.experiment.cluster)
     try:
         try_rows(made, made.runs, launcher, trust)
     finally:
@@ -107,7 +107,7 @@ def _tell_obstacles(made: Plan, launcher: str, trust: bool) -> None:
     from benchmark.sweep.weights import code, contents_of, to_come
     from benchmark.writing.words import counted
 
-    tell(obstacles(made, make_launcher(launcher), trust))
+    tell(obstacles(made, make_launcher(launcher, cluster=made.experiment.cluster), trust))
     needs = needs_of(not_complete(made.runs))
     if not trust and (refused := code(needs, contents_of(made.runs))):
         raise UserError(refused)

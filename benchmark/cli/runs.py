@@ -101,12 +101,12 @@ def move_runs(
 
 
 def _runs_in(results: Path) -> Runs:
-    from benchmark.launchers.living import lives
+    from benchmark.launchers.living import standing
     from benchmark.run.runs import Runs
 
     if not (results / "runs").is_dir():
         raise UserError(f"--results {results}: there are no runs; give the folder that has 'runs/'")
-    return Runs(results, lives)
+    return Runs(results, standing)
 
 
 def _listed(

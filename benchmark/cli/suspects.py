@@ -10,7 +10,7 @@ import typer
 from benchmark.cli.app import warn
 from benchmark.errors import UserError, not_written
 from benchmark.experiment.experiment import load_experiment
-from benchmark.launchers.living import lives
+from benchmark.launchers.living import standing
 from benchmark.leaderboard.boards import Boards
 from benchmark.leaderboard.suspect_files import LIST, write_suspects
 from benchmark.leaderboard.suspects import listing_text, suspect_labels
@@ -52,7 +52,7 @@ def _beside_board(made: Plan, request: Request, row: str) -> Path:
 
 def _complete(request: Request, row: str) -> tuple[Plan, list[Planned]]:
     """The plan of a row, and its complete runs of the first seed that has one: one, or one a fold."""
-    experiment, on_disk = load_experiment(request.path), Runs(request.results, lives)
+    experiment, on_disk = load_experiment(request.path), Runs(request.results, standing)
     started = on_disk.started(lambda spec: spec.row == row, [])
     seeds = dict.fromkeys([*experiment.seeds, *(run.spec.seed for run in started)])
     made = plan_of(experiment, replace(request, rows=(row,), seeds=tuple(seeds)), on_disk)

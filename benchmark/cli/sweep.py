@@ -94,7 +94,7 @@ def run_sweep(
     """
     from benchmark.cli.options import look_at, tracking_of
     from benchmark.launchers import check_launcher
-    from benchmark.launchers.living import lives
+    from benchmark.launchers.living import standing
     from benchmark.run.plan import make_plan, refreshed, with_all_rows
     from benchmark.run.runs import Runs
     from benchmark.sweep.askers import note_askers
@@ -104,7 +104,7 @@ def run_sweep(
     from benchmark.tracking.door import told_after
 
     check_launcher(launcher)
-    on_disk = Runs(request.results, lives)
+    on_disk = Runs(request.results, standing)
     made = make_plan(request, on_disk)
     look_at(made, request, on_disk)
     # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
@@ -204,7 +204,7 @@ def _run(made: Plan, runs: list[Planned], how: _How) -> list[Planned]:
     from benchmark.sweep.watchers import make_watcher
     from benchmark.writing.console import PlainConsole
 
-    launcher = make_launcher(how.launcher, how.slots)
+    launcher = make_launcher(how.launcher, how.slots, made.experiment.cluster)
     _make_sure(made, runs, launcher, how)
     typer.echo(f"{_counted(made, runs)}, {launcher.pool.slots} at a time.")
     names, progress = [name_of(run) for run in runs], SweepProgress(len(runs))

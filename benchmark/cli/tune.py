@@ -177,7 +177,7 @@ def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
         run_study,
     )
 
-    starter = make_launcher(given.launcher, given.slots)
+    starter = make_launcher(given.launcher, given.slots, made.base.experiment.cluster)
     tell_obstacles(made.base, starter, given.trust)
     searched = [parameter.choices for parameter in made.file.search.values()]
     fetch_shown(needs_of(made.base.runs, searched), made.base.runs, given.trust)

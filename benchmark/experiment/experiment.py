@@ -20,6 +20,7 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import InitErrorDetails
 
 from benchmark.errors import UserError
+from benchmark.experiment.cluster import Cluster
 from benchmark.experiment.data_source import DataSource, Folds
 from benchmark.experiment.pseudo import Pseudo
 from benchmark.experiment.published import HiddenScores, Judge, Published
@@ -179,6 +180,7 @@ class Experiment(Strict):
         train_on: What rows are trained on that do not say so themselves; ``all`` leaves no val score.
         tracking: Where the runs are tracked; ``wandb`` in the file is the same.
         patience_min: Minutes without a sign of life after which a job is ended.
+        cluster: What its jobs ask of a cluster, where they run on one.
         rows: The lines of the table, in order.
         path: The experiment file.
     """
@@ -199,6 +201,7 @@ class Experiment(Strict):
         default=Tracking(), validation_alias=AliasChoices("tracking", "wandb")
     )
     patience_min: Annotated[float, Field(gt=0, allow_inf_nan=False)] = PATIENCE_MIN
+    cluster: Cluster = Cluster()
     rows: list[Row] = Field(default_factory=list)
     path: Path
 

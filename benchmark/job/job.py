@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from benchmark import locks
 from benchmark.config.unvalidated import WORDS as UNVALIDATED
 from benchmark.job.base import RunJob, rank
+from benchmark.job.begun import may_begin
 from benchmark.job.building import build_runner, config_of, make_ready, read_content
 from benchmark.job.measure import MEASUREMENTS
 from benchmark.run import checkpoints
@@ -60,7 +61,8 @@ def run_job(path: Path, options: JobOptions) -> None:
 
             try_out(folder, options)
         elif not folder.finished:
-            _job_of(folder)(folder, options).run()
+            if not options.leased or rank() != 0 or may_begin(folder, options):
+                _job_of(folder)(folder, options).run()
         elif folder.read_spec().dataset.test is not None:
             from benchmark.job.held_out import evaluate_finished
 

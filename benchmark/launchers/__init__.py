@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable
 
 from benchmark.errors import UserError, allowed
+from benchmark.experiment.cluster import Cluster
 from benchmark.launchers.base import Job, Launcher, Pool
 
 __all__ = ["LAUNCHERS", "Job", "Launcher", "Pool", "check_launcher", "make_launcher"]
@@ -26,15 +27,19 @@ def check_launcher(name: str) -> None:
         raise UserError(f"--launcher {name}: no such launcher; {allowed(name, LAUNCHERS)}")
 
 
-def make_launcher(name: str, slots: int | None = None) -> Launcher:
+def make_launcher(name: str, slots: int | None = None, cluster: Cluster | None = None) -> Launcher:
     """Makes the launcher called ``name``; its module is imported only now.
 
-    With no ``slots`` as many runs go side by side as the launcher thinks right.
+    Args:
+        name: A key of `LAUNCHERS`.
+        slots: Runs side by side; None for as many as the launcher thinks right.
+        cluster: What an experiment asks of a cluster; None for nothing.
 
     Raises:
         UserError: No launcher has that name.
     """
     check_launcher(name)
     module, _, attribute = LAUNCHERS[name].partition(":")
-    made: Callable[[int | None], Launcher] = getattr(importlib.import_module(module), attribute)
-    return made(slots)
+    made: Callable[[int | None, Cluster], Launcher]
+    made = getattr(importlib.import_module(module), attribute)
+    return made(slots, cluster or Cluster())

@@ -7,9 +7,10 @@ the same sweep runs it again.
 
 A try-out of a row is a job like any other (`JobOptions.try_out`); it leaves what it has found in place of a record.
 
-A launcher is made with the number of slots that the user asks for, or None for as many as it thinks right; making one
-starts nothing and asks nobody. It leaves ``job.json`` in the run folder (`benchmark.run.address.JobAddress`) when it
-submits a job, so that another driver can find the job with `Launcher.attach`.
+A launcher is made with the number of slots that the user asks for, or None for as many as it thinks right, and with
+what the experiment asks of a cluster (`benchmark.experiment.cluster`); making one starts nothing and asks nobody. It
+leaves ``job.json`` in the run folder (`benchmark.run.address.JobAddress`) when it submits a job, so that another driver
+can find the job with `Launcher.attach`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # `--help` lists the launchers, and is to be quick
 
     from benchmark.run.address import JobAddress
     from benchmark.run.options import JobOptions, Resources
+    from benchmark.run.standing import Standing
 
 
 class Job(Protocol):
@@ -40,6 +42,15 @@ class Job(Protocol):
     def met_fault(self) -> bool:
         """Whether it has ended with `os.EX_IOERR`: the disk was full, say. False of one whose status is not known."""
 
+    def standing(self) -> Standing:
+        """Where it stands, of one that has not ended: queued or at work, and what its scheduler says."""
+
+    def cut_off(self) -> str:
+        """Through what it has ended that is no fault of its run, in words: ``its time was up``, ``its node failed``.
+
+        Such a run is queued again. Empty of a job that has ended otherwise, and of one that was told to by a user.
+        """
+
     def cpu_seconds(self) -> float | None:
         """CPU time that its living processes have used so far; None where that cannot be seen from here."""
 
@@ -52,7 +63,11 @@ class Pool(Protocol):
 
     @property
     def slots(self) -> int:
-        """Number of runs side by side."""
+        """Number of runs side by side, those that wait in a queue among them."""
+
+    @property
+    def has_gpus(self) -> bool:
+        """Whether jobs get GPUs."""
 
     def acquire(self, processes: int) -> Resources | None:
         """Takes what a run of ``processes`` processes needs; None while that is not free."""
@@ -88,10 +103,23 @@ class Launcher(Protocol):
         """
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
-        """Starts the run at ``folder`` and returns at once, unless the launcher runs it in this process."""
+        """Starts the run at ``folder`` and returns at once, unless the launcher runs it in this process.
+
+        A launcher that asks a scheduler may collect what is submitted until `flush`.
+        """
+
+    def flush(self) -> None:
+        """Sends what `submit` has only collected: whoever submits calls it after the last of several."""
+
+    def script(self, folder: Path, options: JobOptions) -> str:
+        """What would be handed to a scheduler for the run at ``folder``; empty where nothing is."""
 
     def attach(self, folder: Path, address: JobAddress) -> Job | None:
-        """The job that a launcher of this name has submitted, ended or not; None where it cannot be asked from here."""
+        """The job that a launcher of this name has submitted, ended or not; None where it cannot be asked from here.
+
+        The address names no job where a driver has ended between submitting one and noting it: a launcher that notes
+        an address before it submits looks for the folder in its scheduler's queue then.
+        """
 
     def close(self) -> None:
         """Frees what the launcher holds; no job is running any more."""

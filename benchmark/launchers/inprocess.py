@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from benchmark.errors import told
+from benchmark.experiment.cluster import Cluster
 from benchmark.job.failures import of_machine
 from benchmark.job.job import run_job
 from benchmark.launchers.base import Job
-from benchmark.launchers.machine import MachinePool, make_pool
+from benchmark.launchers.machine import MachineJob, MachineLauncher, MachinePool, make_pool
 from benchmark.launchers.processes import lock_holder, process_id
 from benchmark.run.address import JobAddress, write_address
 from benchmark.run.folder import RunFolder
@@ -22,9 +23,7 @@ from benchmark.run.options import JobOptions
 from benchmark.writing.plain_stream import bare, plain_log
 
 
-class _Done:
-    outlives_driver = False
-
+class _Done(MachineJob):
     def __init__(self, fault: str = "") -> None:
         self._fault = fault
 
@@ -44,7 +43,7 @@ class _Done:
         """Nothing to end: the run is over when `InProcessLauncher.submit` returns."""
 
 
-class InProcessLauncher:
+class InProcessLauncher(MachineLauncher):
     """Runs jobs one after the other in the calling process.
 
     Args:
@@ -55,7 +54,7 @@ class InProcessLauncher:
     shares_terminal = True  # a debugger could not be used under a live table
     prunes = False
 
-    def __init__(self, slots: int | None = None) -> None:
+    def __init__(self, slots: int | None = None, _cluster: Cluster | None = None) -> None:
         self._slots = slots
 
     @cached_property

@@ -1,8 +1,6 @@
-"""Whether the job of a run folder lives: asked of the launcher that has submitted it, else told from its lock."""
+"""Where the job of a run folder stands: asked of the launcher that has submitted it, else told from its lock."""
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 from benchmark import locks
 from benchmark.launchers import LAUNCHERS, make_launcher
@@ -10,11 +8,28 @@ from benchmark.launchers.base import Job, Launcher
 from benchmark.launchers.processes import lock_holder
 from benchmark.run.address import read_address
 from benchmark.run.folder import RunFolder
+from benchmark.run.standing import Standing
+
+_launchers: dict[tuple[str, str], Launcher] = {}
+"""One of each name a process: a scheduler is asked once for all of its jobs."""
+
+
+def asks(launcher: Launcher) -> None:
+    """Has this launcher be the one of its name that is asked from now on: it knows what is submitted with it."""
+    _launchers[_key(launcher.name)] = launcher
+
+
+def standing(folder: RunFolder) -> Standing | None:
+    """Where the job of a folder stands that runs, or waits to, wherever it is; None where none lives."""
+    job = living_job(folder)
+    if job is not None:
+        return job.standing()
+    return Standing() if locks.is_held(folder.lock_file) else None
 
 
 def lives(folder: RunFolder) -> bool:
     """Whether a job runs in the folder, or waits to, wherever it is."""
-    return living_job(folder) is not None or locks.is_held(folder.lock_file)
+    return standing(folder) is not None
 
 
 def living_job(folder: RunFolder) -> Job | None:
@@ -27,11 +42,11 @@ def _attached(folder: RunFolder) -> Job | None:
     address = read_address(folder)
     if address is None or address.launcher not in LAUNCHERS:
         return None
-    launcher = _launcher(address.launcher, LAUNCHERS[address.launcher])
-    return launcher.attach(folder.path, address)
+    key = _key(address.launcher)
+    if key not in _launchers:
+        _launchers[key] = make_launcher(address.launcher)
+    return _launchers[key].attach(folder.path, address)
 
 
-@lru_cache
-def _launcher(name: str, _where: str) -> Launcher:
-    """One a process: a scheduler is asked once for all of its jobs."""
-    return make_launcher(name)
+def _key(name: str) -> tuple[str, str]:
+    return name, LAUNCHERS.get(name, "")

@@ -15,9 +15,10 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from benchmark.experiment.cluster import Cluster
 from benchmark.launchers.base import Job
 from benchmark.launchers.child import run_forked, to_json
-from benchmark.launchers.machine import MachinePool, make_pool
+from benchmark.launchers.machine import MachineJob, MachineLauncher, MachinePool, make_pool
 from benchmark.launchers.processes import (
     KILL_S,
     ProcessOfDriver,
@@ -35,7 +36,7 @@ START = Path(__file__).parents[2] / "detboard_start.py"
 """The first module of a job's process: see there."""
 
 
-class LocalLauncher:
+class LocalLauncher(MachineLauncher):
     """Starts each job in a process, and a session, of its own.
 
     Args:
@@ -46,7 +47,7 @@ class LocalLauncher:
     shares_terminal = False
     prunes = True
 
-    def __init__(self, slots: int | None = None) -> None:
+    def __init__(self, slots: int | None = None, _cluster: Cluster | None = None) -> None:
         self._slots = slots
 
     @cached_property
@@ -106,9 +107,7 @@ class LocalLauncher:
         """The forkserver ends with this process."""
 
 
-class _Forked:
-    outlives_driver = False
-
+class _Forked(MachineJob):
     def __init__(self, process: BaseProcess) -> None:
         self._process = process
         self.pid = process.pid or 0
@@ -130,14 +129,12 @@ class _Forked:
         self._process.join(KILL_S)  # what waits for a mount that is gone may not end at all
 
 
-class _Torchrun:
+class _Torchrun(MachineJob):
     """Several processes that train together.
 
     ``--standalone`` finds a free port: two such jobs on one machine do not clash. The pipe to its standard
     input is what tells the processes that the driver is gone.
     """
-
-    outlives_driver = False
 
     def __init__(self, folder: Path, options: JobOptions) -> None:
         # By their file: with -m, Python would look in the current folder first.

@@ -6,8 +6,10 @@ import os
 import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from benchmark.run.options import Resources
+from benchmark.run.options import JobOptions, Resources
+from benchmark.run.standing import Standing
 
 
 def visible_gpus() -> tuple[str, ...]:
@@ -31,6 +33,31 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class MachineJob:
+    """What is alike of all jobs that are processes of this machine."""
+
+    outlives_driver = False
+
+    def standing(self) -> Standing:
+        """See `benchmark.launchers.base.Job`: it waits in no queue."""
+        return Standing()
+
+    def cut_off(self) -> str:
+        """See `benchmark.launchers.base.Job`: nobody but its run or a user ends it."""
+        return ""
+
+
+class MachineLauncher:
+    """What is alike of all launchers that start processes of this machine."""
+
+    def flush(self) -> None:
+        """See `benchmark.launchers.base.Launcher`: jobs start at once."""
+
+    def script(self, _folder: Path, _options: JobOptions) -> str:
+        """See `benchmark.launchers.base.Launcher`: nothing is handed to a scheduler."""
+        return ""
+
+
 @dataclass
 class MachinePool:
     """Hands out slots: ``slots`` runs side by side, spread evenly over ``gpus``."""
@@ -40,6 +67,11 @@ class MachinePool:
     cpus: int = field(default_factory=cpu_count)
     _busy: Counter[str] = field(default_factory=Counter)
     _running: int = 0
+
+    @property
+    def has_gpus(self) -> bool:
+        """See `benchmark.launchers.base.Pool`."""
+        return bool(self.gpus)
 
     def acquire(self, processes: int) -> Resources | None:
         """See `benchmark.launchers.base.Pool`."""

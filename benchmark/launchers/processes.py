@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import locks
+from benchmark.launchers.machine import MachineJob
 from benchmark.lock_markers import start_of, stat_of
 from benchmark.run.folder import RunFolder
 
@@ -60,7 +61,7 @@ def _is_python(pid: int) -> bool:
 
 
 @dataclass(frozen=True)
-class ProcessOfDriver:
+class ProcessOfDriver(MachineJob):
     """A job that another driver on this machine has started as a process.
 
     Attributes:
@@ -70,7 +71,6 @@ class ProcessOfDriver:
 
     job: str
     folder: RunFolder
-    outlives_driver = False
 
     @property
     def _pid(self) -> int:
@@ -104,7 +104,7 @@ class ProcessOfDriver:
 
 
 @dataclass(frozen=True)
-class LockHolder:
+class LockHolder(MachineJob):
     """The process of this machine that holds a run folder's lock: all that folders of version 0.1 tell of a job.
 
     Attributes:
@@ -114,7 +114,6 @@ class LockHolder:
 
     pid: int
     lock_file: Path
-    outlives_driver = False
 
     def ended(self) -> bool:
         """See `benchmark.launchers.base.Job`."""

@@ -31,6 +31,7 @@ OTHER_IMAGES = "not evaluated on the images of the other rows"
 # A row without a complete run shows the first of these that one of its runs is in.
 _MOST_TELLING = (
     State.RUNNING,
+    State.QUEUED,
     State.FAILED,
     State.DAMAGED,
     State.LOST,

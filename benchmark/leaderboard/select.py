@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
-from benchmark.launchers.living import lives
+from benchmark.launchers.living import standing
 from benchmark.leaderboard.boards import Boards, Made, settings_made
 from benchmark.leaderboard.document import Report, Reports, leaderboard_of
 from benchmark.leaderboard.history import History, Setting, history_of, setting_of
@@ -48,7 +48,7 @@ def reports_on_disk(request: Request) -> Reports:
     Raises:
         UserError: The experiment is wrong, or the results folder has nothing of it that fits the request.
     """
-    experiment, on_disk = load_experiment(request.path), Runs(request.results, lives)
+    experiment, on_disk = load_experiment(request.path), Runs(request.results, standing)
     history = history_of(experiment, request, on_disk)
     boards = Boards(experiment, request.results, settings_made(history.started))
     kept = [] if history.skipped else kept_alone(boards, request, nothing_run=not history.started)
@@ -142,7 +142,7 @@ def seeds_of_board(plan: Plan, request: Request) -> tuple[int, ...]:
         request: Its options; overrides count for nothing.
     """
     bare = replace(request, overrides={}, seeds=None)
-    history = history_of(plan.experiment, bare, Runs(request.results, lives))
+    history = history_of(plan.experiment, bare, Runs(request.results, standing))
     return tuple(sorted({*plan.experiment.seeds, *history.seeds(_setting_of(plan))}))
 
 

@@ -56,6 +56,7 @@ class RunFolder:
         pseudo_file: Boxes of another run that it learns from.
         loaded_file: What of a checkpoint the training started from.
         job_file: Where the job is to be found, see `benchmark.run.address`.
+        starts_file: When its jobs on a cluster began, see `benchmark.run.starts`.
     """
 
     spec_file = _In("spec.json")
@@ -78,6 +79,7 @@ class RunFolder:
     pseudo_file = _In("pseudo.json")
     loaded_file = _In("loaded.json")
     job_file = _In("job.json")
+    starts_file = _In("starts.jsonl")
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -20,6 +20,10 @@ class JobOptions:
         checkout: What the driver's code and the config are from; None outside of a checkout.
         trust_checkpoints: Load checkpoints and other pickles in full, with whatever code they hold; else as data alone.
         try_out: Take one step on two images in place of the training; nothing is tracked, and there is no record.
+        leased: It is a cluster's: its driver may be gone, and a copy of it may go on on a node that was given up. It
+            holds a lease on its folder, and its starts are counted.
+        node_check: Look at the node in place of a run.
+        store: Where its folder is mirrored, as fsspec takes it; empty where it is the driver's own.
     """
 
     tracking: Tracking
@@ -28,6 +32,9 @@ class JobOptions:
     checkout: Checkout | None = None
     trust_checkpoints: bool = False
     try_out: bool = False
+    leased: bool = False
+    node_check: bool = False
+    store: str = ""
 
 
 @dataclass(frozen=True)

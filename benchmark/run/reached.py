@@ -27,4 +27,4 @@ def reached(run: Planned) -> str:
 
 def status_of(run: Planned) -> str:
     """The state of a run in words: ``complete``, ``interrupted, epoch 4 of 12``."""
-    return ", ".join(filter(None, (run.state.value, reached(run))))
+    return ", ".join(filter(None, (run.state.value, run.standing, reached(run))))

@@ -44,6 +44,7 @@ class State(str, Enum):
     INTERRUPTED = "interrupted"  # asked to end, by Ctrl-C for one, and not finished
     LOST = "lost"  # started, no record, and no job holds its folder: killed, or its machine is gone
     RUNNING = "running"  # a job holds its folder
+    QUEUED = "queued"  # its job waits in a scheduler's queue
     WAITING = "waiting"  # never started
     DAMAGED = "damaged"  # what its folder holds cannot be read
 

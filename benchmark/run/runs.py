@@ -12,7 +12,8 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.identity import digest_of
 from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
-from benchmark.run.state import Lives, Planned, lock_is_held, look
+from benchmark.run.standing import Standings
+from benchmark.run.state import Planned, by_lock, look
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Runs:
 
     Args:
         results: The results folder, which need not exist.
-        lives: Says whether an unfinished run's job lives; `benchmark.launchers.living.lives` asks its launcher.
+        standing: Says where an unfinished run's job stands; `benchmark.launchers.living.standing` asks its launcher.
     """
 
-    def __init__(self, results: Path, lives: Lives = lock_is_held) -> None:
+    def __init__(self, results: Path, standing: Standings = by_lock) -> None:
         self.results = results
-        self._lives = lives
+        self._standing = standing
         self._folder = results / "runs"
         self._specs: dict[str, RunSpec] = {}
         self._records: dict[str, RunRecord] = {}
@@ -72,7 +73,7 @@ class Runs:
     def look(self, spec: RunSpec, config: Mapping[str, object]) -> Planned:
         """What became of a run that is planned."""
         folder = self.folder(spec.run_id)
-        run = look(spec, config, folder, self._records.get(spec.run_id), self._lives)
+        run = look(spec, config, folder, self._records.get(spec.run_id), self._standing)
         self.keep([run])
         if run.record is not None and self._is_outdated(spec, run.record):
             return replace(run, state=State.WAITING, record=None, outdated=True)

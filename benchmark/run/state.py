@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark import locks
@@ -11,6 +11,7 @@ from benchmark.files import read_json
 from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
+from benchmark.run.standing import Standing, Standings
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Planned:
         problem: What of its folder cannot be read, and what to do; empty unless it is damaged.
         outdated: It has a record that no longer holds, for a run that it is made from was made again since.
         tests: It is complete, and only to be evaluated on the test split.
+        standing: What the scheduler of its living job says; empty where there is none, or nothing to say.
     """
 
     spec: RunSpec
@@ -31,9 +33,7 @@ class Planned:
     problem: str = ""
     outdated: bool = False
     tests: bool = False
-
-
-Lives = Callable[[RunFolder], bool]
+    standing: str = ""
 
 
 def not_complete(runs: Iterable[Planned]) -> list[Planned]:
@@ -46,16 +46,21 @@ def lock_is_held(folder: RunFolder) -> bool:
     return locks.is_held(folder.lock_file)
 
 
+def by_lock(folder: RunFolder) -> Standing | None:
+    """Where the job of a folder stands, as far as its lock tells."""
+    return Standing() if lock_is_held(folder) else None
+
+
 def look(
     spec: RunSpec,
     config: Mapping[str, object],
     folder: RunFolder,
     record: RunRecord | None = None,
-    lives: Lives = lock_is_held,
+    standing: Standings = by_lock,
 ) -> Planned:
     """Looks up on disk what became of a run.
 
-    A record that is known is not read; ``lives`` says whether an unfinished run's job lives.
+    A record that is known is not read; ``standing`` says where an unfinished run's job stands.
     """
     try:
         record = record or folder.record_if_ended()
@@ -65,7 +70,8 @@ def look(
             folder.check_fits(record, spec)
     except Damaged as damage:
         return Planned(spec, config, folder, State.DAMAGED, problem=str(damage))
-    return Planned(spec, config, folder, _state(folder, record, lives), record)
+    run = Planned(spec, config, folder, State.WAITING, record)
+    return replace(run, state=record.state) if record is not None else _unfinished(run, standing)
 
 
 def look_again(run: Planned) -> Planned:
@@ -73,20 +79,21 @@ def look_again(run: Planned) -> Planned:
     return look(run.spec, run.config, run.folder)
 
 
-def _state(folder: RunFolder, record: RunRecord | None, lives: Lives) -> State:
-    if record is not None:
-        return record.state
+def _unfinished(run: Planned, standing: Standings) -> Planned:
+    folder = run.folder
     if not folder.path.exists():
-        return State.WAITING
-    if lives(folder):
-        return State.RUNNING
+        return run
+    if (found := standing(folder)) is not None:
+        state = State.QUEUED if found.queued else State.RUNNING
+        return replace(run, state=state, standing=found.words)
     started = folder.lock_file.exists() or folder.job_file.exists()
-    return unfinished(folder) if started else State.WAITING
+    return replace(run, state=unfinished(folder)) if started else run
 
 
 def unfinished(folder: RunFolder) -> State:
     """The state of a run that was started, has no record, and that no job works on any more."""
-    asked = folder.stop_file.exists() and stop_state(folder.stop_file) != State.PRUNED.value
+    file = folder.stop_file
+    asked = file.exists() and stop_is_users(file) and stop_state(file) != State.PRUNED.value
     return State.INTERRUPTED if asked else State.LOST
 
 
@@ -96,3 +103,11 @@ def stop_state(path: Path) -> str:
         return str(read_json(path)["state"])
     except (OSError, ValueError, KeyError, TypeError):
         return "interrupted"
+
+
+def stop_is_users(path: Path) -> bool:
+    """Whether ``stop`` is of a user or a driver; a scheduler's says ``again``: the job leaves, and comes back."""
+    try:
+        return not read_json(path).get("again")
+    except (OSError, ValueError, AttributeError):
+        return True

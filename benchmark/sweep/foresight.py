@@ -30,7 +30,7 @@ def foreseen(plan: Plan, launcher: Launcher, memory: Memory) -> list[str]:
     return [
         *distrusted(waiting),
         *_on_cpus(waiting, rows, launcher, memory),
-        *_beyond_shared_memory(rows),
+        *_beyond_shared_memory(rows, launcher),
     ]
 
 
@@ -55,9 +55,9 @@ def _on_cpus(
         )
 
 
-def _beyond_shared_memory(rows: Mapping[str, Planned]) -> Iterator[str]:
+def _beyond_shared_memory(rows: Mapping[str, Planned], launcher: Launcher) -> Iterator[str]:
     """Loaders whose workers hold more images than shared memory has room for."""
-    found = room()
+    found = room() if isinstance(launcher.pool, MachinePool) else None  # a node has its own
     if found is None or found.total >= _AMPLE:
         return
     held = {row: sum(_held(run.config.get(key)) for key in LOADERS) for row, run in rows.items()}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from benchmark.errors import fault_of, told
 from benchmark.experiment.experiment import PATIENCE_MIN
 from benchmark.files import write_json, write_refused
+from benchmark.job.begun import no_progress
 from benchmark.job.failures import read_last_words
+from benchmark.job.given_up import give_up
 from benchmark.launchers import Job, Launcher
-from benchmark.launchers.living import living_job
+from benchmark.launchers.living import asks, living_job
 from benchmark.locks import patience_s
 from benchmark.process import OutputLost, asked_to_end
 from benchmark.run.folder import RunFolder
@@ -20,7 +22,8 @@ from benchmark.run.options import JobOptions, Resources
 from benchmark.run.prepare import prepare, set_aside
 from benchmark.run.reached import reached
 from benchmark.run.record import State
-from benchmark.run.state import Planned, look_again, unfinished
+from benchmark.run.starts import MOST_STARTS, note_start, starts, without_progress
+from benchmark.run.state import Planned, look_again, stop_is_users, unfinished
 from benchmark.run.to_test import prepare_test, told_of_test
 from benchmark.sweep.base import Source, Watcher
 from benchmark.sweep.pause import PROBE, Pause
@@ -33,12 +36,17 @@ POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Active:
-    """A run whose job lives."""
+    """A run whose job lives.
+
+    Attributes:
+        starts: How often a job of it had started when this one was submitted.
+    """
 
     run: Planned
     job: Job
     resources: Resources
     pulse: Pulse
+    starts: int = 0
 
 
 class Sweep:
@@ -49,6 +57,7 @@ class Sweep:
         options: What a job is told.
         watcher: Sees it all.
         silence_s: Seconds without a sign of life after which a job is ended.
+        leaves: Asked, when the sweep is to end, whether runs are left alone whose jobs outlive it; None leaves them.
     """
 
     def __init__(
@@ -57,11 +66,14 @@ class Sweep:
         options: Callable[[Resources], JobOptions],
         watcher: Watcher,
         silence_s: float = PATIENCE_MIN * 60,
+        leaves: Callable[[Sequence[Planned]], bool] | None = None,
     ) -> None:
         self.launcher = launcher
         self.options = options
         self.watcher = watcher
+        self._leaves = leaves
         self._active: list[Active] = []
+        self._cut_off: list[Planned] = []
         self._source: Source
         self._ended: list[Planned] = []
         self._patience_s = patience_s()
@@ -71,8 +83,9 @@ class Sweep:
     def run(self, source: Source) -> list[Planned]:
         """Runs until the source is done; a run that fails does not stop the others.
 
-        Ctrl-C asks the running jobs to end and waits for them; a second one kills them. Each says how far it was. A
-        fault of the machine, a full disk, pauses: what met it is run again when the results folder takes writes again.
+        Ctrl-C asks the running jobs to end and waits for them, unless they are left alone; a second one kills them.
+        Each says how far it was. A fault of the machine, a full disk, pauses: what met it is run again when the results
+        folder takes writes again. A job that its scheduler has ended is queued again, until its run makes no progress.
 
         Returns:
             The runs as they ended.
@@ -81,12 +94,14 @@ class Sweep:
             MachineError: The results folder takes no writes for too long.
         """
         self._source = source
+        asks(self.launcher)
         try:
-            while self._active or self._pause.runs or not source.done():
+            while self._active or self._pause.runs or self._cut_off or not source.done():
                 self._pause.look(jobs_run=bool(self._active))
                 if not self._pause.lasts:
                     self._start_again()
                     self._start_some(source)
+                    self.launcher.flush()
                 self._collect()
                 self._end_silent()
                 self.watcher.tick()
@@ -101,13 +116,13 @@ class Sweep:
         return self._ended
 
     def _start_again(self) -> None:
-        """Starts what a pause has held back."""
-        waiting = self._pause.runs
-        while waiting and not self._pause.lasts:
-            resources = self.launcher.pool.acquire(waiting[0].spec.gpus)
-            if resources is None:
-                return
-            self._start(waiting.pop(0), resources)
+        """Starts what a pause has held back, and what a scheduler has ended."""
+        for waiting in (self._pause.runs, self._cut_off):
+            while waiting and not self._pause.lasts:
+                resources = self.launcher.pool.acquire(waiting[0].spec.gpus)
+                if resources is None:
+                    return
+                self._start(waiting.pop(0), resources)
 
     def _start_some(self, source: Source) -> None:
         pool = self.launcher.pool
@@ -129,11 +144,13 @@ class Sweep:
             self.launcher.pool.release(resources)
             self._judge(run, "")
         else:
+            count = starts(run.folder)
             job = living_job(run.folder)  # of a driver before this one
             if job is None or not job.outlives_driver:
                 job = self._submitted(run, resources)
             if job is not None:
-                self._active.append(Active(run, job, resources, Pulse(job, run.folder)))
+                pulse = Pulse(job, run.folder)
+                self._active.append(Active(run, job, resources, pulse, count))
 
     def _submitted(self, run: Planned, resources: Resources) -> Job | None:
         """The run's job; None where the folder takes no writes, for which it waits."""
@@ -163,11 +180,26 @@ class Sweep:
         for active in [active for active in self._active if active.job.ended()]:
             self._active.remove(active)
             self.launcher.pool.release(active.resources)
-            fault = _fault(active)
-            if fault:
+            if fault := _fault(active):
                 self._put_back(active.run, fault)
+            elif why := _cut_off(active):
+                self._queue_again(active, why)
             else:
                 self._judge(active.run, active.job.exit_text())
+
+    def _queue_again(self, active: Active, why: str) -> None:
+        """Has a run go on that its scheduler has ended, or gives it up where it makes no progress."""
+        run, text = active.run, active.job.exit_text()
+        if starts(run.folder) == active.starts:
+            note_start(run.folder, text)
+        if (count := without_progress(run.folder)) >= MOST_STARTS:
+            options = self.options(active.resources)
+            give_up(run.folder.path, options, f"{no_progress(count)}; the last one: {why}")
+            self._judge(run, text)
+        else:
+            self.watcher.put_back(run, f"{why}; it is queued again")
+            lost = replace(run, state=State.LOST, record=None, outdated=False)
+            self._cut_off.append(run if run.folder.finished else lost)
 
     def _end_silent(self) -> None:
         for active in list(self._active):
@@ -190,7 +222,15 @@ class Sweep:
         self._source.over(found)
         self.watcher.ended(found, cause(found, exit_text))
 
+    def _leave_alone(self) -> None:
+        """Forgets the jobs that outlive this driver, if they are to be left: the next one finds them."""
+        staying = [active for active in self._active if active.job.outlives_driver]
+        runs = [active.run for active in staying]
+        if runs and (self._leaves is None or self._leaves(runs)):
+            self._active = [active for active in self._active if active not in staying]
+
     def _stop(self) -> None:
+        self._leave_alone()
         runs = [active.run for active in self._active]
         for active in self._active:
             try:
@@ -231,6 +271,14 @@ def _fault(active: Active) -> str:
     if not active.job.met_fault():
         return ""
     return read_last_words(folder.log_file) or active.job.exit_text()
+
+
+def _cut_off(active: Active) -> str:
+    """Through what a scheduler has ended a job that is to go on, in words; empty of any other."""
+    folder = active.run.folder
+    done = folder.finished and not active.run.tests
+    told = folder.stop_file.exists() and stop_is_users(folder.stop_file)
+    return "" if done or told else active.job.cut_off()
 
 
 def ask_to_stop(folder: RunFolder, state: str) -> None:

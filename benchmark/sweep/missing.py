@@ -16,7 +16,6 @@ from benchmark.data.memory import Memory
 from benchmark.data.pictures import Decoding, Told, undecoded
 from benchmark.errors import attempt
 from benchmark.launchers import Launcher
-from benchmark.launchers.machine import visible_gpus
 from benchmark.run.conflicts import conflicts
 from benchmark.run.contents import named_path
 from benchmark.run.fetched.needs import unnamable
@@ -53,6 +52,8 @@ def missing(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
 def to_do(plan: Plan, retry: Iterable[State] = ()) -> list[Planned]:
     """All that a sweep starts jobs for: what is `missing`, and what is to be evaluated on the test split alone."""
     runs = missing(plan, retry)
+    # Those whose jobs a driver before this one has submitted come first: they have their places already.
+    runs.sort(key=lambda run: run.state not in (State.RUNNING, State.QUEUED))
     return [*runs, *tests_of(plan, runs).runs]
 
 
@@ -91,7 +92,7 @@ def obstacles(plan: Plan, launcher: Launcher, trusted: bool, told: Told | None =
     found.add(left_of(plan, memory))
     found.add(learnt_images(plan, decoding, memory))
     found.errors.extend(launcher.obstacles({row.name: row.gpus for row in plan.rows}))
-    found.errors.extend([*conflicts(), *_lacking(plan), *without_batch(plan, memory)])
+    found.errors.extend([*conflicts(), *_lacking(plan, launcher), *without_batch(plan, memory)])
     found.errors.extend(_without_sources(plan))
     found.add(check_given(not_complete(plan.runs), plan.aside))
     found.errors.extend([] if trusted else _not_data(plan))
@@ -175,11 +176,11 @@ def _datasets(plan: Plan) -> list[Dataset]:
     return list(dict.fromkeys([plan.dataset, *(data for own in others for data in own.values())]))
 
 
-def _lacking(plan: Plan) -> list[str]:
-    """What a row needs of this machine that it does not have."""
+def _lacking(plan: Plan, launcher: Launcher) -> list[str]:
+    """What a row needs of the machine it runs on that it does not have, as far as can be told from here."""
     rows = {run.spec.row: run for run in not_complete(plan.runs)}
     needs = {row: needs_of(dict(run.config)) for row, run in rows.items()}
-    has_gpu = any(need.gpu for need in needs.values()) and bool(visible_gpus())
+    has_gpu = any(need.gpu for need in needs.values()) and launcher.pool.has_gpus
     return [
         f"row '{row}': {problem}"
         for row, need in needs.items()

@@ -26,7 +26,9 @@ LOOK_S = 10.0  # between two looks at most
 SAID_AFTER = 1 / 6  # of the patience
 _BUSY = 0.1  # of a CPU: W&B's own processes use a hundredth while the training hangs
 # W&B's process writes there as long as the job lives, and a driver the others.
-_NO_SIGNS = frozenset({"wandb", "job.lock", "job.lock.holder", "job.json", "stop", "asked_by"})
+_NO_SIGNS = frozenset(
+    {"wandb", "job.lock", "job.lock.holder", "job.json", "stop", "asked_by", "lease.json"}
+)
 _TAIL_LINES = 10
 
 _Signs = frozenset[tuple[str, int, int]]
@@ -62,7 +64,9 @@ class Pulse:
         if passed < every_s:
             return False
         self._looked += passed
-        if self._has_moved(passed):
+        if self.job.standing().queued:  # it was put back into the queue
+            self._counts, self.silent_s = False, 0.0
+        elif self._has_moved(passed):
             self._counts, self.silent_s = True, 0.0
         elif self._counts:
             self.silent_s += min(passed, 2 * every_s)

@@ -106,6 +106,7 @@ class TryOuts:
             )
             job = self._launcher.submit(placed.folder.path, options)
             self._active.append(Active(placed, job, resources, Pulse(job, placed.folder)))
+        self._launcher.flush()
 
     def _ended(self, active: Active) -> Result:
         self._leave(active)

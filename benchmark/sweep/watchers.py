@@ -20,6 +20,7 @@ from benchmark.writing.terminal import Shown, fitting, table_of
 STYLES = {
     State.COMPLETE: "green",
     State.RUNNING: "cyan",
+    State.QUEUED: "blue",
     State.FAILED: "bold red",
     State.INTERRUPTED: "yellow",
     State.LOST: "yellow",

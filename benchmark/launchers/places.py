@@ -1,0 +1,34 @@
+"""Places in a scheduler's queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmark.run.options import Resources
+
+
+@dataclass
+class Places:
+    """At most so many jobs are queued or run at once; what they run on, the scheduler says.
+
+    Attributes:
+        slots: How many.
+        threads: CPUs of each process of a job.
+        has_gpus: Whether jobs get GPUs.
+    """
+
+    slots: int
+    threads: int
+    has_gpus: bool
+    _taken: int = 0
+
+    def acquire(self, processes: int) -> Resources | None:
+        """See `benchmark.launchers.base.Pool`."""
+        if self._taken >= self.slots:
+            return None
+        self._taken += 1
+        return Resources((), self.threads, processes)
+
+    def release(self, _resources: Resources) -> None:
+        """See `benchmark.launchers.base.Pool`."""
+        self._taken -= 1
