@@ -22,6 +22,7 @@ class HungJob(ToyJob):
 
 class HungLauncher(ToyLauncher):
     name = "hung"
+    outlives_driver = False
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
         with RunFolder(folder).log_file.open("ab") as log:

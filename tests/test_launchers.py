@@ -106,7 +106,8 @@ class TestEveryLauncher:
         made = make_launcher(name)
         assert made.name == name
         assert made.pool.slots >= 1
-        assert {type(made.shares_terminal), type(made.prunes)} == {bool}
+        told = (made.shares_terminal, made.prunes, made.outlives_driver)
+        assert {type(one) for one in told} == {bool}
         assert made.obstacles({"plain": 1}) == []
         made.close()
 

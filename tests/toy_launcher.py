@@ -28,6 +28,7 @@ class ToyLauncher(MachineLauncher):
     name = "toy"
     shares_terminal = False
     prunes = True
+    outlives_driver = True
 
     def __init__(self, slots: int | None = None, _cluster: Cluster | None = None) -> None:
         self.pool = Places(slots or 1, threads=1, has_gpus=True)

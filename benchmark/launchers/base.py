@@ -88,6 +88,10 @@ class Launcher(Protocol):
         """Whether its jobs print to the driver's terminal, so that no table can be drawn there."""
 
     @property
+    def outlives_driver(self) -> bool:
+        """Whether its jobs go on when their driver is gone, as `Job.outlives_driver` of each: a sweep may detach."""
+
+    @property
     def prunes(self) -> bool:
         """Whether the driver sees to its jobs while they run, so that it can prune trials and give signs of life."""
 

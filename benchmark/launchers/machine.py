@@ -50,6 +50,8 @@ class MachineJob:
 class MachineLauncher:
     """What is alike of all launchers that start processes of this machine."""
 
+    outlives_driver = False
+
     def flush(self) -> None:
         """See `benchmark.launchers.base.Launcher`: jobs start at once."""
 
