@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from benchmark.errors import UserError, allowed
-from benchmark.experiment.cluster import Cluster
 from benchmark.launchers.base import Job, Launcher, Pool
+
+if TYPE_CHECKING:
+    from benchmark.experiment.cluster import Cluster
 
 __all__ = ["LAUNCHERS", "Job", "Launcher", "Pool", "check_launcher", "make_launcher"]
 
@@ -38,6 +41,8 @@ def make_launcher(name: str, slots: int | None = None, cluster: Cluster | None =
     Raises:
         UserError: No launcher has that name.
     """
+    from benchmark.experiment.cluster import Cluster
+
     check_launcher(name)
     module, _, attribute = LAUNCHERS[name].partition(":")
     made: Callable[[int | None, Cluster], Launcher]
