@@ -26,6 +26,7 @@ from benchmark.job.failures import last_words, of_machine, read_last_words
 from benchmark.job.job import _Training, run_job
 from benchmark.job.measure import measuring
 from benchmark.job.resuming import newest_own
+from benchmark.job.several import GONE, TOLD
 from benchmark.job.together import main as torchrun
 from benchmark.launchers.child import _ending_with_fault
 from benchmark.launchers.machine import MachineJob, MachineLauncher, MachinePool
@@ -466,7 +467,9 @@ def test_a_job_that_meets_a_fault_ends_with_a_status_of_its_own(log: str, tmp_pa
         assert read_last_words(folder.log_file) == "disk full: No space left on device"
 
 
-@pytest.mark.parametrize(("code", "status"), [(os.EX_IOERR, os.EX_IOERR), (1, None)])
+@pytest.mark.parametrize(
+    ("code", "status"), [(os.EX_IOERR, os.EX_IOERR), (TOLD, TOLD), (GONE, GONE), (1, None)]
+)
 def test_torchrun_ends_with_the_status_of_its_processes(
     code: int, status: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

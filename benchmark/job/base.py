@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from typing import NoReturn
 
+from benchmark.files import write_json
 from benchmark.job.failures import failure, of_machine
 from benchmark.job.inputs import Inputs, NotAsAsked
+from benchmark.job.several import GONE, TOLD, Ended, has_lost_another, processes, rank
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.options import JobOptions
@@ -28,16 +30,6 @@ class Stopped(Exception):
     def __init__(self, state: str) -> None:
         self.state = state
         super().__init__(state)
-
-
-def rank() -> int:
-    """Which of the processes that train together this is, from 0; the first writes the folder's files."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def processes() -> int:
-    """How many processes train together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def source_of(folder: RunFolder, run_id: str) -> tuple[RunFolder, RunRecord]:
@@ -81,6 +73,7 @@ class RunJob(ABC):
 
         Raises:
             Exception: The machine is at fault: see `benchmark.job.failures.of_machine`; there is no record.
+            Ended: It is one of several processes, and has failed or lost another.
         """
         try:
             self.work()
@@ -138,15 +131,21 @@ class RunJob(ABC):
         if self.tracker is not None:
             self.tracker.abandon()
 
-    def finish(self, state: State, why: Failure | None = None) -> None:
-        """Writes the record, last of all."""
+    def finish(self, state: State) -> None:
+        """Writes the record of a run that has not failed, last of all."""
         if rank() != 0:
             return
-        record = self.record(state, why)
+        record = self.record(state, None)
         record.require_scores()  # before anyone is told that the run is complete
+        self._end_with(record)
+
+    def _end_with(self, record: RunRecord) -> None:
         if self.tracker is not None:
             self.tracker.finish(record)
         self.folder.write_record(record)
+        self._tidy(record.state)
+
+    def _tidy(self, state: State) -> None:
         with suppress(OSError):  # what is done is done
             self.clear(state)
             self.folder.stop_file.unlink(missing_ok=True)
@@ -159,4 +158,26 @@ class RunJob(ABC):
         if of_machine(error, self.folder) is not None:
             self.abandon()
             raise error
-        self.finish(State.FAILED, failure(error, self.folder))
+        if has_lost_another(error, self.folder):
+            self._leave_for_another()
+        self._fail_for_all(failure(error, self.folder))
+        if processes() > 1:
+            raise Ended(TOLD)
+
+    def _fail_for_all(self, why: Failure) -> None:
+        """Keeps what this process fails of as what the run fails of, unless another of its processes has been first."""
+        known = self.folder.record_if_ended()
+        if known is None:
+            self._end_with(self.record(State.FAILED, why))
+        elif self.tracker is not None:
+            self.tracker.finish(known)
+
+    def _leave_for_another(self) -> NoReturn:
+        """Leaves the run to be continued: another of its processes is gone."""
+        self.abandon()
+        with suppress(OSError):
+            print(f"{now()} a process that trains with this one is gone", flush=True)
+            if self.options.leased and not self.folder.stop_file.exists():
+                # As if the scheduler had said it, which may take minutes to see that a node is lost.
+                write_json(self.folder.stop_file, {"state": "interrupted", "again": True})
+        raise Ended(GONE)

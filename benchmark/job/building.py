@@ -9,6 +9,7 @@ from benchmark.config.imports import importing_from
 from benchmark.config.tree import Config as Content
 from benchmark.config.vocabulary.evaluation import FULFILLED
 from benchmark.job.inputs import Inputs
+from benchmark.job.several import processes
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import Resources
 from benchmark.run.spec import RunSpec
@@ -73,7 +74,7 @@ def build_runner(config: Config, folder: RunFolder, resources: Resources) -> Job
     for key in ("val_evaluator", "test_evaluator"):
         _use_our_metric(config.get(key) or [])
     if resources.processes > 1:
-        _start_distributed(config)
+        _start_distributed(config, resources.processes)
     runner: JobRunner = JobRunner.from_cfg(config)
     return runner
 
@@ -94,9 +95,18 @@ def _use_our_metric(evaluators: ConfigDict | list[ConfigDict]) -> None:
                 del evaluator[argument]
 
 
-def _start_distributed(config: Config) -> None:
-    """Joins the processes that torchrun started; on CPUs before mmengine does, which would ask for CUDA."""
+def _start_distributed(config: Config, asked: int) -> None:
+    """Joins the processes that torchrun started; on CPUs before mmengine does, which would ask for CUDA.
+
+    Raises:
+        RuntimeError: They are not as many as are to train together, which would change what is trained.
+    """
     import torch
+
+    if asked != processes():
+        raise RuntimeError(
+            f"{processes()} processes were started, and {asked} are to train together"
+        )
 
     config.launcher = "pytorch"
     if not torch.cuda.is_available():

@@ -7,8 +7,9 @@ import shutil
 from contextlib import suppress
 
 from benchmark.data.dataset import Split
-from benchmark.job.base import Stopped, rank
+from benchmark.job.base import Stopped
 from benchmark.job.building import make_ready
+from benchmark.job.several import rank
 from benchmark.job.testing import keep_test, read_test, with_problem
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmark import locks
 from benchmark.config.unvalidated import WORDS as UNVALIDATED
-from benchmark.job.base import RunJob, rank
+from benchmark.job.base import RunJob
 from benchmark.job.begun import may_begin
 from benchmark.job.building import build_runner, config_of, make_ready, read_content
 from benchmark.job.measure import MEASUREMENTS
+from benchmark.job.several import end_others, rank
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Point, now
@@ -52,6 +53,7 @@ def run_job(path: Path, options: JobOptions) -> None:
         locks.Held: Another job has held the folder all the time that `locks.patience_s` gives.
         Exception: The machine is at fault, see `benchmark.job.failures.of_machine`; there is no record, and the run is
             to be continued.
+        SystemExit: It is one of several processes, which are to end, see `benchmark.job.several`.
     """
     folder = RunFolder(path)
     lock = locks.acquire(folder.lock_file, locks.patience_s()) if rank() == 0 else None
@@ -70,6 +72,7 @@ def run_job(path: Path, options: JobOptions) -> None:
     finally:
         if lock is not None:
             lock.release()
+    end_others()
 
 
 def _job_of(folder: RunFolder) -> type[RunJob]:

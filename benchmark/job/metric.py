@@ -18,6 +18,10 @@ from benchmark.files import JsonObject
 from benchmark.statistics.evaluation import Detections, Evaluation, GroundTruth
 from benchmark.statistics.scores import SCORES
 
+# mmengine's word for sending what each process has found to the others, on CPUs, too. By "cpu" it means files in the
+# folder that each stands in, which is another on every node, may take none, and is the user's.
+_BY_THE_PROCESSES = "gpu"
+
 Predicted = tuple[int, NDArray[np.floating], NDArray[np.floating], NDArray[np.int64]]
 """An image's id, boxes (N, 4) as xyxy in pixels of the original image, scores (N,) and labels (N,)."""
 
@@ -39,7 +43,8 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         metric: ``bbox``; nothing else is evaluated.
         format_only: Must be False, as in mmdet's configs for validation.
         backend_args: As in mmdet, where the file is not local.
-        collect_device: As in mmdet.
+        collect_device: Taken as mmdet's configs have it; how the results of several processes come together, it does
+            not decide.
         prefix: Replaces ``coco`` in the keys.
 
     Attributes:
@@ -61,7 +66,7 @@ class HotCocoMetric(CocoMetric):  # type: ignore[misc]
         if format_only:
             raise ValueError("HotCocoMetric evaluates; for format_only use mmdet's CocoMetric")
         # Without a file, so that the base class does not read it with pycocotools, too.
-        super().__init__(collect_device=collect_device, prefix=prefix, backend_args=backend_args)
+        super().__init__(collect_device=_BY_THE_PROCESSES, prefix=prefix, backend_args=backend_args)
         self.ann_file = ann_file
         self.last: Evaluation | None = None
 
@@ -104,7 +109,7 @@ class DetectionsMetric(BaseMetric):  # type: ignore[misc]
     """
 
     def __init__(self, category_ids: Mapping[str, int]) -> None:
-        super().__init__(collect_device="cpu")
+        super().__init__(collect_device=_BY_THE_PROCESSES)
         self._category_ids = category_ids
         self.found: Detections | None = None
 

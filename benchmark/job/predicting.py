@@ -17,6 +17,7 @@ from benchmark.data.annotations import Annotations
 from benchmark.files import write_json
 from benchmark.job.evaluating import Pictured, loader_of
 from benchmark.job.metric import DetectionsMetric
+from benchmark.job.several import is_seen
 from benchmark.job.training import JobRunner, leave_if_asked
 from benchmark.statistics.evaluation import Detections
 
@@ -60,6 +61,7 @@ def predict(runner: JobRunner, unseen: Unseen) -> Detections | None:
     if dist.is_main_process():
         write_json(listing, _listed(unseen), indent=None)
     dist.barrier()
+    is_seen(listing)
     metric = DetectionsMetric(unseen.category_ids)
     own = runner.cfg.get("val_dataloader") or runner.cfg["test_dataloader"]
     loader = loader_of(plain(dict(own)), listing, unseen.folder)

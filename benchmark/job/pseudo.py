@@ -23,8 +23,9 @@ from benchmark.data.annotations import Annotations, read_annotations
 from benchmark.data.keep import ImageFilter, kept_images
 from benchmark.errors import UserError, few
 from benchmark.files import JsonObject, read_json, sha256_file, write_text
-from benchmark.job.base import RunJob, rank, source_of
+from benchmark.job.base import RunJob, source_of
 from benchmark.job.inputs import NotAsAsked
+from benchmark.job.several import rank
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
@@ -84,16 +85,14 @@ def with_pseudo(job: RunJob, asked: PseudoLabels, content: Config) -> Learnt:
 def _wait(folder: RunFolder, until: Callable[[], bool]) -> None:
     """Waits for what the first process makes: they have not joined yet, so that it cannot be asked.
 
+    Where that is asked to end, it ends the others with it.
+
     Raises:
-        Stopped: The job is asked to end.
         NotAsAsked: That process has failed.
     """
-    from benchmark.job.training import leave_if_asked
-
     while not until():
         if folder.finished:
             raise NotAsAsked("the boxes to learn were not made: see the record")
-        leave_if_asked(folder.stop_file)
         time.sleep(_WAIT_S)
 
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, TypeVar
 from benchmark.data.annotations import Annotations
 from benchmark.data.dataset import Split
 from benchmark.errors import UserError, few, printable
-from benchmark.job.base import Stopped, processes, rank
+from benchmark.job.base import Stopped
 from benchmark.job.failures import of_machine
 from benchmark.job.measure.measuring import images_of, reason
+from benchmark.job.several import processes, rank
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.record import Metrics, Numbers, ValImages

@@ -23,6 +23,7 @@ from benchmark.job.base import Stopped as Stopped
 from benchmark.job.best import BestCheckpoint, SelectHook
 from benchmark.job.metric import HotCocoMetric
 from benchmark.job.resuming import FINISHED, RUN_ID, Unloadable
+from benchmark.job.several import is_seen
 from benchmark.job.starting import (
     counted_loading,
     refuse_not_numbers,
@@ -102,6 +103,7 @@ class JobRunner(Runner):  # type: ignore[misc]
         if filename == self._own:
             kwargs["strict"] = True
         if kwargs.get("strict"):
+            is_seen(Path(filename))  # it may have been written on another node, a moment ago
             content: dict[str, object] = super().load_checkpoint(filename, *args, **kwargs)
         else:
             with counted_loading(filename) as told:
@@ -334,11 +336,11 @@ def leave_if_asked(stop_file: Path) -> None:
     Raises:
         Stopped: It is.
     """
-    asked = [stop_file.exists()]
+    asked = [stop_state(stop_file) if stop_file.exists() else None]
     if dist.is_distributed():
         dist.broadcast_object_list(asked)
-    if asked[0]:
-        raise Stopped(stop_state(stop_file))
+    if asked[0] is not None:
+        raise Stopped(asked[0])
 
 
 def val_point(evaluation: Evaluation) -> Point:

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from benchmark.job.failures import last_words, of_machine
 from benchmark.job.job import run_job
+from benchmark.job.several import Ended
 from benchmark.process import open_streams, take_signals
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
@@ -72,9 +73,17 @@ def main() -> None:
 
 @contextmanager
 def _ending_with_fault(folder: RunFolder) -> Iterator[None]:
-    """Ends the process with `os.EX_IOERR` where the machine is at fault, and says so in the log if that takes it."""
+    """Ends the process with `os.EX_IOERR` where the machine is at fault, and says so in the log if that takes it.
+
+    One of several that ends before the others ends at once, too: what is left of their group may wait for them.
+    """
     try:
         yield
+    except Ended as end:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(int(end.code or 0))
     except Exception as error:
         fault = of_machine(error, folder)
         if fault is None:

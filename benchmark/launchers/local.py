@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from benchmark.experiment.cluster import Cluster
+from benchmark.job.several import GONE
 from benchmark.launchers.base import Job
 from benchmark.launchers.child import run_forked, to_json
 from benchmark.launchers.machine import MachineJob, MachineLauncher, MachinePool, make_pool
@@ -195,4 +196,6 @@ def exit_text(code: int | None) -> str:
         return f"killed by signal {-code} ({signal.Signals(-code).name})"
     if code == os.EX_IOERR:
         return "a file system failed: the log says which"
+    if code == GONE:
+        return "one of its processes is gone"
     return f"exit status {code}"

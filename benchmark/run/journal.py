@@ -142,7 +142,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._base_s = 0.0
-        self._since = time.monotonic()
+        self._since: float | None = None
         self._listeners: list[Callable[[Point], None]] = []
 
     def listen(self, listener: Callable[[Point], None]) -> None:
@@ -160,7 +160,7 @@ class Journal:
         kept = [point for point in self.points() if point["iter"] <= iteration]
         if self.path.exists():
             write_text(self.path, "".join(map(json_line, kept)))
-        self._base_s = max((point.get("elapsed_s", 0.0) for point in kept), default=0.0)
+        self._base_s = _last_s(kept)
         self._since = time.monotonic()
         self.write({"kind": "start", "iter": iteration, "max_iters": max_iters, "time": now()})
 
@@ -174,7 +174,9 @@ class Journal:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds of training and validation so far, over all attempts."""
+        """Seconds of training and validation so far, over all attempts; until one begins here, those of the file."""
+        if self._since is None:
+            return _last_s(self.points())
         return self._base_s + time.monotonic() - self._since
 
     def points(self) -> list[Point]:
@@ -194,6 +196,10 @@ class Journal:
         """The newest validation point."""
         validations = self.validations()
         return validations[-1] if validations else None
+
+
+def _last_s(points: Iterable[Point]) -> float:
+    return max((point.get("elapsed_s", 0.0) for point in points), default=0.0)
 
 
 def _finite(value: object) -> object:

@@ -1,0 +1,182 @@
+"""Several processes that train one run, without torchrun around them: what becomes of the others when one ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import TINY
+from mmengine.runner import Runner
+
+from benchmark.data.annotations import read_annotations
+from benchmark.experiment.experiment import Tracking
+from benchmark.files import read_jsonl
+from benchmark.job.job import _Training, run_job
+from benchmark.job.several import GONE, TOLD, Ended, rank
+from benchmark.job.training import Diverged, JournalHook, leave_if_asked
+from benchmark.launchers.child import _ending_with_fault, _log_to
+from benchmark.run.folder import RunFolder
+from benchmark.run.options import JobOptions, Resources
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
+from benchmark.run.record import FailureKind, State
+from benchmark.run.state import stop_is_users
+
+TWO = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1, processes=2), leased=True)
+SOON_S = 60.0
+
+
+@pytest.fixture
+def folder(synthetic_data: Path, tmp_path: Path) -> RunFolder:
+    """A run of two epochs, six iterations in each of two processes, that is ready to start."""
+    epochs = {"train_cfg.max_epochs": 2}
+    results = tmp_path / "results"
+    (run,) = make_plan(
+        Request(TINY, results, data_root=synthetic_data, rows=("plain",), overrides=epochs)
+    ).runs
+    prepare(run)
+    return run.folder
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., list[BaseProcess]]]:
+    """Starts two processes that train a run together; they end with the test."""
+    started: list[BaseProcess] = []
+
+    def both(
+        folder: RunFolder, meanwhile: Callable[[], object] = lambda: None
+    ) -> list[BaseProcess]:
+        fork = multiprocessing.get_context("fork")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir(exist_ok=True)
+        given = [(folder, rank, port, elsewhere, meanwhile) for rank in range(2)]
+        made: list[BaseProcess] = [fork.Process(target=_one, args=each) for each in given]
+        started.extend(made)
+        for process in made:
+            process.start()
+        return made
+
+    yield both
+    for process in started:
+        process.kill()
+        process.join()
+
+
+def _one(
+    folder: RunFolder, rank: int, port: int, cwd: Path, meanwhile: Callable[[], object]
+) -> None:
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2")
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    os.chdir(cwd)
+    _log_to(folder.path / f"log-{rank}.txt")
+    with _ending_with_fault(folder):
+        meanwhile()
+        run_job(folder.path, TWO)
+
+
+def _ends(processes: list[BaseProcess]) -> list[int | None]:
+    for process in processes:
+        process.join(SOON_S)
+    return [process.exitcode for process in processes]
+
+
+def _at(iteration: int, happens: Callable[[], object]) -> Callable[[], None]:
+    """Has something happen in the second process when so many iterations are done."""
+    log = JournalHook.after_train_iter
+
+    def logged(self: JournalHook, runner: Runner, **given: Any) -> None:
+        log(self, runner, **given)
+        if os.environ["RANK"] == "1" and runner.iter + 1 == iteration:
+            happens()
+
+    def patch() -> None:
+        JournalHook.after_train_iter = logged  # type: ignore[assignment]
+
+    return patch
+
+
+def _diverges() -> None:
+    raise Diverged("loss is nan at iteration 5")
+
+
+@pytest.mark.trains
+def test_a_process_that_is_lost_leaves_the_run_to_be_continued_wherever_they_stand(
+    folder: RunFolder, start: Callable[..., list[BaseProcess]], tmp_path: Path
+) -> None:
+    killed = _ends(start(folder, _at(4, lambda: os.kill(os.getpid(), signal.SIGKILL))))
+    log = (folder.path / "log-0.txt").read_text()
+    assert killed == [GONE, -signal.SIGKILL], log
+    assert not folder.finished
+    assert "a process that trains with this one is gone" in log
+    assert not stop_is_users(folder.stop_file)
+
+    homes = [tmp_path / "node-0", tmp_path / "node-1"]
+    for home in homes:
+        home.mkdir()
+    done = _ends(start(folder, lambda: os.chdir(homes[rank()])))
+    assert done == [0, 0], (folder.path / "log-0.txt").read_text()
+    record = folder.read_record()
+    assert record.state is State.COMPLETE
+    # Each image of the validation was in one process, and its boxes have come to the first through no folder.
+    assert record.val_images is not None
+    assert record.val_images.count == len(
+        read_annotations(folder.read_spec().dataset.val.annotations).images
+    )
+    assert [list(home.iterdir()) for home in homes] == [[], []]
+    trained = [
+        point["iter"] for point in read_jsonl(folder.metrics_file) if point["kind"] == "train"
+    ]
+    assert trained == sorted(set(trained))
+    assert trained[-1] == 6
+    assert len(read_jsonl(folder.starts_file)) == 2
+
+
+@pytest.mark.trains
+def test_what_a_process_fails_of_the_run_fails_of(
+    folder: RunFolder, start: Callable[..., list[BaseProcess]]
+) -> None:
+    failed = _ends(start(folder, _at(5, _diverges)))
+    assert failed == [TOLD, TOLD]
+    record = folder.read_record()
+    assert record.state is State.FAILED
+    assert record.failure is not None
+    assert record.failure.kind is FailureKind.DIVERGED
+    assert record.failure.message == "Diverged: loss is nan at iteration 5"
+    seconds = [point["elapsed_s"] for point in read_jsonl(folder.metrics_file)]
+    assert record.train_seconds == pytest.approx(max(seconds))
+
+
+def test_a_first_process_that_does_not_join_ends_the_others(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait for it to join, for half an hour."""
+    folder.stop_file.write_text('{"state": "pruned"}')
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setattr(_Training, "work", lambda _: leave_if_asked(folder.stop_file))
+    with pytest.raises(Ended) as ended:
+        run_job(folder.path, TWO)
+    assert ended.value.code == TOLD
+    assert folder.read_record().state is State.PRUNED
+
+
+def test_other_processes_than_were_asked_for_are_refused(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would share the images otherwise, and train something else."""
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(Ended):
+        run_job(folder.path, TWO)
+    failure = folder.read_record().failure
+    assert failure is not None
+    assert "3 processes were started, and 2 are to train together" in failure.message
