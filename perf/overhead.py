@@ -23,7 +23,7 @@ from pathlib import Path
 
 from evaluation import machine
 
-from benchmark.launchers.machine import cpu_count
+from benchmark.run.devices import cpu_count
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import State
 

@@ -29,7 +29,7 @@ from overhead import run, synthetic
 from benchmark.config.config_file import load_config
 from benchmark.experiment.experiment import load_experiment
 from benchmark.files import read_jsonl
-from benchmark.launchers.machine import visible_gpus
+from benchmark.run.devices import visible_gpus
 from benchmark.run.folder import RunFolder
 from benchmark.run.plan import choose_rows
 from benchmark.run.record import State

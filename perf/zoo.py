@@ -35,7 +35,7 @@ from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
 from benchmark.experiment.rows.zoo import whole_configs
 from benchmark.files import write_text
-from benchmark.launchers.machine import visible_gpus
+from benchmark.run.devices import visible_gpus
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare

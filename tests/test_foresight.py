@@ -14,9 +14,11 @@ from rich.console import Console
 from benchmark.cli import doctor
 from benchmark.data.memory import Memory
 from benchmark.files import write_json
+from benchmark.job import looks
 from benchmark.launchers import make_launcher
 from benchmark.run import fetched
 from benchmark.run.fetched import to_fetch
+from benchmark.run.finding import Finding
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.runs import Runs
 from benchmark.run.shared_memory import Room
@@ -177,7 +179,7 @@ def test_packages_that_end_every_job_are_refused(
     installed(packages, "transformers", transformers)
     installed(packages, "onedl-mmpretrain", mmpretrain)
     monkeypatch.syspath_prepend(str(packages))
-    found = list(doctor._conflicts())
+    found = list(looks.clashes())
     assert [finding.problem for finding in found] == ([True] if clash else [])
     if clash:
         path = f"{packages}:{Path(doctor.__file__).parents[2]}"
@@ -191,7 +193,7 @@ def test_doctor_tells_of_shared_memory_and_weights(
     hub: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmark.run.shared_memory.room", lambda: Room(2**26, 0))
-    (memory,) = doctor._shared_memory()
+    (memory,) = looks.shared_memory()
     assert memory.found == "64 MiB" and "--shm-size" in memory.remedy
     (weights,) = doctor._weights()
     assert f"not in {hub}: those of convnext_large, convnext_tiny, resnet101" in weights.found
@@ -203,7 +205,7 @@ def test_doctor_tells_of_shared_memory_and_weights(
 def test_doctor_breaks_no_path_in_80_columns() -> None:
     path = "/home/somebody/.cache/torch/hub/checkpoints"
     text = io.StringIO()
-    found = [doctor.Finding("onedl-mmdetection", f"not in {path}: resnet50", "fetch them", True)]
+    found = [Finding("onedl-mmdetection", f"not in {path}: resnet50", "fetch them", True)]
     Console(file=text, width=80).print(doctor.table(found))
     assert f"not in {path}:" in text.getvalue()
     assert "to do: fetch them" in text.getvalue()

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.launchers.machine import MachinePool, make_pool, visible_gpus
+from benchmark.launchers.machine import MachinePool, make_pool
 from benchmark.locks import patience_s
+from benchmark.run.devices import visible_gpus
 from benchmark.run.options import Resources
 
 

@@ -14,6 +14,7 @@ from benchmark.launchers.machine import MachineLauncher
 from benchmark.launchers.places import Places
 from benchmark.launchers.processes import ProcessOfDriver, process_id
 from benchmark.run.address import JobAddress, write_address
+from benchmark.run.finding import Finding
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 
@@ -32,6 +33,9 @@ class ToyLauncher(MachineLauncher):
 
     def __init__(self, slots: int | None = None, _cluster: Cluster | None = None) -> None:
         self.pool = Places(slots or 1, threads=1, has_gpus=True)
+
+    def about(self) -> list[Finding]:
+        return [Finding("toy", "a cluster of this machine")]
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         return [f"row {row}: the cluster has {GPUS} GPUs" for row, n in gpus.items() if n > GPUS]

@@ -3,108 +3,44 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.app import FAILED
+from benchmark.cli.app import FAILED, Results
+from benchmark.errors import UserError
+from benchmark.job import looks
+from benchmark.launchers import LAUNCHERS
+from benchmark.process import OutputLost, say_ended
+from benchmark.run.finding import Finding
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_GIB = 2**30
+    from benchmark.launchers import Launcher
+
 # A run of ConvNeXt-large keeps three checkpoints of 2.5 GB each while it trains.
 _ENOUGH_GIB = 10
-_INSTALL = "install it: 'make setup' in a checkout, 'pip install' elsewhere"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report.
-
-    Attributes:
-        what: What was looked at.
-        found: What is there.
-        remedy: What to do about it; empty where all is well.
-        problem: Whether runs would fail, or not be tracked as they could be.
-    """
-
-    what: str
-    found: str
-    remedy: str = ""
-    problem: bool = False
+_WAIT_MIN = 10
 
 
 def findings() -> list[Finding]:
     """Looks at everything; a look that fails is a finding, not the end."""
-    looks = (_packages, _conflicts, _ops, _gpus, _shared_memory, _weights, _git, _trackers, _disk)
-    return [finding for look in looks for finding in _guarded(look)]
-
-
-def _guarded(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    try:
-        return list(look())
-    except Exception as error:
-        name = look.__name__.strip("_")
-        return [Finding(name, f"{type(error).__name__}: {error}", _INSTALL, True)]
-
-
-def _packages() -> Iterator[Finding]:
-    from benchmark.run.provenance import versions
-
-    for name, version in versions().items():
-        missing = Finding(name, "not installed", _INSTALL, problem=True)
-        yield Finding(name, version) if version else missing
-
-
-def _conflicts() -> Iterator[Finding]:
-    from benchmark.run.conflicts import conflicts
-
-    for conflict in conflicts():
-        found, _, remedy = conflict.partition("; ")
-        yield Finding("packages", found, remedy, problem=True)
-
-
-def _ops() -> Iterator[Finding]:
-    from benchmark import ops
-
-    ops.install()
-    import mmcv.ops  # noqa: F401 - fails where the ops cannot be served
-
-    origin = ops.origin()
-    served = "" if origin == "compiled" else f": {', '.join(ops.kinds())}"
-    yield Finding("mmcv ops", f"{origin}{served}")
-
-
-def _gpus() -> Iterator[Finding]:
-    import torch
-
-    from benchmark.launchers.machine import cpu_count, visible_gpus
-
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            properties = torch.cuda.get_device_properties(index)
-            yield Finding(
-                f"GPU {index}", f"{properties.name}, {properties.total_memory / _GIB:.0f} GiB"
-            )
-    elif visible_gpus():
-        remedy = f"the driver is too old for CUDA {torch.version.cuda}: update it"
-        yield Finding("GPU", "seen by nvidia-smi, not by torch", remedy, problem=True)
-    else:
-        remedy = "--profile smoke tries a leaderboard out in minutes; full trainings take days"
-        yield Finding("GPU", f"none: runs use {cpu_count()} CPU threads", remedy)
-
-
-def _shared_memory() -> Iterator[Finding]:
-    from benchmark.run.shared_memory import room
-
-    if (found := room()) is not None:
-        small = found.total < _GIB
-        remedy = "batches of loader workers go through pipes too; docker run --shm-size=2g"
-        yield Finding("/dev/shm", f"{found.total >> 20} MiB", remedy if small else "")
+    every: dict[str, looks.Look] = {
+        "packages": looks.packages,
+        "conflicts": looks.clashes,
+        "mmcv ops": looks.native_ops,
+        "GPU": looks.gpus,
+        "/dev/shm": looks.shared_memory,
+        "weights": _weights,
+        "git": _git,
+        "trackers": looks.trackers,
+        "launchers": _launchers,
+        "disk": _disk,
+    }
+    return [finding for name, look in every.items() for finding in looks.guarded(name, look)]
 
 
 def _weights() -> Iterator[Finding]:
@@ -129,19 +65,17 @@ def _git() -> Iterator[Finding]:
         yield Finding("git", found, remedy, problem=True)
 
 
-def _trackers() -> Iterator[Finding]:
-    from benchmark.experiment.experiment import Tracking
-    from benchmark.tracking import TRACKERS, tracker_class
+def _launchers() -> Iterator[Finding]:
+    """Which ways to start jobs are open from here; that a cluster is not is no problem."""
+    from benchmark.launchers import make_launcher
 
-    for name, tracker in ((name, tracker_class(name)) for name in TRACKERS):
-        yield Finding(tracker.title, tracker.reach())
-        for why in tracker.door(Tracking(name=name)).hindered:
-            remedy = "mend or unset it; runs are tracked offline until then"
-            yield Finding(tracker.title, why, remedy, problem=True)
+    for name in LAUNCHERS:
+        about = make_launcher(name).about()[0]
+        yield Finding(f"--launcher {name}", about.found)
 
 
 def _disk() -> Iterator[Finding]:
-    free = shutil.disk_usage(Path.cwd()).free / _GIB
+    free = shutil.disk_usage(Path.cwd()).free / looks.GIB
     short = free < _ENOUGH_GIB
     yield Finding("disk", f"{free:.0f} GiB free", "free some space" if short else "", problem=short)
 
@@ -161,11 +95,57 @@ def table(found: list[Finding]) -> Table:
     return drawn
 
 
-def doctor() -> None:
-    """Show versions, native ops, GPUs, trackers and disk, and what to do about each problem."""
+def doctor(
+    experiment: Annotated[
+        Path | None,
+        typer.Argument(metavar="[EXPERIMENT]", help="Whose 'cluster' says what the job asks for."),
+    ] = None,
+    launcher: Annotated[
+        str | None,
+        typer.Option("--launcher", help=f"Look at a node, in one job: {' or '.join(LAUNCHERS)}."),
+    ] = None,
+    results: Results = Path("results"),
+    wait: Annotated[
+        int, typer.Option(min=1, metavar="MINUTES", help="How long that job may be queued.")
+    ] = _WAIT_MIN,
+) -> None:
+    """Show versions, native ops, GPUs, trackers and disk, here or on a node, and what to do about each problem."""
     from benchmark.writing.terminal import unbound_console
 
-    found = findings()
+    if experiment is not None and launcher is None:
+        raise UserError(
+            f"{experiment}: is read for what its jobs ask of a cluster; add --launcher NAME"
+        )
+    found = findings() if launcher is None else _of_launcher(launcher, experiment, results, wait)
     unbound_console().print(table(found))
     if any(finding.problem for finding in found):
         raise typer.Exit(FAILED)
+
+
+def _of_launcher(name: str, experiment: Path | None, results: Path, wait_min: int) -> list[Finding]:
+    """What a launcher says of itself, and what one job of it sees where it runs."""
+    from benchmark.experiment.cluster import cluster_of
+    from benchmark.experiment.experiment import load_experiment
+    from benchmark.launchers import check_launcher, make_launcher
+
+    check_launcher(name)
+    asked = None if experiment is None else load_experiment(experiment)
+    launcher = make_launcher(name, 1, cluster_of(asked))
+    about = launcher.about()
+    if any(finding.problem for finding in about):
+        return about
+    return [*about, *_of_node(launcher, results, wait_min)]
+
+
+def _of_node(launcher: Launcher, results: Path, wait_min: int) -> list[Finding]:
+    from benchmark.sweep.nodes import look_at_node
+
+    if problems := launcher.obstacles({"of the check": 1}):
+        raise UserError(problems)
+    typer.echo("one job looks at its node; Ctrl-C ends it")
+    try:
+        return look_at_node(launcher, results / "runs", typer.echo, wait_min * 60)
+    except (KeyboardInterrupt, OutputLost):
+        raise typer.Exit(say_ended("the job is ended, and nothing of it is left")) from None
+    finally:
+        launcher.close()

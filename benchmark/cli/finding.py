@@ -40,7 +40,7 @@ def find_boxes(named: Named, listed: Annotations, images: Path, trust: bool) -> 
     from benchmark.job.building import make_ready
     from benchmark.job.evaluating import Pictured, Place, predict_images
     from benchmark.job.on_disk import loading
-    from benchmark.launchers.machine import cpu_count
+    from benchmark.run.devices import cpu_count
     from benchmark.run.options import Resources
 
     resources = Resources((), cpu_count())

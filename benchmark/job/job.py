@@ -58,7 +58,11 @@ def run_job(path: Path, options: JobOptions) -> None:
     folder = RunFolder(path)
     lock = locks.acquire(folder.lock_file, locks.patience_s()) if rank() == 0 else None
     try:
-        if options.try_out:
+        if options.node_check:
+            from benchmark.job.node_check import check_node
+
+            check_node(folder, options)
+        elif options.try_out:
             from benchmark.job.tryout import try_out
 
             try_out(folder, options)

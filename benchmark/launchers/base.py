@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # `--help` lists the launchers, and is to be quick
     from pathlib import Path
 
     from benchmark.run.address import JobAddress
+    from benchmark.run.finding import Finding
     from benchmark.run.options import JobOptions, Resources
     from benchmark.run.standing import Standing
 
@@ -98,6 +99,14 @@ class Launcher(Protocol):
     @property
     def pool(self) -> Pool:
         """What its jobs run on: this machine's GPUs and threads, or places in a scheduler's queue."""
+
+    def about(self) -> list[Finding]:
+        """What of it is here, for a user who asks whether jobs can be started with it; it takes seconds at most.
+
+        Returns:
+            The first in a line: the scheduler and its version, or why no job can be started from here, which is a
+            problem. Then what it says of partitions and limits.
+        """
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         """What stands in the way of rows, before anything starts: a message each.

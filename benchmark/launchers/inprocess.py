@@ -18,6 +18,7 @@ from benchmark.launchers.base import Job
 from benchmark.launchers.machine import MachineJob, MachineLauncher, MachinePool, make_pool
 from benchmark.launchers.processes import lock_holder, process_id
 from benchmark.run.address import JobAddress, write_address
+from benchmark.run.finding import Finding
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.writing.plain_stream import bare, plain_log
@@ -61,6 +62,10 @@ class InProcessLauncher(MachineLauncher):
     def pool(self) -> MachinePool:
         """See `benchmark.launchers.base.Launcher`."""
         return make_pool(self._slots)
+
+    def about(self) -> list[Finding]:
+        """See `benchmark.launchers.base.Launcher`."""
+        return [Finding(self.name, f"this process, a run at a time: {self.pool.words()}")]
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         """See `benchmark.launchers.base.Launcher`."""

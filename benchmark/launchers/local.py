@@ -29,6 +29,7 @@ from benchmark.launchers.processes import (
 )
 from benchmark.process import signals_held
 from benchmark.run.address import JobAddress, write_address
+from benchmark.run.finding import Finding
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.start import is_installed
@@ -55,6 +56,10 @@ class LocalLauncher(MachineLauncher):
     def pool(self) -> MachinePool:
         """See `benchmark.launchers.base.Launcher`."""
         return make_pool(self._slots)
+
+    def about(self) -> list[Finding]:
+        """See `benchmark.launchers.base.Launcher`."""
+        return [Finding(self.name, f"this machine: {self.pool.words()}")]
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         """See `benchmark.launchers.base.Launcher`; without any GPU, a row's processes train on the CPU."""

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmark.run.devices import cpu_count, visible_gpus
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.standing import Standing
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """Ids of the GPUs that this process may use, found without initialising CUDA."""
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    try:
-        query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-        done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    present = tuple(done.stdout.split())
-    if allowed is None:
-        return present
-    # Entries may be UUIDs, which nvidia-smi numbers otherwise; CUDA ignores all after a -1.
-    listed = [entry.strip() for entry in allowed.split(",") if entry.strip()]
-    return tuple(listed[: listed.index("-1")] if "-1" in listed else listed) if present else ()
-
-
-def cpu_count() -> int:
-    """Number of CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from benchmark.writing.words import counted
 
 
 class MachineJob:
@@ -74,6 +53,11 @@ class MachinePool:
     def has_gpus(self) -> bool:
         """See `benchmark.launchers.base.Pool`."""
         return bool(self.gpus)
+
+    def words(self) -> str:
+        """What there is: ``2 CPUs, no GPU``."""
+        gpus = counted(len(self.gpus), "GPU") if self.gpus else "no GPU"
+        return f"{counted(self.cpus, 'CPU')}, {gpus}"
 
     def acquire(self, processes: int) -> Resources | None:
         """See `benchmark.launchers.base.Pool`."""

@@ -10,7 +10,7 @@ from statistics import median
 from benchmark.data.memory import Memory
 from benchmark.errors import UserError, few
 from benchmark.files import parsed
-from benchmark.launchers.machine import visible_gpus
+from benchmark.run.devices import visible_gpus
 from benchmark.run.record import RunRecord, State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import of_seed

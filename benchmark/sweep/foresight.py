@@ -10,8 +10,9 @@ from benchmark.config.vocabulary.words import mapping_of
 from benchmark.data.memory import Memory
 from benchmark.errors import few
 from benchmark.launchers import Launcher
-from benchmark.launchers.machine import MachinePool, cpu_count
+from benchmark.launchers.machine import MachinePool
 from benchmark.run.checkout import distrusted
+from benchmark.run.devices import cpu_count
 from benchmark.run.plan import Plan
 from benchmark.run.shared_memory import room
 from benchmark.run.state import Planned, not_complete

@@ -1,0 +1,49 @@
+"""Jobs that end before DetBoard begins in them: where that comes from, and what to do, as far as their log tells."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from benchmark.errors import printable
+from benchmark.files import end_of
+
+_LINES = 10
+_CHARACTERS = 4000
+_MODULE = (
+    "a batch job reads no .bashrc, which defines 'module': begin the lines of 'cluster: setup' with 'source "
+    "/etc/profile.d/modules.sh', or what your site has for it"
+)
+_SETUP = "look at the lines of 'cluster: setup', of the experiment and of the site's file"
+_ENVIRONMENT = (
+    "the node has not the environment that the driver runs in: put it where all nodes see it, or have a line of "
+    "'cluster: setup' make it"
+)
+_FOLDER = (
+    "its log was not made: the node does not see this folder, or may not write there. Give --results a folder on the "
+    "file system that all nodes share"
+)
+_ROOM = "make room there, or use another folder"
+# What logs say, the first that is found; causes stand before what follows from them.
+_KNOWN = (
+    (r"No space left on device|Disk quota exceeded", _ROOM),
+    (r"\b(module|ml): (command )?not found", _MODULE),
+    (r"ModuleNotFoundError|ImportError|GLIBC|cannot open shared object", _ENVIRONMENT),
+    (r"(python\S*|activate|conda|detboard\S*): ?(command not found|No such file)", _ENVIRONMENT),
+    (r"can't open file|No module named", _ENVIRONMENT),
+    (r"command not found|No such file or directory|Permission denied", _SETUP),
+)
+
+
+def log_tail(log: Path) -> list[str]:
+    """The last lines of a log, as a terminal may show them; none where there is no log."""
+    lines = end_of(log, _CHARACTERS).splitlines()
+    return [printable(line)[:200] for line in lines if line.strip()][-_LINES:]
+
+
+def remedy(log: Path) -> str:
+    """What to do about a job that has ended before DetBoard began in it."""
+    if not log.exists():
+        return _FOLDER
+    text = "\n".join(log_tail(log))
+    return next((do for words, do in _KNOWN if re.search(words, text)), _SETUP)
