@@ -28,6 +28,7 @@ NAME = "detboard-doctor"
 """Of the folder, and so of the job in a scheduler's queue."""
 
 _LATE_S = 5.0
+_BETWEEN_READS_S = 0.0005
 _SEEN_WITHIN_S = 10.0  # a report that is complete, after its job has ended
 _NOT_ATOMIC = "results that are being replaced can be read in half: use another file system"
 _LATE = "the driver shows runs that late; NFS: mount it with actimeo=3"
@@ -158,6 +159,7 @@ class _DriverSide(threading.Thread):
         desk.write_note(DRIVER, 1)
         while not (self.ends.is_set() or desk.note(NODE, 2).exists()):
             self._read()
+            time.sleep(_BETWEEN_READS_S)
         desk.write_note(DRIVER, 2)
 
     def _read(self) -> None:

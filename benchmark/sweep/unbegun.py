@@ -29,7 +29,10 @@ _KNOWN = (
     (r"No space left on device|Disk quota exceeded", _ROOM),
     (r"\b(module|ml): (command )?not found", _MODULE),
     (r"ModuleNotFoundError|ImportError|GLIBC|cannot open shared object", _ENVIRONMENT),
-    (r"(python\S*|activate|conda|detboard\S*): ?(command not found|No such file)", _ENVIRONMENT),
+    (
+        r"(python\S*|activate|conda|detboard\S*): ?(command not found|not found|No such file)",
+        _ENVIRONMENT,
+    ),
     (r"can't open file|No module named", _ENVIRONMENT),
     (r"command not found|No such file or directory|Permission denied", _SETUP),
 )
