@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from command import TINY, Bench, alive, kill_group, run, study, variant, wait_until
 from rich.console import Console
+from slurm_cluster import SlurmCluster
 from toy_launcher import ToyJob, ToyLauncher
 from typer.testing import CliRunner, Result
 
@@ -76,7 +77,9 @@ def planned(data: Path, results: Path, epochs: int) -> Planned:
 def submitted(launcher: Launcher, made: Planned) -> tuple[Job, Resources]:
     resources = launcher.pool.acquire(1)
     assert resources is not None
-    return launcher.submit(made.folder.path, JobOptions(Tracking(mode="off"), resources)), resources
+    job = launcher.submit(made.folder.path, JobOptions(Tracking(mode="off"), resources))
+    launcher.flush()
+    return job, resources
 
 
 def wait_for(job: Job) -> None:
@@ -98,6 +101,16 @@ class Observer(threading.Thread):
             time.sleep(0.05)
 
 
+@pytest.fixture
+def reached(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The launcher's scheduler is there."""
+    if name == "slurm":
+        cluster: SlurmCluster = request.getfixturevalue("slurm")
+        for key, value in cluster.environment.items():
+            monkeypatch.setenv(key, value)
+
+
+@pytest.mark.usefixtures("reached")
 @pytest.mark.parametrize("name", EVERY)
 class TestEveryLauncher:
     """The contract of `benchmark.launchers.base`."""
@@ -151,6 +164,7 @@ class TestEveryLauncher:
 
 
 @pytest.mark.trains
+@pytest.mark.usefixtures("reached")
 @pytest.mark.parametrize("name", [name for name in EVERY if name != "inprocess"])
 def test_ends_a_job_that_another_driver_has_submitted(
     name: str, synthetic_data: Path, tmp_path: Path

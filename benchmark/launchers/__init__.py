@@ -17,6 +17,7 @@ __all__ = ["LAUNCHERS", "Job", "Launcher", "Pool", "check_launcher", "make_launc
 LAUNCHERS = {
     "local": "benchmark.launchers.local:LocalLauncher",
     "inprocess": "benchmark.launchers.inprocess:InProcessLauncher",
+    "slurm": "benchmark.launchers.slurm:SlurmLauncher",
 }
 
 
