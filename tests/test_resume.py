@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import Bench, alive, job_pid, kill_group, run, wait_until
@@ -32,6 +34,13 @@ def _validated(bench: Bench, row: str, times: int) -> Callable[[], bool]:
         return bool(folders) and len(bench.points(row, "val")) >= times
 
     return enough
+
+
+def _last_trained(bench: Bench, row: str) -> dict[str, Any]:
+    """The point of the iteration that a run was left at; at an epoch's end that of the training says it already."""
+    return max(
+        (p for kind in ("train", "stop") for p in bench.points(row, kind)), key=itemgetter("iter")
+    )
 
 
 def _start_and_wait(bench: Bench, row: str, times: int) -> subprocess.Popen[str]:
@@ -120,7 +129,8 @@ def test_ctrl_c_ends_the_jobs_and_keeps_the_run(bench: Bench) -> None:
     output, _ = driver.communicate(timeout=60)
     assert driver.returncode == 130
     assert "Traceback" not in output
-    name, epoch = bench.folder("plain").name, math.ceil(bench.points("plain", "train")[-1]["epoch"])
+    name, stop = bench.folder("plain").name, _last_trained(bench, "plain")
+    epoch = math.ceil(stop["epoch"])
     where = f"interrupted, epoch {epoch} of {EPOCHS}"
     *_, waits, ends, last = output.splitlines()
     assert (
@@ -137,6 +147,7 @@ def test_ctrl_c_ends_the_jobs_and_keeps_the_run(bench: Bench) -> None:
     again = run([*closed, *bench.arguments("sweep", *LONG, "--rows", "plain")])
     assert again.returncode == 0, (bench.folder("plain") / "log.txt").read_text()
     _assert_whole(bench, "plain")
+    assert [start["iter"] for start in bench.points("plain", "start")] == [0, stop["iter"]]
 
 
 @pytest.mark.slow

@@ -19,8 +19,9 @@ from benchmark.data.annotations import read_annotations
 from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl
 from benchmark.job.job import _Training, run_job
+from benchmark.job.leaving import leave_if_asked
 from benchmark.job.several import GONE, TOLD, Ended, rank
-from benchmark.job.training import Diverged, JournalHook, leave_if_asked
+from benchmark.job.training import Diverged, JournalHook
 from benchmark.launchers.child import _ending_with_fault, _log_to
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources

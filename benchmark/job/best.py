@@ -105,14 +105,15 @@ class BestCheckpoint:
 
     def _needed(self, kept: list[_Kept]) -> list[_Kept]:
         """The newest, and those that are the best where a resume may go on."""
-        resumable = [
-            (p.name.split("_")[0], checkpoints.step(p)) for p in checkpoints.saved(self._folder)
-        ]
+        resumable = [checkpoints.done(path) for path in checkpoints.saved(self._folder)]
         return [
             one
             for one, following in zip_longest(kept, kept[1:])
             if following is None
-            or any(one.done(unit) <= step <= following.done(unit) for unit, step in resumable)
+            or any(
+                one.done(unit) <= step <= following.done(unit)
+                for unit, step in filter(None, resumable)
+            )
         ]
 
 

@@ -55,8 +55,8 @@ def _test(folder: RunFolder, options: JobOptions, spec: RunSpec, split: Split) -
 def _predict(folder: RunFolder, options: JobOptions, spec: RunSpec, split: Split) -> None:
     make_ready(options.resources)
     from benchmark.job.evaluating import Pictured, Place, predict_images
+    from benchmark.job.leaving import leave_if_asked
     from benchmark.job.on_disk import loading
-    from benchmark.job.training import leave_if_asked
 
     annotations = read_test(split)
     pictured = Pictured(spec.dataset.with_categories(annotations), split.images)

@@ -178,17 +178,17 @@ class _Training(RunJob):
 
     def _fit(self, config: Config) -> None:
         from benchmark.job.best import SelectHook
+        from benchmark.job.leaving import GoOnHook, LeaveHook
         from benchmark.job.training import JournalHook, MemoryHook, ReadHook
 
         metric = self._find_metric()
         logger = (config.get("default_hooks") or {}).get("logger") or {}
         interval = logger.get("interval", 50)
-        stop_file = self.folder.stop_file
         self.memory = MemoryHook()
         self.runner.register_hook(self.memory)
-        self.runner.register_hook(
-            JournalHook(self.journal, metric, stop_file, interval, self.memory)
-        )
+        self.runner.register_hook(JournalHook(self.journal, metric, interval, self.memory))
+        self.runner.register_hook(LeaveHook(self.journal, self.folder))
+        self.runner.register_hook(GoOnHook())
         if self.spec.select == "best" and metric is not None:
             self.runner.register_hook(SelectHook(metric, self.folder.checkpoints))
         self.runner.register_hook(ReadHook(self._check_inputs))

@@ -16,9 +16,10 @@ from benchmark.config.config_file import plain
 from benchmark.data.annotations import Annotations
 from benchmark.files import write_json
 from benchmark.job.evaluating import Pictured, loader_of
+from benchmark.job.leaving import leave_if_asked
 from benchmark.job.metric import DetectionsMetric
 from benchmark.job.several import is_seen
-from benchmark.job.training import JobRunner, leave_if_asked
+from benchmark.job.training import JobRunner
 from benchmark.statistics.evaluation import Detections
 
 _LISTING = "images.json"

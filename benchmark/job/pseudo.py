@@ -153,7 +153,7 @@ def _by_the_model(
             "row in 'from', or 'images: test', of which it has boxes"
         )
     from benchmark.job.evaluating import Pictured, Place, predict_images
-    from benchmark.job.training import leave_if_asked
+    from benchmark.job.leaving import leave_if_asked
 
     work = job.folder.path / "mmengine"
     work.mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ from benchmark.run.fields import Checked, Count, Flag, Number
 from benchmark.run.journal import now
 
 # In the meta of a checkpoint.
-RUN_ID, FINISHED = "run_id", "finished"
+RUN_ID, FINISHED, RANDOMNESS = "run_id", "finished", "randomness"
 _WORK_DIR = re.compile(r"^work_dir *= *(.+)$", re.MULTILINE)
 
 

@@ -19,10 +19,12 @@ from mmengine.runner import runner as runner_module
 
 from benchmark.errors import fault_of
 from benchmark.files import replacing
-from benchmark.job.base import Stopped as Stopped
 from benchmark.job.best import BestCheckpoint, SelectHook
+from benchmark.job.leaving import LeaveHook
 from benchmark.job.metric import HotCocoMetric
-from benchmark.job.resuming import FINISHED, RUN_ID, Unloadable
+from benchmark.job.midway import counts_epochs, epoch_after, trained_of_epoch
+from benchmark.job.randomness import Randomness, drawn_so_far
+from benchmark.job.resuming import FINISHED, RANDOMNESS, RUN_ID, Unloadable
 from benchmark.job.several import is_seen
 from benchmark.job.starting import (
     counted_loading,
@@ -31,9 +33,9 @@ from benchmark.job.starting import (
     whole_loading,
 )
 from benchmark.job.weights import NotTrusted
+from benchmark.run import checkpoints
 from benchmark.run.journal import Journal, Point
 from benchmark.run.loaded import Loaded
-from benchmark.run.state import stop_state
 from benchmark.statistics.evaluation import Evaluation
 
 
@@ -46,9 +48,13 @@ class JobRunner(Runner):  # type: ignore[misc]
 
     Attributes:
         loaded: What of another checkpoint the training has started from; None if it has from none.
+        randomness: Where the random numbers were in the checkpoint that is gone on from; None if it does not say.
+        kept_iteration: Iterations done at the newest checkpoint that may be gone on from; 0 without any.
     """
 
     loaded: Loaded | None = None
+    randomness: Randomness | None = None
+    kept_iteration = 0
     _ids: tuple[str, ...] = ("",)
     _own: str | None = None
     _resume: bool
@@ -94,6 +100,7 @@ class JobRunner(Runner):  # type: ignore[misc]
             if told:
                 MessageHub._instance_dict.pop(self.experiment_name, None)  # it is filled already
                 raise Unloadable(Path(self._own), told)
+            self.kept_iteration = self.iter
 
     def load_checkpoint(self, filename: str, *args: object, **kwargs: object) -> object:
         """Loads weights; of the run's own checkpoint all of them, of another what fits. See `mmengine.runner.Runner`.
@@ -111,15 +118,29 @@ class JobRunner(Runner):  # type: ignore[misc]
             self.loaded = told()
         if isinstance(meta := content.get("meta"), dict):
             meta.pop("config", None)
+            self.randomness = meta.get(RANDOMNESS) if filename == self._own else None
         return content
 
     @dist.master_only  # type: ignore[untyped-decorator]
     def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:
         """Saves to a temporary file that then takes the name; see `mmengine.runner.Runner`."""
-        meta = kwargs.pop("meta", None)
-        kwargs["meta"] = {**(meta if isinstance(meta, dict) else {}), RUN_ID: self._ids[-1]}
+        given = kwargs.pop("meta", None)
+        meta = {**(given if isinstance(given, dict) else {}), RUN_ID: self._ids[-1]}
+        to_resume = bool(kwargs.get("save_optimizer", True))
+        if to_resume and self.world_size == 1:
+            meta[RANDOMNESS] = drawn_so_far()
         with replacing(Path(out_dir) / filename) as temporary, _streamed_to_disk():
-            super().save_checkpoint(str(temporary.parent), temporary.name, *args, **kwargs)
+            super().save_checkpoint(
+                str(temporary.parent), temporary.name, *args, meta=meta, **kwargs
+            )
+        if to_resume:
+            self.kept_iteration = int(meta["iter"])  # mmengine has filled it in
+            checkpoints.remove_old_left(Path(out_dir))
+
+    def save_left(self, path: Path, epoch: int, iteration: int) -> None:
+        """Saves a training that is left, to be gone on with after so many epochs and iterations."""
+        meta = {"epoch": epoch, "iter": iteration}
+        self.save_checkpoint(str(path.parent), path.name, meta=meta)
 
     def take_weights(self, path: Path) -> None:
         """Loads a checkpoint of this run as mmengine loads one that is to be tested.
@@ -157,7 +178,7 @@ class JobRunner(Runner):  # type: ignore[misc]
 
     def validate_again(self) -> None:
         """Validates, once the training is over, without another entry in the journal or another checkpoint."""
-        writers = (JournalHook, CheckpointHook, SelectHook)
+        writers = (JournalHook, LeaveHook, CheckpointHook, SelectHook)
         self._hooks = [hook for hook in self.hooks if not isinstance(hook, writers)]
         self.val_loop.run()
 
@@ -267,33 +288,26 @@ class MemoryHook(Hook):  # type: ignore[misc]
 
 
 class JournalHook(Hook):  # type: ignore[misc]
-    """Writes points to the journal, polls ``stop``, and ends a training whose loss is not a number.
+    """Writes points to the journal, and ends a training whose loss is not a number.
 
     There are ``interval`` iterations between two training points, as between two of the text log's.
     """
 
-    # After the checkpoint of an epoch is saved (VERY_LOW), so that a stop loses nothing.
+    # After the checkpoint of an epoch is saved (VERY_LOW).
     priority = "LOWEST"
 
     def __init__(
-        self,
-        journal: Journal,
-        metric: HotCocoMetric | None,
-        stop_file: Path,
-        interval: int,
-        memory: MemoryHook,
+        self, journal: Journal, metric: HotCocoMetric | None, interval: int, memory: MemoryHook
     ) -> None:
         self.journal = journal
         self.memory = memory
         self.metric = metric
-        self.stop_file = stop_file
         self.interval = interval
 
     def before_train(self, runner: Runner) -> None:
         """Begins the attempt, and makes up for a validation that a kill cut short."""
         if dist.is_main_process():
             self.journal.start(runner.iter, runner.max_iters)
-        self._leave_if_asked()
         validates = runner.val_loop is not None
         if validates and validation_missing(runner, self.journal) and _validation_due(runner):
             runner.val_loop.run()
@@ -305,18 +319,11 @@ class JournalHook(Hook):  # type: ignore[misc]
         epoch_ends = self.end_of_epoch(runner.train_dataloader, batch_idx)
         if self.every_n_train_iters(runner, self.interval) or epoch_ends:
             self._log(runner)
-        self._leave_if_asked()
-
-    def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
-    ) -> None:
-        """Ends a long validation early, too."""
-        self._leave_if_asked()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Logs the validation at full precision."""
         if dist.is_main_process() and self.metric is not None and self.metric.last is not None:
-            where = {"kind": "val", "iter": runner.iter, "epoch": _epoch(runner, runner.iter)}
+            where = {"kind": "val", "iter": runner.iter, "epoch": epoch_after(runner, runner.iter)}
             self.journal.write({**where, **val_point(self.metric.last)})
 
     def _log(self, runner: Runner) -> None:
@@ -325,22 +332,6 @@ class JournalHook(Hook):  # type: ignore[misc]
             raise Diverged(f"loss is {point['loss']} at iteration {point['iter']}")
         if dist.is_main_process():
             self.journal.write(point)
-
-    def _leave_if_asked(self) -> None:
-        leave_if_asked(self.stop_file)
-
-
-def leave_if_asked(stop_file: Path) -> None:
-    """Ends the job if ``stop`` is there: all ranks leave at the same iteration, on rank 0's word.
-
-    Raises:
-        Stopped: It is.
-    """
-    asked = [stop_state(stop_file) if stop_file.exists() else None]
-    if dist.is_distributed():
-        dist.broadcast_object_list(asked)
-    if asked[0] is not None:
-        raise Stopped(asked[0])
 
 
 def val_point(evaluation: Evaluation) -> Point:
@@ -360,18 +351,8 @@ def _train_point(runner: Runner, interval: int, peak_gib: float) -> Point:
         if key.startswith("train/")
     }
     done = runner.iter + 1
-    head = {"kind": "train", "iter": done, "epoch": _epoch(runner, done)}
+    head = {"kind": "train", "iter": done, "epoch": epoch_after(runner, done)}
     return {**head, **values, "memory_mib": round(peak_gib * 1024)}
-
-
-def _epoch(runner: Runner, iterations: int) -> float:
-    """Passes over the training data after ``iterations``; iteration-based loops have no epoch of their own."""
-    loader = runner.train_dataloader
-    if hasattr(runner.train_loop, "run_epoch"):
-        return round(iterations / len(loader), 4)
-    batch = loader.batch_size or loader.batch_sampler.batch_size
-    images = iterations * int(batch) * int(dist.get_world_size())
-    return round(images / len(loader.dataset), 4)
 
 
 def _peak_memory_gib() -> float:
@@ -392,6 +373,6 @@ def validation_missing(runner: Runner, journal: Journal) -> bool:
 
 def _validation_due(runner: Runner) -> bool:
     loop = runner.train_loop
-    by_epoch = hasattr(loop, "run_epoch")
-    done = loop.epoch if by_epoch else loop.iter
-    return bool(done and done % loop.val_interval == 0 and done >= loop.val_begin)
+    done = loop.epoch if counts_epochs(runner) else loop.iter
+    begins = trained_of_epoch(runner) == 0
+    return bool(begins and done and done % loop.val_interval == 0 and done >= loop.val_begin)

@@ -16,17 +16,44 @@ SELECTED = "selected"
 """Name of the checkpoints of a run's best validations, where that is what it records; `FINAL` takes their place."""
 
 _BEST = re.compile(r"(best_.+|selected)_(?:epoch|iter)_(\d+)\.pth")
+_SAVED = re.compile(r"(epoch|iter)_(\d+)\.pth")
+_LEFT = re.compile(r"left_epoch_(\d+)_iter_(\d+)\.pth")
+_KEPT = 2  # so that there is one before the newest, should that be damaged
+
+
+def left(epoch: int, iteration: int) -> str:
+    """The name of the checkpoint of a training that was left after so many whole epochs, and iterations in all."""
+    return f"left_epoch_{epoch}_iter_{iteration}.pth"
 
 
 def saved(folder: Path) -> list[Path]:
-    """The checkpoints of a training, newest first: ``epoch_N.pth`` or ``iter_N.pth``."""
-    return sorted((p for p in folder.glob("*_*.pth") if step(p) >= 0), key=step, reverse=True)
+    """The checkpoints of a training that a resume may go on from, newest first.
+
+    They are ``epoch_N.pth`` or ``iter_N.pth``, as the schedule saves them, and those of `left`.
+    """
+    found = [path for path in folder.glob("*_*.pth") if done(path)]
+    by_iteration = any(path.name.startswith("iter_") for path in found)
+    return sorted(found, key=lambda path: _order(path, by_iteration), reverse=True)
 
 
-def step(path: Path) -> int:
-    """The epoch or iteration after which a resume goes on from a checkpoint; -1 of any other file."""
-    match = re.fullmatch(r"(?:epoch|iter)_(\d+)\.pth", path.name)
-    return int(match[1]) if match else -1
+def _order(path: Path, by_iteration: bool) -> tuple[int, ...]:
+    numbers = [int(number) for number in re.findall(r"\d+", path.name)]
+    return tuple(numbers[-1:] if by_iteration else numbers)
+
+
+def done(path: Path) -> tuple[str, int] | None:
+    """After how many of which unit, ``epoch`` or ``iter``, a resume goes on from a checkpoint; None of another file."""
+    if match := _LEFT.fullmatch(path.name):
+        return "iter", int(match[2])
+    match = _SAVED.fullmatch(path.name)
+    return (match[1], int(match[2])) if match else None
+
+
+def remove_old_left(folder: Path) -> None:
+    """Removes what a training was left with, once there are newer checkpoints."""
+    for path in saved(folder)[_KEPT:]:
+        if _LEFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def bests(folder: Path, name: str) -> list[Path]:

@@ -135,7 +135,7 @@ def now() -> str:
 class Journal:
     """Writes a run's points, and carries its clock over from one attempt to the next.
 
-    Every line has ``kind`` (``start``, ``train`` or ``val``), ``iter`` (training iterations done) and
+    Every line has ``kind`` (``start``, ``train``, ``val`` or ``stop``), ``iter`` (training iterations done) and
     ``elapsed_s`` (seconds of training and validation up to there, over all attempts).
     """
 
@@ -164,10 +164,16 @@ class Journal:
         self._since = time.monotonic()
         self.write({"kind": "start", "iter": iteration, "max_iters": max_iters, "time": now()})
 
-    def write(self, point: Point) -> None:
-        """Appends a point; NaN and infinity become null, which JSON has."""
+    def write(self, point: Point, elapsed_s: float | None = None) -> None:
+        """Appends a point; NaN and infinity become null, which JSON has.
+
+        Args:
+            point: All of it but the clock.
+            elapsed_s: What the clock said then; None for now.
+        """
         finite = {key: _finite(value) for key, value in point.items()}
-        line = {**finite, "elapsed_s": round(self.elapsed_s, 3)}
+        clock = self.elapsed_s if elapsed_s is None else elapsed_s
+        line = {**finite, "elapsed_s": round(clock, 3)}
         append_jsonl(self.path, line)
         for listener in self._listeners:
             listener(line)

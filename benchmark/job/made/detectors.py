@@ -74,7 +74,7 @@ def _found(making: Making, detector: Detector) -> Mapping[str, Detections]:
 
 def _told(making: Making, split: str) -> Told:
     """What hears of the progress: it writes the log, and ends the job if that is asked for."""
-    from benchmark.job.training import leave_if_asked
+    from benchmark.job.leaving import leave_if_asked
 
     def told(done: int, total: int) -> None:
         leave_if_asked(making.folder.stop_file)

@@ -1,0 +1,164 @@
+"""A training that is asked to leave goes on exactly there: the same batches and rates, and no iteration twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command import TINY
+from leaving_hook import LeavingHook, Seen
+
+from benchmark.experiment.experiment import Tracking
+from benchmark.files import read_jsonl
+from benchmark.job.job import run_job
+from benchmark.job.weights import load_checkpoint
+from benchmark.run import checkpoints
+from benchmark.run.folder import RunFolder
+from benchmark.run.options import JobOptions, Resources
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
+
+QUICK = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1))
+BATCH = 4  # 24 images: 6 batches an epoch
+LAST = 18
+
+# What has a state of its own, draws numbers, or sees the number of a batch.
+STATEFUL = {
+    "train_dataloader.dataset.pipeline.3": {"type": "RandomFlip", "prob": 0.5},
+    "+train_dataloader.dataset.pipeline.4": {"type": "PackDetInputs"},
+    "+train_dataloader.batch_sampler": {"type": "AspectRatioBatchSampler"},
+    "+custom_imports": {"imports": ["leaving_hook"]},
+    "+custom_hooks": [
+        {"type": "EMAHook", "ema_type": "ExpMomentumEMA", "momentum": 0.1, "gamma": 5},
+        {"type": "LeavingHook"},
+    ],
+}
+BY_EPOCH = {
+    **STATEFUL,
+    "train_cfg.max_epochs": 3,
+    "train_cfg.val_interval": 2,
+    "default_hooks.checkpoint": {"type": "CheckpointHook", "interval": 2, "max_keep_ckpts": 1},
+    "param_scheduler": [
+        {"type": "LinearLR", "start_factor": 0.1, "by_epoch": False, "begin": 0, "end": 10},
+        {"type": "MultiStepLR", "by_epoch": True, "begin": 0, "end": 3, "milestones": [2]},
+    ],
+}
+BY_ITERATION = {
+    **STATEFUL,
+    "train_cfg": {
+        "_delete_": True,
+        "type": "IterBasedTrainLoop",
+        "max_iters": LAST,
+        "val_interval": 6,
+    },
+    "default_hooks.checkpoint": {"type": "CheckpointHook", "interval": 6, "by_epoch": False},
+    "+optim_wrapper.accumulative_counts": 2,
+    "param_scheduler": [
+        {"type": "LinearLR", "start_factor": 0.1, "by_epoch": False, "begin": 0, "end": 10},
+    ],
+}
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@dataclass
+class Trained:
+    folder: RunFolder
+    seen: Seen
+    starts: int
+
+    @property
+    def points(self) -> list[dict[str, Any]]:
+        return read_jsonl(self.folder.metrics_file)
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        return load_checkpoint(self.folder.checkpoints / "final.pth")["state_dict"]
+
+
+def train(
+    data: Path, results: Path, overrides: dict[str, Any], moments: tuple[str, ...] = ()
+) -> Trained:
+    """Trains a run to its end, started again each time that it has left; after each of ``moments``."""
+    request = Request(
+        TINY, results, data_root=data, rows=("plain",), overrides=overrides, profile="tiny"
+    )
+    (run,) = make_plan(request).runs
+    LeavingHook.seen, LeavingHook.moments = Seen(), set(moments)
+    starts = 0
+    while not run.folder.finished:
+        prepare(run)
+        run_job(run.folder.path, QUICK)
+        starts += 1
+        assert starts <= len(moments) + 1
+        kept = checkpoints.saved(run.folder.checkpoints)
+        assert len([path for path in kept if path.name.startswith("left")]) <= 2
+    assert run.folder.read_record().state == "complete"
+    return Trained(run.folder, LeavingHook.seen, starts)
+
+
+CASES = {
+    "epochs": (
+        BY_EPOCH,
+        # In an epoch, one iteration on, at an epoch's end without a checkpoint and with one, in a validation.
+        (
+            "iteration 2",
+            "iteration 3",
+            "iteration 6",
+            "iteration 12",
+            "validation 12",
+            "iteration 16",
+        ),
+        [0, 2, 3, 6, 12, 12, 16],
+    ),
+    "iterations": (
+        BY_ITERATION,
+        # Gradients of two iterations are summed up: it leaves when they are used.
+        ("iteration 3", "iteration 5", "validation 12", "iteration 13"),
+        [0, 4, 6, 12, 14],
+    ),
+}
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_that_leaves_again_and_again_trains_as_one_that_never_does(
+    synthetic_data: Path, tmp_path: Path, case: str
+) -> None:
+    overrides, moments, begun = CASES[case]
+    whole = train(synthetic_data, tmp_path / "whole", overrides)
+    left = train(synthetic_data, tmp_path / "left", overrides, moments)
+    assert left.starts == len(moments) + 1
+    assert list(left.seen.images) == list(range(1, LAST + 1))
+    assert left.seen == whole.seen
+    assert [point["iter"] for point in left.points if point["kind"] == "start"] == begun
+    for kind in ("train", "val"):
+        assert _without_clock(left, kind) == _without_clock(whole, kind)
+    clock = [point["elapsed_s"] for point in left.points]
+    assert clock == sorted(clock)
+    assert {name: value.tolist() for name, value in left.weights.items()} == {
+        name: value.tolist() for name, value in whole.weights.items()
+    }
+    records = [trained.folder.read_record() for trained in (left, whole)]
+    assert records[0].metrics == records[1].metrics
+    assert [path.name for path in left.folder.checkpoints.iterdir()] == ["final.pth"]
+
+
+def _without_clock(trained: Trained, kind: str) -> list[dict[str, Any]]:
+    unlike = ("elapsed_s", "memory_mib", "time", "data_time", "eta")
+    return [
+        {key: value for key, value in point.items() if key not in unlike}
+        for point in trained.points
+        if point["kind"] == kind
+    ]
