@@ -142,7 +142,11 @@ def test_a_run_that_a_user_has_stopped_is_not_queued_again(run: Planned) -> None
 
 
 def test_a_job_that_has_ended_by_itself_is_not_queued_again(run: Planned) -> None:
-    launcher, ended, _ = swept(run, lambda _: Lost(why=""))
+    def begun(folder: RunFolder) -> Job:
+        note_start(folder, "job 7")
+        return Lost(why="")
+
+    launcher, ended, _ = swept(run, begun)
     assert (len(launcher.submitted), ended.state) == (1, State.LOST)
 
 

@@ -14,7 +14,9 @@ from command import here
 
 from benchmark.job import looks, node_check
 from benchmark.run import node
+from benchmark.run.address import write_address
 from benchmark.run.finding import Finding
+from benchmark.run.folder import RunFolder
 from benchmark.sweep.unbegun import remedy
 
 
@@ -145,10 +147,16 @@ def test_files_that_are_not_replaced_whole_are_a_problem(
 def test_what_to_do_of_a_job_that_ends_before_it_begins(
     tmp_path: Path, log: str | None, said: str
 ) -> None:
-    path = tmp_path / "log.txt"
+    folder = RunFolder(tmp_path)
+    write_address(folder, "slurm", "7")
     if log is not None:
-        path.write_text(log)
-    assert said in remedy(path)
+        folder.log_file.write_text(log)
+    assert said in remedy(folder)
+
+
+def test_a_job_that_its_scheduler_refuses_leaves_no_log(tmp_path: Path) -> None:
+    write_address(RunFolder(tmp_path), "slurm", "")
+    assert "did not take it" in remedy(RunFolder(tmp_path))
 
 
 def test_an_experiment_is_read_for_its_cluster_alone(tmp_path: Path) -> None:

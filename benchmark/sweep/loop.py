@@ -26,6 +26,7 @@ from benchmark.run.starts import MOST_STARTS, note_start, starts, without_progre
 from benchmark.run.state import Planned, look_again, stop_is_users, unfinished
 from benchmark.run.to_test import prepare_test, told_of_test
 from benchmark.sweep.base import Source, Watcher
+from benchmark.sweep.dead_ends import DeadEnds
 from benchmark.sweep.pause import PROBE, Pause
 from benchmark.sweep.progress import name_of
 from benchmark.sweep.silence import Listener, Pulse
@@ -79,6 +80,7 @@ class Sweep:
         self._patience_s = patience_s()
         self._pause = Pause(watcher.say, self._patience_s)
         self._listener = Listener(watcher.say, silence_s)
+        self._dead_ends = DeadEnds(watcher.say, launcher.name)
 
     def run(self, source: Source) -> list[Planned]:
         """Runs until the source is done; a run that fails does not stop the others.
@@ -91,14 +93,15 @@ class Sweep:
             The runs as they ended.
 
         Raises:
-            MachineError: The results folder takes no writes for too long.
+            MachineError: The results folder takes no writes for too long, or jobs end before they begin.
         """
         self._source = source
         asks(self.launcher)
         try:
             while self._active or self._pause.runs or self._cut_off or not source.done():
                 self._pause.look(jobs_run=bool(self._active))
-                if not self._pause.lasts:
+                self._dead_ends.look(self._active)
+                if not self._holds:
                     self._start_again()
                     self._start_some(source)
                     self.launcher.flush()
@@ -108,6 +111,7 @@ class Sweep:
                 time.sleep(POLL_S)
                 if asked_to_end():  # an exception that a library has swallowed
                     raise KeyboardInterrupt
+            self._dead_ends.look(self._active)
         except BaseException:
             self._stop()
             raise
@@ -115,10 +119,15 @@ class Sweep:
             self.launcher.close()
         return self._ended
 
+    @property
+    def _holds(self) -> bool:
+        """Whether no job is to be started."""
+        return self._pause.lasts or self._dead_ends.holds
+
     def _start_again(self) -> None:
         """Starts what a pause has held back, and what a scheduler has ended."""
         for waiting in (self._pause.runs, self._cut_off):
-            while waiting and not self._pause.lasts:
+            while waiting and not self._holds:
                 resources = self.launcher.pool.acquire(waiting[0].spec.gpus)
                 if resources is None:
                     return
@@ -126,7 +135,7 @@ class Sweep:
 
     def _start_some(self, source: Source) -> None:
         pool = self.launcher.pool
-        while not self._pause.lasts and (gpus := source.gpus()) is not None:
+        while not self._holds and (gpus := source.gpus()) is not None:
             resources = pool.acquire(gpus)
             if resources is None:
                 return
@@ -185,6 +194,7 @@ class Sweep:
             elif why := _cut_off(active):
                 self._queue_again(active, why)
             else:
+                self._dead_ends.ended(active, self._active)
                 self._judge(active.run, active.job.exit_text())
 
     def _queue_again(self, active: Active, why: str) -> None:

@@ -131,7 +131,7 @@ def _of_job(folder: RunFolder, ended: Ended) -> list[Finding]:
     if ended.cause:
         return [Finding("job", what, _WAIT, problem=True)]
     text = f"ended before DetBoard began in it: {what}{lines}"
-    return [Finding("job", text, remedy(folder.log_file), problem=True)]
+    return [Finding("job", text, remedy(folder), problem=True)]
 
 
 _WAIT = "it was ended; ask again later, or with '--wait MINUTES' for longer, or ask the cluster for less"

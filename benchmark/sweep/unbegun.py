@@ -7,6 +7,8 @@ from pathlib import Path
 
 from benchmark.errors import printable
 from benchmark.files import end_of
+from benchmark.run.address import read_address
+from benchmark.run.folder import RunFolder
 
 _LINES = 10
 _CHARACTERS = 4000
@@ -23,6 +25,7 @@ _FOLDER = (
     "its log was not made: the node does not see this folder, or may not write there. Give --results a folder on the "
     "file system that all nodes share"
 )
+_REFUSED = "the scheduler did not take it: look at the keys of 'cluster', of the experiment and of the site's file"
 _ROOM = "make room there, or use another folder"
 # What logs say, the first that is found; causes stand before what follows from them.
 _KNOWN = (
@@ -44,9 +47,12 @@ def log_tail(log: Path) -> list[str]:
     return [printable(line)[:200] for line in lines if line.strip()][-_LINES:]
 
 
-def remedy(log: Path) -> str:
+def remedy(folder: RunFolder) -> str:
     """What to do about a job that has ended before DetBoard began in it."""
-    if not log.exists():
+    address = read_address(folder)
+    if address is not None and not address.job:
+        return _REFUSED
+    if not folder.log_file.exists():
         return _FOLDER
-    text = "\n".join(log_tail(log))
+    text = "\n".join(log_tail(folder.log_file))
     return next((do for words, do in _KNOWN if re.search(words, text)), _SETUP)

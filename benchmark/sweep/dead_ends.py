@@ -1,0 +1,103 @@
+"""Jobs of a cluster that end before DetBoard begins in them: a sweep does not send all of its runs the same way.
+
+A set-up line that fails, or an environment that the nodes do not have, would end one job after the other in a second.
+So after the first that ends like this nothing is started until another one has begun: then it was its node alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from benchmark.errors import MachineError
+from benchmark.run.starts import starts
+from benchmark.run.state import stop_is_users
+from benchmark.sweep.progress import name_of
+from benchmark.sweep.unbegun import log_tail, remedy
+
+if TYPE_CHECKING:
+    from benchmark.sweep.loop import Active
+
+_MOST_IN_A_ROW = (
+    3  # where others have begun: a node that swallows jobs is free at once for the next
+)
+
+
+class DeadEnds:
+    """What is known of jobs that have ended before they began.
+
+    Args:
+        say: Shows a line to the user.
+        launcher: Name of the launcher, for what is said.
+    """
+
+    def __init__(self, say: Callable[[str], None], launcher: str) -> None:
+        self._say = say
+        self._launcher = launcher
+        self._begun: set[str] = set()
+        self._in_a_row = 0
+        self._first: tuple[str, str, str] | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether no job is to be started."""
+        return self._in_a_row >= (_MOST_IN_A_ROW if self._begun else 1)
+
+    def look(self, living: Sequence[Active]) -> None:
+        """Takes in which jobs have begun; where it is clear that none will, those that are queued are ended.
+
+        Raises:
+            MachineError: None has begun, and none lives any more.
+        """
+        if not self._in_a_row:
+            return
+        held = self.holds
+        self._note_begun(living)
+        if held and not self.holds:
+            self._say("other jobs have begun: going on")
+        if not self.holds:
+            return
+        if not living:
+            raise self._error()
+        # Of those that run some may yet begin.
+        if all(active.job.standing().queued for active in living):
+            for active in living:
+                active.job.kill()
+
+    def ended(self, active: Active, living: Sequence[Active]) -> None:
+        """Takes in a job that has ended without a record."""
+        self._note_begun([active, *living])
+        if not is_one(active):
+            return
+        self._in_a_row += 1
+        if self._first is not None:
+            return
+        name, folder = name_of(active.run), active.run.folder
+        self._first = name, active.job.exit_text(), remedy(folder)
+        end = [f"    {line}" for line in log_tail(folder.log_file)]
+        shown = "its log ends:" if end else "it has left no log"
+        self._say("\n".join([f"{name}: its job ended before DetBoard began: {shown}", *end]))
+
+    def _note_begun(self, some: Sequence[Active]) -> None:
+        new = {a.run.spec.run_id for a in some if starts(a.run.folder) > a.starts} - self._begun
+        if new:
+            self._begun |= new
+            self._in_a_row, self._first = 0, None
+
+    def _error(self) -> MachineError:
+        name, text, do = self._first or ("", "", "")
+        return MachineError(
+            f"{name}: its job ended before DetBoard began in it, and so would those of other runs",
+            text,
+            f"{do}. 'detboard doctor --launcher {self._launcher}' tries that with one job; then give the same command "
+            "again",
+        )
+
+
+def is_one(active: Active) -> bool:
+    """Whether a job that has ended never began: one of a cluster, for these note in the folder that they begin."""
+    folder = active.run.folder
+    stopped = folder.stop_file.exists() and stop_is_users(folder.stop_file)
+    if folder.finished or stopped or not active.job.outlives_driver:
+        return False
+    return starts(folder) == active.starts
