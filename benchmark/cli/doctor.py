@@ -124,11 +124,12 @@ def doctor(
 
 def _of_launcher(name: str, experiment: Path | None, results: Path, wait_min: int) -> list[Finding]:
     """What a launcher says of itself, and what one job of it sees where it runs."""
+    from benchmark.experiment.cluster import Cluster
     from benchmark.experiment.experiment import load_experiment
     from benchmark.launchers import check_launcher, make_launcher
 
     check_launcher(name)
-    asked = None if experiment is None else load_experiment(experiment).cluster
+    asked = Cluster() if experiment is None else load_experiment(experiment).cluster
     launcher = make_launcher(name, 1, asked)
     about = launcher.about()
     if any(finding.problem for finding in about):

@@ -90,10 +90,9 @@ class _Looks:
     def _node(self) -> Iterator[Finding]:
         threads = self._options.resources.threads
         cpus, memory = cpu_count(), memory_bytes() / looks.GIB
-        asked = f", {threads} of them asked for" if threads != cpus else ""
-        yield Finding("node", f"{self._here.host}: {cpus} CPUs{asked}, {memory:.0f} GiB")
-        if threads > cpus:
-            yield Finding("CPUs", f"{threads} asked for, {cpus} may be used", "ask for fewer", True)
+        few = "jobs are held to fewer CPUs than they ask for" if threads > cpus else ""
+        asked = f" ({threads} asked for)" if threads != cpus else ""
+        yield Finding("node", f"{self._here.host}: {cpus} CPUs{asked}, {memory:.0f} GiB", few)
 
     def _user(self) -> Iterator[Finding]:
         here, driver = (self._here.uid, self._here.gid), (self._driver.uid, self._driver.gid)

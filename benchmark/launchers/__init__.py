@@ -37,15 +37,16 @@ def make_launcher(name: str, slots: int | None = None, cluster: Cluster | None =
     Args:
         name: A key of `LAUNCHERS`.
         slots: Runs side by side; None for as many as the launcher thinks right.
-        cluster: What an experiment asks of a cluster; None for nothing.
+        cluster: What an experiment asks of a cluster, to which the file of the site is added; None for one that only
+            finds jobs, whatever that file says.
 
     Raises:
-        UserError: No launcher has that name.
+        UserError: No launcher has that name, or the file of the site is wrong.
     """
-    from benchmark.experiment.cluster import Cluster
+    from benchmark.experiment.cluster import Cluster, on_site
 
     check_launcher(name)
     module, _, attribute = LAUNCHERS[name].partition(":")
     made: Callable[[int | None, Cluster], Launcher]
     made = getattr(importlib.import_module(module), attribute)
-    return made(slots, cluster or Cluster())
+    return made(slots, Cluster() if cluster is None else on_site(cluster))

@@ -73,10 +73,11 @@ class DeadEnds:
         if self._first is not None:
             return
         name, folder = name_of(active.run), active.run.folder
-        self._first = name, active.job.exit_text(), remedy(folder)
-        end = [f"    {line}" for line in log_tail(folder.log_file)]
-        shown = "its log ends:" if end else "it has left no log"
-        self._say("\n".join([f"{name}: its job ended before DetBoard began: {shown}", *end]))
+        text, tail = active.job.exit_text(), log_tail(folder)
+        self._first = name, text, remedy(folder)
+        shown = [f"    {line}" for line in tail if line not in text]
+        end = "its log ends:" if shown else "no other is started until one begins"
+        self._say("\n".join([f"{name}: its job ended before DetBoard began: {end}", *shown]))
 
     def _note_begun(self, some: Sequence[Active]) -> None:
         new = {a.run.spec.run_id for a in some if starts(a.run.folder) > a.starts} - self._begun

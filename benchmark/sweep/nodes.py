@@ -80,18 +80,18 @@ def _run(
     options = JobOptions(Tracking(mode="off"), resources, node_check=True)
     job = launcher.submit(folder.path, options)
     try:
-        launcher.flush()
-        cause = _waited(job, say, patience_s)
+        cause = _waited(launcher, job, say, patience_s)
     finally:
         job.kill()
         launcher.pool.release(resources)
     return Ended(cause, job.exit_text())
 
 
-def _waited(job: Job, say: Callable[[str], None], patience_s: float) -> str:
+def _waited(launcher: Launcher, job: Job, say: Callable[[str], None], patience_s: float) -> str:
     """Waits until the job has ended; returns why it is to be ended, empty where it has."""
     told, since, was_queued = "", time.monotonic(), True
     while not job.ended():
+        launcher.flush()  # again where its scheduler took no more jobs
         standing = job.standing()
         if standing.words and standing.words != told:
             say(f"{'waiting' if standing.queued else 'running'}: {standing.words}")
@@ -123,8 +123,8 @@ def _of_job(folder: RunFolder, ended: Ended) -> list[Finding]:
     found = list(report.findings)
     if report.complete:
         return found
-    lines = "".join(f"\n{line}" for line in log_tail(folder.log_file))
     what = ended.cause or ended.exit_text
+    lines = "".join(f"\n{line}" for line in log_tail(folder) if line not in what)
     if report.doing:
         text = f"ended while it looked at {report.doing}: {what}{lines}"
         return [*found, Finding("job", text, "look at what its log says", problem=True)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from benchmark.errors import printable
 from benchmark.files import end_of
@@ -11,6 +10,8 @@ from benchmark.run.address import read_address
 from benchmark.run.folder import RunFolder
 
 _LINES = 10
+# Between a job's beginning and the moment in which its number is noted.
+_MOMENT_S = 5.0
 _CHARACTERS = 4000
 _MODULE = (
     "a batch job reads no .bashrc, which defines 'module': begin the lines of 'cluster: setup' with 'source "
@@ -41,9 +42,11 @@ _KNOWN = (
 )
 
 
-def log_tail(log: Path) -> list[str]:
-    """The last lines of a log, as a terminal may show them; none where there is no log."""
-    lines = end_of(log, _CHARACTERS).splitlines()
+def log_tail(folder: RunFolder) -> list[str]:
+    """The last lines that a folder's last job has logged, as a terminal may show them; none where it has not."""
+    if not _has_logged(folder):
+        return []
+    lines = end_of(folder.log_file, _CHARACTERS).splitlines()
     return [printable(line)[:200] for line in lines if line.strip()][-_LINES:]
 
 
@@ -52,7 +55,16 @@ def remedy(folder: RunFolder) -> str:
     address = read_address(folder)
     if address is not None and not address.job:
         return _REFUSED
-    if not folder.log_file.exists():
+    if not _has_logged(folder):
         return _FOLDER
-    text = "\n".join(log_tail(folder.log_file))
+    text = "\n".join(log_tail(folder))
     return next((do for words, do in _KNOWN if re.search(words, text)), _SETUP)
+
+
+def _has_logged(folder: RunFolder) -> bool:
+    """Whether the log is the last job's: a run that goes on has one of earlier ones."""
+    try:
+        logged = folder.log_file.stat().st_mtime
+        return logged > folder.job_file.stat().st_mtime - _MOMENT_S
+    except OSError:
+        return folder.log_file.exists()

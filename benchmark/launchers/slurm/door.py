@@ -105,7 +105,7 @@ def _time(cluster: Cluster, nodes: Sequence[Group]) -> Iterator[str]:
         if asked is None or asked > most:
             names = few(dict.fromkeys(group.partition for group in nodes))
             yield (
-                f"cluster.time: {cluster.time} is over the limit of partition {names}, {_duration(most)}; ask "
+                f"cluster.time: {cluster.time} is over the limit of partition {names}, {duration(most)}; ask "
                 "for less: a run that needs longer is queued again and goes on"
             )
 
@@ -169,7 +169,8 @@ def _row(cluster: Cluster, row: str, number: int, nodes: Sequence[Group]) -> Ite
         )
 
 
-def _duration(seconds: int) -> str:
+def duration(seconds: int) -> str:
+    """A time limit as Slurm writes it: ``2-12:00:00``."""
     days, rest = divmod(seconds, 24 * 3600)
     hours, rest = divmod(rest, 3600)
     clock = f"{hours:02}:{rest // 60:02}:{rest % 60:02}"

@@ -12,6 +12,7 @@ from benchmark.experiment.cluster import Cluster
 from benchmark.launchers.base import Job
 from benchmark.launchers.places import Places
 from benchmark.launchers.slurm import door, site
+from benchmark.launchers.slurm.about import about
 from benchmark.launchers.slurm.commands import NoAnswer
 from benchmark.launchers.slurm.job import SlurmJob
 from benchmark.launchers.slurm.queue import Queue
@@ -20,6 +21,7 @@ from benchmark.launchers.slurm.script import batch_script
 from benchmark.launchers.slurm.sending import Outbox, remove_links
 from benchmark.launchers.slurm.site import Group
 from benchmark.run.address import JobAddress, write_address
+from benchmark.run.finding import Finding
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
 
@@ -54,6 +56,15 @@ class SlurmLauncher:
         """See `benchmark.launchers.base.Launcher`."""
         has_gpus = asks_gpus(self._cluster, self._nodes)
         return Places(self._slots, threads=self._cluster.cpus, has_gpus=has_gpus)
+
+    def about(self) -> list[Finding]:
+        """See `benchmark.launchers.base.Launcher`."""
+        if why := door.unreachable():
+            return [Finding(self.name, why.removeprefix("--launcher slurm: "), problem=True)]
+        try:
+            return about(self._cluster, self._groups, self._request_for(1))
+        except NoAnswer as no:
+            return [Finding(self.name, f"the controller does not answer: {no}", problem=True)]
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         """See `benchmark.launchers.base.Launcher`: whatever can be known of a request before it is made."""

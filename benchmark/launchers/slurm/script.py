@@ -50,7 +50,7 @@ trap 'warned=1; leave' USR1
 trap leave TERM
 
 [ -z "$SLURM_ARRAY_TASK_ID" ] || scontrol update "JobId=$this" "JobName=${folder##*/}" > /dev/null 2>&1
-[ -f "$folder/spec.json" ] ||
+[ -f "$folder/job.json" ] ||
   died "this node does not see $folder: the results folder must lie on a file system that all nodes share"
 """
 _START = r"""
