@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray_cluster
 from command import TINY, Bench, alive, kill_group, run, study, variant, wait_until
 from rich.console import Console
 from slurm_cluster import SlurmCluster
@@ -108,6 +109,10 @@ def reached(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.Monke
         cluster: SlurmCluster = request.getfixturevalue("slurm")
         for key, value in cluster.environment.items():
             monkeypatch.setenv(key, value)
+    if name == "ray":  # on a cluster of this process's own
+        if lacking := ray_cluster.obstacle():
+            pytest.skip(lacking)
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
 @pytest.mark.usefixtures("reached")
@@ -219,6 +224,7 @@ TOO_MUCH = [
     ("local", 3, "row plain: asks for 3 GPUs; this machine has 2"),
     ("inprocess", 2, "row plain: --launcher inprocess runs one process: use local for a row"),
     ("toy", 9, "row plain: the cluster has 8 GPUs"),
+    ("ray", 3, "on one node; this machine has 2 GPUs"),
 ]
 
 

@@ -18,6 +18,7 @@ LAUNCHERS = {
     "local": "benchmark.launchers.local:LocalLauncher",
     "inprocess": "benchmark.launchers.inprocess:InProcessLauncher",
     "slurm": "benchmark.launchers.slurm:SlurmLauncher",
+    "ray": "benchmark.launchers.ray_cluster:RayLauncher",
 }
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -36,7 +37,31 @@ def from_json(text: str) -> JobOptions:
     return _OPTIONS.validate_json(text)
 
 
-def run_forked(folder: str, options: JobOptions) -> None:
+@dataclass(frozen=True)
+class Surroundings:
+    """Where the driver of a job stands, for a job that is started from elsewhere.
+
+    Attributes:
+        folder: The driver's working folder, which relative paths are about; empty for that of whoever starts the job.
+        variables: Environment variables that the job is to see.
+    """
+
+    folder: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def there(self) -> str | None:
+        """The folder, if there is such a one on this machine."""
+        return self.folder if self.folder and Path(self.folder).is_dir() else None
+
+    def enter(self) -> None:
+        """Has this process stand there, too."""
+        os.environ.update(self.variables)
+        if self.there is not None:
+            os.chdir(self.there)
+
+
+def run_forked(folder: str, options: JobOptions, around: Surroundings) -> None:
     """Body of a process that the forkserver made."""
     from multiprocessing import connection, parent_process
 
@@ -51,6 +76,7 @@ def run_forked(folder: str, options: JobOptions) -> None:
         _log_to(RunFolder(Path(folder)).log_file)
         if sentinel is not None:
             _end_with_driver(lambda: connection.wait([sentinel]))
+        around.enter()
         os.environ.update(options.resources.environment())  # before CUDA is initialised
         run_job(Path(folder), options)
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -18,7 +19,7 @@ from pathlib import Path
 from benchmark.experiment.cluster import Cluster
 from benchmark.job.several import GONE
 from benchmark.launchers.base import Job
-from benchmark.launchers.child import run_forked, to_json
+from benchmark.launchers.child import Surroundings, run_forked, to_json
 from benchmark.launchers.machine import MachineJob, MachineLauncher, MachinePool, make_pool
 from benchmark.launchers.processes import (
     KILL_S,
@@ -72,8 +73,7 @@ class LocalLauncher(MachineLauncher):
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
         """Starts the run at ``folder`` and returns at once."""
-        several = options.resources.processes > 1
-        job = _Torchrun(folder, options) if several else self._forked(folder, options)
+        job = self.start(folder, options, Surroundings())
         try:
             write_address(RunFolder(folder), self.name, process_id(job.pid))
         except OSError:
@@ -81,9 +81,15 @@ class LocalLauncher(MachineLauncher):
             raise
         return job
 
-    def _forked(self, folder: Path, options: JobOptions) -> _Forked:
+    def start(self, folder: Path, options: JobOptions, around: Surroundings) -> LocalJob:
+        """Starts the run at ``folder``, and leaves no address there: for a launcher that has left its own."""
+        if options.resources.processes > 1:
+            return _Torchrun(folder, options, around)
+        return self._forked(folder, options, around)
+
+    def _forked(self, folder: Path, options: JobOptions, around: Surroundings) -> _Forked:
         process = self._context.Process(
-            target=run_forked, args=(str(folder), options), name=folder.name
+            target=run_forked, args=(str(folder), options, around), name=folder.name
         )
         with _apart():
             resource_tracker.ensure_running()  # it takes signals as it likes, and would undo the next line
@@ -113,36 +119,61 @@ class LocalLauncher(MachineLauncher):
         """The forkserver ends with this process."""
 
 
-class _Forked(MachineJob):
+class LocalJob(MachineJob, ABC):
+    """A job that was started here.
+
+    Attributes:
+        pid: Of its process.
+    """
+
+    pid: int
+
+    @abstractmethod
+    def status(self) -> int | None:
+        """The exit status, negative for a signal; None while it lives."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """See `benchmark.launchers.base.Job`."""
+
+    def ended(self) -> bool:
+        """See `benchmark.launchers.base.Job`."""
+        return self.status() is not None
+
+    def exit_text(self) -> str:
+        """See `benchmark.launchers.base.Job`."""
+        return exit_text(self.status())
+
+    def met_fault(self) -> bool:
+        """See `benchmark.launchers.base.Job`."""
+        return self.status() == os.EX_IOERR
+
+    def cpu_seconds(self) -> float | None:
+        """See `benchmark.launchers.base.Job`."""
+        return cpu_seconds(self.pid)
+
+
+class _Forked(LocalJob):
     def __init__(self, process: BaseProcess) -> None:
         self._process = process
         self.pid = process.pid or 0
 
-    def ended(self) -> bool:
-        return not self._process.is_alive()
-
-    def exit_text(self) -> str:
-        return exit_text(self._process.exitcode)
-
-    def met_fault(self) -> bool:
-        return self._process.exitcode == os.EX_IOERR
-
-    def cpu_seconds(self) -> float | None:
-        return cpu_seconds(self.pid)
+    def status(self) -> int | None:
+        return None if self._process.is_alive() else self._process.exitcode
 
     def kill(self) -> None:
         kill_group(self.pid)
         self._process.join(KILL_S)  # what waits for a mount that is gone may not end at all
 
 
-class _Torchrun(MachineJob):
+class _Torchrun(LocalJob):
     """Several processes that train together.
 
     ``--standalone`` finds a free port: two such jobs on one machine do not clash. The pipe to its standard
     input is what tells the processes that the driver is gone.
     """
 
-    def __init__(self, folder: Path, options: JobOptions) -> None:
+    def __init__(self, folder: Path, options: JobOptions, around: Surroundings) -> None:
         # By their file: with -m, Python would look in the current folder first.
         torchrun = [sys.executable, str(START), "torchrun", "--standalone"]
         count = ["--nproc-per-node", str(options.resources.processes)]
@@ -154,21 +185,13 @@ class _Torchrun(MachineJob):
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, **options.resources.environment()},
+                cwd=around.there,
+                env={**os.environ, **around.variables, **options.resources.environment()},
             )
         self.pid = self._process.pid
 
-    def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def exit_text(self) -> str:
-        return exit_text(self._process.poll())
-
-    def met_fault(self) -> bool:
-        return self._process.poll() == os.EX_IOERR
-
-    def cpu_seconds(self) -> float | None:
-        return cpu_seconds(self.pid)
+    def status(self) -> int | None:
+        return self._process.poll()
 
     def kill(self) -> None:
         # torchrun puts its workers in groups of their own: the closed pipe is what ends them.

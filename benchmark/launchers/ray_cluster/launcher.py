@@ -1,0 +1,178 @@
+"""The driver's side: a task for each run, on a cluster that there is, or on one of this machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from benchmark.errors import UserError
+from benchmark.experiment.cluster import Cluster
+from benchmark.launchers.base import Job
+from benchmark.launchers.child import Surroundings, to_json
+from benchmark.launchers.local import START
+from benchmark.launchers.places import Places
+from benchmark.launchers.ray_cluster import session
+from benchmark.launchers.ray_cluster.capacity import (
+    Ask,
+    Node,
+    ask_of,
+    bytes_of,
+    nodes_of,
+    obstacle,
+    side_by_side,
+)
+from benchmark.launchers.ray_cluster.node import surroundings_json
+from benchmark.launchers.ray_cluster.tasks import Desk, RayTask, keeper_name
+from benchmark.run.address import JobAddress, write_address
+from benchmark.run.devices import cpu_count, visible_gpus
+from benchmark.run.folder import RunFolder
+from benchmark.run.options import JobOptions
+
+_OWN = "own"
+_TAKEN_ALONG = ("DETBOARD_", "WANDB_")
+"""Beginnings of the environment variables that a job sees as its driver does; the others are its node's."""
+
+
+class RayLauncher:
+    """Starts each job as a Ray task, which a detached actor owns: it goes on when the driver is gone.
+
+    Args:
+        slots: Runs that are queued or run at once; None for as many as the cluster has room for.
+        cluster: What a task asks of its node, and where the cluster is. Without an address, here or in ``RAY_ADDRESS``,
+            it is one of this machine, which starts with the first job and ends with this process.
+    """
+
+    name = "ray"
+    shares_terminal = False
+    prunes = True
+
+    def __init__(self, slots: int | None = None, cluster: Cluster | None = None) -> None:
+        self._slots = slots
+        self._cluster = cluster or Cluster()
+        self._desks: dict[str, Desk] = {}
+
+    @property
+    def outlives_driver(self) -> bool:
+        """See `benchmark.launchers.base.Launcher`."""
+        return self._address is not None
+
+    @cached_property
+    def pool(self) -> Places:
+        """See `benchmark.launchers.base.Launcher`."""
+        ask = self._ask(1)
+        slots = self._slots or max(1, side_by_side(ask, self._nodes))
+        return Places(slots, threads=ask.cpus, has_gpus=ask.gpus > 0)
+
+    def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
+        """See `benchmark.launchers.base.Launcher`."""
+        memory = self._cluster.memory
+        if memory and not bytes_of(memory):
+            return [f"cluster.memory: {memory}: write a number with K, M, G or T: 32G"]
+        try:
+            asks = {row: self._ask(number) for row, number in gpus.items()}
+        except UserError as error:
+            return error.problems
+        found = (obstacle(row, ask, self._nodes, self._where) for row, ask in asks.items())
+        return [message for message in found if message]
+
+    def submit(self, folder: Path, options: JobOptions) -> Job:
+        """Queues the run at ``folder``."""
+        folder = folder.absolute()
+        where = self._session()
+        desk = self._desk(where, keeper_name(folder.parent))
+        key = secrets.token_hex(6)
+        # Before it is submitted: whoever comes after this driver finds it, or finds that there is none.
+        address = [where.address, desk.name, key, *([_OWN] if where.own else [])]
+        write_address(RunFolder(folder), self.name, " ".join(address))
+        ask = self._ask(options.resources.processes)
+        told = to_json(replace(options, leased=True))
+        run = (str(START), str(folder), told, surroundings_json(_surroundings()))
+        desk.submit(key, {"name": folder.name, **ask.options()}, run)
+        return RayTask(desk, key, not where.own, str(ask))
+
+    def flush(self) -> None:
+        """See `benchmark.launchers.base.Launcher`: tasks are queued at once."""
+
+    def script(self, folder: Path, options: JobOptions) -> str:
+        """See `benchmark.launchers.base.Launcher`."""
+        ask = self._ask(options.resources.processes)
+        return f"Ray task {folder.name} on {self._where}: {ask} on one node"
+
+    def attach(self, folder: Path, address: JobAddress) -> Job | None:
+        """See `benchmark.launchers.base.Launcher`."""
+        parts = address.job.split()
+        if len(parts) < 3 or not session.is_installed():
+            return None
+        where, name, key = parts[:3]
+        own = _OWN in parts[3:]
+        if (there := _reached(where)) is None:
+            # One of a driver's own has ended with it, and its jobs with that.
+            return RayTask(Desk.gone(session.Session(where), name), key, False) if own else None
+        known = self._desks.get(name)
+        if known is None or not known.is_open:
+            known = Desk.of(there, name)
+        if known is not None:
+            self._desks[name] = known
+        return RayTask(known or Desk.gone(there, name), key, not own)
+
+    def close(self) -> None:
+        """Ends keepers that have no task left, and the connection."""
+        for desk in self._desks.values():
+            desk.close()
+        self._desks.clear()
+        session.leave()
+
+    @cached_property
+    def _address(self) -> str | None:
+        return session.asked_address(self._cluster.address)
+
+    @property
+    def _where(self) -> str:
+        return f"the Ray cluster at {self._address}" if self._address else "this machine"
+
+    def _session(self) -> session.Session:
+        if self._address is None:
+            return session.start_here(self._nodes[0].resources)
+        return session.join(self._address)
+
+    @cached_property
+    def _nodes(self) -> list[Node]:
+        """Of the cluster; nothing is started for it."""
+        session.check_installed()
+        if self._address is None:
+            gpus = len(visible_gpus())
+            return [Node("this machine", {"CPU": cpu_count(), **({"GPU": gpus} if gpus else {})})]
+        session.join(self._address)
+        import ray
+
+        return nodes_of(ray.nodes())
+
+    def _ask(self, processes: int) -> Ask:
+        return ask_of(self._cluster, processes, self._nodes, self._slots)
+
+    def _desk(self, where: session.Session, name: str) -> Desk:
+        if name not in self._desks or not self._desks[name].is_open:
+            self._desks[name] = Desk.opened(where, name)
+        return self._desks[name]
+
+
+def _reached(address: str) -> session.Session | None:
+    """The connection to a cluster; None if it is another's that this process is connected to, or does not answer."""
+    there = session.current()
+    if there is not None and there.address == address:
+        return there
+    if there is not None or not session.answers(address):
+        return None
+    try:
+        return session.join(address)
+    except UserError:
+        return None
+
+
+def _surroundings() -> Surroundings:
+    variables = {key: value for key, value in os.environ.items() if key.startswith(_TAKEN_ALONG)}
+    return Surroundings(str(Path.cwd()), variables)

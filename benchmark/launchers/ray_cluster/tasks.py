@@ -1,0 +1,254 @@
+"""The driver's side of a task: what its keeper tells of it, and how it is ended."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.errors import MachineError
+from benchmark.launchers.local import exit_text
+from benchmark.launchers.processes import KILL_S
+from benchmark.launchers.ray_cluster.session import NAMESPACE, Session, current
+from benchmark.run.standing import Standing
+
+if TYPE_CHECKING:
+    from benchmark.launchers.ray_cluster.remote import Told
+
+_LOOK_S = 0.2
+# A keeper that is asked for the first time is a process that has to start.
+_START_S = 120.0
+_SILENT_S = 45.0
+_SOFTLY_S = 3.0
+# Only the head has some of this, and always: a keeper there is lost with the cluster and not before.
+_HEAD = {"node:__internal_head__": 0.001}
+
+
+def keeper_name(runs: Path) -> str:
+    """What the keeper of a results folder's runs is called."""
+    return f"keeper-{hashlib.sha256(os.fsencode(runs)).hexdigest()[:12]}"
+
+
+class Desk:
+    """Where this driver asks a keeper; never waits for one.
+
+    Args:
+        session: The connection.
+        name: What the keeper is called.
+        keeper: The actor.
+    """
+
+    def __init__(self, session: Session, name: str, keeper: Any) -> None:
+        self.session = session
+        self.name = name
+        self._keeper = keeper
+        self._told: dict[str, Told] = {}
+        self._looked = False
+        self._gone = False
+        self._asked: Any = None
+        self._asked_at = self._heard_at = time.monotonic()
+
+    @classmethod
+    def of(cls, session: Session, name: str) -> Desk | None:
+        """The desk of a keeper that there is, which has told of its tasks; None if there is none of this name."""
+        import ray
+
+        try:
+            found = cls(session, name, ray.get_actor(name, namespace=NAMESPACE))
+        except ValueError:
+            return None
+        with suppress(ray.exceptions.RayError):
+            found._told, found._looked = (
+                ray.get(found._keeper.look.remote(), timeout=_SOFTLY_S),
+                True,
+            )
+        return found
+
+    @classmethod
+    def gone(cls, session: Session, name: str) -> Desk:
+        """The desk of a keeper that is no more."""
+        desk = cls(session, name, None)
+        desk._gone = True
+        return desk
+
+    @classmethod
+    def opened(cls, session: Session, name: str) -> Desk:
+        """The desk of a keeper, which is made if there is none of this name."""
+        import ray
+        from ray import cloudpickle
+
+        from benchmark.launchers.ray_cluster import remote
+
+        cloudpickle.register_pickle_by_value(remote)
+        made = ray.remote(remote.Keeper).options(
+            name=name,
+            namespace=NAMESPACE,
+            lifetime="detached",
+            get_if_exists=True,
+            num_cpus=0,
+            resources=_HEAD,
+            max_restarts=-1,
+        )
+        return cls(session, name, made.remote())
+
+    def submit(self, key: str, options: dict[str, Any], arguments: tuple[str, ...]) -> None:
+        """Queues a task.
+
+        Raises:
+            MachineError: The keeper does not answer.
+        """
+        import ray
+
+        try:
+            ray.get(self._keeper.submit.remote(key, options, arguments), timeout=_START_S)
+        except ray.exceptions.RayError as error:
+            raise _silent(self.session, error) from None
+        # What was asked before knows nothing of it.
+        self._asked, self._looked, self._asked_at = None, False, 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection lasts that it was opened on; else it knows what was heard last."""
+        return current() is self.session
+
+    def told(self, key: str) -> Told | None:
+        """What the keeper has told of a task; None while it has not answered yet, and of one that it does not know."""
+        self._listen()
+        return self._told.get(key)
+
+    def lacks(self, key: str) -> bool:
+        """Whether the keeper is gone, or has answered and knows of no such task."""
+        self._listen()
+        return self._gone or (self._looked and key not in self._told)
+
+    def wait_for(self, key: str, seconds: float) -> bool:
+        """Waits until a task has ended; False if it has not."""
+        end = time.monotonic() + seconds
+        while not self.has_ended(key):
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def has_ended(self, key: str) -> bool:
+        """Whether a task has ended, as far as was heard."""
+        told = self.told(key)
+        return self.lacks(key) if told is None else told["ended"]
+
+    def cancel(self, key: str, force: bool) -> None:
+        """Asks for the end of a task."""
+        if not self._gone and self.is_open:
+            self._keeper.cancel.remote(key, force)
+
+    def close(self) -> None:
+        """Ends the keeper, if none of its tasks lives."""
+        if self._gone or not self.is_open:
+            return
+        import ray
+
+        with suppress(ray.exceptions.RayError):
+            told = ray.get(self._keeper.look.remote(), timeout=_SOFTLY_S)
+            if all(task["ended"] for task in told.values()):
+                ray.kill(self._keeper)
+
+    def _listen(self) -> None:
+        if self._gone or not self.is_open:
+            return
+        import ray
+
+        now = time.monotonic()
+        if self._asked is not None and ray.wait([self._asked], timeout=0)[0]:
+            self._hear(now)
+        elif self._asked is not None and now - self._heard_at > _SILENT_S:
+            raise _silent(self.session, f"no answer for {_SILENT_S:.0f} s")
+        if self._asked is None and now - self._asked_at > _LOOK_S:
+            self._asked, self._asked_at = self._keeper.look.remote(), now
+            self._heard_at = now
+
+    def _hear(self, now: float) -> None:
+        import ray
+
+        answer, self._asked, self._heard_at = self._asked, None, now
+        try:
+            self._told, self._looked = ray.get(answer), True
+        except ray.exceptions.ActorUnavailableError:
+            pass  # it starts again, and knows of nothing then
+        except ray.exceptions.RayActorError:
+            self._gone = True
+
+
+def _silent(session: Session, cause: BaseException | str) -> MachineError:
+    return MachineError(
+        f"the Ray cluster at {session.address} does not answer",
+        cause,
+        "jobs that live there go on; the same command continues where they are",
+    )
+
+
+@dataclass
+class RayTask:
+    """A run's task on a Ray cluster.
+
+    Attributes:
+        desk: Where its keeper is asked.
+        key: What it is called there.
+        outlives_driver: See `benchmark.launchers.base.Job`: not on a cluster that ends with its driver.
+        asks: What it asks of a node, in words.
+    """
+
+    desk: Desk
+    key: str
+    outlives_driver: bool
+    asks: str = ""
+    _killed: bool = False
+
+    def ended(self) -> bool:
+        """See `benchmark.launchers.base.Job`."""
+        return self.desk.has_ended(self.key)
+
+    def exit_text(self) -> str:
+        """See `benchmark.launchers.base.Job`."""
+        told = self.desk.told(self.key)
+        if told is None:
+            return "its Ray task is gone with its keeper"
+        if told["status"] is not None:
+            return exit_text(told["status"])
+        return f"its Ray task has ended: {told['error']}"
+
+    def met_fault(self) -> bool:
+        """See `benchmark.launchers.base.Job`."""
+        told = self.desk.told(self.key)
+        return told is not None and told["status"] == os.EX_IOERR
+
+    def standing(self) -> Standing:
+        """See `benchmark.launchers.base.Job`."""
+        told = self.desk.told(self.key)
+        if told is not None and told["node"]:
+            return Standing(words=f"Ray task on {told['node']}")
+        waits = f"waits for {self.asks} on one node" if self.asks else "waits for a node"
+        return Standing(queued=True, words=f"Ray task: {waits}")
+
+    def cut_off(self) -> str:
+        """See `benchmark.launchers.base.Job`."""
+        if self._killed or not self.ended():
+            return ""
+        told = self.desk.told(self.key)
+        return "the keeper of its Ray task was lost" if told is None else told["cut_off"]
+
+    def cpu_seconds(self) -> float | None:
+        """See `benchmark.launchers.base.Job`: it is used on another machine."""
+        return None
+
+    def kill(self) -> None:
+        """See `benchmark.launchers.base.Job`; at first its run alone, so that the worker can take the next one."""
+        self._killed = True
+        if self.ended():
+            return
+        self.desk.cancel(self.key, force=False)
+        if not self.desk.wait_for(self.key, _SOFTLY_S):
+            self.desk.cancel(self.key, force=True)
+            self.desk.wait_for(self.key, KILL_S)
