@@ -130,7 +130,7 @@ def test_files_that_are_not_replaced_whole_are_a_problem(
 @pytest.mark.parametrize(
     ("log", "said"),
     [
-        (None, "does not see this folder"),
+        (None, "does not see the run folder"),
         ("slurm_script: line 5: module: command not found\n", "reads no .bashrc"),
         ("slurm_script: 5: module: not found\n", "reads no .bashrc"),
         ("line 4: /venv/bin/python: No such file or directory\n", "has not the environment"),
@@ -142,6 +142,8 @@ def test_files_that_are_not_replaced_whole_are_a_problem(
         ("mkdir: cannot create '/scratch/x': Disk quota exceeded\n", "make room"),
         ("line 3: modul: command not found\n", "'cluster: setup'"),
         ("", "'cluster: setup'"),
+        ("detboard: job 4 on n1: this node does not see /r/runs/a: it must\n", "--results"),
+        ("detboard: job 4 on n1: this node has no /venv/bin/python: it must\n", "environment"),
     ],
 )
 def test_what_to_do_of_a_job_that_ends_before_it_begins(

@@ -76,8 +76,8 @@ def test_a_node_that_does_not_see_the_results_folder(slurm: SlurmCluster, tmp_pa
     _on_node(slurm, "n1", "mount", "-t", "tmpfs", "none", str(hidden))
     status, found, _ = doctor(slurm, hidden, nodes="n1")
     assert status == 1
-    assert "ended before DetBoard began in it" in found["job"]
-    assert "to do: its log was not made: the node does not see this folder" in found["job"]
+    assert "ended before it had looked at anything" in found["job"]
+    assert "to do: its log was not made: the node does not see the run folder" in found["job"]
 
 
 def test_what_no_node_can_give_is_refused_before_any_job(

@@ -129,6 +129,11 @@ class TestEveryLauncher:
         assert made.obstacles({"plain": 1}) == []
         made.close()
 
+    def test_says_what_of_it_is_here(self, name: str) -> None:
+        first, *_ = make_launcher(name).about()
+        assert first.found and first.what == name
+        assert not first.problem
+
     def test_hands_out_its_slots_and_takes_them_back(self, name: str) -> None:
         pool = make_launcher(name, 2).pool
         first, second = pool.acquire(1), pool.acquire(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmark.experiment.cluster import Cluster
@@ -34,8 +34,8 @@ class ToyLauncher(MachineLauncher):
     def __init__(self, slots: int | None = None, _cluster: Cluster | None = None) -> None:
         self.pool = Places(slots or 1, threads=1, has_gpus=True)
 
-    def about(self) -> list[Finding]:
-        return [Finding("toy", "a cluster of this machine")]
+    def about(self) -> Iterator[Finding]:
+        yield Finding("toy", "a cluster of this machine")
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         return [f"row {row}: the cluster has {GPUS} GPUs" for row, n in gpus.items() if n > GPUS]

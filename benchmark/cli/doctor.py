@@ -70,7 +70,7 @@ def _launchers() -> Iterator[Finding]:
     from benchmark.launchers import make_launcher
 
     for name in LAUNCHERS:
-        about = make_launcher(name).about()[0]
+        about = next(make_launcher(name).about())
         yield Finding(f"--launcher {name}", about.found)
 
 
@@ -131,7 +131,7 @@ def _of_launcher(name: str, experiment: Path | None, results: Path, wait_min: in
     check_launcher(name)
     asked = Cluster() if experiment is None else load_experiment(experiment).cluster
     launcher = make_launcher(name, 1, asked)
-    about = launcher.about()
+    about = list(launcher.about())
     if any(finding.problem for finding in about):
         return about
     return [*about, *_of_node(launcher, results, wait_min)]

@@ -15,7 +15,7 @@ can find the job with `Launcher.attach`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # `--help` lists the launchers, and is to be quick
@@ -100,12 +100,11 @@ class Launcher(Protocol):
     def pool(self) -> Pool:
         """What its jobs run on: this machine's GPUs and threads, or places in a scheduler's queue."""
 
-    def about(self) -> list[Finding]:
-        """What of it is here, for a user who asks whether jobs can be started with it; it takes seconds at most.
+    def about(self) -> Iterator[Finding]:
+        """What of it is here, for a user who asks whether jobs can be started with it.
 
-        Returns:
-            The first in a line: the scheduler and its version, or why no job can be started from here, which is a
-            problem. Then what it says of partitions and limits.
+        The first says it in a line and is quick: the scheduler and its version, or why no job can be started from here,
+        which is a problem. Then comes what it tells of itself: partitions, nodes, limits.
         """
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:

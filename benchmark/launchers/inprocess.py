@@ -63,9 +63,9 @@ class InProcessLauncher(MachineLauncher):
         """See `benchmark.launchers.base.Launcher`."""
         return make_pool(self._slots)
 
-    def about(self) -> list[Finding]:
+    def about(self) -> Iterator[Finding]:
         """See `benchmark.launchers.base.Launcher`."""
-        return [Finding(self.name, f"this process, a run at a time: {self.pool.words()}")]
+        yield Finding(self.name, f"this process, a run at a time: {self.pool.words()}")
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         """See `benchmark.launchers.base.Launcher`."""

@@ -58,9 +58,9 @@ class LocalLauncher(MachineLauncher):
         """See `benchmark.launchers.base.Launcher`."""
         return make_pool(self._slots)
 
-    def about(self) -> list[Finding]:
+    def about(self) -> Iterator[Finding]:
         """See `benchmark.launchers.base.Launcher`."""
-        return [Finding(self.name, f"this machine: {self.pool.words()}")]
+        yield Finding(self.name, f"this machine: {self.pool.words()}")
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         """See `benchmark.launchers.base.Launcher`; without any GPU, a row's processes train on the CPU."""

@@ -130,7 +130,7 @@ def _of_job(folder: RunFolder, ended: Ended) -> list[Finding]:
         return [*found, Finding("job", text, "look at what its log says", problem=True)]
     if ended.cause:
         return [Finding("job", what, _WAIT, problem=True)]
-    text = f"ended before DetBoard began in it: {what}{lines}"
+    text = f"ended before it had looked at anything: {what}{lines}"
     return [Finding("job", text, remedy(folder), problem=True)]
 
 

@@ -22,14 +22,17 @@ _ENVIRONMENT = (
     "the node has not the environment that the driver runs in: put it where all nodes see it, or have a line of "
     "'cluster: setup' make it"
 )
+_SHARED = "give --results a folder on the file system that all nodes share"
 _FOLDER = (
-    "its log was not made: the node does not see this folder, or may not write there. Give --results a folder on the "
-    "file system that all nodes share"
+    f"its log was not made: the node does not see the run folder, or may not write there; {_SHARED}"
 )
 _REFUSED = "the scheduler did not take it: look at the keys of 'cluster', of the experiment and of the site's file"
 _ROOM = "make room there, or use another folder"
 # What logs say, the first that is found; causes stand before what follows from them.
 _KNOWN = (
+    (r"this node does not see", _SHARED),
+    (r"this node has no", _ENVIRONMENT),
+    (r"time limit is too short", "ask for more time: 'cluster: time'"),
     (r"No space left on device|Disk quota exceeded", _ROOM),
     (r"\b(module|ml): (command )?not found", _MODULE),
     (r"ModuleNotFoundError|ImportError|GLIBC|cannot open shared object", _ENVIRONMENT),

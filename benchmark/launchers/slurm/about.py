@@ -18,7 +18,7 @@ _SLOW_S = 5.0
 _LIMITS = ("account", "qos", "maxjobs", "maxsubmitjobs", "grptres", "maxtres", "maxwall")
 
 
-def about(cluster: Cluster, groups: Sequence[Group], flags: Sequence[str]) -> list[Finding]:
+def about(cluster: Cluster, groups: Sequence[Group], flags: Sequence[str]) -> Iterator[Finding]:
     """Findings for `benchmark.launchers.base.Launcher.about`, where Slurm answers.
 
     Args:
@@ -30,9 +30,13 @@ def about(cluster: Cluster, groups: Sequence[Group], flags: Sequence[str]) -> li
         NoAnswer: It does not any more.
     """
     asked = {group.partition for group in site.of_partitions(groups, cluster.partition)}
-    found = [_itself(), Finding("asks for", " ".join(flags))]
-    found += [_partition(name, groups, name in asked) for name in _names(groups)]
-    return [*found, *_limits()]
+    yield _itself()
+    yield Finding("asks for", " ".join(flags))
+    for name in dict.fromkeys(group.partition for group in groups):
+        yield _partition(
+            name, [group for group in groups if group.partition == name], name in asked
+        )
+    yield from _limits()
 
 
 def _itself() -> Finding:
@@ -45,18 +49,13 @@ def _itself() -> Finding:
     return Finding("slurm", f"{version[0]}: {who} ({seconds:.2f} s)", slow)
 
 
-def _names(groups: Sequence[Group]) -> list[str]:
-    return list(dict.fromkeys(group.partition for group in groups))
-
-
 def _partition(name: str, groups: Sequence[Group], is_asked: bool) -> Finding:
-    own = [group for group in groups if group.partition == name]
-    first = own[0]
+    first = groups[0]
     limit = door.duration(first.limit_s) if first.limit_s is not None else "no limit"
     notes = [first.state, f"time {limit}", *(["the default"] if first.is_default else [])]
     if is_asked:
         notes.append("where jobs go")
-    kinds = "; ".join(dict.fromkeys(_nodes(group) for group in own))
+    kinds = "; ".join(dict.fromkeys(_nodes(group) for group in groups))
     return Finding(f"partition {name}", f"{', '.join(notes)}; {kinds}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -57,14 +57,15 @@ class SlurmLauncher:
         has_gpus = asks_gpus(self._cluster, self._nodes)
         return Places(self._slots, threads=self._cluster.cpus, has_gpus=has_gpus)
 
-    def about(self) -> list[Finding]:
+    def about(self) -> Iterator[Finding]:
         """See `benchmark.launchers.base.Launcher`."""
         if why := door.unreachable():
-            return [Finding(self.name, why.removeprefix("--launcher slurm: "), problem=True)]
+            yield Finding(self.name, why.removeprefix("--launcher slurm: "), problem=True)
+            return
         try:
-            return about(self._cluster, self._groups, self._request_for(1))
+            yield from about(self._cluster, self._groups, self._request_for(1))
         except NoAnswer as no:
-            return [Finding(self.name, f"the controller does not answer: {no}", problem=True)]
+            yield Finding(self.name, f"the controller does not answer: {no}", problem=True)
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         """See `benchmark.launchers.base.Launcher`: whatever can be known of a request before it is made."""
