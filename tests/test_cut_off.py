@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from benchmark.job.begun import may_begin
 from benchmark.launchers import Job
 from benchmark.launchers.machine import MachineJob, MachineLauncher
 from benchmark.launchers.places import Places
+from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
@@ -27,7 +28,7 @@ from benchmark.run.standing import Standing
 from benchmark.run.starts import note_start, without_progress
 from benchmark.run.state import Planned, look, look_again
 from benchmark.sweep.base import Listed
-from benchmark.sweep.loop import Sweep, ask_to_stop
+from benchmark.sweep.loop import Sweep, ask_to_stop, make_ready
 from benchmark.sweep.progress import SweepProgress
 from benchmark.sweep.watchers import LineWatcher
 
@@ -174,11 +175,49 @@ def test_what_the_scheduler_asked_is_over_when_a_job_begins(ready: Planned) -> N
     assert ready.folder.stop_file.exists()
 
 
-def test_a_line_that_was_cut_is_no_start(ready: Planned) -> None:
+def test_a_line_that_was_cut_is_no_start_and_the_next_one_counts(ready: Planned) -> None:
     note_start(ready.folder, "job 1")
     with ready.folder.starts_file.open("a") as file:
         file.write('{"job": "job 2", "rea')
     assert without_progress(ready.folder) == 1
+    note_start(ready.folder, "job 3")
+    assert without_progress(ready.folder) == 2
+
+
+def test_a_run_that_goes_on_from_before_a_damaged_checkpoint_makes_progress(ready: Planned) -> None:
+    def saves(name: str) -> int:
+        ready.folder.checkpoints.mkdir(exist_ok=True)
+        (ready.folder.checkpoints / name).touch()
+        note_start(ready.folder, "job")
+        return without_progress(ready.folder)
+
+    # The fifth is damaged: trained again from the fourth, and saved on the way there.
+    assert [saves(name) for name in ("epoch_4.pth", "epoch_5.pth")] == [1, 1]
+    assert [saves(checkpoints.left(4, 30)), saves(checkpoints.left(4, 33))] == [1, 1]
+    # The same again and again is none.
+    assert [saves(checkpoints.left(4, 33)) for _ in range(2)] == [2, 3]
+
+
+def test_a_run_that_is_asked_for_again_counts_its_starts_anew(ready: Planned) -> None:
+    options = JobOptions(Tracking(mode="off"), Resources((), 1), leased=True)
+    while may_begin(ready.folder, options):
+        pass
+    failed = look_again(ready)
+    assert failed.state is State.FAILED
+    make_ready(failed)  # as --retry failed does
+    assert may_begin(ready.folder, options)
+    assert without_progress(ready.folder) == 1
+
+
+def test_a_complete_run_that_cannot_be_evaluated_on_test_keeps_its_record(
+    ready: Planned,
+) -> None:
+    completes(ready.folder)
+    before = ready.folder.record_file.read_bytes()
+    launcher, ended, _ = swept(replace(look_again(ready), tests=True), *[cut] * 9)
+    assert len(launcher.submitted) == 3
+    assert ended.state is State.COMPLETE
+    assert ready.folder.record_file.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,16 @@ class _GivenUp(RunJob):
 def give_up(path: Path, options: JobOptions, cause: str) -> None:
     """Writes the record of a run that has failed without a job that could say so.
 
+    A run that has a record keeps it: it was only to be evaluated on the test split.
+
     Args:
         path: The run's folder.
         options: How it was run.
         cause: Why it is given up, in a sentence.
     """
     folder = RunFolder(path)
+    if folder.finished:
+        return
     tail = public(end_of(folder.log_file, LOG_TAIL_CHARACTERS))
     why = Failure(FailureKind.ERROR, public(cause)[:2000], tail)
     folder.write_record(_GivenUp(folder, options).record(State.FAILED, why))

@@ -15,6 +15,7 @@ from benchmark.files import is_file, remove_leftovers, write_text
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import FailureKind
+from benchmark.run.starts import forget_starts
 from benchmark.run.state import Planned
 
 
@@ -52,6 +53,7 @@ def set_aside(run: Planned) -> None:
     for path in [run.folder.record_file, *run.folder.wrong_kinds()]:
         if os.path.lexists(path):
             _set_aside(path)
+    forget_starts(run.folder)
     if run.record is not None and run.record.failure_kind is FailureKind.DIVERGED:
         # Its checkpoints lead to the same end: begin anew.
         checkpoints.remove_all_but_final(run.folder.checkpoints)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from benchmark.files import append_jsonl, lines_of, parse_json, read_bytes
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
@@ -9,6 +11,9 @@ from benchmark.run.journal import now
 
 MOST_STARTS = 3
 """After so many starts in a row without progress a run has failed."""
+
+# Of the newest checkpoints: the newest alone may be damaged, and stand there while those before it are gone on from.
+_LOOKED_AT = 3
 
 
 def note_start(folder: RunFolder, job: str) -> None:
@@ -18,7 +23,16 @@ def note_start(folder: RunFolder, job: str) -> None:
         folder: The run.
         job: Which job, in its launcher's words.
     """
-    append_jsonl(folder.starts_file, {"job": job, "time": now(), "reached": _reached(folder)})
+    line = {"job": job, "time": now(), "reached": _reached(folder)}
+    if not _ends_whole(folder.starts_file):  # a kill has cut the last line
+        with folder.starts_file.open("ab") as file:
+            file.write(b"\n")
+    append_jsonl(folder.starts_file, line)
+
+
+def forget_starts(folder: RunFolder) -> None:
+    """Has the starts counted anew: somebody has asked for the run again."""
+    folder.starts_file.unlink(missing_ok=True)
 
 
 def starts(folder: RunFolder) -> int:
@@ -37,8 +51,21 @@ def without_progress(folder: RunFolder) -> int:
 
 
 def _reached(folder: RunFolder) -> str:
-    """The checkpoint that a resume would go on from; empty before the first."""
-    return next((path.name for path in checkpoints.saved(folder.checkpoints)), "")
+    """The checkpoints that a resume would go on from, the newest first; empty before the first.
+
+    Of a run that has ended it is its record: it is only to be evaluated on the test split.
+    """
+    if folder.finished:
+        return folder.record_file.name
+    return " ".join(path.name for path in checkpoints.saved(folder.checkpoints)[:_LOOKED_AT])
+
+
+def _ends_whole(path: Path) -> bool:
+    try:
+        content = read_bytes(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    return not content or content.endswith(b"\n")
 
 
 def _noted(folder: RunFolder) -> list[str]:
