@@ -167,6 +167,16 @@ def test_an_experiment_is_read_for_its_cluster_alone(tmp_path: Path) -> None:
     assert "add --launcher NAME" in done.stderr
 
 
+def test_a_ray_cluster_that_nobody_answers_for_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    done = here(["doctor", "--launcher", "ray", "--results", str(tmp_path / "results")])
+    assert done.returncode == 1
+    assert "nobody answers at 127.0.0.1:1" in done.stdout and "ray start --head" in done.stdout
+
+
 def test_a_folder_that_takes_no_files_is_said_before_any_job(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("")
     done = here(["doctor", "--launcher", "local", "--results", str(tmp_path / "results")])

@@ -28,6 +28,14 @@ class Node:
     name: str
     resources: Mapping[str, float]
 
+    def __str__(self) -> str:
+        has = [counted(int(self.resources.get(key, 0)), key) for key in ("CPU", "GPU")]
+        memory = self.resources.get("memory", 0) / 2**30
+        kinds = ", ".join(self.types())
+        return ", ".join(
+            [*has, *([f"{memory:.0f} GiB"] if memory else []), *([kinds] if kinds else [])]
+        )
+
     def types(self) -> list[str]:
         """Types of its GPUs, as Ray calls them."""
         return [key.removeprefix(_TYPE) for key in self.resources if key.startswith(_TYPE)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ from benchmark.launchers.ray_cluster.node import surroundings_json
 from benchmark.launchers.ray_cluster.tasks import Desk, RayTask, keeper_name
 from benchmark.run.address import JobAddress, write_address
 from benchmark.run.devices import cpu_count, visible_gpus
+from benchmark.run.finding import Finding
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 
@@ -66,6 +67,27 @@ class RayLauncher:
         ask = self._ask(1)
         slots = self._slots or max(1, side_by_side(ask, self._nodes))
         return Places(slots, threads=ask.cpus, has_gpus=ask.gpus > 0)
+
+    def about(self) -> Iterator[Finding]:
+        """See `benchmark.launchers.base.Launcher`; on a cluster of its own, nothing is started for it."""
+        try:
+            yield Finding(self.name, f"Ray {session.version()} on {self._found()}")
+            for node in self._nodes:
+                yield Finding(f"node {node.name}", str(node))
+            yield Finding("asks for", f"{self._ask(1)} on one node")
+        except UserError as error:
+            yield Finding(self.name, str(error).removeprefix("--launcher ray: "), problem=True)
+
+    def _found(self) -> str:
+        """Where jobs would go.
+
+        Raises:
+            UserError: Nobody answers there.
+        """
+        if self._address is None:
+            return f"{self._where}, as long as its driver: no address is named"
+        session.check_answers(self._address)
+        return self._where
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         """See `benchmark.launchers.base.Launcher`."""

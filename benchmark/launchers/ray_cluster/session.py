@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -63,6 +64,26 @@ def check_installed() -> None:
         raise UserError("--launcher ray: Ray is not installed: pip install 'detboard[ray]'")
 
 
+def version() -> str:
+    """Ray's version, without importing it.
+
+    Raises:
+        UserError: There is no Ray.
+    """
+    check_installed()
+    return importlib.metadata.version("ray")
+
+
+def check_answers(address: str) -> None:
+    """Nothing, if somebody answers at an address; where it is to be found out, whoever joins hears.
+
+    Raises:
+        UserError: Nobody does.
+    """
+    if address != AUTO and not answers(address):
+        raise UserError(_nobody(address))
+
+
 def asked_address(named: str | None) -> str | None:
     """The address of the cluster that is asked for; None for one of this process's own."""
     return named or os.environ.get(ADDRESS_VARIABLE) or None
@@ -85,8 +106,7 @@ def join(address: str) -> Session:
             leave()
         if _session is None:
             check_installed()
-            if address != AUTO and not answers(address):
-                raise UserError(_nobody(address))
+            check_answers(address)
             _session = _joined(address)
         return _session
 
