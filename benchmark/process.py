@@ -152,6 +152,40 @@ def say_ended(then: str) -> int:
     return _end.say(then)
 
 
+def can_ask() -> bool:
+    """Whether somebody at a terminal has pressed Ctrl-C, once, and can be asked what is to be done.
+
+    Not where the terminal is another's at the moment: what reads from it in the background is stopped.
+    """
+    if _end.signals != [signal.SIGINT] or _end.lost is not None:
+        return False
+    try:
+        return os.isatty(0) and os.isatty(2) and os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def forget_typed() -> None:
+    """Drops what was typed at the terminal so far: it answers no question that is asked from now on."""
+    import termios
+
+    with suppress(OSError, termios.error):
+        termios.tcflush(0, termios.TCIFLUSH)
+
+
+def ask(question: str) -> str:
+    """The line that is answered, without spaces around it and in small letters.
+
+    It is empty after Ctrl-C, at the end of the input, and where the terminal is gone.
+    """
+    try:
+        print(question, end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower()
+    except (KeyboardInterrupt, OSError, ValueError):
+        print(file=sys.stderr, flush=True)
+        return ""
+
+
 def open_streams() -> None:
     """Opens those of descriptors 0 to 2 that are closed, on nothing.
 

@@ -28,7 +28,8 @@ from benchmark.run.standing import Standing
 from benchmark.run.starts import note_start, without_progress
 from benchmark.run.state import Planned, look, look_again
 from benchmark.sweep.base import Listed
-from benchmark.sweep.loop import Sweep, ask_to_stop, make_ready
+from benchmark.sweep.ending import ask_to_stop
+from benchmark.sweep.loop import Sweep, make_ready
 from benchmark.sweep.progress import SweepProgress
 from benchmark.sweep.watchers import LineWatcher
 

@@ -30,7 +30,7 @@ from benchmark import locks
 from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl, write_text
 from benchmark.job import failures
-from benchmark.job.job import _best, _Training, run_job
+from benchmark.job.job import _Training, run_job
 from benchmark.job.measure import samples as sampling
 from benchmark.job.resuming import newest_own
 from benchmark.job.training import Diverged, MemoryHook
@@ -45,6 +45,7 @@ from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.provenance import device_name
 from benchmark.run.record import RunRecord, Tracked, ValImages
+from benchmark.run.validations import best_scores
 from benchmark.statistics import resample, tide
 from benchmark.statistics.matches import Matches
 from benchmark.statistics.resample import RESAMPLES, bootstrap, class_precision
@@ -303,8 +304,8 @@ def test_best_takes_each_score_from_its_own_validation() -> None:
         {"kind": "val", "mAP50": 0.5, "mAP": 0.0625, "mAP_s": 0.0, "mAP_l": None},
         {"kind": "train", "mAP50": 0.75},
     ]
-    assert _best(points) == {"mAP50": 0.5, "mAP": 0.125, "mAP_s": 0.0}
-    assert _best(points[:1]) is None
+    assert best_scores(points) == {"mAP50": 0.5, "mAP": 0.125, "mAP_s": 0.0}
+    assert best_scores(points[:1]) is None
 
 
 def test_record_from_before_these_fields_is_read() -> None:

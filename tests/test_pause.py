@@ -153,6 +153,8 @@ class Told:
     def ended(self, run: Planned, cause: str) -> None:
         self.said.append(f"{run.state.value} {cause}".strip())
 
+    def stands(self, run: Planned) -> None: ...
+
     def put_back(self, run: Planned, cause: str) -> None:
         self.said.append(f"waits ({cause})")
 

@@ -37,5 +37,6 @@ for _command in (
 ):
     app.command()(_command)
 app.command("all")(run_all)
+app.command("stop")(runs.stop_runs)
 app.add_typer(data.data_app, name="data")
 app.add_typer(runs.runs_app, name="runs")

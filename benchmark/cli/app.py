@@ -79,6 +79,10 @@ Preflight = Annotated[
     bool,
     typer.Option("--preflight", help="Try out all rows first, and start nothing if one fails."),
 ]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Submit the jobs and leave them: the same command finds them."),
+]
 Retry = Annotated[
     str | None, typer.Option(metavar="failed", help="Run these again: failed, pruned, damaged.")
 ]

@@ -27,6 +27,9 @@ Experiments = Annotated[
         metavar="[EXPERIMENT]...", help="Experiment files (YAML) whose rows the runs may be of."
     ),
 ]
+AsIs = Annotated[
+    bool, typer.Option("--as-is", help="Record them as they are, as pruned: for good.")
+]
 Ids = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids.")]
 
 
@@ -44,13 +47,14 @@ def list_runs(experiments: Experiments = None, results: Results = Path("results"
 
 
 @runs_app.command("stop")
-def stop_runs(runs: Ids, results: Results = Path("results")) -> None:
-    """Ask running jobs to end after their current iteration; the next sweep continues them."""
+def stop_runs(runs: Ids, results: Results = Path("results"), as_is: AsIs = False) -> None:
+    """End runs early, those that wait in a queue too; the next sweep continues them, unless --as-is."""
     from benchmark.sweep.tending import stop
 
-    stop(_runs_in(results), runs)
-    for run_id in dict.fromkeys(runs):
-        typer.echo(f"{run_id}: asked to end; the next sweep continues it, a study goes on at once")
+    then = "the next sweep or study continues it"
+    if as_is:
+        then = "no sweep goes on with it, unless --retry pruned"
+    stop(_runs_in(results), runs, as_is, lambda run, done: typer.echo(f"{run}: {done}; {then}"))
 
 
 @runs_app.command("rm")

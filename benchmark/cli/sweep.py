@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from benchmark.cli.app import (
     CONTINUES,
     FAILED,
     DataRoot,
+    Detach,
     Experiment,
     LauncherName,
     Overrides,
@@ -32,9 +35,12 @@ from benchmark.process import OutputLost, say_ended
 if TYPE_CHECKING:
     from benchmark.experiment.experiment import Tracking
     from benchmark.launchers import Launcher
+    from benchmark.run.options import JobOptions, Resources
     from benchmark.run.plan import Plan, Request
     from benchmark.run.record import State
+    from benchmark.run.runs import Runs
     from benchmark.run.state import Planned
+    from benchmark.sweep.loop import Sweep
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class _How:
         tracking: Where they are tracked.
         trust: Whether checkpoints that hold code are loaded, too.
         preflight: Whether their rows are tried out first.
+        detach: Whether their jobs are submitted and left alone.
     """
 
     launcher: str
@@ -54,6 +61,7 @@ class _How:
     tracking: Tracking
     trust: bool
     preflight: bool
+    detach: bool
 
 
 def sweep(
@@ -70,12 +78,14 @@ def sweep(
     retry: Retry = None,
     trust: Trust = False,
     preflight: Preflight = False,
+    detach: Detach = False,
 ) -> None:
     """Run what is missing, and write the table."""
     from benchmark.cli.options import request_of, states_of
 
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
-    if not run_sweep(request, slots, launcher, wandb, states_of(retry), trust, preflight):
+    again = states_of(retry)
+    if not run_sweep(request, slots, launcher, wandb, again, trust, preflight, detach):
         raise typer.Exit(FAILED)
 
 
@@ -87,21 +97,20 @@ def run_sweep(
     again: set[State],
     trust: bool = False,
     preflight: bool = False,
+    detach: bool = False,
 ) -> bool:
     """Runs what is missing and writes the table; returns whether all that was asked for is done.
 
-    With ``preflight`` every row is tried out first.
+    With ``preflight`` every row is tried out first. With ``detach`` what is missing is submitted and left alone, and no
+    table is written; returns whether no job has failed so far.
     """
+    from benchmark.cli.detach import refuse_to_detach
     from benchmark.cli.options import look_at, tracking_of
     from benchmark.launchers import check_launcher
     from benchmark.launchers.living import standing
-    from benchmark.run.plan import make_plan, refreshed, with_all_rows
+    from benchmark.run.plan import make_plan, with_all_rows
     from benchmark.run.runs import Runs
-    from benchmark.sweep.askers import note_askers
-    from benchmark.sweep.closing import close
     from benchmark.sweep.holders import only_driver
-    from benchmark.sweep.missing import to_do
-    from benchmark.tracking.door import told_after
 
     check_launcher(launcher)
     on_disk = Runs(request.results, standing)
@@ -110,23 +119,44 @@ def run_sweep(
     # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
     whole = with_all_rows(made, request, on_disk)
     made = _for_now(made)
-    tracking = tracking_of(made, wandb)
+    how = _How(launcher, slots, tracking_of(made, wandb), trust, preflight, detach)
+    if detach:
+        refuse_to_detach(made, launcher)
     with only_driver(request.results):
-        runs = to_do(made, again)
-        note_askers(made, runs, on_disk)
-        ended = _run(made, runs, _How(launcher, slots, tracking, trust, preflight)) if runs else []
-        on_disk.keep(ended)
-        # What was read a moment ago still holds where nothing ran.
-        well = close(
-            refreshed(made, on_disk) if runs else made,
-            whole,
-            request,
-            tracking,
-            ran=bool(runs),
-            on_disk=on_disk,
-        )
-        warn(told_after(tracking, (run.record for run in ended)))
-        return well
+        return _drive(_Table(made, whole, request, on_disk), again, how)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What a sweep works for: the runs that were asked for, and those of the whole table; see `close`."""
+
+    asked: Plan
+    whole: Plan
+    request: Request
+    on_disk: Runs
+
+
+def _drive(table: _Table, again: set[State], how: _How) -> bool:
+    """Does what is to be done as the results folder's only driver; returns whether all is."""
+    from benchmark.cli.detach import submit
+    from benchmark.run.plan import refreshed
+    from benchmark.sweep.askers import note_askers
+    from benchmark.sweep.closing import close
+    from benchmark.sweep.missing import to_do
+    from benchmark.tracking.door import told_after
+
+    made, on_disk = table.asked, table.on_disk
+    runs = to_do(made, again)
+    note_askers(made, runs, on_disk)
+    if runs and how.detach:
+        return submit(runs, _sweep_of(made, runs, how))
+    ended = _run(made, runs, how) if runs else []
+    on_disk.keep(ended)
+    # What was read a moment ago still holds where nothing ran.
+    asked = refreshed(made, on_disk) if runs else made
+    well = close(asked, table.whole, table.request, how.tracking, ran=bool(runs), on_disk=on_disk)
+    warn(told_after(how.tracking, (run.record for run in ended)))
+    return well
 
 
 def _for_now(made: Plan) -> Plan:
@@ -183,6 +213,19 @@ def _try_out(made: Plan, runs: list[Planned], launcher: Launcher, trust: bool) -
         raise
 
 
+def job_options(
+    runs: Sequence[Planned], tracking: Tracking, trust: bool
+) -> Callable[[Resources], JobOptions]:
+    """What the jobs of a sweep are told, given what each may use."""
+    from functools import partial
+
+    from benchmark.run.checkout import checkout_of
+    from benchmark.run.options import JobOptions
+
+    checkout = checkout_of(runs)
+    return partial(JobOptions, tracking, cost=True, checkout=checkout, trust_checkpoints=trust)
+
+
 def _counted(made: Plan, wanted: list[Planned]) -> str:
     """How many runs there are to do, and how many to be evaluated on the test split alone."""
     tests = sum(run.tests for run in wanted)
@@ -190,17 +233,20 @@ def _counted(made: Plan, wanted: list[Planned]) -> str:
     return f"{words}, {tests} to be evaluated on test" if tests else words
 
 
-def _run(made: Plan, runs: list[Planned], how: _How) -> list[Planned]:
-    """Runs what is missing; returns the runs as they ended."""
+@contextmanager
+def _sweep_of(made: Plan, runs: list[Planned], how: _How) -> Iterator[Sweep]:
+    """A sweep over runs that nothing stands in the way of, while it is shown.
+
+    Raises:
+        UserError: Something does.
+    """
     from functools import partial
 
     from benchmark.launchers import make_launcher
-    from benchmark.run.checkout import checkout_of
-    from benchmark.run.options import JobOptions
-    from benchmark.sweep.base import Listed
     from benchmark.sweep.holders import end_orphans
     from benchmark.sweep.loop import Sweep
     from benchmark.sweep.progress import SweepProgress, name_of
+    from benchmark.sweep.stopping import leaves
     from benchmark.sweep.watchers import make_watcher
     from benchmark.writing.console import PlainConsole
 
@@ -208,17 +254,21 @@ def _run(made: Plan, runs: list[Planned], how: _How) -> list[Planned]:
     _make_sure(made, runs, launcher, how)
     typer.echo(f"{_counted(made, runs)}, {launcher.pool.slots} at a time.")
     names, progress = [name_of(run) for run in runs], SweepProgress(len(runs))
-    options = partial(
-        JobOptions,
-        how.tracking,
-        cost=True,
-        checkout=checkout_of(runs),
-        trust_checkpoints=how.trust,
-    )
+    options = job_options(runs, how.tracking, how.trust)
+    shared = launcher.shares_terminal or how.detach
     try:
         end_orphans(runs)
-        with make_watcher(PlainConsole(), progress, names, launcher.shares_terminal) as watcher:
-            sweep = Sweep(launcher, options, watcher, made.experiment.patience_min * 60)
-            return sweep.run(Listed(runs))
+        with make_watcher(PlainConsole(), progress, names, shared) as watcher:
+            left = partial(leaves, quiet=watcher.quiet)
+            silence_s = made.experiment.patience_min * 60
+            yield Sweep(launcher, options, watcher, silence_s, left)
     except (KeyboardInterrupt, OutputLost):
         raise typer.Exit(say_ended(CONTINUES)) from None
+
+
+def _run(made: Plan, runs: list[Planned], how: _How) -> list[Planned]:
+    """Runs what is missing; returns the runs as they ended."""
+    from benchmark.sweep.base import Listed
+
+    with _sweep_of(made, runs, how) as sweep:
+        return sweep.run(Listed(runs))

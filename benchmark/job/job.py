@@ -9,7 +9,7 @@ import copy
 import gc
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -26,9 +26,8 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Point, now
 from benchmark.run.loaded import read_loaded, write_loaded
 from benchmark.run.options import JobOptions
-from benchmark.run.record import Failure, Metrics, RunRecord, State
-from benchmark.run.validations import chosen, validations_of
-from benchmark.statistics.scores import SCORES
+from benchmark.run.record import Failure, RunRecord, State
+from benchmark.run.validations import chosen, with_validations
 from benchmark.tracking.runs import RunTracker
 
 if TYPE_CHECKING:
@@ -316,22 +315,17 @@ class _Training(RunJob):
     def record(self, state: State, why: Failure | None) -> RunRecord:
         """See `RunJob`."""
         train_seconds, peak_memory_gib = self.spent or self._spent()
-        points = self.journal.validations()
-        shown = self.evaluated or chosen(points, self.spec.select) or {}
-        scores = {key: shown[key] for key in SCORES if key in shown}
         record = replace(
             self.outcome(state, why, self.journal.started_at()),
-            no_predictions=bool(shown.get("no_predictions", False)),
-            metrics=Metrics(scores, shown.get("per_class", {})),
             params=self.params,
             train_seconds=train_seconds,
             peak_memory_gib=peak_memory_gib,
-            best=_best(points),
-            validations=validations_of(points, self.spec.select),
             loaded=read_loaded(self.folder.loaded_file),
             made_from=self.learnt.made_from if self.learnt else {},
             notes=(self.learnt.note,) if self.learnt else (),
         )
+        points = self.journal.validations()
+        record = with_validations(record, points, self.spec.select, self.evaluated)
         found = self.findings
         if found is None:
             return record
@@ -364,12 +358,3 @@ class _TrainingOnAll(_Training):
             return record
         missing = {key: UNVALIDATED for key, one in MEASUREMENTS.items() if one.function}
         return replace(record, unvalidated=UNVALIDATED, missing=missing)
-
-
-def _best(points: Iterable[Point]) -> dict[str, float] | None:
-    """The best value of each score in any validation; None without a validation that has a value."""
-    validations = [point for point in points if point["kind"] == "val"]
-    values = {
-        key: [point[key] for point in validations if point.get(key) is not None] for key in SCORES
-    }
-    return {key: SCORES[key].best(known) for key, known in values.items() if known} or None

@@ -41,3 +41,9 @@ def read_address(folder: RunFolder) -> JobAddress | None:
         return JobAddress(*(str(content[key]) for key in ("launcher", "job", "host")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def is_sent(folder: RunFolder) -> bool:
+    """Whether the folder's job is under way: one that no scheduler has taken yet has an address without a number."""
+    address = read_address(folder)
+    return address is None or bool(address.job)

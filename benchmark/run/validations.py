@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from benchmark.experiment.experiment import Select
 from benchmark.run.journal import Point
-from benchmark.run.record import Validations
+from benchmark.run.record import Metrics, RunRecord, Validations
 from benchmark.statistics.scores import MAIN, SCORES
 
 
@@ -42,3 +43,32 @@ def validations_of(points: Sequence[Point], select: Select) -> Validations | Non
         best_epoch=best["epoch"] if best else None,
         best_mAP50=best[MAIN] if best else None,
     )
+
+
+def with_validations(
+    record: RunRecord, points: Sequence[Point], select: Select, shown: Point | None = None
+) -> RunRecord:
+    """The record of a run with what its validations say.
+
+    Args:
+        record: The record.
+        points: The validations of its journal.
+        select: Which of them is recorded.
+        shown: What was evaluated in the place of that one; None where nothing was.
+    """
+    shown = shown or chosen(points, select) or {}
+    scores = {key: shown[key] for key in SCORES if key in shown}
+    return replace(
+        record,
+        no_predictions=bool(shown.get("no_predictions", False)),
+        metrics=Metrics(scores, shown.get("per_class", {})),
+        best=best_scores(points),
+        validations=validations_of(points, select),
+    )
+
+
+def best_scores(points: Sequence[Point]) -> dict[str, float] | None:
+    """The best value of each score in any validation of a journal; None without a validation that has a value."""
+    found = [point for point in points if point["kind"] == "val"]
+    values = {key: [point[key] for point in found if point.get(key) is not None] for key in SCORES}
+    return {key: SCORES[key].best(known) for key, known in values.items() if known} or None

@@ -28,7 +28,10 @@ class Watcher(Protocol):
     """Sees a sweep as it goes; `benchmark.sweep.watchers` shows it to a person."""
 
     def started(self, run: Planned) -> None:
-        """A job was started."""
+        """A job was submitted, or one of a driver before this one was found: ``run`` says where it stands."""
+
+    def stands(self, run: Planned) -> None:
+        """Where its job stands has changed: ``queued`` or ``running``, and what its scheduler says."""
 
     def ended(self, run: Planned, cause: str) -> None:
         """A job ended; ``run`` has its new state, ``cause`` says why if that is not ``complete``."""

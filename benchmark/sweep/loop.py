@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from benchmark.errors import fault_of, told
 from benchmark.experiment.experiment import PATIENCE_MIN
-from benchmark.files import write_json, write_refused
+from benchmark.files import write_refused
 from benchmark.job.begun import no_progress
 from benchmark.job.failures import read_last_words
 from benchmark.job.given_up import give_up
@@ -17,19 +17,22 @@ from benchmark.launchers import Job, Launcher
 from benchmark.launchers.living import asks, living_job
 from benchmark.locks import patience_s
 from benchmark.process import OutputLost, asked_to_end
-from benchmark.run.folder import RunFolder
+from benchmark.run.address import is_sent
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.prepare import prepare, set_aside
 from benchmark.run.reached import reached
 from benchmark.run.record import State
+from benchmark.run.standing import Standing
 from benchmark.run.starts import MOST_STARTS, note_start, starts, without_progress
 from benchmark.run.state import Planned, look_again, stop_is_users, unfinished
 from benchmark.run.to_test import prepare_test, told_of_test
 from benchmark.sweep.base import Source, Watcher
 from benchmark.sweep.dead_ends import DeadEnds
+from benchmark.sweep.ending import ask_to_stop, end_job, record_if_asked
 from benchmark.sweep.pause import PROBE, Pause
 from benchmark.sweep.progress import name_of
 from benchmark.sweep.silence import Listener, Pulse
+from benchmark.sweep.standings import Standings, standing_run
 from benchmark.sweep.stopping import say_ends, say_waiting
 
 POLL_S = 0.1
@@ -40,7 +43,8 @@ class Active:
     """A run whose job lives.
 
     Attributes:
-        starts: How often a job of it had started when this one was submitted.
+        starts: How often a job of it had started when this one was submitted; -1 if it ran when it was found.
+        found: It was submitted by a driver before this one.
     """
 
     run: Planned
@@ -48,6 +52,27 @@ class Active:
     resources: Resources
     pulse: Pulse
     starts: int = 0
+    found: bool = False
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether its scheduler has taken it."""
+        return self.found or is_sent(self.run.folder)
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What has become of runs that were submitted and left alone.
+
+    Attributes:
+        sent: Those whose jobs are queued or run, with where they stand.
+        held_back: Those that their scheduler does not take now, with what it says.
+        ended: Those whose jobs have ended already.
+    """
+
+    sent: Sequence[Planned]
+    held_back: Sequence[Planned]
+    ended: Sequence[Planned]
 
 
 class Sweep:
@@ -81,6 +106,7 @@ class Sweep:
         self._pause = Pause(watcher.say, self._patience_s)
         self._listener = Listener(watcher.say, silence_s)
         self._dead_ends = DeadEnds(watcher.say, launcher.name)
+        self._standings = Standings(watcher.stands)
 
     def run(self, source: Source) -> list[Planned]:
         """Runs until the source is done; a run that fails does not stop the others.
@@ -95,19 +121,29 @@ class Sweep:
         Raises:
             MachineError: The results folder takes no writes for too long, or jobs end before they begin.
         """
+        self._go_on(source, lambda: not self._active and source.done())
+        return self._ended
+
+    def submit(self, source: Source) -> Submitted:
+        """Submits what there is room for, and leaves it alone: whoever runs the source later finds the jobs.
+
+        Raises:
+            MachineError: The results folder takes no writes for too long.
+        """
+        self._go_on(source, lambda: True)
+        sent = [active for active in self._active if active.is_sent]
+        held_back = [active for active in self._active if active not in sent]
+        standings = [[_standing(active) for active in some] for some in (sent, held_back)]
+        return Submitted(standings[0], standings[1], self._ended)
+
+    def _go_on(self, source: Source, is_done: Callable[[], bool]) -> None:
         self._source = source
         asks(self.launcher)
         try:
-            while self._active or self._pause.runs or self._cut_off or not source.done():
-                self._pause.look(jobs_run=bool(self._active))
-                self._dead_ends.look(self._active)
-                if not self._holds:
-                    self._start_again()
-                    self._start_some(source)
-                    self.launcher.flush()
-                self._collect()
-                self._end_silent()
-                self.watcher.tick()
+            while True:
+                self._look(source)
+                if is_done() and not (self._pause.runs or self._cut_off):
+                    break
                 time.sleep(POLL_S)
                 if asked_to_end():  # an exception that a library has swallowed
                     raise KeyboardInterrupt
@@ -117,7 +153,20 @@ class Sweep:
             raise
         finally:
             self.launcher.close()
-        return self._ended
+
+    def _look(self, source: Source) -> None:
+        """Starts what there is room for, and sees what has become of what was started."""
+        self._pause.look(jobs_run=bool(self._active))
+        self._dead_ends.look(self._active)
+        if not self._holds:
+            self._start_again()
+            self._start_some(source)
+            self.launcher.flush()
+        self._collect()
+        self._end_silent()
+        for active in self._active:
+            self._standings.look(active.run, active.job)
+        self.watcher.tick()
 
     @property
     def _holds(self) -> bool:
@@ -146,20 +195,25 @@ class Sweep:
                 self._start(run, resources)
 
     def _start(self, run: Planned, resources: Resources) -> None:
-        self.watcher.started(replace(run, state=State.RUNNING, record=None))
-        is_new = run.record is None and not run.outdated
-        if is_new and run.state is not State.DAMAGED and run.folder.finished:
-            # A job that has outlived its driver has ended since this was planned.
+        count = starts(run.folder)
+        job = living_job(run.folder)  # of a driver before this one
+        if job is not None and not job.outlives_driver:
+            job = None
+        # What a cluster takes has not begun yet.
+        new = Standing(queued=self.launcher.outlives_driver)
+        standing = job.standing() if job is not None else new
+        self.watcher.started(standing_run(run, standing))
+        self._standings.begin(run, standing)
+        if job is None and _has_ended(run):
             self.launcher.pool.release(resources)
             self._judge(run, "")
-        else:
-            count = starts(run.folder)
-            job = living_job(run.folder)  # of a driver before this one
-            if job is None or not job.outlives_driver:
-                job = self._submitted(run, resources)
-            if job is not None:
-                pulse = Pulse(job, run.folder)
-                self._active.append(Active(run, job, resources, pulse, count))
+            return
+        found, job = job is not None, job or self._submitted(run, resources)
+        if found and not standing.queued:
+            count = -1  # it has begun
+        if job is not None:
+            pulse = Pulse(job, run.folder)
+            self._active.append(Active(run, job, resources, pulse, count, found))
 
     def _submitted(self, run: Planned, resources: Resources) -> Job | None:
         """The run's job; None where the folder takes no writes, for which it waits."""
@@ -179,10 +233,11 @@ class Sweep:
         try:
             return self.launcher.submit(run.folder.path, options)
         except (KeyboardInterrupt, OutputLost):
-            # In the run itself, of a launcher that trains in this process.
-            with suppress(OSError):
-                ask_to_stop(run.folder, "interrupted")
-            say_ends([run])
+            if not self.launcher.outlives_driver:
+                # In the run itself, of a launcher that trains in this process.
+                with suppress(OSError):
+                    ask_to_stop(run.folder, "interrupted")
+                say_ends([run])
             raise
 
     def _collect(self) -> None:
@@ -225,6 +280,8 @@ class Sweep:
         self._pause.put_back(run, cause)
 
     def _judge(self, run: Planned, exit_text: str) -> None:
+        if not run.folder.finished:
+            record_if_asked(run.folder)  # its job has ended before it could
         found = replace(look_again(run), tests=run.tests)
         if found.record is None and not found.problem:
             found = replace(found, state=unfinished(run.folder))
@@ -235,8 +292,8 @@ class Sweep:
     def _leave_alone(self) -> None:
         """Forgets the jobs that outlive this driver, if they are to be left: the next one finds them."""
         staying = [active for active in self._active if active.job.outlives_driver]
-        runs = [active.run for active in staying]
-        if runs and (self._leaves is None or self._leaves(runs)):
+        runs = [active.run for active in staying if active.is_sent]
+        if not runs or self._leaves is None or self._leaves(runs):
             self._active = [active for active in self._active if active not in staying]
 
     def _stop(self) -> None:
@@ -244,7 +301,7 @@ class Sweep:
         runs = [active.run for active in self._active]
         for active in self._active:
             try:
-                ask_to_stop(active.run.folder, "interrupted")
+                end_job(active.run.folder, "interrupted", active.job)
             except OSError:
                 active.job.kill()  # a full disk takes no word for it
         if runs:
@@ -257,6 +314,16 @@ class Sweep:
             for active in self._active:
                 active.job.kill()
             say_ends(runs)
+
+
+def _standing(active: Active) -> Planned:
+    return standing_run(active.run, active.job.standing())
+
+
+def _has_ended(run: Planned) -> bool:
+    """Whether a run that no job works on has ended since it was planned, or is to end as it is."""
+    is_new = run.record is None and not run.outdated and run.state is not State.DAMAGED
+    return is_new and (run.folder.finished or record_if_asked(run.folder))
 
 
 def make_ready(run: Planned) -> None:
@@ -289,11 +356,6 @@ def _cut_off(active: Active) -> str:
     done = folder.finished and not active.run.tests
     told = folder.stop_file.exists() and stop_is_users(folder.stop_file)
     return "" if done or told else active.job.cut_off()
-
-
-def ask_to_stop(folder: RunFolder, state: str) -> None:
-    """Asks the job to end at its next iteration: as ``pruned``, or ``interrupted`` to be continued later."""
-    write_json(folder.stop_file, {"state": state}, indent=None)
 
 
 def cause(run: Planned, exit_text: str) -> str:

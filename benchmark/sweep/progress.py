@@ -21,6 +21,7 @@ class RunProgress:
 
     Attributes:
         params: A trial's parameters in words; empty of any other run.
+        standing: What the scheduler of its job says; empty where it says nothing.
         iteration: Training iterations done.
         max_iters: Training iterations in all; 0 until the job has said so.
         mAP50: Newest validation, a fraction in 0..1; None before the first.
@@ -31,6 +32,7 @@ class RunProgress:
     params: str = ""
     state: State = State.RUNNING
     cause: str = ""
+    standing: str = ""
     iteration: int = 0
     max_iters: int = 0
     mAP50: float | None = None  # noqa: N815 - the field's own term
@@ -42,7 +44,7 @@ class RunProgress:
     def of(cls, run: Planned) -> RunProgress:
         """Of a run that has just been started."""
         params = printable(cut_short(params_text(_short_names(run.spec.params))))
-        return cls(Tail(run.folder.metrics_file), params)
+        return cls(Tail(run.folder.metrics_file), params, run.state, standing=run.standing)
 
     def update(self) -> list[Point]:
         """Takes in what is new in the journal; returns the validations that were not there before."""
@@ -82,7 +84,7 @@ class SweepProgress:
     def counts(self) -> str:
         """``3 of 9 done, 1 running, 1 failed``."""
         states = [run.state for run in self.runs.values()]
-        open_ = (State.RUNNING, State.WAITING)
+        open_ = (State.RUNNING, State.QUEUED, State.WAITING)
         parts = [f"{sum(state not in open_ for state in states)} of {self.total} ended"]
         for state in (*open_, State.FAILED, State.INTERRUPTED, State.LOST):
             if state in states:

@@ -12,20 +12,29 @@ from pathlib import Path
 from benchmark.errors import UserError, attempt, nearest
 from benchmark.launchers.living import lives
 from benchmark.run.folder import RunFolder
+from benchmark.run.record import State
 from benchmark.run.runs import Runs
+from benchmark.sweep.ending import end_job
 from benchmark.sweep.holders import only_driver
-from benchmark.sweep.loop import ask_to_stop
 from benchmark.sweep.tidying import LEAVING
 
 
-def stop(on_disk: Runs, ids: Sequence[str]) -> None:
-    """Asks the jobs of runs to end after their current iteration, to be continued by the next sweep.
+def stop(on_disk: Runs, ids: Sequence[str], as_is: bool, told: Callable[[str, str], None]) -> None:
+    """Ends runs early: their jobs are asked to, and those that are queued taken out of the queue.
+
+    Args:
+        on_disk: The runs.
+        ids: Their ids.
+        as_is: Whether they are recorded as ``pruned``, also those that no job works on; else the next sweep goes on
+            with them.
+        told: Hears of each run, and in words what was done: see `benchmark.sweep.ending.end_job`.
 
     Raises:
-        UserError: With every id that is no run's, and every run that no job works on.
+        UserError: With every id that is no run's, and every run that cannot be ended.
     """
-    for folder in _folders(on_disk, ids, _idle):
-        ask_to_stop(folder, "interrupted")
+    state = State.PRUNED if as_is else State.INTERRUPTED
+    for folder in _folders(on_disk, ids, _ended if as_is else _idle):
+        told(folder.path.name, end_job(folder, state.value))
 
 
 def remove(on_disk: Runs, ids: Sequence[str], told: Callable[[str], None]) -> None:
@@ -83,6 +92,14 @@ def folder_of(on_disk: Runs, run_id: str) -> RunFolder:
     hint = nearest(run_id, on_disk.ids())
     where = on_disk.results / "runs"
     raise UserError(f"{run_id}: no such run in {where}, see 'detboard runs list'{hint}")
+
+
+def _ended(folder: RunFolder) -> str:
+    """Why a run cannot be recorded as it is; empty if it can."""
+    if folder.finished:
+        return f"{folder.path.name}: it has ended"
+    folder.read_spec()  # which says what it is
+    return ""
 
 
 def _idle(folder: RunFolder) -> str:

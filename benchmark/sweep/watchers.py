@@ -11,11 +11,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.errors import printable
 from benchmark.run.record import State
 from benchmark.run.state import Planned
 from benchmark.statistics.scores import MAIN
 from benchmark.sweep.progress import RunProgress, SweepProgress, name_of, show_eta, show_value
 from benchmark.writing.terminal import Shown, fitting, table_of
+from benchmark.writing.words import cut_short
 
 STYLES = {
     State.COMPLETE: "green",
@@ -29,10 +31,12 @@ STYLES = {
     State.WAITING: "dim",
 }
 _REFRESH_S = 0.5
-_COLUMNS = ("run", "state", "iteration", "ETA", "mAP50", "parameters")
+_COLUMNS = ("run", "state", "iteration", "ETA", "mAP50", "job", "parameters")
 _NUMBERS = ("state", "iteration", "ETA", "mAP50")
-_SPARED = ("ETA", "iteration", "parameters", "mAP50")  # what is left out where room is short
-_WAITS = ("waiting", "—", "—", "—", "")
+_SPARED = ("ETA", "job", "iteration", "parameters", "mAP50")  # what is left out where room is short
+_WAITS = ("waiting", "—", "—", "—", "", "")
+_WORKED_ON = (State.RUNNING, State.QUEUED)
+_LONGEST = 40  # what a scheduler says, in characters
 
 
 class LiveWatcher:
@@ -51,6 +55,10 @@ class LiveWatcher:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.quiet()
+
+    def quiet(self) -> None:
+        """Takes the table away, for good: somebody is asked something."""
         self._live.stop()
 
     def started(self, run: Planned) -> None:
@@ -59,17 +67,24 @@ class LiveWatcher:
         self._waiting = [other for other in self._waiting if other != name]
         self.progress.runs[name] = RunProgress.of(run)
 
+    def stands(self, run: Planned) -> None:
+        """Takes in where its job stands."""
+        progress = self.progress.runs[name_of(run)]
+        progress.state, progress.standing = run.state, run.standing
+
     def ended(self, run: Planned, cause: str) -> None:
         """Takes in the run's end."""
         progress = self.progress.runs[name_of(run)]
         progress.update()
         progress.state, progress.cause, progress.eta_s = run.state, cause, None
+        progress.standing = ""
 
     def put_back(self, run: Planned, cause: str) -> None:
         """Shows the run as one that waits."""
         progress = self.progress.runs[name_of(run)]
         progress.update()
         progress.state, progress.cause, progress.eta_s = State.WAITING, cause, None
+        progress.standing = ""
 
     def say(self, text: str) -> None:
         """Shows a line above the table."""
@@ -81,7 +96,7 @@ class LiveWatcher:
             return
         self._next = time.monotonic() + _REFRESH_S
         for progress in self.progress.runs.values():
-            if progress.state is State.RUNNING:
+            if progress.state in _WORKED_ON:
                 progress.update()
         self._live.update(self._table(), refresh=True)
 
@@ -92,10 +107,14 @@ class LiveWatcher:
         waiting = self._waiting[: max(0, room - len(rows))]
         lines += [[Text(text, "dim") for text in (name, *_WAITS)] for name in waiting]
         by_column = list(zip(*lines, strict=True)) or [()] * len(_COLUMNS)
+        known = {
+            "job": any(progress.standing for _, progress in rows),
+            "parameters": any(progress.params for _, progress in rows),
+        }
         columns = [
             Shown(key, key, cells, right=key in _NUMBERS, elastic=key == "parameters")
             for key, cells in zip(_COLUMNS, by_column, strict=True)
-            if key != "parameters" or any(progress.params for _, progress in rows)
+            if known.get(key, True)
         ]
         console = self._live.console
         return table_of(
@@ -107,7 +126,9 @@ def _cells(name: str, progress: RunProgress) -> list[Text]:
     """A line of the live table, by `_COLUMNS`."""
     state = Text(progress.state.value, STYLES[progress.state])
     iterations = f"{progress.iteration}/{progress.max_iters or '?'}"
-    texts = (iterations, show_eta(progress.eta_s), show_value(progress.mAP50), progress.params)
+    eta = show_eta(None if progress.state is State.QUEUED else progress.eta_s)
+    job = printable(cut_short(progress.standing, _LONGEST))
+    texts = (iterations, eta, show_value(progress.mAP50), job, progress.params)
     return [Text(name), state, *map(Text, texts)]
 
 
@@ -124,20 +145,30 @@ class LineWatcher:
     def __exit__(self, *_: object) -> None:
         """Nothing is held."""
 
+    def quiet(self) -> None:
+        """Nothing is drawn."""
+
     def started(self, run: Planned) -> None:
         """Adds the run to what is known."""
         progress = RunProgress.of(run)
         progress.update()  # what an earlier attempt measured is no news
         self.progress.runs[name_of(run)] = progress
         about = f" with {progress.params}" if progress.params else ""
-        self.say(f"{name_of(run)}: started{about}")
+        self.say(f"{name_of(run)}: {_beginning(run)}{about}")
+
+    def stands(self, run: Planned) -> None:
+        """Says where its job stands, where it is another state: of why it waits a scheduler thinks time and again."""
+        progress = self.progress.runs[name_of(run)]
+        if progress.state is not run.state or not progress.standing:
+            self.say(f"{name_of(run)}: {run.state.value}, {run.standing}".removesuffix(", "))
+        progress.state, progress.standing = run.state, run.standing
 
     def ended(self, run: Planned, cause: str) -> None:
         """Takes in the run's end."""
         name = name_of(run)
         progress = self.progress.runs[name]
         self._show(name, progress)
-        progress.state = run.state
+        progress.state, progress.standing = run.state, ""
         # A run that does not train has no journal.
         value = run.record.score(MAIN) if run.record else progress.mAP50
         tail = f" ({cause})" if cause else f", mAP50 {show_value(value)}"
@@ -148,12 +179,13 @@ class LineWatcher:
         name = name_of(run)
         self._show(name, self.progress.runs[name])
         self.progress.runs[name].state = State.WAITING
+        self.progress.runs[name].standing = ""
         self.say(f"{name}: waits ({cause})")
 
     def tick(self) -> None:
         """Shows what is new."""
         for name, progress in self.progress.runs.items():
-            if progress.state is State.RUNNING:
+            if progress.state in _WORKED_ON:
                 self._show(name, progress)
 
     def _show(self, name: str, progress: RunProgress) -> None:
@@ -166,6 +198,13 @@ class LineWatcher:
         """Shows a line, with the time since the beginning."""
         elapsed = timedelta(seconds=int(time.monotonic() - self.progress.began))
         self._console.print(f"[{elapsed}] {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _beginning(run: Planned) -> str:
+    """How a run begins under this driver, in words: its job was started, put into a queue, or found."""
+    if run.standing:
+        return f"found again: {run.state.value}, {run.standing}"
+    return "submitted" if run.state is State.QUEUED else "started"
 
 
 def make_watcher(

@@ -156,6 +156,10 @@ class Tuner:
         """See `benchmark.sweep.base.Watcher`."""
         self._watcher.started(run)
 
+    def stands(self, run: Planned) -> None:
+        """See `benchmark.sweep.base.Watcher`."""
+        self._watcher.stands(run)
+
     def put_back(self, run: Planned, cause: str) -> None:
         """See `benchmark.sweep.base.Watcher`: the trial stays this driver's, and is no loss."""
         self._watcher.put_back(run, cause)

@@ -8,6 +8,7 @@ from statistics import fmean
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from benchmark.run.record import State
 from benchmark.sweep.progress import SweepProgress, show_eta, show_value
 from benchmark.tuning.database import OUTAGES
 from benchmark.tuning.findings.findings import STATES
@@ -40,6 +41,8 @@ class StudyProgress(SweepProgress):
         states = [trial.state for trial in trials]
         ended = sum(state.is_finished() for state in states)
         numbers = [f"{states.count(s)} {STATES[s.name]}" for s in _COUNTED if s in states]
+        if queued := sum(run.state is State.QUEUED for run in self.runs.values()):
+            numbers.append(f"{queued} of these queued")
         total = max(self.total, len(trials))
         return "; ".join(
             part

@@ -23,6 +23,7 @@ from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.run.runs import Runs
 from benchmark.sweep.loop import Sweep
+from benchmark.sweep.stopping import leaves
 from benchmark.sweep.watchers import make_watcher
 from benchmark.tracking.door import warnings_of
 from benchmark.tuning.again import begun, replaced
@@ -146,16 +147,17 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
         checkout=checkout,
         trust_checkpoints=running.trust_checkpoints,
     )
+    asked = Asked(
+        study.space.suggest,
+        partial(study.plan_trial, store.study_id),
+        file.objectives,
+        target,
+        study.base.rows[0].gpus,
+    )
     with make_watcher(PlainConsole(), progress, (), launcher.shares_terminal) as watcher:
-        asked = Asked(
-            study.space.suggest,
-            partial(study.plan_trial, store.study_id),
-            file.objectives,
-            target,
-            study.base.rows[0].gpus,
-        )
         tuner = Tuner(store, asked, watcher)
-        Sweep(launcher, options, tuner, study.base.experiment.patience_min * 60).run(tuner)
+        patience_s = study.base.experiment.patience_min * 60
+        Sweep(launcher, options, tuner, patience_s, partial(leaves, quiet=watcher.quiet)).run(tuner)
     return tuner.ran
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from optuna.trial import FrozenTrial
 
-from benchmark.sweep.loop import ask_to_stop
+from benchmark.sweep.ending import end_job
 from benchmark.tuning.open_trial import OpenTrial
 from benchmark.tuning.storage import Store
 
@@ -67,4 +67,4 @@ class Work:
             waiting[:] = [opened for opened in waiting if opened.number != number]
         for opened in self.active.values():
             if opened.number == number and opened.run is not None:
-                ask_to_stop(opened.run.folder, "interrupted")
+                end_job(opened.run.folder, "interrupted")

@@ -1,0 +1,401 @@
+"""Jobs in a queue outlive their driver: it submits them and leaves, and the same command finds them again."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from command import Bench, clean_environment, here, run, wait_until
+from toy_queue import DIES, MOST, NAME, PLACE, WITH_QUEUE, ToyCluster
+
+from benchmark.launchers import LAUNCHERS, living
+from benchmark.run.folder import RunFolder
+from benchmark.run.record import State
+from benchmark.run.state import stop_state
+
+HERE = Path(__file__).parent
+QUEUE = ("--launcher", NAME, "--wandb", "off")
+
+
+@dataclass
+class Site:
+    """A results folder, and a cluster with a queue."""
+
+    bench: Bench
+    cluster: ToyCluster
+
+    def here(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command in this process, which knows nothing of what was submitted before."""
+        living._launchers.clear()
+        return here([*arguments])
+
+    def sweep(self, *more: str) -> subprocess.CompletedProcess[str]:
+        return self.here(*self.arguments("sweep", *QUEUE, *more))
+
+    def plan(self, *more: str) -> str:
+        done = self.here(*self.arguments("plan", *more))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def stop(self, *more: str) -> str:
+        done = self.here("stop", *more, "--results", str(self.bench.results))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def arguments(self, verb: str, *more: str) -> list[str]:
+        return self.bench.arguments(verb, *more)[3:]
+
+    def command(self, verb: str, *more: str) -> list[str]:
+        """A command of a process of its own."""
+        return [sys.executable, "-c", WITH_QUEUE, *self.arguments(verb, *QUEUE, *more)]
+
+    def folder(self, row: str) -> RunFolder:
+        return RunFolder(self.bench.folder(row))
+
+    def name(self, row: str) -> str:
+        return self.bench.folder(row).name
+
+
+@pytest.fixture
+def site(synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    (tmp_path / "cluster").mkdir()
+    cluster = ToyCluster(tmp_path / "cluster")
+    monkeypatch.setenv(PLACE, str(cluster.folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parent)]))
+    monkeypatch.setitem(LAUNCHERS, NAME, "toy_queue:ToyQueue")
+    yield Site(Bench(synthetic_data, tmp_path / "results"), cluster)
+    cluster.close()
+    living._launchers.clear()
+
+
+@dataclass
+class Driver:
+    """A sweep that watches, and what it has said."""
+
+    process: subprocess.Popen[bytes]
+    terminal: int | None = None
+    told: str = ""
+
+    def hears(self, words: str, seconds: float = 60) -> None:
+        """Waits until it says so."""
+        stream = self.terminal
+        if stream is None:
+            assert self.process.stdout is not None
+            stream = self.process.stdout.fileno()
+        end = time.monotonic() + seconds
+        while words not in self.told:
+            ready, _, _ = select.select([stream], [], [], max(0.0, end - time.monotonic()))
+            assert ready, self.told
+            try:
+                read = os.read(stream, 10_000)
+            except OSError:  # of a terminal whose other side is closed
+                read = b""
+            assert read, self.told
+            self.told += read.decode().replace("\r\n", "\n")
+
+    def ends(self) -> int:
+        """Waits for its end; returns its status."""
+        if self.terminal is None:
+            rest, _ = self.process.communicate(timeout=60)
+            self.told += rest.decode()
+        return self.process.wait(timeout=60)
+
+    def says(self, text: str) -> None:
+        """Types something at its terminal."""
+        assert self.terminal is not None
+        os.write(self.terminal, text.encode())
+
+
+@pytest.fixture
+def drive(site: Site) -> Iterator[Callable[..., Driver]]:
+    """Starts a sweep that watches, at a terminal if asked to."""
+    started: list[Driver] = []
+
+    def start(*more: str, terminal: bool = False) -> Driver:
+        command, environment = site.command("sweep", *more), clean_environment()
+        if not terminal:
+            output = subprocess.PIPE
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=environment,
+            )
+            started.append(Driver(process))
+            return started[-1]
+        ours, theirs = pty.openpty()
+        leader = (
+            "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+        )
+        at = [sys.executable, "-c", f"{leader}os.execv(sys.argv[1], sys.argv[1:])", *command]
+        process = subprocess.Popen(
+            at, stdin=theirs, stdout=theirs, stderr=theirs, env={**environment, "TERM": "xterm"}
+        )
+        os.close(theirs)
+        started.append(Driver(process, ours))
+        return started[-1]
+
+    yield start
+    for driver in started:
+        driver.process.kill()
+        driver.process.wait()
+        if driver.terminal is not None:
+            os.close(driver.terminal)
+
+
+def test_detached_jobs_are_told_and_found_again(site: Site) -> None:
+    first = site.sweep("--slots", "1", "--detach")
+    assert first.returncode == 0, first.stdout + first.stderr
+    plain = site.name("plain")
+    assert f"1 job queued or running:\n  {plain}: queued, toy job 1: Resources\n" in first.stdout
+    assert "1 run not submitted:\n  momentum-s0" in first.stdout
+    assert ": over --slots\n" in first.stdout
+    assert "The same command without --detach watches them, submits the rest" in first.stdout
+    assert not list(site.bench.results.glob("*.*")), "a table of nothing"
+
+    again = site.sweep("--slots", "1", "--detach")
+    assert f"{plain}: queued, toy job 1: Resources" in again.stdout
+    assert "not submitted:\n  momentum-s0" in again.stdout
+    more = site.sweep("--detach")
+    assert "2 jobs queued or running:" in more.stdout
+    assert "not submitted" not in more.stdout
+    assert site.cluster.states() == ["queued", "queued"], "one of them twice"
+
+
+def test_a_plan_shows_where_jobs_stand_and_the_same_command_watches_them(site: Site) -> None:
+    site.sweep("--detach")
+    site.cluster.start("1")
+    assert f"{site.name('plain')} running, toy job 1 on t1" in " ".join(site.plan().split())
+    assert "queued, toy job 2: Resources" in site.plan()
+    listed = site.here("runs", "list", "--results", str(site.bench.results)).stdout
+    assert "running, toy job 1 on t1" in listed
+    assert "queued, toy job 2: Resources" in listed
+    site.cluster.start("2")
+    site.cluster.finish()
+    whole = site.sweep()
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert "2 complete" in whole.stdout
+    assert (site.bench.results / "tiny.md").exists()
+    assert len(site.cluster.entries()) == 2
+    done = site.sweep("--detach")
+    assert "nothing to do: 2 complete" in done.stdout
+
+
+def test_what_the_cluster_does_not_take_was_not_submitted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MOST, "1")
+    done = site.sweep("--detach")
+    assert "1 job queued or running:" in done.stdout
+    held_back = f"{site.name('momentum')}: the cluster takes no more at the moment: toy: no room"
+    assert f"1 run not submitted:\n  {held_back}\n" in done.stdout
+    assert "waiting" in site.plan() or "lost" in site.plan()
+    monkeypatch.setenv(MOST, "2")
+    assert "2 jobs queued or running:" in site.sweep("--detach").stdout
+    assert len(site.cluster.entries()) == 2
+
+
+@pytest.mark.parametrize("launcher", ["local", "inprocess"])
+def test_jobs_that_end_with_their_driver_cannot_be_left(launcher: str, site: Site) -> None:
+    done = site.here(*site.arguments("sweep", "--detach", "--launcher", launcher))
+    assert done.returncode == 2
+    assert f"--detach: the jobs of --launcher {launcher} end with this command" in done.stderr
+    assert not list(site.bench.results.glob("runs/*-s0-*"))
+
+
+def test_a_job_whose_number_was_not_noted_is_found(site: Site) -> None:
+    killed = run(site.command("sweep", "--detach"), **{DIES: "1"})
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert '"job": ""' in site.folder("plain").job_file.read_text()
+    found = site.sweep("--detach")
+    assert f"{site.name('plain')}: queued, toy job 1: Resources" in found.stdout
+    assert site.cluster.states() == ["queued", "queued"]
+
+
+def test_a_job_that_has_ended_meanwhile_is_not_submitted_again(site: Site) -> None:
+    site.sweep("--detach", "--rows", "plain")
+    site.cluster.start("1")
+    site.cluster.finish()
+    wait_until(lambda: site.folder("plain").finished, "the job's end")
+    done = site.sweep("--rows", "plain")
+    assert "nothing to do: 1 complete" in done.stdout
+    assert len(site.cluster.entries()) == 1
+
+
+def test_a_driver_that_watches_says_where_jobs_stand(
+    site: Site, drive: Callable[..., Driver]
+) -> None:
+    site.sweep("--detach", "--rows", "plain")
+    driver = drive()
+    plain = site.name("plain")
+    driver.hears(f"{plain}: found again: queued, toy job 1: Resources\n")
+    driver.hears("queued, toy job 2: Resources\n")
+    momentum = site.name("momentum")
+    assert f"{momentum}: submitted\n" in driver.told
+    site.cluster.start("1")
+    driver.hears(f"{plain}: running, toy job 1 on t1\n")
+    driver.hears(f"{plain}: iteration 3/9, mAP50 0.5000")
+    site.cluster.end("1", "its node failed")
+    driver.hears(f"{plain}: waits (its node failed; it is queued again)\n")
+    driver.hears(f"{plain}: queued, toy job 3: Resources\n")
+    site.cluster.start("3")
+    site.cluster.start("2")
+    site.cluster.finish()
+    assert driver.ends() == 0, driver.told
+    assert "2 complete" in driver.told
+    assert len(site.cluster.entries()) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_without_a_terminal_jobs_are_left(
+    number: signal.Signals, site: Site, drive: Callable[..., Driver]
+) -> None:
+    driver = drive()
+    driver.hears("queued, toy job 2: Resources")
+    site.cluster.start("1")
+    driver.hears("iteration 3/9")
+    driver.process.send_signal(number)
+    assert driver.ends() == 128 + number
+    names = f"{site.name('plain')}, {site.name('momentum')}"
+    left = f"left running: 2 jobs ({names}); 'detboard stop RUN' ends one\n"
+    assert left in driver.told
+    assert "the same command continues where it was" in driver.told
+    assert "Leave them" not in driver.told
+    assert site.cluster.states() == ["running", "queued"]
+    assert not site.folder("plain").stop_file.exists()
+
+
+def asked(site: Site, drive: Callable[..., Driver]) -> Driver:
+    """A driver at a terminal with a job that runs and one that is queued, which was asked to end by Ctrl-C."""
+    driver = drive(terminal=True)
+    driver.hears("toy job 2")
+    site.cluster.start("1")
+    driver.hears("3/9")
+    driver.says("e\n")  # typed too early: it answers nothing
+    driver.says("\x03")
+    driver.hears("Leave them running, or end them? [L]eave, [e]nd: ")
+    return driver
+
+
+@pytest.mark.parametrize("answer", ["l\n", "leave\n", "\n", "what?\nl\n", "\x04", "\x03"], ids=repr)
+def test_at_a_terminal_ctrl_c_asks_and_jobs_are_left(
+    answer: str, site: Site, drive: Callable[..., Driver]
+) -> None:
+    driver = asked(site, drive)
+    time.sleep(0.2)  # two Ctrl-C at once are one
+    driver.says(answer)
+    driver.hears("the same command continues where it was")
+    assert driver.ends() == 130
+    assert "left running: 2 jobs" in driver.told
+    assert ("'leave' or 'end': " in driver.told) == ("what?" in answer)
+    assert site.cluster.states() == ["running", "queued"]
+    assert not site.folder("plain").stop_file.exists()
+
+
+def test_at_a_terminal_jobs_may_be_ended(site: Site, drive: Callable[..., Driver]) -> None:
+    driver = asked(site, drive)
+    driver.says("end\n")
+    driver.hears("the same command continues where it was")
+    assert driver.ends() == 130
+    assert "left running" not in driver.told
+    assert site.cluster.entry("2")["state"] == "ended"
+    states = {line.split()[0]: line for line in site.plan().splitlines() if "-s0-" in line}
+    assert all("interrupted" in line for line in states.values()), states
+
+
+def test_a_terminal_that_goes_away_leaves_jobs(site: Site, drive: Callable[..., Driver]) -> None:
+    driver = drive(terminal=True)
+    driver.hears("toy job 2")
+    assert driver.terminal is not None
+    os.close(driver.terminal)
+    driver.terminal = None
+    assert driver.process.wait(timeout=30) == 128 + signal.SIGHUP
+    assert site.cluster.states() == ["queued", "queued"]
+
+
+# Ends of runs by hand
+
+
+@pytest.mark.parametrize("as_is", [False, True])
+def test_a_queued_run_is_taken_out_of_the_queue(as_is: bool, site: Site) -> None:
+    site.sweep("--detach", "--rows", "plain")
+    name = site.name("plain")
+    told = site.stop(name, *(["--as-is"] if as_is else []))
+    assert site.cluster.states() == ["ended"]
+    if not as_is:
+        assert told == f"{name}: taken out of the queue; the next sweep or study continues it\n"
+        assert "interrupted" in site.plan("--rows", "plain")
+        assert "1 job queued" in site.sweep("--detach", "--rows", "plain").stdout
+        return
+    then = "no sweep goes on with it, unless --retry pruned"
+    assert told == f"{name}: recorded as pruned; {then}\n"
+    assert site.folder("plain").read_record().state is State.PRUNED
+    assert "nothing to do" in site.sweep("--detach", "--rows", "plain").stdout
+    again = site.sweep("--detach", "--rows", "plain", "--retry", "pruned")
+    assert "1 job queued or running" in again.stdout
+
+
+@pytest.mark.parametrize("as_is", [False, True])
+def test_a_driver_that_watches_does_not_queue_again_what_is_stopped(
+    as_is: bool, site: Site, drive: Callable[..., Driver]
+) -> None:
+    driver = drive()
+    driver.hears("queued, toy job 2: Resources")
+    site.cluster.start("1")
+    driver.hears("iteration 3/9")
+    how = ["--as-is"] if as_is else []
+    plain, momentum = site.name("plain"), site.name("momentum")
+    told = site.stop(plain, momentum, *how)
+    assert f"{plain}: asked to end; " in told
+    assert f"{momentum}: {'recorded as pruned' if as_is else 'taken out of the queue'}; " in told
+    assert driver.ends() == (0 if as_is else 1), driver.told
+    assert len(site.cluster.entries()) == 2
+    state = "pruned" if as_is else "interrupted"
+    assert f"2 {state}" in driver.told
+    if as_is:
+        record = site.folder("momentum").read_record()
+        assert (record.state, record.best, record.provenance.device) == (State.PRUNED, None, None)
+
+
+def test_an_interrupted_run_is_recorded_as_it_is(site: Site) -> None:
+    site.sweep("--detach", "--rows", "plain")
+    site.cluster.start("1")
+    folder = site.folder("plain")
+    wait_until(lambda: len(site.bench.points("plain", "val")) == 3, "three validations")
+    site.stop(folder.path.name)
+    wait_until(lambda: "interrupted" in site.plan("--rows", "plain"), "the job's end")
+    (folder.checkpoints).mkdir()
+    (folder.checkpoints / "epoch_3.pth").touch()
+    assert "recorded as pruned" in site.stop(folder.path.name, "--as-is")
+    record = folder.read_record()
+    assert (record.state, record.best) == (State.PRUNED, {"mAP50": 0.5})
+    assert record.validations is not None and record.validations.count == 3
+    assert record.train_seconds is not None
+    assert not folder.stop_file.exists() and not list(folder.checkpoints.iterdir())
+    done = site.here("stop", folder.path.name, "--as-is", "--results", str(site.bench.results))
+    assert (done.returncode, done.stderr) == (2, f"error: {folder.path.name}: it has ended\n")
+
+
+def test_a_job_that_dies_before_it_can_end_as_it_is_is_not_gone_on_with(site: Site) -> None:
+    site.sweep("--detach", "--rows", "plain")
+    site.cluster.start("1")
+    folder = site.folder("plain")
+    wait_until(lambda: len(site.bench.points("plain", "val")) == 3, "three validations")
+    os.kill(int(site.cluster.entry("1")["pid"].partition(":")[0]), signal.SIGSTOP)
+    assert "asked to end" in site.stop(folder.path.name, "--as-is")
+    assert stop_state(folder.stop_file) == State.PRUNED.value
+    site.cluster.end("1", "preempted")
+    done = site.sweep("--rows", "plain")
+    assert "1 pruned" in done.stdout
+    assert len(site.cluster.entries()) == 1
