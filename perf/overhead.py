@@ -91,10 +91,12 @@ def _time_stock(data: Path, work: Path, seed: int) -> float:
     return time.perf_counter() - start
 
 
-def time_sweep(data: Path, results: Path, seeds: Sequence[int], wandb: str) -> list[Step | float]:
+def time_sweep(
+    data: Path, results: Path, seeds: Sequence[int], wandb: str, launcher: str = "local"
+) -> list[Step | float]:
     """The sweep's runs in the order in which they ended, then the seconds of the whole process."""
     asked = ["--seeds", ",".join(map(str, seeds)), "--rows", ROW, "--data-root", str(data)]
-    how = ["--results", str(results), "--launcher", "local", "--slots", "1", "--wandb", wandb]
+    how = ["--results", str(results), "--launcher", launcher, "--slots", "1", "--wandb", wandb]
     # The files' times come from this clock, not from the monotonic one.
     start = time.time()
     detboard("sweep", str(EXPERIMENT), *asked, *how)

@@ -170,3 +170,9 @@ def test_throughput_refuses_what_cannot_be_measured(options: list[str]) -> None:
     done = run([sys.executable, str(PERF / "throughput.py"), *options])
     assert done.returncode == 2
     assert options[-2 if options[-1] == "0" else -1] in done.stderr
+
+
+def test_clusters_need_a_run_beside_the_first() -> None:
+    done = run([sys.executable, str(PERF / "cluster.py"), "--runs", "1"])
+    assert done.returncode == 2
+    assert "--runs: give a number from 2" in done.stderr
