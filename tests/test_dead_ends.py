@@ -21,6 +21,7 @@ from benchmark.run.address import write_address
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
 from benchmark.run.record import State
 from benchmark.run.standing import Standing
 from benchmark.run.starts import note_start
@@ -118,6 +119,7 @@ def test_jobs_that_are_queued_are_not_left_to_the_same_end(runs: Sequence[Planne
     assert len(launcher.submitted) == 4
     assert all(job.killed for job in waits)
     assert said.count("its job ended before DetBoard began") == 1
+    assert said.count("lost (its job was ended before it began, for that of plain-s0") == 3
     assert "a batch job reads no" in error, "of the first, not of those that were ended"
 
 
@@ -126,6 +128,20 @@ def test_one_that_dies_on_a_bad_node_ends_no_sweep(runs: Sequence[Planned]) -> N
     assert not error
     assert sorted(ended) == sorted([State.LOST, *[State.COMPLETE] * 5])
     assert "other jobs have begun: going on" in said
+
+
+def test_one_that_had_begun_when_it_was_found_is_none(runs: Sequence[Planned]) -> None:
+    """A driver that comes later counts no start of it."""
+    run = runs[0]
+
+    def found(folder: RunFolder) -> Job:
+        return Lost(why="")
+
+    prepare(run)
+    write_address(run.folder, "queue", "7")
+    note_start(run.folder, "job 7")
+    _, ended, _, error = swept([run], 1, found)
+    assert (ended, error) == ([State.LOST], "")
 
 
 def test_a_node_that_swallows_jobs_ends_the_sweep_at_the_third(runs: Sequence[Planned]) -> None:

@@ -16,6 +16,7 @@ from benchmark.sweep.progress import name_of
 from benchmark.sweep.unbegun import log_tail, remedy
 
 if TYPE_CHECKING:
+    from benchmark.run.folder import RunFolder
     from benchmark.sweep.loop import Active
 
 _MOST_IN_A_ROW = (
@@ -35,6 +36,7 @@ class DeadEnds:
         self._say = say
         self._launcher = launcher
         self._begun: set[str] = set()
+        self._spared: set[str] = set()
         self._in_a_row = 0
         self._first: tuple[str, str, str] | None = None
 
@@ -62,20 +64,27 @@ class DeadEnds:
         # Of those that run some may yet begin.
         if all(active.job.standing().queued for active in living):
             for active in living:
+                self._spared.add(active.run.spec.run_id)
                 active.job.kill()
 
-    def ended(self, active: Active, living: Sequence[Active]) -> None:
-        """Takes in a job that has ended without a record."""
+    def ended(self, active: Active, living: Sequence[Active]) -> str:
+        """Takes in a job that has ended, by no scheduler's doing; how it did, in words."""
         self._note_begun([active, *living])
+        text = active.job.exit_text()
         if not is_one(active):
-            return
+            return text
         self._in_a_row += 1
+        if self._first is not None and active.run.spec.run_id in self._spared:
+            return f"its job was ended before it began, for that of {self._first[0]} had come to nothing"
         if self._first is not None:
-            return
+            return f"its job ended like that of {self._first[0]}"
+        self._tell_first(active, text)
+        return text
+
+    def _tell_first(self, active: Active, text: str) -> None:
         name, folder = name_of(active.run), active.run.folder
-        text, tail = active.job.exit_text(), log_tail(folder)
-        self._first = name, text, remedy(folder)
-        shown = [f"    {line}" for line in tail if line not in text]
+        self._first = name, text.rstrip(";"), remedy(folder)
+        shown = [f"    {line}" for line in log_tail(folder) if line not in text]
         end = "its log ends:" if shown else "no other is started until one begins"
         self._say("\n".join([f"{name}: its job ended before DetBoard began: {end}", *shown]))
 
@@ -101,4 +110,12 @@ def is_one(active: Active) -> bool:
     stopped = folder.stop_file.exists() and stop_is_users(folder.stop_file)
     if folder.finished or stopped or not active.job.outlives_driver:
         return False
-    return starts(folder) == active.starts
+    return starts(folder) == active.starts and not _began_before(folder)
+
+
+def _began_before(folder: RunFolder) -> bool:
+    """Whether a job that another driver has submitted had begun when this one found it."""
+    try:
+        return folder.starts_file.stat().st_mtime >= folder.job_file.stat().st_mtime
+    except OSError:
+        return False

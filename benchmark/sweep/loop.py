@@ -249,8 +249,7 @@ class Sweep:
             elif why := _cut_off(active):
                 self._queue_again(active, why)
             else:
-                self._dead_ends.ended(active, self._active)
-                self._judge(active.run, active.job.exit_text())
+                self._judge(active.run, self._dead_ends.ended(active, self._active))
 
     def _queue_again(self, active: Active, why: str) -> None:
         """Has a run go on that its scheduler has ended, or gives it up where it makes no progress."""
