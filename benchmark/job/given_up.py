@@ -25,7 +25,7 @@ class _GivenUp(RunJob):
         return self.outcome(state, why, Journal(self.folder.metrics_file).started_at())
 
 
-def give_up(path: Path, options: JobOptions, cause: str) -> None:
+def give_up(path: Path, options: JobOptions, cause: str, again: bool = False) -> None:
     """Writes the record of a run that has failed without a job that could say so.
 
     A run that has a record keeps it: it was only to be evaluated on the test split.
@@ -34,10 +34,11 @@ def give_up(path: Path, options: JobOptions, cause: str) -> None:
         path: The run's folder.
         options: How it was run.
         cause: Why it is given up, in a sentence.
+        again: What is at fault lies outside of the run: the next sweep runs it again without being asked.
     """
     folder = RunFolder(path)
     if folder.finished:
         return
     tail = public(end_of(folder.log_file, LOG_TAIL_CHARACTERS))
-    why = Failure(FailureKind.ERROR, public(cause)[:2000], tail)
+    why = Failure(FailureKind.ERROR, public(cause)[:2000], tail, again)
     folder.write_record(_GivenUp(folder, options).record(State.FAILED, why))

@@ -50,4 +50,10 @@ def make_launcher(name: str, slots: int | None = None, cluster: Cluster | None =
     module, _, attribute = LAUNCHERS[name].partition(":")
     made: Callable[[int | None, Cluster], Launcher]
     made = getattr(importlib.import_module(module), attribute)
-    return made(slots, Cluster() if cluster is None else on_site(cluster))
+    asked = Cluster() if cluster is None else on_site(cluster)
+    launcher = made(slots, asked)
+    if not asked.store or not getattr(launcher, "mirrors", False):
+        return launcher
+    from benchmark.launchers.stored import Stored
+
+    return Stored(launcher, asked)

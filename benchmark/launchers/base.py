@@ -93,6 +93,10 @@ class Launcher(Protocol):
         """Whether its jobs go on when their driver is gone, as `Job.outlives_driver` of each: a sweep may detach."""
 
     @property
+    def mirrors(self) -> bool:
+        """Whether its jobs may be on machines that do not see the driver's disk: they heed `JobOptions.store`."""
+
+    @property
     def prunes(self) -> bool:
         """Whether the driver sees to its jobs while they run, so that it can prune trials and give signs of life."""
 

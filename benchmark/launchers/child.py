@@ -15,11 +15,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from benchmark.errors import UserError
 from benchmark.job.failures import last_words, of_machine
 from benchmark.job.job import run_job
 from benchmark.job.several import Ended
 from benchmark.process import open_streams, take_signals
 from benchmark.run.folder import RunFolder
+from benchmark.run.journal import now
 from benchmark.run.options import JobOptions
 from benchmark.writing.plain_stream import plain_log
 
@@ -94,7 +96,21 @@ def main() -> None:
     if OUTLIVE not in sys.argv[3:] and _has_driver(os.fstat(0).st_mode):
         _end_with_driver(lambda: os.read(0, 1))
     with _ending_with_fault(RunFolder(folder)):
+        if options.store:
+            sys.exit(_run_mirrored(folder.name, options))
         run_job(folder, options)
+
+
+def _run_mirrored(name: str, options: JobOptions) -> int:
+    """Makes a run whose folder comes from a store; its status."""
+    from benchmark.launchers.local import LocalLauncher
+    from benchmark.launchers.mirror.node import run_mirrored
+
+    try:
+        return run_mirrored(name, options, LocalLauncher().submit)
+    except UserError as error:
+        print(f"{now()} {os.uname().nodename}: {error}", flush=True)
+        return 2
 
 
 @contextmanager

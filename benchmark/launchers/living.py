@@ -6,6 +6,7 @@ from benchmark import locks
 from benchmark.launchers import LAUNCHERS, make_launcher
 from benchmark.launchers.base import Job, Launcher
 from benchmark.launchers.processes import lock_holder
+from benchmark.launchers.stored import of_folder
 from benchmark.run.address import read_address
 from benchmark.run.folder import RunFolder
 from benchmark.run.standing import Standing
@@ -45,7 +46,7 @@ def _attached(folder: RunFolder) -> Job | None:
     key = _key(address.launcher)
     if key not in _launchers:
         _launchers[key] = make_launcher(address.launcher)
-    return _launchers[key].attach(folder.path, address)
+    return of_folder(_launchers[key], folder).attach(folder.path, address)
 
 
 def _key(name: str) -> tuple[str, str]:

@@ -56,6 +56,7 @@ class RunFolder:
         pseudo_file: Boxes of another run that it learns from.
         loaded_file: What of a checkpoint the training started from.
         job_file: Where the job is to be found, see `benchmark.run.address`.
+        store_file: Where the folder is mirrored, and what of that was brought home.
         starts_file: When its jobs on a cluster began, see `benchmark.run.starts`.
     """
 
@@ -80,6 +81,7 @@ class RunFolder:
     loaded_file = _In("loaded.json")
     job_file = _In("job.json")
     starts_file = _In("starts.jsonl")
+    store_file = _In("store.json")
 
     def __init__(self, path: Path) -> None:
         self.path = path

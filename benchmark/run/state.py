@@ -71,7 +71,11 @@ def look(
     except Damaged as damage:
         return Planned(spec, config, folder, State.DAMAGED, problem=str(damage))
     run = Planned(spec, config, folder, State.WAITING, record)
-    return replace(run, state=record.state) if record is not None else _unfinished(run, standing)
+    if record is not None:
+        return replace(run, state=record.state)
+    found = _unfinished(run, standing)
+    # It has ended meanwhile, or its record has come home because somebody asked for it.
+    return look(spec, config, folder, None, standing) if folder.finished else found
 
 
 def look_again(run: Planned) -> Planned:

@@ -27,7 +27,16 @@ SAID_AFTER = 1 / 6  # of the patience
 _BUSY = 0.1  # of a CPU: W&B's own processes use a hundredth while the training hangs
 # W&B's process writes there as long as the job lives, and a driver the others.
 _NO_SIGNS = frozenset(
-    {"wandb", "job.lock", "job.lock.holder", "job.json", "stop", "asked_by", "lease.json"}
+    {
+        "wandb",
+        "job.lock",
+        "job.lock.holder",
+        "job.json",
+        "store.json",
+        "stop",
+        "asked_by",
+        "lease.json",
+    }
 )
 _TAIL_LINES = 10
 

@@ -1,0 +1,554 @@
+"""Run folders that go to nodes without the driver's disk, and come back, through a store."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import far_launcher
+import pretend_job
+import pytest
+from command import TINY, Bench, here, variant, wait_until
+from s3_server import SECRET, s3_server
+from toy_launcher import ToyJob
+
+from benchmark.experiment.cluster import Cluster
+from benchmark.experiment.experiment import Tracking
+from benchmark.launchers import LAUNCHERS, Job, make_launcher
+from benchmark.launchers.living import lives, living_job
+from benchmark.launchers.mirror import lease, node, stored_job
+from benchmark.launchers.mirror.fetching import Fetcher
+from benchmark.launchers.mirror.listing import Listing, newest_listing
+from benchmark.launchers.mirror.sending import Sender
+from benchmark.launchers.mirror.store import Store, StoreTrouble, open_store, problem_with
+from benchmark.launchers.stored import Stored
+from benchmark.run import checkpoints
+from benchmark.run.address import read_address
+from benchmark.run.folder import RunFolder
+from benchmark.run.journal import Journal
+from benchmark.run.options import JobOptions, Resources
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
+from benchmark.run.record import State
+from benchmark.run.starts import starts
+from benchmark.run.state import Planned, look_again
+
+HERE = Path(__file__).parent
+OPTIONS = JobOptions(Tracking(mode="off"), Resources((), 1))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def far_launchers() -> Iterator[None]:
+    LAUNCHERS.update(far=far_launcher.FAR, pretend=far_launcher.PRETEND)
+    yield
+    del LAUNCHERS["far"], LAUNCHERS["pretend"]
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["path", "s3"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A store of each kind, of which a test may think that it is empty."""
+    if request.param == "s3":
+        return f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+    (tmp_path / "store").mkdir()
+    return str(tmp_path / "store")
+
+
+@pytest.fixture
+def node_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where jobs work that do not see the driver's disk."""
+    folder = tmp_path / "node"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE.parent), str(HERE)]))
+    return folder
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds in place of minutes, in this process; the times of a node, too."""
+    for module in (lease, node, stored_job):
+        for name in {"LEASE_S", "RENEW_S", "PUSH_S", "LOOK_S"} & vars(module).keys():
+            monkeypatch.setattr(module, name, getattr(module, name))
+    pretend_job.faster()
+    monkeypatch.setattr(stored_job, "LOOK_S", 0.1)
+
+
+def planned(data: Path, results: Path, **changes: Any) -> Planned:
+    """The tiny experiment's row ``plain``, ready to start."""
+    request = Request(TINY, results, data_root=data, rows=("plain",), **changes)
+    (made,) = make_plan(request).runs
+    prepare(made)
+    return made
+
+
+def stored(url: str) -> Stored:
+    launcher = make_launcher("pretend", 1, Cluster(store=url))
+    assert isinstance(launcher, Stored)
+    return launcher
+
+
+def end_of(job: Job) -> None:
+    wait_until(job.ended, "the job's end", 40)
+
+
+def kill_node(run: Planned) -> None:
+    """Kills what runs on the node, with no word of farewell."""
+    pid = int(json.loads(run.folder.job_file.read_text())["job"].partition(":")[0])
+    os.killpg(pid, signal.SIGKILL)
+
+
+def trained(folder: RunFolder) -> list[int]:
+    return [
+        point["iter"] for point in Journal(folder.metrics_file).points() if point["kind"] == "train"
+    ]
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_run_moves_with_its_newest_checkpoint_and_comes_home_whole(
+    url: str, synthetic_data: Path, tmp_path: Path, node_folder: Path
+) -> None:
+    run = planned(synthetic_data, tmp_path / "results")
+    job = stored(url).submit(run.folder.path, OPTIONS)
+    wait_until(lambda: not job.ended() and len(trained(run.folder)) > 12, "the journal", 30)
+    assert not list(run.folder.path.glob("checkpoints/*"))  # none of a training that goes on
+    kill_node(run)
+    end_of(job)
+    assert look_again(run).state is State.LOST
+    _, reached = checkpoints.done(checkpoints.saved(run.folder.checkpoints)[0])
+    assert reached >= 5
+    assert not lives(run.folder)
+    prepare(run)
+    end_of(stored(url).submit(run.folder.path, OPTIONS))
+    assert look_again(run).state is State.COMPLETE
+    assert f"goes on at {reached}," in run.folder.log_file.read_text()
+    assert trained(run.folder) == [*range(1, pretend_job.ITERATIONS + 1)]
+    assert [path.name for path in run.folder.checkpoints.iterdir()] == [checkpoints.FINAL]
+    assert checkpoints.is_whole(run.folder.checkpoints / checkpoints.FINAL)
+    assert starts(run.folder) == 2
+    assert not list(node_folder.glob("detboard-*"))  # nor what the killed one has left
+
+
+@pytest.mark.usefixtures("fast", "node_folder")
+def test_another_driver_finds_the_job_and_its_end(
+    url: str, synthetic_data: Path, tmp_path: Path
+) -> None:
+    run = planned(synthetic_data, tmp_path / "results")
+    bench = Bench(synthetic_data, tmp_path / "results")
+    stored(url).submit(run.folder.path, OPTIONS)
+    found = living_job(run.folder)
+    assert found is not None and found.outlives_driver
+    assert "running" in bench.here("plan", "--rows", "plain").stdout
+    # The first driver does not live to see the end.
+    address = read_address(run.folder)
+    assert address is not None
+    wait_until(ToyJob(address.job, run.folder).ended, "the job's end", 30)
+    assert not run.folder.finished
+    plan = bench.here("plan", "--rows", "plain").stdout
+    assert "complete" in plan and look_again(run).state is State.COMPLETE
+    assert living_job(run.folder) is None
+
+
+@pytest.mark.usefixtures("fast", "node_folder")
+def test_runs_stop_reaches_a_job_without_any_driver(
+    url: str, synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRETEND_ITERATIONS", "1000")
+    run = planned(synthetic_data, tmp_path / "results")
+    stored(url).submit(run.folder.path, OPTIONS)
+    wait_until(lambda: lives(run.folder) and len(trained(run.folder)) > 3, "the journal", 30)
+    results = ["--results", str(tmp_path / "results")]
+    assert here(["runs", "stop", run.spec.run_id, *results]).returncode == 0
+    wait_until(lambda: not lives(run.folder), "the job's end", 30)
+    assert look_again(run).state is State.INTERRUPTED
+    assert run.folder.log_file.read_text().endswith("stopped\n")
+    assert len(trained(run.folder)) < 1000
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+def test_a_sweep_of_jobs_without_the_drivers_disk(
+    bucket: str, synthetic_data: Path, tmp_path: Path, node_folder: Path
+) -> None:
+    url = f"{bucket}/sweep"
+    experiment = variant(tmp_path, lambda content: content.update(cluster={"store": url}))
+    bench = Bench(synthetic_data, tmp_path / "results", experiment)
+    done = bench.here("sweep", "--rows", "plain", "--launcher", "far", "--wandb", "off")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = bench.folder("plain")
+    record = bench.record("plain")
+    assert record["state"] == "complete" and record["metrics"]["mAP50"] is not None
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["final.pth"]
+    assert checkpoints.is_whole(folder / "checkpoints" / "final.pth")
+    assert len(bench.points("plain", "val")) == 4
+    files = {path.name for path in folder.iterdir() if path.is_file()}
+    assert files >= {"predictions.json", "matches.npz", "bootstrap.npy", "samples.json", "log.txt"}
+    assert "iteration 6/24" in done.stdout or "complete" in done.stdout
+    assert (
+        "1 of 1 runs to do" not in bench.here("sweep", "--rows", "plain", "--wandb", "off").stdout
+    )
+    for path in (*folder.rglob("*"), *node_folder.rglob("*")):  # nothing tells how to get in
+        assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
+    assert not list(node_folder.glob("detboard-*"))
+
+
+class Odd:
+    """A store that is asked as usual, and may be away."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.url = store.url
+        self.away: Callable[[str, str], bool] = lambda call, key: False
+        self.calls: list[tuple[str, str]] = []
+
+    def __getattr__(self, call: str) -> Callable[..., Any]:
+        def asked(*given: Any) -> Any:
+            key = str(given[1] if call == "send" else given[0])
+            if self.away(call, key):
+                raise StoreTrouble(self.url, "nobody is there")
+            self.calls.append((call, key))
+            return getattr(self.store, call)(*given)
+
+        return asked
+
+
+def test_of_jobs_that_come_at_once_one_goes_on(url: str) -> None:
+    held: list[lease.Lease] = []
+    said: list[str] = []
+
+    def take(number: int) -> None:
+        held.append(lease.wait_for(open_store(url), "runs/a", f"job {number}", said.append))
+
+    jobs = [threading.Thread(target=take, args=(number,), daemon=True) for number in range(6)]
+    for job in jobs:
+        job.start()
+    wait_until(lambda: len(said) == 5, "five that wait", 20)
+    assert [one.number for one in held] == [1]
+    held[0].release()
+    wait_until(lambda: len(held) == 2, "the next", 20)
+    time.sleep(0.5)
+    assert [one.number for one in held] == [1, 2]
+    with pytest.raises(lease.Taken, match=r"job \d has taken the run over"):
+        held[0].renew()
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_lease_that_is_renewed_stays_and_one_that_is_not_runs_out(url: str) -> None:
+    store = open_store(url)
+    first = lease.take(store, "runs/a", "the first")
+    assert first is not None
+    waiting = threading.Thread(
+        target=lambda: lease.wait_for(open_store(url), "runs/a", "the second", str).release()
+    )
+    waiting.start()
+    end = time.monotonic() + 2 * lease.LEASE_S
+    while time.monotonic() < end:
+        first.renew(7.0)
+        assert lease.is_held(store, "runs/a")
+        time.sleep(0.2)
+    assert waiting.is_alive()
+    waiting.join(10 * lease.LEASE_S)
+    assert not waiting.is_alive() and not lease.is_held(store, "runs/a")
+    with pytest.raises(lease.Taken, match="the second has taken the run over"):
+        first.renew()
+
+
+class Pair:
+    """A run folder on a node and the driver's, with a store between them."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.store = Odd(open_store(url))
+        self.here, self.there = RunFolder(folder / "here"), RunFolder(folder / "there")
+        self.here.checkpoints.mkdir(parents=True)
+        self.sender = Sender(self.store, "runs/a", 1, self.here.path)
+        self.fetcher = Fetcher(self.store, "runs/a", self.there.path)
+
+    def end(self) -> Listing:
+        """The run ends, and is put."""
+        save(self.here.checkpoints / "iter_5.pth")
+        self.here.predictions_file.write_text("[]")
+        self.here.record_file.write_text("{}")
+        return self.sender.push()
+
+
+@pytest.fixture
+def pair(url: str, tmp_path: Path) -> Pair:
+    return Pair(url, tmp_path)
+
+
+def test_only_what_is_whole_is_put(pair: Pair) -> None:
+    (pair.here.checkpoints / "iter_5.pth").write_bytes(b"half of a checkpoi")
+    (pair.here.path / "job.lock").touch()
+    (pair.here.path / ".spec.json.123.tmp").touch()
+    pair.here.log_file.write_text("a line\n")
+    pair.sender.push()
+    pair.fetcher.bring(everything=True)
+    assert [path.name for path in pair.there.path.rglob("*")] == ["log.txt"]
+    pair.end()
+    pair.fetcher.bring(everything=True)
+    assert checkpoints.is_whole(pair.there.checkpoints / "iter_5.pth")
+
+
+def test_a_log_is_put_in_parts_and_added_to(pair: Pair) -> None:
+    """Whoever follows it reads what is new."""
+    pair.here.log_file.write_bytes(b"x" * (5 << 19))  # two parts and a half
+    pair.sender.push()
+    pair.fetcher.bring(everything=False)
+    inode = pair.there.log_file.stat().st_ino
+    with pair.here.log_file.open("a") as log:
+        log.write("more")
+    pair.store.calls.clear()
+    pair.sender.push()
+    puts = [key.split("/")[2] for call, key in pair.store.calls if call == "write"]
+    assert puts == ["objects", "listings"]
+    pair.fetcher.bring(everything=False)
+    assert pair.there.log_file.read_bytes() == pair.here.log_file.read_bytes()
+    assert pair.there.log_file.stat().st_ino == inode
+    pair.here.log_file.write_text("anew")
+    pair.sender.push()
+    pair.fetcher.bring(everything=False)
+    assert pair.there.log_file.read_text() == "anew"
+
+
+def test_the_record_is_never_there_before_what_it_speaks_of(pair: Pair) -> None:
+    pair.sender.push()
+    pair.store.calls.clear()
+    listing = pair.end()
+    puts = [key for call, key in pair.store.calls if call in ("write", "send")]
+    assert puts[-1] == "runs/a/listings/000001.json"
+    assert {key.rpartition("/")[2] for key in puts[:-1]} >= listing.parts
+    pair.fetcher.bring(everything=False)  # of a job that is not known to have ended
+    assert not pair.there.finished and not pair.there.checkpoints.exists()
+    checkpoint = listing.files["checkpoints/iter_5.pth"].parts[0]
+    pair.store.away = lambda call, key: call == "fetch" and key.endswith(checkpoint)
+    with pytest.raises(StoreTrouble):
+        pair.fetcher.bring(everything=True)
+    assert not pair.there.finished
+    pair.store.away = lambda call, key: False
+    pair.fetcher.bring(everything=True)
+    assert pair.there.finished and (pair.there.checkpoints / "iter_5.pth").exists()
+
+
+def test_a_store_keeps_what_the_last_listings_name(pair: Pair) -> None:
+    for text in ("[1]", "[2]", "[3]"):
+        pair.here.predictions_file.write_text(text)
+        last = pair.sender.push()
+    kept = {key.rpartition("/")[2] for key in pair.store.keys("runs/a/objects")}
+    assert last.parts < kept and len(kept) == 2  # one for whoever reads the listing before
+
+
+def save(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights", os.urandom(100))
+
+
+def test_what_was_damaged_in_a_store_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    here_, there = RunFolder(tmp_path / "here"), RunFolder(tmp_path / "there")
+    here_.checkpoints.mkdir(parents=True)
+    save(here_.checkpoints / "iter_5.pth")
+    here_.predictions_file.write_text("[]")
+    store = open_store(str(tmp_path / "store"))
+    files = Sender(store, "runs/a", 1, here_.path).push().files
+    fetcher = Fetcher(store, "runs/a", there.path)
+    store.write(f"runs/a/objects/{files['predictions.json'].parts[0]}", b"something else")
+    with pytest.raises(StoreTrouble, match="is damaged"):
+        fetcher.bring(everything=True)
+    assert not there.predictions_file.exists()
+    there.checkpoints.joinpath("iter_5.pth").unlink()
+    store.write(f"runs/a/objects/{files['predictions.json'].parts[0]}", b"[]")
+    store.write(f"runs/a/objects/{files['checkpoints/iter_5.pth'].parts[0]}", b"half of it")
+    fetcher.bring(everything=True)
+    assert fetcher.damaged == ["checkpoints/iter_5.pth"]  # the run may go on from the one before
+    assert there.predictions_file.exists() and not list(there.checkpoints.glob("*"))
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/out", "a//b", ""])
+def test_a_listing_leads_nowhere_else(name: str, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    store = open_store(str(tmp_path / "store"))
+    content = {"files": {name: {"size": 0, "parts": []}}}
+    store.write("runs/a/listings/000001.json", json.dumps(content).encode())
+    with pytest.raises(StoreTrouble, match="is no listing of a run"):
+        Fetcher(store, "runs/a", tmp_path / "there").bring(everything=True)
+
+
+def test_what_is_wrong_with_a_store_is_said_before_anything_starts(
+    bucket: str, synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    said = {
+        "rel/runs": "write a whole path or a URL",
+        str(tmp_path / "nowhere"): f"there is no folder {tmp_path}/nowhere",
+        str(tmp_path / "file"): "there is no folder",
+        "s3://another-bucket/x": "The specified bucket does not exist",
+        "s3://": "names no bucket",
+        "s3://key:word@bucket/x": "leave name and password out of it",
+        "memory://runs": "put a file only where there is none",
+        "simplecache::s3://bucket/x": "a chain of file systems",
+        "gs://bucket/x": "pip install gcsfs",
+    }
+    for url, words in said.items():
+        problem = problem_with(url)
+        assert words in problem and problem.startswith("cluster.store: "), (url, problem)
+        assert "word@" not in problem
+    assert not problem_with(bucket)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3")
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    assert "pip install 'detboard[s3]'" in problem_with(bucket)
+    change = {"cluster": {"store": "s3://bucket/x", "gpus_per_node": 4}}
+    experiment = variant(
+        tmp_path, lambda content: content.update(change) or content["rows"][0].update(gpus=9)
+    )
+    done = Bench(synthetic_data, tmp_path / "results", experiment).here(
+        "sweep", "--launcher", "far"
+    )
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert [
+        any(word in line for line in lines)
+        for word in ("8 GPUs", "span several nodes", "detboard[s3]")
+    ] == [True] * 3
+    assert not list((tmp_path / "results").glob("runs/plain*"))
+
+
+def test_without_credentials_that_is_what_is_said(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert "Unable to locate credentials" in problem_with(bucket)
+
+
+@pytest.mark.usefixtures("fast", "node_folder")
+def test_a_node_without_the_data_says_which(synthetic_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    data = tmp_path / "data"
+    shutil.copytree(synthetic_data, data)
+    run = planned(data, tmp_path / "results")
+    data.rename(tmp_path / "elsewhere")
+    end_of(stored(str(tmp_path / "store")).submit(run.folder.path, OPTIONS))
+    record = look_again(run).record
+    assert record is not None and record.failure is not None and record.failure.again
+    host = os.uname().nodename
+    assert record.failure.message.startswith(
+        f"{host} does not have {data}/train.json, {data}/images, "
+    )
+    assert "under the same paths" in record.failure.message
+
+
+@pytest.mark.usefixtures("fast", "node_folder")
+def test_runs_that_a_run_is_made_from_lie_beside_it(synthetic_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    run = planned(synthetic_data, tmp_path / "results")
+    source = RunFolder(run.folder.path.with_name("source-s0-tiny-00000000"))
+    source.checkpoints.mkdir(parents=True)
+    save(source.checkpoints / "final.pth")
+    run.folder.write_spec(replace(run.folder.read_spec(), made_from=(source.path.name,)))
+    end_of(stored(str(tmp_path / "store")).submit(run.folder.path, OPTIONS))
+    log = run.folder.log_file.read_text()
+    assert f"beside ['{run.spec.run_id}', '{source.path.name}']" in log
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_store_that_is_away_for_a_while_costs_nothing(
+    synthetic_data: Path, tmp_path: Path, node_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRETEND_ITERATIONS", "100")
+    folder = tmp_path / "store"
+    folder.mkdir()
+    run = planned(synthetic_data, tmp_path / "results")
+    job = stored(str(folder)).submit(run.folder.path, OPTIONS)
+    wait_until(lambda: not job.ended() and len(trained(run.folder)) > 5, "the journal", 30)
+    folder.rename(tmp_path / "away")
+    time.sleep(1)
+    assert not job.ended() and "does not answer" in job.standing().words
+    (tmp_path / "away").rename(folder)
+    end_of(job)
+    assert look_again(run).state is State.COMPLETE
+    assert trained(run.folder) == [*range(1, 101)]
+    assert "the store answers again" in run.folder.log_file.read_text()
+
+
+@pytest.mark.usefixtures("fast")
+def test_what_a_store_never_takes_stays_on_the_node(
+    synthetic_data: Path, tmp_path: Path, node_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(stored_job, "PATIENCE_S", 1.0)
+    folder = tmp_path / "store"
+    folder.mkdir()
+    run = planned(synthetic_data, tmp_path / "results")
+    job = stored(str(folder)).submit(run.folder.path, OPTIONS)
+    folder.rename(tmp_path / "away")
+    end_of(job)
+    assert job.met_fault() and "there is no folder" in job.exit_text()
+
+
+class Copies:
+    """Jobs of one run, in threads of this process, each with the store as it sees it."""
+
+    def __init__(self, url: str, run: Planned) -> None:
+        self.run, self.where = run, f"runs/{run.spec.run_id}"
+        self.options = replace(OPTIONS, store=url)
+        self.stores = [Odd(open_store(url)) for _ in range(2)]
+        self.ends: dict[int, int] = {}
+        self.jobs = [
+            threading.Thread(target=self.work, args=(number,), daemon=True) for number in range(2)
+        ]
+
+    def work(self, number: int) -> None:
+        name = self.run.spec.run_id
+        self.ends[number] = node.run_mirrored(name, self.options, pretend_job.PretendJob)
+
+    def newest(self) -> Listing:
+        found = newest_listing(self.stores[1], self.where)
+        assert found is not None
+        return found
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_job_that_was_replaced_ends_and_spoils_nothing(
+    synthetic_data: Path, tmp_path: Path, node_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cut off from its store, another takes the run over, and it is there again."""
+    (tmp_path / "store").mkdir()
+    run = planned(synthetic_data, tmp_path / "results")
+    two = Copies(str(tmp_path / "store"), run)
+    first, second = two.stores
+    Sender(first, two.where, 1, run.folder.path).push()
+    waiting = [second, first]
+    monkeypatch.setattr(node, "open_store", lambda _: waiting.pop())
+    monkeypatch.setattr(pretend_job, "ITERATIONS", 200)
+    two.jobs[0].start()
+    wait_until(lambda: any("iter_10" in name for name in two.newest().files), "a checkpoint", 20)
+    first.away = lambda call, key: True
+    two.jobs[1].start()
+    wait_until(lambda: two.newest().number == 2, "the second", 20)
+    first.away = lambda call, key: False
+    two.jobs[0].join(20)
+    assert two.ends == {0: 1}
+    two.jobs[1].join(30)
+    assert two.ends == {0: 1, 1: 0} and two.newest().number == 2
+    Fetcher(second, two.where, run.folder.path).bring(everything=True)
+    assert trained(run.folder) == [*range(1, 201)] and run.folder.finished
+    assert not list(node_folder.glob("detboard-*"))
