@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -14,24 +12,19 @@ from typing import Any
 import pytest
 from command import TINY
 from mmengine.runner import Runner
+from several import TWO, ends, nothing, start_two
 
 from benchmark.data.annotations import read_annotations
-from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl
 from benchmark.job.job import _Training, run_job
 from benchmark.job.leaving import leave_if_asked
 from benchmark.job.several import GONE, TOLD, Ended, rank
 from benchmark.job.training import Diverged, JournalHook
-from benchmark.launchers.child import _ending_with_fault, _log_to
 from benchmark.run.folder import RunFolder
-from benchmark.run.options import JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.record import FailureKind, State
 from benchmark.run.state import stop_is_users
-
-TWO = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1, processes=2), leased=True)
-SOON_S = 60.0
 
 
 @pytest.fixture
@@ -51,44 +44,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., list[BaseProcess]]]:
     """Starts two processes that train a run together; they end with the test."""
     started: list[BaseProcess] = []
 
-    def both(
-        folder: RunFolder, meanwhile: Callable[[], object] = lambda: None
-    ) -> list[BaseProcess]:
-        fork = multiprocessing.get_context("fork")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        elsewhere = tmp_path / "elsewhere"
-        elsewhere.mkdir(exist_ok=True)
-        given = [(folder, rank, port, elsewhere, meanwhile) for rank in range(2)]
-        made: list[BaseProcess] = [fork.Process(target=_one, args=each) for each in given]
-        started.extend(made)
-        for process in made:
-            process.start()
+    def both(folder: RunFolder, meanwhile: Callable[[], object] = nothing) -> list[BaseProcess]:
+        started.extend(made := start_two(folder, meanwhile))
         return made
 
     yield both
     for process in started:
         process.kill()
         process.join()
-
-
-def _one(
-    folder: RunFolder, rank: int, port: int, cwd: Path, meanwhile: Callable[[], object]
-) -> None:
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2")
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    os.chdir(cwd)
-    _log_to(folder.path / f"log-{rank}.txt")
-    with _ending_with_fault(folder):
-        meanwhile()
-        run_job(folder.path, TWO)
-
-
-def _ends(processes: list[BaseProcess]) -> list[int | None]:
-    for process in processes:
-        process.join(SOON_S)
-    return [process.exitcode for process in processes]
 
 
 def _at(iteration: int, happens: Callable[[], object]) -> Callable[[], None]:
@@ -114,7 +77,7 @@ def _diverges() -> None:
 def test_a_process_that_is_lost_leaves_the_run_to_be_continued_wherever_they_stand(
     folder: RunFolder, start: Callable[..., list[BaseProcess]], tmp_path: Path
 ) -> None:
-    killed = _ends(start(folder, _at(4, lambda: os.kill(os.getpid(), signal.SIGKILL))))
+    killed = ends(start(folder, _at(4, lambda: os.kill(os.getpid(), signal.SIGKILL))))
     log = (folder.path / "log-0.txt").read_text()
     assert killed == [GONE, -signal.SIGKILL], log
     assert not folder.finished
@@ -124,7 +87,7 @@ def test_a_process_that_is_lost_leaves_the_run_to_be_continued_wherever_they_sta
     homes = [tmp_path / "node-0", tmp_path / "node-1"]
     for home in homes:
         home.mkdir()
-    done = _ends(start(folder, lambda: os.chdir(homes[rank()])))
+    done = ends(start(folder, lambda: os.chdir(homes[rank()])))
     assert done == [0, 0], (folder.path / "log-0.txt").read_text()
     record = folder.read_record()
     assert record.state is State.COMPLETE
@@ -146,7 +109,7 @@ def test_a_process_that_is_lost_leaves_the_run_to_be_continued_wherever_they_sta
 def test_what_a_process_fails_of_the_run_fails_of(
     folder: RunFolder, start: Callable[..., list[BaseProcess]]
 ) -> None:
-    failed = _ends(start(folder, _at(5, _diverges)))
+    failed = ends(start(folder, _at(5, _diverges)))
     assert failed == [TOLD, TOLD]
     record = folder.read_record()
     assert record.state is State.FAILED

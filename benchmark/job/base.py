@@ -17,6 +17,7 @@ from benchmark.run.journal import now
 from benchmark.run.options import JobOptions
 from benchmark.run.record import Failure, Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
+from benchmark.run.state import LOST
 from benchmark.tracking.runs import RunTracker
 
 
@@ -179,5 +180,6 @@ class RunJob(ABC):
             print(f"{now()} a process that trains with this one is gone", flush=True)
             if self.options.leased and not self.folder.stop_file.exists():
                 # As if the scheduler had said it, which may take minutes to see that a node is lost.
-                write_json(self.folder.stop_file, {"state": "interrupted", "again": True})
+                asked = {"state": "interrupted", "again": True, LOST: True}
+                write_json(self.folder.stop_file, asked)
         raise Ended(GONE)

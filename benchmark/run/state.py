@@ -13,6 +13,9 @@ from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.run.standing import Standing, Standings
 
+LOST = "lost"
+"""In ``stop``: a process that trains with others has lost one of them, and all are to come back."""
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -115,3 +118,11 @@ def stop_is_users(path: Path) -> bool:
         return not read_json(path).get("again")
     except (OSError, ValueError, AttributeError):
         return True
+
+
+def stop_tells_of_loss(path: Path) -> bool:
+    """Whether ``stop`` is of a process that has lost another one of its run."""
+    try:
+        return bool(read_json(path).get(LOST))
+    except (OSError, ValueError, AttributeError):
+        return False

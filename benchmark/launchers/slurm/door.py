@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from benchmark.errors import allowed, few
+from benchmark.errors import UserError, allowed, few
 from benchmark.experiment.cluster import Cluster
+from benchmark.launchers.layout import lay_out
 from benchmark.launchers.slurm import site
 from benchmark.launchers.slurm.commands import NoAnswer, ask
-from benchmark.launchers.slurm.request import asks_gpus, expanded
+from benchmark.launchers.slurm.request import asks_gpus, expanded, room
 from benchmark.launchers.slurm.script import wrong_setup
 from benchmark.launchers.slurm.site import Group
 
@@ -154,18 +155,26 @@ def _kinds(cluster: Cluster, nodes: Sequence[Group]) -> Iterator[str]:
 
 
 def _row(cluster: Cluster, row: str, number: int, nodes: Sequence[Group]) -> Iterator[str]:
-    """What a row asks of one node."""
+    """What a row asks of each of its nodes."""
     if not nodes:
+        return
+    try:
+        layout = lay_out(number, room(cluster, nodes))
+    except UserError as error:
+        yield f"row {row}: {error}"
         return
     kind = cluster.gpus if cluster.gpus in {k for group in nodes for k in group.gpus} else None
     most = max(group.has_gpus(kind) for group in nodes)
-    if asks_gpus(cluster, nodes) and most and number > most:
-        yield f"row {row}: asks for {number} GPUs; no node has more than {most}"
-    cpus = max(group.cpus for group in nodes)
-    if cpus and cluster.cpus * number > cpus:
+    if asks_gpus(cluster, nodes) and most and layout.each > most:
         yield (
-            f"row {row}: asks for {cluster.cpus * number} CPUs (cluster.cpus = {cluster.cpus} for each of {number} "
-            f"processes); no node has more than {cpus}; lower cluster.cpus"
+            f"row {row}: asks for {layout.each} GPUs of a node (cluster.gpus_per_node = {cluster.gpus_per_node}); no "
+            f"node has more than {most}"
+        )
+    cpus = max(group.cpus for group in nodes)
+    if cpus and cluster.cpus * layout.each > cpus:
+        yield (
+            f"row {row}: asks for {cluster.cpus * layout.each} CPUs of a node (cluster.cpus = {cluster.cpus} for each "
+            f"of {layout.each} processes); no node has more than {cpus}; lower cluster.cpus"
         )
 
 

@@ -15,7 +15,7 @@ from benchmark.launchers.slurm.commands import NoAnswer, ask, lines
 from benchmark.launchers.slurm.queue import FORGOTTEN, OVER, QUEUED, Entry, Queue
 from benchmark.run.folder import RunFolder
 from benchmark.run.standing import Standing
-from benchmark.run.state import stop_is_users
+from benchmark.run.state import stop_is_users, stop_tells_of_loss
 
 KILL_S = 10.0
 _TAIL_LINES = 3
@@ -128,7 +128,10 @@ class SlurmJob:
         words = _CUT_OFF.get(entry.state, "") if entry is not None else ""
         stop = self.folder.stop_file
         asked = stop.exists() and not stop_is_users(stop)
-        return words or ("its time was up" if asked else "")
+        if not words and asked:
+            lost = stop_tells_of_loss(stop)
+            words = "one of its processes was lost" if lost else "its time was up"
+        return words
 
     def cpu_seconds(self) -> None:
         """See `benchmark.launchers.base.Job`: it is used on another machine."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmark.experiment.cluster import Cluster
 from benchmark.launchers.child import to_json
+from benchmark.launchers.layout import Layout, lay_out
 from benchmark.launchers.slurm.commands import lines
 from benchmark.launchers.slurm.site import Group
 from benchmark.run.options import JobOptions
@@ -21,11 +22,15 @@ class Request:
         flags: Of ``sbatch``, without those that say which run it is.
         setup: Lines of shell before Python starts.
         options: What the job is told.
+        layout: How its processes lie on nodes.
+        step: Flags of ``srun`` where these are several nodes.
     """
 
     flags: tuple[str, ...]
     setup: tuple[str, ...]
     options: JobOptions
+    layout: Layout
+    step: tuple[str, ...]
 
     @property
     def key(self) -> tuple[tuple[str, ...], tuple[str, ...], str]:
@@ -40,17 +45,24 @@ def make_request(cluster: Cluster, options: JobOptions, groups: Sequence[Group])
         cluster: What the experiment says.
         options: What the job is told; its resources say how many processes train together.
         groups: What the cluster has, see `benchmark.launchers.slurm.site.of_partitions`.
+
+    Raises:
+        UserError: The processes are not as many on each of the nodes that they need.
     """
+    layout = lay_out(options.resources.processes, room(cluster, groups))
+    size = _size(cluster, layout)
     flags = [
         *_named(cluster),
-        *_size(cluster, options.resources.processes, asks_gpus(cluster, groups)),
+        *size,
+        *_gpus(cluster, layout, groups),
         *_nodes(cluster, groups),
         "--requeue",
         "--open-mode=append",
         f"--signal=B:USR1@{cluster.warn_s}",
         *cluster.sbatch,
     ]
-    return Request(tuple(flags), tuple(cluster.setup), replace(options, leased=True))
+    told = replace(options, leased=True)
+    return Request(tuple(flags), tuple(cluster.setup), told, layout, tuple(size))
 
 
 def of_run(folder: Path) -> list[str]:
@@ -93,12 +105,24 @@ def _named(cluster: Cluster) -> list[str]:
     return [f"--{key}={value}" for key, value in told.items() if value]
 
 
-def _size(cluster: Cluster, processes: int, gpus: bool) -> list[str]:
-    """One node, one task: the processes of a job are its own affair."""
+def room(cluster: Cluster, groups: Sequence[Group]) -> int:
+    """How many processes of a run go on one node: as many as it has GPUs, by the experiment or by Slurm."""
+    kind = None if cluster.gpus is None or cluster.on_cpus else cluster.gpus
+    most = max((group.has_gpus(kind) for group in groups), default=0)
+    said = "gpus_per_node" in cluster.model_fields_set or not asks_gpus(cluster, groups)
+    return cluster.gpus_per_node if said or not most else most
+
+
+def _size(cluster: Cluster, layout: Layout) -> list[str]:
+    """One task on each node: the processes there are its own affair."""
+    cpus = f"--cpus-per-task={cluster.cpus * layout.each}"
+    return [f"--nodes={layout.nodes}", f"--ntasks={layout.nodes}", "--ntasks-per-node=1", cpus]
+
+
+def _gpus(cluster: Cluster, layout: Layout, groups: Sequence[Group]) -> list[str]:
+    """Those of each node. Not ``--gpus``, which clusters refuse that choose nodes in the older way."""
     kind = f"{cluster.gpus}:" if cluster.gpus else ""
-    # Not --gpus, which clusters refuse that choose nodes in the older way.
-    asked = [f"--gres=gpu:{kind}{processes}"] if gpus else []
-    return ["--nodes=1", "--ntasks=1", f"--cpus-per-task={cluster.cpus * processes}", *asked]
+    return [f"--gres=gpu:{kind}{layout.each}"] if asks_gpus(cluster, groups) else []
 
 
 def _nodes(cluster: Cluster, groups: Sequence[Group]) -> list[str]:

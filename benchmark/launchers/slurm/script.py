@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmark.launchers.child import OUTLIVE, to_json
 from benchmark.launchers.local import START
 from benchmark.launchers.slurm.request import Request
+from benchmark.launchers.slurm.several import over_nodes
 
 _TOP = """\
 #!/bin/bash
@@ -42,8 +43,10 @@ leave() {
     rm -f "$folder/stop.$this"
   }
 }
+# Of a job over several nodes: they notice long before Slurm does that one is gone.
+lost() { grep -qs '"lost": true' "$folder/stop"; }
 to_come_back() {
-  [ "$warned" ] && [ ! -e "$folder/record.json" ] && grep -qs '"again": true' "$folder/stop"
+  { [ "$warned" ] || lost; } && [ ! -e "$folder/record.json" ] && grep -qs '"again": true' "$folder/stop"
 }
 signalled= warned= job=
 trap 'warned=1; leave' USR1
@@ -75,7 +78,9 @@ while [ "$signalled" ]; do  # a signal ends the waiting, not the job
   [ "$again" = 127 ] || status=$again
 done
 if to_come_back; then
-  say "it has saved and left ahead of its time limit, and is queued again"
+  why="it has saved and left ahead of its time limit"
+  ! lost || why="one of its processes was lost"
+  say "$why, and is queued again"
   scontrol requeue "$this" || say "it cannot be queued again from here: the sweep does that"
 fi
 exit "$status"
@@ -109,6 +114,8 @@ def _command(request: Request) -> str:
     """Starts the job, and leaves bash to watch over it."""
     resources = request.options.resources
     lines = [f"export {key}={value}" for key, value in resources.environment().items()]
+    if request.layout.several:
+        return "\n".join([*lines, over_nodes(request.layout, request.step)])
     call = f'"$start" job "$folder" "$options" {OUTLIVE}'
     if resources.processes > 1:
         several = f'"$start" torchrun --standalone --nproc-per-node {resources.processes}'

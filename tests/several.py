@@ -1,0 +1,52 @@
+"""Two processes that train a run together, forked from the one that tests: nothing is imported anew."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
+
+from benchmark.experiment.experiment import Tracking
+from benchmark.job.job import run_job
+from benchmark.launchers.child import _ending_with_fault, _log_to
+from benchmark.run.folder import RunFolder
+from benchmark.run.options import JobOptions, Resources
+
+TWO = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1, processes=2), leased=True)
+SOON_S = 120.0
+
+
+def nothing() -> None:
+    """What happens in each process before it begins, unless a test says otherwise."""
+
+
+def start_two(folder: RunFolder, meanwhile: Callable[[], object] = nothing) -> list[BaseProcess]:
+    """Starts both; each has a log of its own, ``log-0.txt`` and ``log-1.txt``."""
+    fork = multiprocessing.get_context("fork")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    made: list[BaseProcess] = [
+        fork.Process(target=_one, args=(folder, rank, port, meanwhile)) for rank in range(2)
+    ]
+    for process in made:
+        process.start()
+    return made
+
+
+def _one(folder: RunFolder, rank: int, port: int, meanwhile: Callable[[], object]) -> None:
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2")
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    _log_to(folder.path / f"log-{rank}.txt")
+    with _ending_with_fault(folder):
+        meanwhile()
+        run_job(folder.path, TWO)
+
+
+def ends(processes: Sequence[BaseProcess]) -> list[int | None]:
+    """How they end, by their exit codes."""
+    for process in processes:
+        process.join(SOON_S)
+    return [process.exitcode for process in processes]
