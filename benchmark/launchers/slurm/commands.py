@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 
 LIMIT_S = 20.0
+_PING_S = 5.0
 # A driver may itself run in a job of Slurm: that one's number, array and node count are none of its own jobs'.
 _OURS = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT")
 # Filters and formats that a user's shell sets for a look at the queue.
@@ -85,6 +86,19 @@ def lines(*command: str, limit_s: float = LIMIT_S) -> list[str]:
     if answer.status != 0:
         raise NoAnswer(answer.err or f"{command[0]}: exit status {answer.status}")
     return answer.out.splitlines()
+
+
+def check_up() -> None:
+    """Nothing where the controller is up: this is told at once, where other commands try for ten seconds.
+
+    Raises:
+        NoAnswer: It is not, or Slurm is not on this machine.
+    """
+    answer = ask("scontrol", "ping", limit_s=_PING_S)
+    if answer.status != 0 and " is UP" not in answer.out:
+        raise NoAnswer(
+            answer.err or "; ".join(answer.out.splitlines()[:1]) or "scontrol ping fails"
+        )
 
 
 def _environment() -> dict[str, str]:

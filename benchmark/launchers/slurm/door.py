@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from benchmark.errors import UserError, allowed, few
 from benchmark.experiment.cluster import Cluster
@@ -21,20 +22,47 @@ _NO_SBATCH = (
     "--launcher slurm: there is no sbatch on this machine: is it a login node of the cluster? Some sites want 'module "
     "load slurm' first"
 )
+_DO = {
+    "Requested node configuration": (
+        "no node has all of it at once: ask for fewer GPUs, CPUs or features, or less memory (cluster.cpus, memory, "
+        "constraint)"
+    ),
+    "Invalid account": (
+        "set cluster.account to one of yours: 'sacctmgr show assoc user=$USER format=account,partition,qos' lists them"
+    ),
+    "Invalid qos": "set cluster.qos to one of yours: 'sacctmgr show assoc user=$USER format=account,qos' lists them",
+    "group not permitted": "take a partition that you may use (cluster.partition)",
+    "access/permission denied": "ask the site's administrators, or take another partition or account",
+    "requires time": "set cluster.time",
+}
+"""What to do about what ``sbatch`` says: of accounts and quality of service only accounting knows."""
 
 
-def unreachable() -> str:
-    """Why Slurm cannot be asked from here; empty if it can."""
+@dataclass(frozen=True)
+class Site:
+    """What the cluster has.
+
+    Attributes:
+        groups: Its nodes; empty where it does not say.
+        unreachable: Why it cannot be asked from here; empty if it can.
+    """
+
+    groups: list[Group]
+    unreachable: str = ""
+
+
+def look() -> Site:
+    """Asks the cluster what it has."""
     if shutil.which("sbatch") is None:
-        return _NO_SBATCH
+        return Site([], _NO_SBATCH)
     try:
-        site.look()
+        return Site(site.look())
     except NoAnswer as no:
-        return (
+        why = (
             f"--launcher slurm: the controller of the cluster does not answer ({no}); 'scontrol ping' says which it is "
             "and whether it is up; SLURM_CONF names another cluster's configuration"
         )
-    return ""
+        return Site([], why)
 
 
 def wrong_requests(cluster: Cluster, gpus: Mapping[str, int], groups: Sequence[Group]) -> list[str]:
@@ -70,8 +98,13 @@ def refused(flags: Sequence[str]) -> str:
         return str(no)
     if answer.status == 0:
         return ""
-    said = answer.err.removeprefix("allocation failure: ")
-    return f"sbatch would refuse it: {said}"
+    return f"sbatch would refuse it: {in_words(answer.err)}"
+
+
+def in_words(said: str) -> str:
+    """What ``sbatch`` says against a request, and what to do, where that is known."""
+    said = said.replace("allocation failure: ", "").replace("Batch job submission failed: ", "")
+    return next((f"{said}; {do}" for words, do in _DO.items() if words in said), said)
 
 
 def _partitions(cluster: Cluster, groups: Sequence[Group]) -> Iterator[str]:
@@ -98,7 +131,7 @@ def _time(cluster: Cluster, nodes: Sequence[Group]) -> Iterator[str]:
     if asked is not None and asked <= cluster.warn_s:
         yield (
             f"cluster.time: {cluster.time} is {asked} s, and jobs leave cluster.warn_s = {cluster.warn_s} s before its "
-            "end: no time is left to work in"
+            "end: no time is left to work in; lower cluster.warn_s, or raise cluster.time"
         )
     limits = [group.limit_s for group in nodes]
     if limits and None not in limits:

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from benchmark.errors import printable
 from benchmark.files import end_of
-from benchmark.launchers.slurm.commands import NoAnswer, ask, lines
+from benchmark.launchers.slurm.commands import NoAnswer, ask, check_up, lines
 from benchmark.launchers.slurm.queue import FORGOTTEN, OVER, QUEUED, Entry, Queue
 from benchmark.run.folder import RunFolder
 from benchmark.run.standing import Standing
 from benchmark.run.state import stop_is_users, stop_tells_of_loss
 
 KILL_S = 10.0
-_TAIL_LINES = 3
 _CUT_OFF = {
     "TIMEOUT": "its time was up",
     "PREEMPTED": "preempted",
@@ -149,6 +149,7 @@ class SlurmJob:
             return
         # The first ends its processes at once; the second what waits, or is to be queued again.
         with suppress(NoAnswer):
+            check_up()
             ask("scancel", "--full", "--signal=KILL", self.number)
             ask("scancel", self.number)
         self._since = time.monotonic()
@@ -183,13 +184,8 @@ class SlurmJob:
         if self._began() or self.folder.finished:
             return ""
         log = end_of(self.folder.log_file, 4000) if self._has_logged() else ""
-        tail = [line.strip()[:300] for line in log.splitlines() if line.strip()][-_TAIL_LINES:]
-        if tail:
-            return f" before its run began; its log ends: {' / '.join(tail)};"
-        if found.reason == "JobLaunchFailure":
-            where = found.node or "its node"
-            return f" and left no log: {where} may not see {self.folder.path}, which all nodes have to;"
-        return ""
+        *_, last = ["", *(line.strip() for line in log.splitlines() if line.strip())]
+        return " before its run began" + (f" ({printable(last)[:300]})" if last else "")
 
     def _has_logged(self) -> bool:
         return _size(self.folder.log_file) > self._logged

@@ -59,19 +59,19 @@ class SlurmLauncher:
 
     def about(self) -> Iterator[Finding]:
         """See `benchmark.launchers.base.Launcher`."""
-        if why := door.unreachable():
+        if why := self._site.unreachable:
             yield Finding(self.name, why.removeprefix("--launcher slurm: "), problem=True)
             return
         try:
-            yield from about(self._cluster, self._groups, self._request_for(1))
+            yield from about(self._cluster, self._site.groups, self._request_for(1))
         except NoAnswer as no:
             yield Finding(self.name, f"the controller does not answer: {no}", problem=True)
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         """See `benchmark.launchers.base.Launcher`: whatever can be known of a request before it is made."""
-        if why := door.unreachable():
-            return [why]
-        if found := door.wrong_requests(self._cluster, gpus, self._groups):
+        if self._site.unreachable:
+            return [self._site.unreachable]
+        if found := door.wrong_requests(self._cluster, gpus, self._site.groups):
             return found
         return [
             f"{_rows(row for row, count in gpus.items() if count == number)}: {said}"
@@ -122,16 +122,12 @@ class SlurmLauncher:
             remove_links(runs, self._queue.folders())
 
     @cached_property
-    def _groups(self) -> list[Group]:
-        """What the cluster has; nothing where it does not say."""
-        try:
-            return site.look()
-        except NoAnswer:
-            return []
+    def _site(self) -> door.Site:
+        return door.look()
 
     @property
     def _nodes(self) -> list[Group]:
-        return site.of_partitions(self._groups, self._cluster.partition)
+        return site.of_partitions(self._site.groups, self._cluster.partition)
 
     def _request_for(self, processes: int) -> Sequence[str]:
         from benchmark.experiment.experiment import Tracking

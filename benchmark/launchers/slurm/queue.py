@@ -9,12 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.launchers.slurm.commands import NoAnswer, lines
+from benchmark.launchers.slurm.commands import NoAnswer, check_up, lines
 
 EVERY_S = 1.0
-AGAIN_S = (
-    5.0  # after no answer: a controller that is busy is not to be asked more often than others
-)
+_SHARE, _MOST_S = 10, 30.0  # a controller that is slow to answer is asked less
+AGAIN_S = 5.0  # after no answer
 _FIELDS = "%i|%T|%N|%K|%r|%Z"  # the folder last: it may hold the bar
 OVER = frozenset(
     {
@@ -70,6 +69,7 @@ class Queue:
         self._clock = clock
         self._entries: dict[str, Entry] | None = None
         self._asked = self._answered = -1e9
+        self._every_s = EVERY_S
         self.why = ""
 
     @property
@@ -107,14 +107,16 @@ class Queue:
 
     def _look(self, *, now: bool = False) -> None:
         began = self._clock()
-        if not now and began - self._asked < (AGAIN_S if self.why else EVERY_S):
+        if not now and began - self._asked < (AGAIN_S if self.why else self._every_s):
             return
         try:
+            check_up()
             told = lines("squeue", "-h", "-a", "-r", "-t", "all", "-u", _user(), "-o", _FIELDS)
         except NoAnswer as no:
             self.why, self._asked = str(no), self._clock()
             return
         self.why, self._asked, self._answered = "", began, began
+        self._every_s = min(max(EVERY_S, _SHARE * (self._clock() - began)), _MOST_S)
         self._entries = {entry.number: entry for line in told if (entry := parse(line))}
 
 

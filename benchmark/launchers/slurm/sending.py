@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
-from benchmark.launchers.slurm.commands import NoAnswer, ask
+from benchmark.launchers.slurm.commands import NoAnswer, ask, check_up
+from benchmark.launchers.slurm.door import in_words
 from benchmark.launchers.slurm.job import SlurmJob
 from benchmark.launchers.slurm.queue import Queue
 from benchmark.launchers.slurm.request import Request, of_array, of_run
@@ -129,6 +130,11 @@ class Outbox:
         # On the command line as well: SBATCH_* of the user's shell come before what stands in a script.
         call = ["sbatch", "--parsable", *flags, *request.flags]
         try:
+            check_up()
+        except NoAnswer as no:
+            jobs[0].waits = f"not submitted yet: {no}"
+            return str(no), Outcome.HELD
+        try:
             answer = ask(*call, text=script, limit_s=_SBATCH_S)
         except NoAnswer as no:
             for job in jobs:
@@ -139,7 +145,7 @@ class Outbox:
         if is_limit(answer.err, self.living()):
             jobs[0].waits = f"not submitted yet: {answer.err}"
             return answer.err, Outcome.HELD
-        return answer.err or f"sbatch: exit status {answer.status}", Outcome.REFUSED
+        return in_words(answer.err) or f"sbatch: exit status {answer.status}", Outcome.REFUSED
 
     def _note(self, job: SlurmJob, number: str) -> None:
         job.submitted(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from benchmark.launchers.slurm.commands import lines
+from benchmark.launchers.slurm.commands import check_up, lines
 
 _FIELDS = "%P|%a|%l|%c|%m|%f|%G|%N"  # the nodes last
 _ASK_S = 8.0
@@ -48,6 +48,7 @@ def look() -> list[Group]:
     Raises:
         NoAnswer: Slurm does not say.
     """
+    check_up()
     told = lines("sinfo", "-h", "-a", "-e", "-o", _FIELDS, limit_s=_ASK_S)
     return [group for line in told if (group := parse(line))]
 
