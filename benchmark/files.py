@@ -10,7 +10,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,26 @@ TEMPORARY = ".tmp"
 """What the names of temporary files end in."""
 
 _OLD_S = 24 * 3600.0
+
+_checks: list[Callable[[], None]] = []
+
+
+@contextmanager
+def checked_writes(check: Callable[[], None]) -> Iterator[None]:
+    """Has ``check`` called meanwhile right before a file takes its place here, or a line is appended to it.
+
+    Where nothing may be written any more it raises, or ends the process.
+    """
+    _checks.append(check)
+    try:
+        yield
+    finally:
+        _checks.remove(check)
+
+
+def _check() -> None:
+    for check in _checks:
+        check()
 
 
 @contextmanager
@@ -59,6 +79,7 @@ def _take_place(temporary: Path, path: Path) -> None:
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
     _look_like(path, temporary)
+    _check()
     temporary.replace(path)
 
 
@@ -240,6 +261,8 @@ def json_line(value: Mapping[str, object]) -> str:
 def append_jsonl(path: Path, value: Mapping[str, object]) -> None:
     """Appends one line of JSON in a single write, so that a kill can cut only the last line."""
     with _naming(path), path.open("a", encoding="utf-8", newline="\n") as file:
+        # When it is open: what another process puts in its place after that is none the worse for this line.
+        _check()
         file.write(json_line(value))
 
 

@@ -30,7 +30,7 @@ class Holder:
         host: Name of its machine.
         space: Which numbering its number is of: containers of one machine have their own.
         start: When it started, in clock ticks since the machine did; empty where that is not known.
-        by: ``flock`` or ``marker``; empty of earlier versions, which had flock alone.
+        by: ``flock`` or ``marker``, or ``lease`` where that decides; empty of earlier versions, which had flock alone.
     """
 
     pid: int

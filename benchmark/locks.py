@@ -32,6 +32,8 @@ _HELD = (errno.EAGAIN, errno.EACCES)
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EIO)
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_LEASE = "lease"
+"""How one holds a lock who holds its folder's lease: the lease alone decides whether it lives."""
 
 
 def patience_s() -> float:
@@ -89,10 +91,12 @@ class Lock:
 
     Attributes:
         refusal: Why it is held by a marker, see `benchmark.lock_markers`; None where the file system has locks.
+        is_anothers: One whose lease has run out still has it: it stays known as such.
     """
 
     def __init__(self, path: Path, descriptor: int, refusal: OSError | None) -> None:
         self.refusal = refusal
+        self.is_anothers = False
         self._path = path
         self._descriptor = descriptor
         _open.add(descriptor)
@@ -102,7 +106,8 @@ class Lock:
         if self._descriptor not in _open:
             return
         with suppress(OSError):
-            _holder_file(self._path).unlink(missing_ok=True)
+            if not self.is_anothers:
+                _holder_file(self._path).unlink(missing_ok=True)
             if self.refusal is not None:
                 marker_of(self._path).unlink(missing_ok=True)
             else:  # also where a process that was forked a moment ago still has it open
@@ -111,7 +116,9 @@ class Lock:
         os.close(self._descriptor)
 
 
-def acquire(path: Path, timeout_s: float = 0, makes_room: bool = False) -> Lock:
+def acquire(
+    path: Path, timeout_s: float = 0, makes_room: bool = False, leased: bool = False
+) -> Lock:
     """Takes the lock at ``path``; it is released when the process ends, however it ends.
 
     On a file system without locks a marker takes its place (`benchmark.lock_markers`), which a kill leaves behind.
@@ -120,6 +127,8 @@ def acquire(path: Path, timeout_s: float = 0, makes_room: bool = False) -> Lock:
         path: The lock file; a file ``<path>.holder`` beside it names the holder.
         timeout_s: Seconds to wait for another holder.
         makes_room: What is to be done makes room: where the disk is full, the holder need not be named.
+        leased: The caller holds the folder's lease, see `benchmark.run.lease`. It makes no marker, and goes on without
+            the lock where the file system has none, or one still holds it whose lease has run out.
 
     Raises:
         Held: Somebody else holds it.
@@ -127,18 +136,18 @@ def acquire(path: Path, timeout_s: float = 0, makes_room: bool = False) -> Lock:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + max(timeout_s, _MOMENT_S)
-    while (lock := _try(path, makes_room)) is None:
+    while (lock := _try(path, makes_room, leased)) is None:
         if time.monotonic() > end:
             raise Held(path)
         time.sleep(_POLL_S)
     return lock
 
 
-def _try(path: Path, makes_room: bool) -> Lock | None:
+def _try(path: Path, makes_room: bool, leased: bool) -> Lock | None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     lock = None
     try:
-        lock = _locked(path, descriptor, makes_room)
+        lock = _beside_lease(path, descriptor) if leased else _locked(path, descriptor, makes_room)
     finally:
         if lock is None:
             os.close(descriptor)
@@ -159,11 +168,29 @@ def _locked(path: Path, descriptor: int, makes_room: bool) -> Lock | None:
     return _by_marker(path, descriptor, refusal)
 
 
-def _by_flock(path: Path, descriptor: int, makes_room: bool) -> Lock | None:
+def _beside_lease(path: Path, descriptor: int) -> Lock | None:
+    """The lock for one who holds the lease, by flock as far as there is one; None while one has it without a lease."""
+    refusal = _flock(descriptor, fcntl.LOCK_EX)
+    if refusal is not None and _is_held_without_lease(path, refusal):
+        return None
+    lock = _by_flock(path, descriptor, makes_room=False, by=_LEASE)
+    if lock is not None:
+        lock.is_anothers = refusal is not None and refusal.errno in _HELD
+    return lock
+
+
+def _is_held_without_lease(path: Path, refusal: OSError) -> bool:
+    if refusal.errno in _HELD:
+        holder = read_holder(_holder_file(path))
+        return holder is None or holder.by != _LEASE
+    return _may_hold_by_flock(path)
+
+
+def _by_flock(path: Path, descriptor: int, makes_room: bool, by: str = "flock") -> Lock | None:
     if os.fstat(descriptor).st_nlink == 0:  # its folder was removed meanwhile
         return None
     try:
-        _note_holder(path, "flock")
+        _note_holder(path, by)
     except OSError as error:
         if not (makes_room and error.errno in _FULL):
             raise
@@ -193,20 +220,23 @@ def _note_holder(path: Path, by: str) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock at ``path``, or one of which nobody can tell whether it lives."""
+    """Whether a living process holds the lock at ``path``, or one of which nobody can tell whether it lives.
+
+    Of one that has a lease that tells, and nothing else: see `benchmark.run.lease`.
+    """
     try:
         refusal = _refusal(path)
     except FileNotFoundError:
         return False
     if refusal is not None and refusal.errno in _HELD:
-        return True
+        return _is_held_without_lease(path, refusal)
     return live_marker(path) is not None or (refusal is not None and _may_hold_by_flock(path))
 
 
 def _may_hold_by_flock(path: Path) -> bool:
     """Whether a process that is not known to be gone holds, or held, the lock by flock."""
     holder = read_holder(_holder_file(path))
-    return holder is not None and holder.by != "marker" and not holder.is_gone
+    return holder is not None and holder.by not in ("marker", _LEASE) and not holder.is_gone
 
 
 def _refusal(path: Path) -> OSError | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.experiment.cluster import Cluster
@@ -41,7 +42,8 @@ class ToyLauncher(MachineLauncher):
         return [f"row {row}: the cluster has {GPUS} GPUs" for row, n in gpus.items() if n > GPUS]
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
-        command = [sys.executable, "-m", "benchmark.launchers.child", str(folder), to_json(options)]
+        told = to_json(replace(options, leased=True))
+        command = [sys.executable, "-m", "benchmark.launchers.child", str(folder), told]
         with RunFolder(folder).log_file.open("ab") as log:
             process = subprocess.Popen(
                 [*command, OUTLIVE],

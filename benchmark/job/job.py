@@ -10,15 +10,16 @@ import gc
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from benchmark import locks
 from benchmark.config.unvalidated import WORDS as UNVALIDATED
 from benchmark.job.base import RunJob
 from benchmark.job.begun import may_begin
 from benchmark.job.building import build_runner, config_of, make_ready, read_content
+from benchmark.job.holding import holding
 from benchmark.job.measure import MEASUREMENTS
 from benchmark.job.several import end_others, rank
 from benchmark.run import checkpoints
@@ -49,14 +50,15 @@ def run_job(path: Path, options: JobOptions) -> None:
     it has found in place of a record.
 
     Raises:
-        locks.Held: Another job has held the folder all the time that `locks.patience_s` gives.
+        locks.Held: Another job has held the folder all the time that `locks.patience_s` gives; one that has a lease is
+            waited for, see `benchmark.job.holding`.
         Exception: The machine is at fault, see `benchmark.job.failures.of_machine`; there is no record, and the run is
             to be continued.
-        SystemExit: It is one of several processes, which are to end, see `benchmark.job.several`.
+        SystemExit: It is one of several processes, which are to end, see `benchmark.job.several`; or a user has asked
+            the run to end while its folder was another's.
     """
     folder = RunFolder(path)
-    lock = locks.acquire(folder.lock_file, locks.patience_s()) if rank() == 0 else None
-    try:
+    with holding(folder, options.leased) if rank() == 0 else nullcontext():
         if options.node_check:
             from benchmark.job.node_check import check_node
 
@@ -72,9 +74,6 @@ def run_job(path: Path, options: JobOptions) -> None:
             from benchmark.job.held_out import evaluate_finished
 
             evaluate_finished(folder, options)
-    finally:
-        if lock is not None:
-            lock.release()
     end_others()
 
 

@@ -1,10 +1,13 @@
-"""Where the job of a run folder stands: asked of the launcher that has submitted it, else told from its lock."""
+"""Where the job of a run folder stands: asked of the launcher that has submitted it, else told from lease or lock."""
 
 from __future__ import annotations
+
+import os
 
 from benchmark import locks
 from benchmark.launchers import LAUNCHERS, make_launcher
 from benchmark.launchers.base import Job, Launcher
+from benchmark.launchers.leased import lease_holder
 from benchmark.launchers.processes import lock_holder
 from benchmark.launchers.stored import of_folder
 from benchmark.run.address import read_address
@@ -25,7 +28,7 @@ def standing(folder: RunFolder) -> Standing | None:
     job = living_job(folder)
     if job is not None:
         return job.standing()
-    return Standing() if locks.is_held(folder.lock_file) else None
+    return Standing() if _holds_unasked(folder) else None
 
 
 def lives(folder: RunFolder) -> bool:
@@ -35,8 +38,20 @@ def lives(folder: RunFolder) -> bool:
 
 def living_job(folder: RunFolder) -> Job | None:
     """The job that runs in the folder, or waits to; None if there is none, or none that can be ended from here."""
-    jobs = (find(folder) for find in (_attached, lock_holder))
-    return next((job for job in jobs if job is not None and not job.ended()), None)
+    attached = _attached(folder)
+    if attached is not None and not attached.ended():
+        return attached
+    if os.path.lexists(folder.lease_file):
+        # What its scheduler has ended does not live, be it that a node which was given up does not know it yet.
+        over = attached is not None and attached.outlives_driver
+        return None if over else lease_holder(folder)
+    holder = lock_holder(folder)
+    return None if holder is None or holder.ended() else holder
+
+
+def _holds_unasked(folder: RunFolder) -> bool:
+    """Whether a job that cannot be ended from here holds the folder by its lock: a lease tells more than that."""
+    return not os.path.lexists(folder.lease_file) and locks.is_held(folder.lock_file)
 
 
 def _attached(folder: RunFolder) -> Job | None:

@@ -58,6 +58,7 @@ class RunFolder:
         job_file: Where the job is to be found, see `benchmark.run.address`.
         store_file: Where the folder is mirrored, and what of that was brought home.
         starts_file: When its jobs on a cluster began, see `benchmark.run.starts`.
+        lease_file: Renewed by its job on a cluster while that lives, see `benchmark.run.lease`.
     """
 
     spec_file = _In("spec.json")
@@ -82,6 +83,7 @@ class RunFolder:
     job_file = _In("job.json")
     starts_file = _In("starts.jsonl")
     store_file = _In("store.json")
+    lease_file = _In("lease.json")
 
     def __init__(self, path: Path) -> None:
         self.path = path

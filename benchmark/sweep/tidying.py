@@ -13,13 +13,14 @@ from benchmark.files import TEMPORARY, is_file, remove_leftovers
 from benchmark.leaderboard.beside import remove_leftovers_of_boards
 from benchmark.run import checkpoints
 from benchmark.run.folder import Damaged, RunFolder
+from benchmark.run.lease import glance
 from benchmark.run.record import State
 from benchmark.sweep.trying import remove_tryouts
 
 # Folders within runs/ for a moment: no run is there, whatever a kill leaves in them.
 COMING, LEAVING = ".coming", ".leaving"
 _LEFT = re.compile(
-    rf"mmengine|stop|(epoch|iter)_\d+\.pth|{checkpoints.SELECTED}_.*|.*{re.escape(TEMPORARY)}"
+    rf"mmengine|stop|lease\.json|(epoch|iter)_\d+\.pth|{checkpoints.SELECTED}_.*|.*{re.escape(TEMPORARY)}"
 )
 
 
@@ -50,15 +51,20 @@ def _folders(runs: Path) -> list[str]:
 
 def _tidy(folder: RunFolder) -> None:
     # A job that has just written its record may still be at it.
-    if not is_file(folder.record_file) or locks.is_held(folder.lock_file):
+    if not is_file(folder.record_file) or _is_held(folder):
         return
     record = folder.read_record()  # of a damaged one nobody knows how it ended
     # A link may lead to another's checkpoints: a results folder may have come from anywhere.
     if record.state is not State.FAILED and not folder.checkpoints.is_symlink():
         checkpoints.remove_all_but_final(folder.checkpoints)
     shutil.rmtree(folder.path / "mmengine", ignore_errors=True)
-    folder.stop_file.unlink(missing_ok=True)
+    for left in (folder.stop_file, folder.lease_file):
+        left.unlink(missing_ok=True)
     remove_leftovers(folder.path, deep=True)
+
+
+def _is_held(folder: RunFolder) -> bool:
+    return locks.is_held(folder.lock_file) or glance(folder.lease_file) is not None
 
 
 def _holds_leftovers(folder: str) -> bool:
