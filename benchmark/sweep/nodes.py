@@ -127,13 +127,14 @@ def _of_job(folder: RunFolder, ended: Ended) -> list[Finding]:
     lines = "".join(f"\n{line}" for line in log_tail(folder) if line not in what)
     if report.doing:
         text = f"ended while it looked at {report.doing}: {what}{lines}"
-        return [*found, Finding("job", text, "look at what its log says", problem=True)]
+        return [*found, Finding("job", text, _DIED, problem=True)]
     if ended.cause:
         return [Finding("job", what, _WAIT, problem=True)]
     text = f"ended before it had looked at anything: {what}{lines}"
     return [Finding("job", text, remedy(folder), problem=True)]
 
 
+_DIED = "look at what its log says; one that was killed may need more memory: 'cluster: memory'"
 _WAIT = "it was ended; ask again later, or with '--wait MINUTES' for longer, or ask the cluster for less"
 
 
