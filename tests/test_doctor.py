@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from command import here
+from far_launcher import FAR
 
 from benchmark.job import looks, node_check
+from benchmark.launchers import LAUNCHERS
 from benchmark.run import node
 from benchmark.run.address import write_address
 from benchmark.run.finding import Finding
@@ -185,13 +187,21 @@ def test_a_folder_that_takes_no_files_is_said_before_any_job(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_a_job_of_the_local_launcher_looks_at_this_machine(tmp_path: Path) -> None:
+def test_a_job_that_does_not_see_the_folder_looks_at_its_node_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run is a process of the local launcher's, on a node that takes the folder from a store."""
+    monkeypatch.setitem(LAUNCHERS, "far", FAR)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "cluster.yaml").write_text(f"store: {tmp_path / 'store'}")
+    monkeypatch.setenv("DETBOARD_CLUSTER", str(tmp_path / "cluster.yaml"))
     results = tmp_path / "results"
-    done = here(["doctor", "--launcher", "local", "--results", str(results)])
+    done = here(["doctor", "--launcher", "far", "--results", str(results)])
     assert done.returncode == 0, done.stdout + done.stderr
     found = lines(done.stdout)
-    assert found["local"].startswith("this machine: ")
+    assert found["store"] == str(tmp_path / "store")
     assert found["mmcv ops"].startswith("torchvision: carafe, deform_conv")
     assert found["imports"] == "loaded before the job begins"
     assert found["GPU"].startswith("none: runs use")
+    assert not {"locks", "new files", "clocks", "results folder", "renaming"} & set(found)
     assert not results.exists()

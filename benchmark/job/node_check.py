@@ -70,15 +70,18 @@ class _Looks:
 
     def all(self) -> dict[str, looks.Look]:
         """Each look by its name, what is quick and what the driver waits for first."""
+        shared: dict[str, looks.Look] = {
+            "locks": self._locks,
+            "new files": self._taken,
+            "clocks": self._clocks,
+            "results folder": self._results,
+        }
         return {
             "node": self._node,
             "user": self._user,
             "packages": self._versions,
             "benchmark": self._package,
-            "locks": self._locks,
-            "new files": self._taken,
-            "clocks": self._clocks,
-            "results folder": self._results,
+            **(shared if self._driver.shares else {}),
             "TMPDIR": self._temporary,
             "/dev/shm": looks.shared_memory,
             "clashes": looks.clashes,

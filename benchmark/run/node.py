@@ -39,6 +39,7 @@ class Process:
         package: Folder of the package that it has imported.
         source: SHA-256 of the package's modules.
         ahead_s: Seconds by which its clock is ahead of the file server's.
+        shares: Whether driver and job see the same folder; else it goes to and fro.
     """
 
     host: str
@@ -48,6 +49,7 @@ class Process:
     package: str
     source: str
     ahead_s: float
+    shares: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
 from benchmark.job.node_check import REPLACED
 from benchmark.launchers import Job, Launcher
+from benchmark.launchers.stored import Stored
 from benchmark.process import asked_to_end
 from benchmark.run.finding import Finding
 from benchmark.run.folder import RunFolder
@@ -64,11 +65,12 @@ def look_at_node(
     with folder_for_tryouts(runs) as scratch:
         folder = RunFolder(scratch / NAME)
         folder.path.mkdir()
-        desk, driver = Desk(folder.path), this_process(folder.path)
+        desk = Desk(folder.path)
+        driver = replace(this_process(folder.path), shares=not isinstance(launcher, Stored))
         with _answering(desk, driver) as driver_side:
             ended = _run(launcher, folder, say, patience_s)
             _wait_for_report(desk, ended)
-        return [*_of_job(folder, ended), *driver_side.findings()]
+        return [*_of_job(folder, ended), *(driver_side.findings() if driver.shares else [])]
 
 
 def _run(

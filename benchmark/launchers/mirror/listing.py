@@ -53,13 +53,13 @@ class Listing:
 
 
 def run_key(name: str, options: JobOptions) -> str:
-    """Where a run lies in a store; its try-out lies elsewhere.
+    """Where a run lies in a store; its try-out lies elsewhere, and so does a look at a node.
 
     Args:
         name: Its id.
         options: What its job is told.
     """
-    return f"{'tryouts' if options.try_out else 'runs'}/{name}"
+    return f"{'tryouts' if options.try_out or options.node_check else 'runs'}/{name}"
 
 
 def source_key(name: str) -> str:
