@@ -167,8 +167,8 @@ def scores(made: Bench) -> dict[str, Any]:
                 "cluster.nodes: 'n3': the cluster has no such node; allowed: n1, n2",
                 "cluster.gpus: 'a100': no node has GPUs of this type; allowed: toy",
                 "cluster.setup: bash cannot read it: bash: line 2: syntax error: unexpected end of file",
-                "row plain: asks for 9 CPUs (cluster.cpus = 9 for each of 1 processes); no node has more than 4; lower "
-                "cluster.cpus",
+                "row plain: asks for 9 CPUs of a node (cluster.cpus = 9 for each of 1 processes); no node has more "
+                "than 4; lower cluster.cpus",
             ],
         ),
         (
@@ -213,15 +213,15 @@ def test_what_the_cluster_cannot_give_is_said_at_once(
     assert not list(made.results.glob("runs/plain-*"))
 
 
-def test_a_row_for_more_gpus_than_a_node_has_is_refused(
+def test_a_row_for_more_gpus_than_there_are_is_refused(
     at_hand: SlurmCluster, synthetic_data: Path, tmp_path: Path
 ) -> None:
     def change(content: dict[str, Any]) -> None:
-        content["rows"][0]["gpus"] = 3
+        content["rows"][0]["gpus"] = 8
         content["cluster"] = {"cpus": 1}
 
     done = bench(tmp_path, synthetic_data, change).here("plan", "--launcher", "slurm")
-    assert "row plain: asks for 3 GPUs; no node has more than 2" in done.stderr
+    assert "row plain: sbatch would refuse it: Requested node configuration is not" in done.stderr
     assert done.returncode == 2
 
 
