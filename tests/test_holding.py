@@ -23,7 +23,7 @@ from test_locks import refuse, write_holder
 
 from benchmark import locks
 from benchmark.experiment.rows import RECIPES
-from benchmark.files import read_jsonl, write_json
+from benchmark.files import append_jsonl, read_jsonl, write_json
 from benchmark.job.holding import TAKEN_OVER, holding
 from benchmark.job.made import MAKERS
 from benchmark.launchers.living import lives, living_job, standing
@@ -183,6 +183,27 @@ def test_a_job_that_was_given_up_keeps_nobody_from_the_folder(
     assert not lives(folder)
 
 
+def _lose_it_and_write(folder: RunFolder) -> Callable[[], None]:
+    def body() -> None:
+        with holding(folder, leased=True):
+            append_jsonl(folder.metrics_file, {"iter": 1})
+            leave(folder.lease_file)
+            append_jsonl(folder.metrics_file, {"iter": 2})
+
+    return body
+
+
+def test_a_job_that_has_lost_its_folder_writes_nothing_before_it_is_told(
+    folder: RunFolder, jobs: Jobs, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert jobs.status_of(_lose_it_and_write(folder)) == TAKEN_OVER  # renewed only in 10 s
+    assert read_jsonl(folder.metrics_file) == [{"iter": 1}]
+    lost = "is lost (process 1 on elsewhere, job 12 has it; this process last renewed it 0 s ago)"
+    assert lost in capfd.readouterr().out
+    left = look(folder.lease_file)
+    assert left is not None and left.token == "theirs"
+
+
 @pytest.mark.usefixtures("disk")
 def test_a_job_without_a_lease_is_not_taken_for_gone(
     hold: Callable[[bool], BaseProcess], folder: RunFolder
@@ -276,6 +297,19 @@ def test_a_job_that_nobody_can_be_asked_of_is_known_by_its_lease(bench: Bench) -
     leave(folder.lease_file, seconds=0)
     bench.here("sweep", "--wandb", "off")
     assert not folder.lease_file.exists()
+    _check_it_is_moved(bench, folder)
+
+
+def _check_it_is_moved(bench: Bench, folder: RunFolder) -> None:
+    bench.experiment.write_text(bench.experiment.read_text().replace("near", "by"))
+    moving = ["runs", "mv", str(bench.experiment), "near", "by", "--results", str(bench.results)]
+    leave(folder.lease_file)
+    assert "is running; end it first" in command_here(moving).stderr
+    leave(folder.lease_file, seconds=0)
+    done = command_here(moving)
+    assert done.returncode == 0, done.stderr
+    assert RunFolder(bench.folder("by")).finished
+    assert not RunFolder(bench.folder("by")).lease_file.exists()
 
 
 LEASE_S = 2.0

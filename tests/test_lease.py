@@ -200,6 +200,19 @@ def test_a_lease_that_was_put_aside_in_its_time_is_made_again(path: Path, clock:
     assert not path.exists()
 
 
+def test_a_job_that_could_not_renew_its_lease_for_long_goes_on_if_nobody_took_it(
+    path: Path, clock: Clock
+) -> None:
+    mine = held(path, clock)
+    before = path.stat().st_mtime_ns
+    clock.now += 3600  # the file server hung, and let nobody take it
+    time.sleep(0.01)
+    mine.require()
+    assert path.stat().st_mtime_ns > before
+    mine.release()
+    assert not path.exists()
+
+
 def test_a_job_whose_folder_is_gone_has_lost_its_lease(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "run").mkdir()
     mine = held(tmp_path / "run" / "lease.json", clock)

@@ -145,7 +145,14 @@ def _move(on_disk: Runs, move: Move, row: str) -> None:
     if not there.path.exists():
         coming = RunFolder(there.path.parent / COMING / move.new_id)
         shutil.rmtree(coming.path.parent, ignore_errors=True)
-        shutil.copytree(folder.path, coming.path, symlinks=True, copy_function=_linked)
+        # A lease would be the very file that a job renews which was given up, and wakes up.
+        shutil.copytree(
+            folder.path,
+            coming.path,
+            symlinks=True,
+            copy_function=_linked,
+            ignore=shutil.ignore_patterns(folder.lease_file.name),
+        )
         changes = {"run_id": move.new_id, "row": row}
         _rewrite(coming.spec_file, {**changes, "former_ids": [*move.spec.ids]})
         if coming.finished:
