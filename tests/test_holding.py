@@ -290,6 +290,11 @@ def test_a_job_that_nobody_can_be_asked_of_is_known_by_its_lease(bench: Bench) -
     assert "its lease has run out; it is queued again" in done.stdout
     assert folder.read_record().state == "complete"
     assert not folder.lease_file.exists()
+    _check_leftovers_go(bench, folder)
+    _check_it_is_moved(bench, folder)
+
+
+def _check_leftovers_go(bench: Bench, folder: RunFolder) -> None:
     # A job that was killed between its record and its end.
     leave(folder.lease_file)
     assert "nothing to do" in bench.here("sweep", "--wandb", "off").stdout
@@ -297,7 +302,6 @@ def test_a_job_that_nobody_can_be_asked_of_is_known_by_its_lease(bench: Bench) -
     leave(folder.lease_file, seconds=0)
     bench.here("sweep", "--wandb", "off")
     assert not folder.lease_file.exists()
-    _check_it_is_moved(bench, folder)
 
 
 def _check_it_is_moved(bench: Bench, folder: RunFolder) -> None:
