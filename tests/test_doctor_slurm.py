@@ -168,6 +168,20 @@ def test_a_sweep_does_not_send_all_its_runs_to_the_same_end(
     assert len(slurm.jobs()) == len(before) + 1
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert "its job ended before DetBoard began in it, and so would those of other runs" in error
-    assert "module: command not found" in error and "a batch job reads no .bashrc" in error
+    assert "module: command not found" in done.stdout and "a batch job reads no .bashrc" in error
     assert "'detboard doctor --launcher slurm'" in error
     assert "Traceback" not in done.stderr
+
+
+def test_try_outs_end_with_the_first_that_does_not_begin(
+    slurm: SlurmCluster, synthetic_data: Path, tmp_path: Path
+) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results")
+    asked = site(tmp_path, setup=["module load cuda"])
+    more = ("--launcher", "slurm", "--slots", "1", "--preflight")
+    done = bench.run("sweep", *more, **slurm.environment, **{SITE: asked})
+    assert done.returncode == 1
+    assert done.stdout.count("not tried while its process started") == 1
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert error.startswith("error: row 'plain' could not be tried: Slurm job ")
+    assert "a batch job reads no .bashrc" in error and "no run was begun" in error

@@ -22,6 +22,7 @@ from benchmark.run.state import Planned, not_complete
 from benchmark.run.tried import Tried, read_tried
 from benchmark.sweep.loop import POLL_S, Active
 from benchmark.sweep.silence import Listener, Pulse
+from benchmark.sweep.unbegun import remedy
 from benchmark.writing.words import minutes
 
 _KILLED = "killed by signal 9"
@@ -75,11 +76,13 @@ class TryOuts:
         self._silence_s = silence_s
         self._listener = Listener(say, silence_s)
         self._active: list[Active] = []
+        self._begun: bool | None = None  # as far as jobs have ended
 
     def results(self, runs: Sequence[Planned]) -> Iterator[Result]:
         """Gives what came of each run, in the order in which they end.
 
-        Whoever stops to listen, and Ctrl-C, end the jobs that run.
+        Whoever stops to listen, and Ctrl-C, end the jobs that run; so does the first job of a cluster that ends before
+        DetBoard begins in it, while none has begun: the others would end like it.
         """
         waiting = list(runs)
         try:
@@ -89,6 +92,8 @@ class TryOuts:
                 yield from [*map(self._ended, ended), *self._silent()]
                 if asked_to_end():  # an exception that a library has swallowed
                     raise KeyboardInterrupt
+                if self._begun is False:
+                    return
                 if self._active and not ended:
                     time.sleep(POLL_S)
         finally:
@@ -111,10 +116,15 @@ class TryOuts:
     def _ended(self, active: Active) -> Result:
         self._leave(active)
         folder = active.run.folder
-        tried = read_tried(folder) or _NOT_BEGUN
+        found = read_tried(folder)
+        tried = found or _NOT_BEGUN
         if active.job.met_fault():
             fault = read_last_words(folder.log_file) or active.job.exit_text()
             return Result(active.run, tried, fault=fault)
+        if found is None and active.job.outlives_driver:
+            self._begun = bool(self._begun)
+            return Result(active.run, tried, fault=f"{active.job.exit_text()}; {remedy(folder)}")
+        self._begun = True
         died = not (tried.complete or tried.cause)
         return Result(active.run, tried, _death(active.job.exit_text()) if died else "")
 
