@@ -53,7 +53,7 @@ def at_hand(slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> SlurmCluste
 def ready(synthetic_data: Path, tmp_path: Path) -> list[Path]:
     """Three run folders that are ready for a job."""
     request = Request(
-        TINY, tmp_path / "results", data_root=synthetic_data, rows=("plain",), seeds=(0, 1, 2)
+        TINY, tmp_path / "my results %j", data_root=synthetic_data, rows=("plain",), seeds=(0, 1, 2)
     )
     made = make_plan(request).runs
     for run in made:
@@ -270,7 +270,7 @@ def test_a_node_that_does_not_see_the_results_is_named(
     launcher = SlurmLauncher(cluster=Cluster(cpus=1, sbatch=["--begin=now+2"]))
     job = launcher.submit(ready[0], OPTIONS)
     launcher.flush()
-    shutil.rmtree(tmp_path / "results" / "runs")
+    shutil.rmtree(ready[0].parent)
     wait_until(job.ended, "the job's end", 20)
     assert re.fullmatch(r"Slurm job \d+ on n1 failed before its run began", job.exit_text())
     assert job.cut_off() == ""
@@ -346,6 +346,12 @@ def test_a_job_that_is_ended_by_its_driver_is_not_cut_off(
     job = launcher.submit(ready[0], OPTIONS)
     launcher.flush()
     wait_until(lambda: not job.standing().queued, "the job", 20)
+    # A number that another controller has given before, or this one before it began anew, is nobody's.
+    old = JobAddress("slurm", read_address(RunFolder(ready[0])).job, "elsewhere")
+    other = SlurmLauncher().attach(ready[2], old)
+    assert other.ended() and other.cut_off() == ""
+    other.kill()
+    assert not job.ended() and at_hand.jobs("R").keys() == {old.job}
     job.kill()
     assert job.ended() and waits.ended()
     assert job.cut_off() == waits.cut_off() == ""

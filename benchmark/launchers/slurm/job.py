@@ -30,10 +30,10 @@ _CUT_OFF = {
 }
 _MEANS = {
     "BeginTime": "Slurm holds a job back for two minutes that it has put back into the queue",
-    "JobHeldUser": "held; 'scontrol release {number}' lets it go",
+    "JobHeldUser": "held; 'scontrol release NUMBER' lets it go",
     "JobHeldAdmin": "held by an administrator",
     "JobLaunchFailure": "it could not be started",
-    "launch failed requeued held": "it could not be started and is held; 'scontrol release {number}' lets it go",
+    "launch failed requeued held": "it could not be started and is held; 'scontrol release NUMBER' lets it go",
 }
 
 
@@ -74,6 +74,7 @@ class SlurmJob:
         self._queue = queue
         self._since = since
         self._killed = False
+        self._seen = False
         self._logged = 0 if number else _size(self.folder.log_file)
 
     def submitted(self, number: str) -> None:
@@ -115,7 +116,7 @@ class SlurmJob:
         if entry is None or entry.state == FORGOTTEN:
             return Standing(True, f"Slurm job {self.number}")
         if entry.state in QUEUED:
-            why = _MEANS.get(entry.reason, entry.reason).format(number=self.number)
+            why = _MEANS.get(entry.reason, entry.reason).replace("NUMBER", self.number)
             known = why not in ("None", "")
             return Standing(True, f"Slurm job {self.number}" + (f": {why}" if known else ""))
         return Standing(False, f"Slurm job {self.number} on {entry.nodes}")
@@ -158,7 +159,12 @@ class SlurmJob:
             time.sleep(0.1)
 
     def _entry(self) -> Entry | None:
-        return self._queue.entry(self.number, self._since) if self.number else None
+        """What Slurm says of it; of one with its number that is another folder's, that it is forgotten."""
+        entry = self._queue.entry(self.number, self._since) if self.number else None
+        if entry is None or self._seen or entry.state == FORGOTTEN:
+            return entry
+        self._seen = not entry.is_anothers(self.folder.path)
+        return entry if self._seen else Entry(self.number, FORGOTTEN)
 
     @cached_property
     def _details(self) -> _Details:

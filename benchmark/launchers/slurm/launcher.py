@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from benchmark.launchers.slurm.job import SlurmJob
 from benchmark.launchers.slurm.queue import Queue
 from benchmark.launchers.slurm.request import asks_gpus, make_request, of_run
 from benchmark.launchers.slurm.script import batch_script
-from benchmark.launchers.slurm.sending import Outbox, remove_links
+from benchmark.launchers.slurm.sending import LINKS, Outbox
 from benchmark.launchers.slurm.site import Group
 from benchmark.run.address import JobAddress, write_address
 from benchmark.run.finding import Finding
@@ -104,6 +105,8 @@ class SlurmLauncher:
         """See `benchmark.launchers.base.Launcher`: by its number, else by its folder."""
         folder = folder.resolve()
         known = self._jobs.get(folder)
+        if known is not None and known.number and known.ended() and not address.job:
+            known = None  # another driver has submitted one since
         if known is not None and address.job in ("", known.number):
             return known
         if not self._queue.answers:
@@ -118,8 +121,11 @@ class SlurmLauncher:
     def close(self) -> None:
         """Removes what linked arrays to their runs; jobs that live go on."""
         runs = {folder.parent for folder in self._jobs}
-        if any(list(folder.glob(".slurm-*")) for folder in runs) and self._queue.answers:
-            remove_links(runs, self._queue.folders())
+        places = [place for folder in runs for place in folder.glob(f"{LINKS}*")]
+        living = self._queue.folders() if places else None
+        for place in places:
+            if living is not None and place not in living:
+                shutil.rmtree(place, ignore_errors=True)
 
     @cached_property
     def _site(self) -> door.Site:

@@ -51,11 +51,21 @@ class Entry:
 
     def is_of(self, folder: Path) -> bool:
         """Whether it is the job of a run folder."""
+        return self._run() == folder.resolve()
+
+    def is_anothers(self, folder: Path) -> bool:
+        """Whether it is surely not: where a controller has begun anew, numbers come again."""
+        return self._run() not in (None, folder.resolve())
+
+    def _run(self) -> Path | None:
+        """The folder of its run; None where the link is gone that names it."""
         place = Path(self.folder)
         with suppress(OSError):
-            found = (place / self.index).resolve().parent if self.index else place.resolve()
-            return found == folder.resolve()
-        return False
+            if not self.index:
+                return place.resolve()
+            link = place / self.index
+            return link.resolve().parent if link.is_symlink() else None
+        return None
 
 
 class Queue:
@@ -99,9 +109,11 @@ class Queue:
         found = (entry for entry in (self._entries or {}).values() if entry.is_of(folder))
         return next((entry for entry in found if entry.state not in OVER), None)
 
-    def folders(self) -> set[Path]:
-        """Working folders of all jobs that are not over."""
-        self._look()
+    def folders(self) -> set[Path] | None:
+        """Working folders of all jobs that are not over, as of now; None where Slurm does not answer."""
+        self._look(now=True)
+        if self.why:
+            return None
         living = (e for e in (self._entries or {}).values() if e.state not in OVER)
         return {Path(entry.folder) for entry in living}
 

@@ -24,6 +24,7 @@ class Request:
         options: What the job is told.
         layout: How its processes lie on nodes.
         step: Flags of ``srun`` where these are several nodes.
+        on_cpus: It is to use no GPU: one that a node has is not its own, and without cgroups it would see it.
     """
 
     flags: tuple[str, ...]
@@ -31,6 +32,7 @@ class Request:
     options: JobOptions
     layout: Layout
     step: tuple[str, ...]
+    on_cpus: bool = False
 
     @property
     def key(self) -> tuple[tuple[str, ...], tuple[str, ...], str]:
@@ -62,7 +64,7 @@ def make_request(cluster: Cluster, options: JobOptions, groups: Sequence[Group])
         *cluster.sbatch,
     ]
     told = replace(options, leased=True)
-    return Request(tuple(flags), tuple(cluster.setup), told, layout, tuple(size))
+    return Request(tuple(flags), tuple(cluster.setup), told, layout, tuple(size), cluster.on_cpus)
 
 
 def of_run(folder: Path) -> list[str]:

@@ -113,7 +113,9 @@ def wrong_setup(setup: Sequence[str]) -> str:
 def _command(request: Request) -> str:
     """Starts the job, and leaves bash to watch over it."""
     resources = request.options.resources
-    lines = [f"export {key}={value}" for key, value in resources.environment().items()]
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if request.on_cpus else {}
+    variables = {**resources.environment(), **hidden}
+    lines = [f"export {key}={value}" for key, value in variables.items()]
     if request.layout.several:
         return "\n".join([*lines, over_nodes(request.layout, request.step)])
     call = f'"$start" job "$folder" "$options" {OUTLIVE}'

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -112,7 +112,10 @@ class Outbox:
     def _send_array(self, jobs: Sequence[SlurmJob], request: Request) -> Outcome:
         """Submits runs as one array; where Slurm does not take it, they are tried one by one."""
         folders = [job.folder.path for job in jobs]
-        links = _links(folders)
+        try:
+            links = _links(folders)
+        except OSError:  # a file system without links
+            return Outcome.REFUSED
         number, outcome = self._call(jobs, request, of_array(links, len(jobs)), folders)
         if outcome is Outcome.TAKEN:
             for index, job in enumerate(jobs):
@@ -140,8 +143,12 @@ class Outbox:
             for job in jobs:
                 job.doubtful, job.waits = True, f"not submitted yet: {no}"
             return str(no), Outcome.HELD
+        if answer.status == 0 and (number := number_of(answer.out)):
+            return number, Outcome.TAKEN
         if answer.status == 0:
-            return answer.out.splitlines()[-1].partition(";")[0].strip(), Outcome.TAKEN
+            for job in jobs:
+                job.doubtful, job.waits = True, f"sbatch tells no number: {answer.out[-200:]}"
+            return answer.out, Outcome.HELD
         if is_limit(answer.err, self.living()):
             jobs[0].waits = f"not submitted yet: {answer.err}"
             return answer.err, Outcome.HELD
@@ -161,6 +168,12 @@ class Outbox:
                 f"warning: {runs}, and will be submitted when there is room; {why}", file=sys.stderr
             )
         self._told = why
+
+
+def number_of(said: str) -> str:
+    """The job's number in what ``sbatch --parsable`` prints, whatever a site prints before; empty if it has none."""
+    numbers = (re.fullmatch(r"(\d+)(;.*)?", line.strip()) for line in reversed(said.splitlines()))
+    return next((number[1] for number in numbers if number), "")
 
 
 def is_limit(said: str, living: int) -> bool:
@@ -187,16 +200,3 @@ def _links(folders: Sequence[Path]) -> Path:
     for index, folder in enumerate(folders):
         (place / str(index)).symlink_to(Path("..", folder.name, "log.txt"))
     return place
-
-
-def remove_links(runs: Iterable[Path], living: set[Path]) -> None:
-    """Removes folders of links that no job needs any more.
-
-    Args:
-        runs: Folders of runs.
-        living: Working folders of jobs that are not over.
-    """
-    for folder in runs:
-        for place in folder.glob(f"{LINKS}*"):
-            if place not in living:
-                shutil.rmtree(place, ignore_errors=True)
