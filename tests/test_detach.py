@@ -324,6 +324,17 @@ def test_a_terminal_that_goes_away_leaves_jobs(site: Site, drive: Callable[..., 
     assert site.cluster.states() == ["queued", "queued"]
 
 
+def test_a_plan_shows_what_would_be_submitted_and_submits_nothing(site: Site) -> None:
+    told = site.plan(*QUEUE[:2])
+    first = told.split("would be submitted to toyqueue; of ")[1].split(":")[0]
+    assert f"2 jobs would be submitted to toyqueue; of {first}:\n" in told
+    assert told.endswith(f"\ntoy-submit --processes 1 {first}\n")
+    assert not site.bench.results.exists() and not site.cluster.entries()
+    assert "would be submitted" not in site.plan("--launcher", "local")
+    site.sweep("--detach", "--rows", "plain")
+    assert "1 job would be submitted to toyqueue; of momentum-s0" in site.plan(*QUEUE[:2])
+
+
 # Ends of runs by hand
 
 

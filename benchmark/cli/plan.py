@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from benchmark.launchers import Launcher
     from benchmark.run.plan import Plan
     from benchmark.run.runs import Runs
 
@@ -44,28 +45,36 @@ def plan(
 ) -> None:
     """Show what would run, what is finished and what stands in the way; trains no run."""
     from benchmark.cli.options import look_at, request_of, tracking_of
-    from benchmark.launchers import check_launcher
+    from benchmark.cli.scripts import show_scripts
+    from benchmark.launchers import check_launcher, make_launcher
     from benchmark.launchers.living import standing
     from benchmark.run.plan import make_plan
     from benchmark.run.runs import Runs
-    from benchmark.sweep.missing import for_now
+    from benchmark.sweep.missing import for_now, to_do
 
     check_launcher(launcher)
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
     on_disk = Runs(results, standing)
     made = make_plan(request, on_disk)
     look_at(made, request, on_disk)
-    tracking_of(made, None)  # what it cannot take stands in the way
+    tracking = tracking_of(made, None)  # what it cannot take stands in the way
     made, left = for_now(made)
     _show(made)
     warn(left)
-    _tell_missing(made, on_disk, launcher, trust)
+    _tell_missing(made, on_disk)
+    runs = to_do(made)
+    if not (runs or build):
+        return
+    starter = make_launcher(launcher, cluster=made.experiment.cluster)
+    if runs:
+        _tell_obstacles(made, starter, trust)
+        show_scripts(runs, starter, tracking, trust)
     if build:
-        _try_out(made, launcher, trust)
+        _try_out(made, starter, trust)
 
 
-def _tell_missing(made: Plan, on_disk: Runs, launcher: str, trust: bool) -> None:
-    """Says how many runs are to be made, how long that may take, and what stands in the way."""
+def _tell_missing(made: Plan, on_disk: Runs) -> None:
+    """Says how many runs are to be made, and how long that may take."""
     from benchmark.data.memory import Memory
     from benchmark.sweep.expected import expected_time
     from benchmark.sweep.missing import missing, tests_of
@@ -77,37 +86,32 @@ def _tell_missing(made: Plan, on_disk: Runs, launcher: str, trust: bool) -> None
     tests = tests_of(made, runs)
     for line in tests.told():
         typer.echo(line)
-    if runs or tests.runs:
-        _tell_obstacles(made, launcher, trust)
 
 
-def _try_out(made: Plan, name: str, trust: bool) -> None:
+def _try_out(made: Plan, launcher: Launcher, trust: bool) -> None:
     """Tries out every row that is not complete.
 
     Raises:
         UserError: Rows fail.
     """
     from benchmark.cli.tryouts import try_rows
-    from benchmark.launchers import make_launcher
 
-    launcher = make_launcher(name, cluster=made.experiment.cluster)
     try:
         try_rows(made, made.runs, launcher, trust)
     finally:
         launcher.close()
 
 
-def _tell_obstacles(made: Plan, launcher: str, trust: bool) -> None:
+def _tell_obstacles(made: Plan, launcher: Launcher, trust: bool) -> None:
     """Shows what stands in the way, as far as a few images tell."""
     from benchmark.errors import UserError
-    from benchmark.launchers import make_launcher
     from benchmark.run.fetched.needs import needs_of
     from benchmark.run.state import not_complete
     from benchmark.sweep.missing import obstacles, undecoded_images
     from benchmark.sweep.weights import code, contents_of, to_come
     from benchmark.writing.words import counted
 
-    tell(obstacles(made, make_launcher(launcher, cluster=made.experiment.cluster), trust))
+    tell(obstacles(made, launcher, trust))
     needs = needs_of(not_complete(made.runs))
     if not trust and (refused := code(needs, contents_of(made.runs))):
         raise UserError(refused)
