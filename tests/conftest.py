@@ -11,11 +11,14 @@ import postgresql
 import pytest
 import slurm_cluster
 from command import TINY
+from sites import drive, site
 
 from benchmark import ops
 from benchmark.data.synthesize import synthesize
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.run.plan import Request, make_plan
+
+__all__ = ["drive", "site"]  # fixtures
 
 ops.install()  # before any test imports mmdet's models
 

@@ -62,15 +62,12 @@ def plan(
     _show(made)
     warn(left)
     _tell_missing(made, on_disk)
-    runs = to_do(made)
-    if not (runs or build):
-        return
-    starter = make_launcher(launcher, cluster=made.experiment.cluster)
-    if runs:
+    if runs := to_do(made):
+        starter = make_launcher(launcher, cluster=made.experiment.cluster)
         _tell_obstacles(made, starter, trust)
         show_scripts(runs, starter, tracking, trust)
     if build:
-        _try_out(made, starter, trust)
+        _try_out(made, launcher, trust)
 
 
 def _tell_missing(made: Plan, on_disk: Runs) -> None:
@@ -88,14 +85,16 @@ def _tell_missing(made: Plan, on_disk: Runs) -> None:
         typer.echo(line)
 
 
-def _try_out(made: Plan, launcher: Launcher, trust: bool) -> None:
+def _try_out(made: Plan, name: str, trust: bool) -> None:
     """Tries out every row that is not complete.
 
     Raises:
         UserError: Rows fail.
     """
     from benchmark.cli.tryouts import try_rows
+    from benchmark.launchers import make_launcher
 
+    launcher = make_launcher(name, cluster=made.experiment.cluster)
     try:
         try_rows(made, made.runs, launcher, trust)
     finally:

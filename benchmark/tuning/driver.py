@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.errors import UserError
-from benchmark.run.state import Planned
+from benchmark.run.folder import RunFolder
+from benchmark.run.record import State
+from benchmark.run.state import Planned, look_again
 from benchmark.sweep.base import Watcher
 from benchmark.sweep.holders import end_orphans
 from benchmark.tuning.again import LOST
 from benchmark.tuning.database import OUTAGES
 from benchmark.tuning.open_trial import OpenTrial, worth_another_try
 from benchmark.tuning.outages import Outages
-from benchmark.tuning.storage import Store
+from benchmark.tuning.storage import PLACE, Store
 from benchmark.tuning.telling import Teller
 from benchmark.tuning.validations import Validations
 from benchmark.tuning.work import Work
@@ -105,7 +107,18 @@ class Tuner:
     def _nothing_left(self) -> bool:
         if self._outages.lasts or self._work.left:
             return False
-        return self._despite_outages(self.store.others_work) is False  # None: it does not answer
+        done = self._despite_outages(self.store.others_work) is False  # None: it does not answer
+        if done:
+            self._despite_outages(self._tell_out_of_reach)
+        return done
+
+    def _tell_out_of_reach(self) -> None:
+        for trial in self.store.out_of_reach():
+            results = trial.user_attrs[PLACE]["results"]
+            self.say(
+                f"trial {trial.number} is left alone: its job may go on without its driver in {results}, which cannot "
+                "be seen from here; the same command with that folder goes on with it"
+            )
 
     def _prepared(self, trial: optuna.Trial) -> Planned | None:
         """The trial's run; None if it needs none, because it cannot be composed or has been run."""
@@ -131,6 +144,9 @@ class Tuner:
         except UserError as error:
             return OpenTrial(trial, None, cause="; ".join(error.problems))
         trial.set_user_attr("run_id", run.spec.run_id)
+        where = self.store.where(trial)
+        if where is not None and where != self.store.own:
+            run = look_again(replace(run, folder=RunFolder(where / "runs" / run.spec.run_id)))
         return OpenTrial(trial, run, cause=run.problem)
 
     def _finished_elsewhere(self, opened: OpenTrial) -> FrozenTrial | None:
@@ -196,10 +212,12 @@ class Tuner:
             raise UserError(f"trial {opened.number}: {run.record.cause}")
         if run.record is not None:
             self._end(opened)
-        elif opened.number in self.store.active:
-            self._lose(opened, cause)
-        else:
+        elif opened.number not in self.store.active:
             self._work.answer_twins(opened)
+        elif run.state is State.INTERRUPTED:
+            self._work.keep(opened)
+        else:
+            self._lose(opened, cause)
         self._watcher.ended(run, cause)
 
     def _lose(self, opened: OpenTrial, cause: str) -> None:

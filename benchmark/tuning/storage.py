@@ -15,6 +15,7 @@ import uuid
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import optuna
@@ -22,13 +23,16 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
 from benchmark.errors import UserError
+from benchmark.files import read_json
 from benchmark.locks import patience_s
 from benchmark.run.journal import now
 from benchmark.tuning.again import begun, make_again
 from benchmark.tuning.database import OPENING, OPENING_PATIENCE_S, Lock, open_storage
 
 _BEATS = 6  # signs of life in the time after which a silent driver is taken for dead
+PLACE = "place"  # the attribute of a trial that says in which results folder it is run
 MADE_FOR = "detboard"  # the attribute of a study that holds what its trials depend on
+FOLDER_ID = ".folder-id"  # in runs/: a name for the results folder that no other folder has
 STUDY_ID = "study_id"  # the attribute of a study that holds its id
 
 
@@ -80,6 +84,8 @@ class Store:
         strategies: Sampler and pruner.
         again: Numbers of the trials that the machine had ended, which are made again.
         active: Numbers of the trials in work here.
+        results: The results folder of this driver; None where nobody is to find its trials' runs.
+        outlives: Whether its jobs go on without it: who takes over a trial of it then goes on with that job.
     """
 
     study: optuna.Study
@@ -89,6 +95,8 @@ class Store:
     strategies: Strategies
     again: tuple[int, ...] = ()
     active: set[int] = field(default_factory=set)
+    results: Path | None = None
+    outlives: bool = False
     _signs: dict[str, tuple[Any, float]] = field(default_factory=dict)
     _next_beat: float = 0.0
 
@@ -96,6 +104,11 @@ class Store:
     def study_id(self) -> str:
         """An id that no other study has, on whatever storage."""
         return str(self.study.user_attrs[STUDY_ID])
+
+    @property
+    def own(self) -> Path:
+        """The results folder here."""
+        return self.results or Path()
 
     @property
     def exhausted(self) -> bool:
@@ -116,6 +129,9 @@ class Store:
             self._sign()  # before anything is this driver's: an old sign would look like a dead one
             trial = self.study.ask() if left_behind is None else self._taken_up(left_behind)
             trial.set_user_attr("owner", self.owner)
+            if self.outlives and PLACE not in trial.user_attrs:
+                place = {"results": str(self.own.resolve()), "owner": self.owner}
+                trial.set_user_attr(PLACE, place)
             self.active.add(trial.number)
         return trial
 
@@ -124,7 +140,21 @@ class Store:
 
     def _is_free(self, trial: FrozenTrial) -> bool:
         owner = trial.user_attrs.get("owner")
-        return owner in (None, self.owner) or self._is_silent(str(owner))
+        if owner in (None, self.owner):
+            return True
+        return self._is_silent(str(owner)) and self.where(trial) is not None
+
+    def where(self, trial: FrozenTrial | optuna.Trial) -> Path | None:
+        """The results folder in which a trial is gone on with: where it was begun, if its job outlives its driver.
+
+        Else, and where the folder here was that one under another name, it is the one here. None where the folder that
+        it was begun in cannot be seen from here.
+        """
+        place, run_id = trial.user_attrs.get(PLACE), trial.user_attrs.get("run_id")
+        if place is None or run_id is None or (self.own / "runs" / run_id).is_dir():
+            return self.own
+        results = Path(place["results"])
+        return results if folder_id(results) == place["owner"] else None
 
     def _is_silent(self, owner: str) -> bool:
         """Whether a driver has given no sign of life for the time of a lease; by this machine's clock alone."""
@@ -148,8 +178,18 @@ class Store:
         return [trial for trial in running if trial.number not in self.active]
 
     def others_work(self) -> bool:
-        """Whether other drivers' trials still run."""
-        return bool(self._running_elsewhere())
+        """Whether other drivers' trials still run; those that are `out_of_reach` are not waited for."""
+        return len(self._running_elsewhere()) > len(self.out_of_reach())
+
+    def out_of_reach(self) -> list[FrozenTrial]:
+        """Trials whose driver is gone while their jobs may go on, in a results folder that cannot be seen from here."""
+        return [
+            trial
+            for trial in self._running_elsewhere()
+            if self.where(trial) is None
+            and trial.user_attrs.get("owner") not in (None, self.owner)
+            and self._is_silent(str(trial.user_attrs["owner"]))
+        ]
 
     def beat(self) -> set[int] | None:
         """Gives a sign of life when one is due.
@@ -208,6 +248,14 @@ class Store:
             # GridSampler looks for the grid point of a trial that was enqueued, after the trial has ended.
             if not self.study.get_trials(deepcopy=False)[trial.number].state.is_finished():
                 raise
+
+
+def folder_id(results: Path) -> str:
+    """The id of a results folder, as ``.folder-id`` has it; empty where that cannot be read."""
+    try:
+        return str(read_json(results / "runs" / FOLDER_ID)["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> Store:

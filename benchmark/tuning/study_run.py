@@ -35,7 +35,7 @@ from benchmark.tuning.findings.verdict import counts, verdict
 from benchmark.tuning.findings.worth import with_worth, worth
 from benchmark.tuning.progress import StudyProgress
 from benchmark.tuning.promote import Promotion, promote
-from benchmark.tuning.storage import Store, StudyKey, open_study
+from benchmark.tuning.storage import FOLDER_ID, Store, StudyKey, open_study
 from benchmark.tuning.study import Study, made_for
 from benchmark.tuning.track_study import track_study
 from benchmark.writing.console import PlainConsole
@@ -88,12 +88,14 @@ def open_store(study: Study, url: str | None) -> Store:
     """
     file, results = study.file, study.request.results
     key = StudyKey(file.name, file.directions, made_for(study), study.space.published())
-    return open_study(storage_url(url, results), key, _folder_id(results), study.strategies)
+    store = open_study(storage_url(url, results), key, _folder_id(results), study.strategies)
+    store.results = results
+    return store
 
 
 def _folder_id(results: Path) -> str:
     """A name for the results folder that no other folder has; a copy of it, or one that was moved, gets another."""
-    path = results / "runs" / ".folder-id"
+    path = results / "runs" / FOLDER_ID
     place = {"host": socket.gethostname(), "path": str(results.resolve())}
     known = _known_place(path)
     if {name: known.get(name) for name in place} != place or "id" not in known:
@@ -116,25 +118,11 @@ def _known_place(path: Path) -> dict[str, str]:
 def run_study(study: Study, store: Store, running: Running) -> list[int]:
     """Runs trials until as many are there as were asked for; returns the numbers of those that ran here."""
     file, launcher = study.file, running.launcher
+    store.outlives = launcher.outlives_driver
     target = _target(store.study, file.n_trials, running.more)
     if begun(store.study.get_trials(deepcopy=False)) < target:
         store.beat()  # a storage that takes no writes is said at once, not waited for
-    print(f"study '{file.name}': {target} trials in all, {launcher.pool.slots} at a time")
-    print(
-        f"sampler: {study.strategies.sampler_words}\npruner: {study.strategies.pruner_words}",
-        flush=True,
-    )
-    if study.trains and study.base.dataset.fold is not None:
-        print(f"data: {study.data}")
-    if store.again:
-        numbers = ", ".join(map(str, store.again))
-        print(f"the machine had ended trial {numbers}: asked for again, with the same parameters")
-    if study.trains and not launcher.prunes:
-        print(
-            f"--launcher {launcher.name}: a trial runs to its end before it is looked at, so none is pruned"
-        )
-    elif study.trains and (hint := study.hint(target if running.more else file.n_trials)):
-        print(hint)
+    _say_begin(study, store, running, target)
     past = len(replaced(store.study.get_trials(deepcopy=False)))
     progress = StudyProgress(
         target + past, study=store.study, objective=file.objectives[0], slots=launcher.pool.slots
@@ -159,6 +147,27 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
         patience_s = study.base.experiment.patience_min * 60
         Sweep(launcher, options, tuner, patience_s, partial(leaves, quiet=watcher.quiet)).run(tuner)
     return tuner.ran
+
+
+def _say_begin(study: Study, store: Store, running: Running, target: int) -> None:
+    """Says what is searched, and how."""
+    file, launcher = study.file, running.launcher
+    print(f"study '{file.name}': {target} trials in all, {launcher.pool.slots} at a time")
+    print(
+        f"sampler: {study.strategies.sampler_words}\npruner: {study.strategies.pruner_words}",
+        flush=True,
+    )
+    if study.trains and study.base.dataset.fold is not None:
+        print(f"data: {study.data}")
+    if store.again:
+        numbers = ", ".join(map(str, store.again))
+        print(f"the machine had ended trial {numbers}: asked for again, with the same parameters")
+    if study.trains and not launcher.prunes:
+        print(
+            f"--launcher {launcher.name}: a trial runs to its end before it is looked at, so none is pruned"
+        )
+    elif study.trains and (hint := study.hint(target if running.more else file.n_trials)):
+        print(hint)
 
 
 def _target(study: optuna.Study, n_trials: int, more: int | None) -> int:

@@ -21,6 +21,7 @@ class Work:
         twins: Trials that wait for the end of a run that is active: they have the same parameters.
         lost: Trials whose job was killed, to be continued.
         untold: Trials that have ended, which the storage does not know yet.
+        kept: Trials whose run a user has stopped, for the next driver to go on with, and those with the same run.
     """
 
     store: Store
@@ -28,6 +29,7 @@ class Work:
     twins: list[OpenTrial] = field(default_factory=list)
     lost: list[OpenTrial] = field(default_factory=list)
     untold: list[OpenTrial] = field(default_factory=list)
+    kept: list[OpenTrial] = field(default_factory=list)
 
     @property
     def left(self) -> bool:
@@ -36,12 +38,18 @@ class Work:
 
     def trials(self) -> list[OpenTrial]:
         """Every trial in work."""
-        return [*self.active.values(), *self.twins, *self.lost, *self.untold]
+        return [*self.active.values(), *self.twins, *self.lost, *self.untold, *self.kept]
 
     def end(self, opened: OpenTrial) -> None:
         """The trial has ended, and with it those that wait for its run; the storage is to be told."""
         self.untold.append(opened)
         self.answer_twins(opened)
+
+    def keep(self, opened: OpenTrial) -> None:
+        """The trial stays this driver's, which does not go on with it: its run was stopped, to be continued later."""
+        twins = [twin for twin in self.twins if twin.run_id == opened.run_id]
+        self.twins = [twin for twin in self.twins if twin not in twins]
+        self.kept += [opened, *twins]
 
     def answer_twins(self, opened: OpenTrial) -> None:
         """Trials with the same parameters have the same run, and so the same end."""
@@ -63,8 +71,10 @@ class Work:
     def give_up(self, number: int) -> None:
         """Another driver has taken the trial over, because this one gave no sign of life."""
         self.store.let_go(number)
-        for waiting in (self.twins, self.lost, self.untold):
+        for waiting in (self.twins, self.lost, self.untold, self.kept):
             waiting[:] = [opened for opened in waiting if opened.number != number]
+        if self.store.outlives:
+            return  # the other goes on with that very job
         for opened in self.active.values():
             if opened.number == number and opened.run is not None:
                 end_job(opened.run.folder, "interrupted")
