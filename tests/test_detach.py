@@ -6,11 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from command import run, wait_until
 from sites import QUEUE, Driver, Site
-from toy_queue import DIES, MOST
+from toy_queue import DIES, MOST, PLACE, QueueJob
 
 from benchmark.run.record import State
 from benchmark.run.state import stop_state
@@ -239,6 +240,23 @@ def test_a_driver_that_watches_does_not_queue_again_what_is_stopped(
     if as_is:
         record = site.folder("momentum").read_record()
         assert (record.state, record.best, record.provenance.device) == (State.PRUNED, None, None)
+
+
+@pytest.mark.parametrize("as_is", [False, True])
+def test_a_job_of_a_scheduler_that_cannot_be_asked_finds_the_word_in_its_folder(
+    as_is: bool, site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    site.sweep("--detach", "--rows", "plain")
+    with monkeypatch.context() as elsewhere:  # as on a machine without its commands
+        elsewhere.setenv(PLACE, str(tmp_path / "nowhere"))
+        told = site.stop(site.name("plain"), *(["--as-is"] if as_is else []))
+    assert "asked to end, if its job lives: its scheduler cannot be asked from here; " in told
+    folder = site.folder("plain")
+    assert not folder.finished
+    site.cluster.start("1")
+    wait_until(lambda: QueueJob(site.cluster, "1").ended(), "its end")
+    assert folder.finished == as_is
+    assert ("pruned" if as_is else "interrupted") in site.plan("--rows", "plain")
 
 
 def test_an_interrupted_run_is_recorded_as_it_is(site: Site) -> None:

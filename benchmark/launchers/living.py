@@ -49,6 +49,14 @@ def living_job(folder: RunFolder) -> Job | None:
     return None if holder is None or holder.ended() else holder
 
 
+def is_out_of_reach(folder: RunFolder) -> bool:
+    """Whether the folder's job may live where nobody can be asked about it from here: in another cluster's queue."""
+    address = read_address(folder)
+    if address is None or not address.job or address.launcher not in LAUNCHERS or folder.finished:
+        return False
+    return _launcher(address.launcher).outlives_driver and _attached(folder) is None
+
+
 def _holds_unasked(folder: RunFolder) -> bool:
     """Whether a job that cannot be ended from here holds the folder by its lock: a lease tells more than that."""
     return not os.path.lexists(folder.lease_file) and locks.is_held(folder.lock_file)
@@ -58,10 +66,14 @@ def _attached(folder: RunFolder) -> Job | None:
     address = read_address(folder)
     if address is None or address.launcher not in LAUNCHERS:
         return None
-    key = _key(address.launcher)
+    return of_folder(_launcher(address.launcher), folder).attach(folder.path, address)
+
+
+def _launcher(name: str) -> Launcher:
+    key = _key(name)
     if key not in _launchers:
-        _launchers[key] = make_launcher(address.launcher)
-    return of_folder(_launchers[key], folder).attach(folder.path, address)
+        _launchers[key] = make_launcher(name)
+    return _launchers[key]
 
 
 def _key(name: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from benchmark.files import write_json
 from benchmark.launchers import Job
-from benchmark.launchers.living import lives, living_job
+from benchmark.launchers.living import is_out_of_reach, lives, living_job
 from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.pruned import record_pruned
 from benchmark.run.record import State
@@ -15,6 +15,7 @@ from benchmark.run.state import stop_state
 ASKED = "asked to end"
 TAKEN_OUT = "taken out of the queue"
 RECORDED = "recorded as pruned"
+UNHEARD = "asked to end, if its job lives: its scheduler cannot be asked from here"
 
 
 def ask_to_stop(folder: RunFolder, state: str) -> None:
@@ -31,7 +32,7 @@ def end_job(folder: RunFolder, state: str, job: Job | None = None) -> str:
         job: Its job; looked for if None.
 
     Returns:
-        What was done, in words: `ASKED`, `TAKEN_OUT` or `RECORDED`.
+        What was done, in words: `ASKED`, `TAKEN_OUT`, `RECORDED` or `UNHEARD`.
 
     Raises:
         OSError: The folder takes no writes.
@@ -42,9 +43,15 @@ def end_job(folder: RunFolder, state: str, job: Job | None = None) -> str:
     if job is not None and queued:
         job.kill()
         ask_to_stop(folder, state)  # a scheduler may have said its own word in its place
-    if state == State.PRUNED.value and (queued or not lives(folder)) and record_if_asked(folder):
+    if state == State.PRUNED.value and (queued or _is_over(folder)) and record_if_asked(folder):
         return RECORDED
+    if job is None and is_out_of_reach(folder):
+        return UNHEARD
     return TAKEN_OUT if queued else ASKED
+
+
+def _is_over(folder: RunFolder) -> bool:
+    return not (lives(folder) or is_out_of_reach(folder))
 
 
 def record_if_asked(folder: RunFolder) -> bool:

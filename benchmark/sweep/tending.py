@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmark.errors import UserError, attempt, nearest
-from benchmark.launchers.living import lives
+from benchmark.launchers.living import is_out_of_reach, lives
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
@@ -103,7 +103,7 @@ def _ended(folder: RunFolder) -> str:
 
 
 def _idle(folder: RunFolder) -> str:
-    if lives(folder):
+    if lives(folder) or is_out_of_reach(folder):
         return ""
     ended = "it has ended" if folder.finished else "no job works on it"
     return f"{folder.path.name}: is not running, {ended}"
