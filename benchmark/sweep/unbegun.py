@@ -26,6 +26,10 @@ _SHARED = "give --results a folder on the file system that all nodes share"
 _FOLDER = (
     f"its log was not made: the node does not see the run folder, or may not write there; {_SHARED}"
 )
+_STORE = (
+    "it has put nothing into the store: see that its node reaches that, with credentials in its environment, and has "
+    "installed what 'cluster: store' takes"
+)
 _REFUSED = "the scheduler did not take it: look at the keys of 'cluster', of the experiment and of the site's file"
 _ROOM = "make room there, or use another folder"
 # What logs say, the first that is found; causes stand before what follows from them.
@@ -59,7 +63,7 @@ def remedy(folder: RunFolder) -> str:
     if address is not None and not address.job:
         return _REFUSED
     if not _has_logged(folder):
-        return _FOLDER
+        return _STORE if folder.store_file.exists() else _FOLDER
     text = "\n".join(log_tail(folder))
     return next((do for words, do in _KNOWN if re.search(words, text)), _SETUP)
 

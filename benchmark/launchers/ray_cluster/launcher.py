@@ -50,6 +50,7 @@ class RayLauncher:
     name = "ray"
     shares_terminal = False
     prunes = True
+    mirrors = True
 
     def __init__(self, slots: int | None = None, cluster: Cluster | None = None) -> None:
         self._slots = slots

@@ -18,7 +18,9 @@ from types import ModuleType
 from pydantic import TypeAdapter
 
 from benchmark.launchers.child import Surroundings, from_json
-from benchmark.launchers.local import LocalLauncher
+from benchmark.launchers.local import LocalJob, LocalLauncher
+from benchmark.launchers.mirror.node import run_mirrored
+from benchmark.run.options import JobOptions
 
 POLL_S = 0.02
 _SURROUNDINGS = TypeAdapter(Surroundings)
@@ -41,8 +43,9 @@ def run(folder: str, options: str, surroundings: str) -> int | None:
     around = _SURROUNDINGS.validate_json(surroundings)
     if not given:  # else it would see all of the node's
         around = replace(around, variables={**around.variables, "CUDA_VISIBLE_DEVICES": ""})
-    with _without_worker():
-        job = _launcher().start(Path(folder), told, around)
+    if told.store:
+        return run_mirrored(Path(folder).name, told, lambda path, own: _started(path, own, around))
+    job = _started(Path(folder), told, around)
     try:
         while not job.ended():
             time.sleep(POLL_S)
@@ -50,6 +53,11 @@ def run(folder: str, options: str, surroundings: str) -> int | None:
         job.kill()
         raise
     return job.status()
+
+
+def _started(folder: Path, options: JobOptions, around: Surroundings) -> LocalJob:
+    with _without_worker():
+        return _launcher().start(folder, options, around)
 
 
 def gpus() -> tuple[str, ...]:
