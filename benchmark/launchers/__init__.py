@@ -52,7 +52,7 @@ def make_launcher(name: str, slots: int | None = None, cluster: Cluster | None =
     made = getattr(importlib.import_module(module), attribute)
     asked = Cluster() if cluster is None else on_site(cluster)
     launcher = made(slots, asked)
-    if not asked.store or not getattr(launcher, "mirrors", False):
+    if not asked.store or not launcher.mirrors:
         return launcher
     from benchmark.launchers.stored import Stored
 

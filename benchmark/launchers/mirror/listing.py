@@ -98,7 +98,7 @@ def newest_listing(store: Store, run: str) -> Listing | None:
     Raises:
         StoreTrouble: The store does not answer, or gives what is no listing.
     """
-    for key in reversed(store.keys(f"{run}/listings")):
+    for key in reversed([key for key in store.keys(f"{run}/listings") if key.endswith(".json")]):
         content = store.read(key)
         if content is not None:
             return _read(store, key, content)

@@ -28,7 +28,7 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.options import JobOptions
 
-PUSH_S = 3.0
+PUSH_S = 5.0
 """Seconds between two looks at what the job has written, and at whether it is to stop."""
 
 PATIENCE_S = 3600.0
@@ -62,8 +62,8 @@ def run_mirrored(name: str, options: JobOptions, start: Start) -> int:
         folder = RunFolder(path)
         log = _Log(folder)
         who = f"process {os.getpid()} on {os.uname().nodename}"
-        lease = wait_for(store, run, who, log.say)
-        keeper = _Keeper(lease, log.say)
+        lease = _patiently(lambda: wait_for(store, run, who, log.say), log.say)
+        keeper = _Keeper(lease)
         keeper.start()
         try:
             return _Node(store, run, folder, keeper, log).run(options, start)
@@ -100,12 +100,11 @@ class _Keeper(threading.Thread):
         taken: Who has taken the run over, in a sentence; empty while nobody has.
     """
 
-    def __init__(self, lease: Lease, say: Callable[[str], None]) -> None:
+    def __init__(self, lease: Lease) -> None:
         super().__init__(name="lease", daemon=True)
         self.lease = lease
         self.taken = ""
         self.job: Job | None = None
-        self._say = say
         self._over = threading.Event()
 
     def run(self) -> None:

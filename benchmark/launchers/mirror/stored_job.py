@@ -182,8 +182,8 @@ class StoredJob:
         return replace(found, words="; ".join(filter(None, [found.words, words])))
 
     def cut_off(self) -> str:
-        """See `benchmark.launchers.base.Job`: one that is known by its lease alone has not released it."""
-        return self._job.cut_off() if self._job else ""
+        """See `benchmark.launchers.base.Job`: of one that is known by its lease alone nobody tells why it has ended."""
+        return self._job.cut_off() if self._job else "its job is gone, of which the store alone told"
 
     def cpu_seconds(self) -> float | None:
         """See `benchmark.launchers.base.Job`: while the store does not answer it is taken to be at work."""

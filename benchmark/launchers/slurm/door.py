@@ -82,6 +82,11 @@ def wrong_requests(cluster: Cluster, gpus: Mapping[str, int], groups: Sequence[G
         *_names(cluster, groups),
         *_kinds(cluster, nodes),
     ]
+    if cluster.store:
+        found.append(
+            f"cluster.store: {cluster.store}: jobs of Slurm work in the results folder itself, on the file system that "
+            "the nodes share; leave it out, or run on a Ray cluster (--launcher ray)"
+        )
     if wrong := wrong_setup(cluster.setup):
         found.append(f"cluster.setup: bash cannot read it: {wrong}")
     for row, number in gpus.items():

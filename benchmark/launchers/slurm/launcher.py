@@ -42,6 +42,7 @@ class SlurmLauncher:
     name = "slurm"
     shares_terminal = False
     prunes = True
+    mirrors = False
     outlives_driver = True
 
     def __init__(self, slots: int | None = None, cluster: Cluster | None = None) -> None:
