@@ -34,6 +34,7 @@ def faster() -> None:
     """Seconds in place of minutes."""
     lease.LEASE_S = 1.5
     node.RENEW_S = node.PUSH_S = 0.15
+    node.PATIENCE_S = float(os.environ.get("PRETEND_PATIENCE_S", "60"))
 
 
 class PretendJob(MachineJob):

@@ -20,18 +20,22 @@ import far_launcher
 import pretend_job
 import pytest
 from command import TINY, Bench, here, variant, wait_until
+from far_launcher import PretendLauncher
 from s3_server import SECRET, s3_server
 from toy_launcher import ToyJob
 
 from benchmark.experiment.cluster import Cluster
 from benchmark.experiment.experiment import Tracking
 from benchmark.launchers import LAUNCHERS, Job, make_launcher
+from benchmark.launchers.child import Surroundings, to_json
 from benchmark.launchers.living import lives, living_job
 from benchmark.launchers.mirror import lease, node, stored_job
 from benchmark.launchers.mirror.fetching import Fetcher
 from benchmark.launchers.mirror.listing import Listing, newest_listing
 from benchmark.launchers.mirror.sending import Sender
+from benchmark.launchers.mirror.sent import Sent
 from benchmark.launchers.mirror.store import Store, StoreTrouble, open_store, problem_with
+from benchmark.launchers.slurm.door import wrong_requests
 from benchmark.launchers.stored import Stored
 from benchmark.run import checkpoints
 from benchmark.run.address import read_address
@@ -43,6 +47,7 @@ from benchmark.run.prepare import prepare
 from benchmark.run.record import State
 from benchmark.run.starts import starts
 from benchmark.run.state import Planned, look_again
+from benchmark.sweep.unbegun import remedy
 
 HERE = Path(__file__).parent
 OPTIONS = JobOptions(Tracking(mode="off"), Resources((), 1))
@@ -493,15 +498,22 @@ def test_a_store_that_is_away_for_a_while_costs_nothing(
 def test_what_a_store_never_takes_stays_on_the_node(
     synthetic_data: Path, tmp_path: Path, node_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node, "PATIENCE_S", 1.0)
+    monkeypatch.setenv("PRETEND_PATIENCE_S", "1")
     monkeypatch.setattr(stored_job, "PATIENCE_S", 1.0)
     folder = tmp_path / "store"
     folder.mkdir()
     run = planned(synthetic_data, tmp_path / "results")
     job = stored(str(folder)).submit(run.folder.path, OPTIONS)
+    wait_until(lambda: not job.ended() and len(trained(run.folder)) > 3, "the journal", 30)
     folder.rename(tmp_path / "away")
     end_of(job)
     assert job.met_fault() and "there is no folder" in job.exit_text()
+    (kept,) = node_folder.glob(f"detboard-kept-{run.spec.run_id}-*")
+    assert (kept / "record.json").exists()
+    assert (
+        f"stays on {os.uname().nodename} in {kept}"
+        in PretendLauncher.log(kept.parent / run.spec.run_id).read_text()
+    )
 
 
 class Copies:
@@ -538,7 +550,7 @@ def test_a_job_that_was_replaced_ends_and_spoils_nothing(
     Sender(first, two.where, 1, run.folder.path).push()
     waiting = [second, first]
     monkeypatch.setattr(node, "open_store", lambda _: waiting.pop())
-    monkeypatch.setattr(pretend_job, "ITERATIONS", 200)
+    monkeypatch.setattr(pretend_job, "ITERATIONS", 120)
     two.jobs[0].start()
     wait_until(lambda: any("iter_10" in name for name in two.newest().files), "a checkpoint", 20)
     first.away = lambda call, key: True
@@ -550,5 +562,55 @@ def test_a_job_that_was_replaced_ends_and_spoils_nothing(
     two.jobs[1].join(30)
     assert two.ends == {0: 1, 1: 0} and two.newest().number == 2
     Fetcher(second, two.where, run.folder.path).bring(everything=True)
-    assert trained(run.folder) == [*range(1, 201)] and run.folder.finished
+    assert trained(run.folder) == [*range(1, 121)] and run.folder.finished
     assert not list(node_folder.glob("detboard-*"))
+
+
+@pytest.mark.usefixtures("fast", "node_folder")
+def test_a_run_that_another_results_folder_has_at_work_is_watched(
+    url: str, synthetic_data: Path, tmp_path: Path
+) -> None:
+    first, second = (planned(synthetic_data, tmp_path / name) for name in ("first", "second"))
+    job = stored(url).submit(first.folder.path, OPTIONS)
+    wait_until(lambda: not job.ended() and len(trained(first.folder)) > 3, "the journal", 30)
+    other = stored(url).submit(second.folder.path, OPTIONS)
+    assert not second.folder.job_file.exists()  # nothing was submitted
+    wait_until(lambda: job.ended() and other.ended(), "both ends", 30)
+    assert [look_again(run).state for run in (first, second)] == [State.COMPLETE] * 2
+    assert first.folder.record_file.read_text() == second.folder.record_file.read_text()
+    assert starts(second.folder) == 1
+
+
+def test_jobs_of_ray_take_their_runs_from_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmark.launchers.ray_cluster import node as ray_node
+
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(ray_node, "gpus", lambda: ())
+
+    def mirrored(name: str, told: JobOptions, start: object) -> int:
+        asked.append((name, told.store))
+        return 7
+
+    monkeypatch.setattr(ray_node, "run_mirrored", mirrored)
+    options = to_json(replace(OPTIONS, store="s3://bucket/x"))
+    around = ray_node.surroundings_json(Surroundings())
+    assert ray_node.run("/no/such/disk/runs/a", options, around) == 7
+    assert asked == [("a", "s3://bucket/x")]
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert isinstance(make_launcher("ray", 1, Cluster(store="s3://bucket/x")), Stored)
+    assert not isinstance(make_launcher("local", 1, Cluster(store="s3://bucket/x")), Stored)
+
+
+def test_slurm_refuses_a_store() -> None:
+    said = wrong_requests(Cluster(store="s3://bucket/x"), {}, [])
+    assert any(
+        one.startswith("cluster.store: s3://bucket/x: jobs of Slurm work in") for one in said
+    )
+
+
+def test_a_node_that_does_not_reach_the_store_is_said_to(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "a")
+    Sent("s3://bucket/x", "runs/a", 1).note(folder)
+    assert remedy(folder).startswith("it has put nothing into the store: see that its node reaches")

@@ -27,9 +27,7 @@ LAST = ("test.json", "record.json")
 CHECKPOINTS = "checkpoints"
 _WANDB = "wandb"
 # A machine's own, or a driver's; `mmengine` is removed at the end.
-_LEFT_OUT = frozenset(
-    {"asked_by", "job.json", "mmengine", "stop", "store.json"}
-)
+_LEFT_OUT = frozenset({"asked_by", "job.json", "mmengine", "stop", "store.json"})
 _LEFT_OUT_STARTS = ("job.lock", "lease.json", "pseudo-train-")
 _SMALL = 16 << 20  # bytes that are read at once
 

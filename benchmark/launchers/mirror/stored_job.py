@@ -183,7 +183,9 @@ class StoredJob:
 
     def cut_off(self) -> str:
         """See `benchmark.launchers.base.Job`: of one that is known by its lease alone nobody tells why it has ended."""
-        return self._job.cut_off() if self._job else "its job is gone, of which the store alone told"
+        return (
+            self._job.cut_off() if self._job else "its job is gone, of which the store alone told"
+        )
 
     def cpu_seconds(self) -> float | None:
         """See `benchmark.launchers.base.Job`: while the store does not answer it is taken to be at work."""
