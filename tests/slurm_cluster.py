@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from command import alive, wait_until
@@ -92,10 +93,14 @@ class SlurmCluster:
         return dict(line.split() for line in listed)  # type: ignore[misc]
 
     def hurry(self) -> None:
-        """Spares requeued jobs the two minutes for which Slurm holds them back."""
-        for line in self.call("squeue", "-h", "-r", "-t", "PD", "-o", "%i %r").splitlines():
-            number, reason = line.split(maxsplit=1)
-            if reason == "BeginTime":
+        """Spares requeued jobs the two minutes for which Slurm holds them back.
+
+        Their nodes refuse them for a second: they have just been told to end them.
+        """
+        for line in self.call("squeue", "-h", "-r", "-t", "PD", "-o", "%i %V %r").splitlines():
+            number, since, reason = line.split(maxsplit=2)
+            waited = datetime.now() - datetime.fromisoformat(since)
+            if reason == "BeginTime" and waited > timedelta(seconds=3):
                 with suppress(AssertionError):  # started meanwhile
                     self.call("scontrol", "update", f"JobId={number}", "StartTime=now")
 

@@ -31,8 +31,10 @@ def make_ready(resources: Resources) -> None:
     import torch
 
     from benchmark.job.sharing import survive_little_shared_memory
+    from benchmark.job.told import spare_loader_workers
 
     survive_little_shared_memory()
+    spare_loader_workers()
     torch.set_num_threads(resources.threads)
 
 

@@ -19,6 +19,7 @@ from benchmark.errors import UserError
 from benchmark.job.failures import last_words, of_machine
 from benchmark.job.job import run_job
 from benchmark.job.several import Ended
+from benchmark.job.told import leave_on_term
 from benchmark.process import open_streams, take_signals
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
@@ -98,6 +99,8 @@ def main() -> None:
     with _ending_with_fault(RunFolder(folder)):
         if options.store:
             sys.exit(_run_mirrored(folder.name, options))
+        if OUTLIVE in sys.argv[3:]:
+            leave_on_term(RunFolder(folder))
         run_job(folder, options)
 
 
