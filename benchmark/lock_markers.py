@@ -48,8 +48,7 @@ class Holder:
     @property
     def is_gone(self) -> bool:
         """Whether it is known to have ended."""
-        start = start_of(self.pid)
-        return self.is_near and (start != self.start if self.start else not start)
+        return self.is_near and has_ended(self.pid, self.start)
 
     @property
     def who(self) -> str:
@@ -67,6 +66,30 @@ def start_of(pid: int) -> str:
     """When a process of this machine started, in clock ticks since the machine did; empty if it has ended."""
     state, *rest = stat_of(pid) or ["X"]
     return "" if state in "ZX" else rest[18]
+
+
+def has_ended(pid: int, start: str) -> bool:
+    """Whether a process of this machine has ended.
+
+    Args:
+        pid: Its number.
+        start: When it started, as `start_of` gives it; empty where that is not known.
+    """
+    if not stat_of(pid):
+        return not _is_hidden(pid)
+    now = start_of(pid)
+    return now != start if start else not now
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether there is a process of which /proc shows nothing: another user's, where it is mounted with hidepid."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 def stat_of(pid: int | str) -> list[str]:

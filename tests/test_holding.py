@@ -204,6 +204,26 @@ def test_a_job_that_has_lost_its_folder_writes_nothing_before_it_is_told(
     assert left is not None and left.token == "theirs"
 
 
+def test_a_job_that_only_its_lease_tells_of_ends_when_that_is_taken_away(
+    hold: Callable[[bool], BaseProcess], folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE_S", 0.5)
+    job = hold(True)
+    found = living_job(folder)
+    assert found is not None and found.outlives_driver and not found.ended()
+    assert (
+        found.exit_text()
+        == f"process {job.pid} on {os.uname().nodename}: it has let go of the folder"
+    )
+    assert found.cpu_seconds() is None and not found.met_fault()
+    found.kill()
+    assert found.ended()
+    job.join(30)
+    assert job.exitcode == TAKEN_OVER
+    with holding(folder, leased=True):  # when the time of the lease is over
+        assert lives(folder)
+
+
 @pytest.mark.usefixtures("disk")
 def test_a_job_without_a_lease_is_not_taken_for_gone(
     hold: Callable[[bool], BaseProcess], folder: RunFolder

@@ -16,7 +16,7 @@ from command import Bench
 from desk import Desk, make_desk
 
 from benchmark import locks
-from benchmark.lock_markers import Holder, marker_of, start_of, this_process
+from benchmark.lock_markers import Holder, has_ended, marker_of, start_of, this_process
 from benchmark.locks import Held, acquire, is_held
 
 NO_LOCKS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EIO]
@@ -149,6 +149,13 @@ def test_who_is_gone() -> None:
     assert Holder(2**22 + 1, host).is_gone
     assert not Holder(2**22 + 1, "elsewhere").is_gone
     assert not Holder(2**22 + 1, host, "pid:[1]", "1").is_gone  # of a container
+
+
+def test_a_process_that_proc_does_not_show_is_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's, where /proc is mounted with hidepid."""
+    monkeypatch.setattr("benchmark.lock_markers.stat_of", lambda _: [])
+    assert not has_ended(os.getpid(), "1")
+    assert has_ended(2**22 + 1, "1")
 
 
 def test_a_fork_neither_holds_nor_frees_a_lock(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from benchmark.files import TEMPORARY, JsonObject, json_line, parse_json, write_json
-from benchmark.lock_markers import Holder, start_of, this_process
+from benchmark.lock_markers import Holder, has_ended, this_process
 
 LEASE_S = 60.0
 """Seconds that a lease is good for after it was made or renewed; the file says it, for whoever waits."""
@@ -71,8 +71,8 @@ class Seen:
         """Whether its holder is known to have ended: a process of this very machine, since it was last started."""
         here = this_process("lease")
         is_near = (self.machine, self.holder.space) == (_machine(), here.space)
-        known = bool(self.machine and here.start and self.holder.start)
-        return known and is_near and start_of(self.holder.pid) != self.holder.start
+        known = all((self.machine, here.start, here.space, self.holder.start))
+        return known and is_near and has_ended(self.holder.pid, self.holder.start)
 
 
 def look(path: Path) -> Seen | None:
@@ -366,7 +366,8 @@ def _make(path: Path, content: JsonObject) -> int:
     try:
         os.write(descriptor, json_line(content).encode())
         os.fsync(descriptor)
-    except OSError:
+    except OSError as error:
+        error.filename = error.filename or str(path)
         os.close(descriptor)
         path.unlink(missing_ok=True)
         raise
