@@ -34,6 +34,7 @@ def test_detached_jobs_are_told_and_found_again(site: Site) -> None:
     assert "2 jobs queued or running:" in more.stdout
     assert "not submitted" not in more.stdout
     assert site.cluster.states() == ["queued", "queued"], "one of them twice"
+    assert "2 jobs queued or running:" in site.sweep("--slots", "1", "--detach").stdout
 
 
 def test_a_plan_shows_where_jobs_stand_and_the_same_command_watches_them(site: Site) -> None:
