@@ -39,7 +39,7 @@ def check_node(folder: RunFolder, options: JobOptions) -> None:
     """
     print(f"{now()} looking at the node, process {os.getpid()}", flush=True)
     desk = Desk(folder.path)
-    here, driver = this_process(folder.path), desk.read_driver()
+    here, driver = this_process(), desk.read_driver()
     _look(desk, _Looks(desk, here, driver, options).all())
     print(f"{now()} looked at all", flush=True)
 
@@ -73,7 +73,6 @@ class _Looks:
         shared: dict[str, looks.Look] = {
             "locks": self._locks,
             "new files": self._taken,
-            "clocks": self._clocks,
             "results folder": self._results,
         }
         return {
@@ -150,35 +149,28 @@ class _Looks:
                 "new files", "both driver and node could make the same one", _SHARED, True
             )
 
-    def _clocks(self) -> Iterator[Finding]:
-        apart = self._here.ahead_s - self._driver.ahead_s
-        if abs(apart) < _CLOCKS_S:
-            yield Finding("clocks", f"{abs(apart):.2f} s apart")
-            return
-        words = f"the node's is {abs(apart):.0f} s {'ahead' if apart > 0 else 'behind'}"
-        remedy = "times in logs, journals and W&B are off by as much: have them set (NTP)"
-        yield Finding("clocks", words, remedy)
-
     def _results(self) -> Iterator[Finding]:
         """Files go to and fro: see `benchmark.sweep.nodes` for the driver's side."""
         desk = self._desk
         if desk.note(NODE, 1).exists():
             yield Finding("results folder", "not tried: the job was started again", "ask again")
             return
-        began, waits = time.monotonic(), _patience()
+        asked = time.time()
         desk.write_note(NODE, 1)
-        seen_s = desk.seen(desk.note(DRIVER, 1), self._here.ahead_s, waits)
-        if seen_s is None:
-            what = f"a file of the driver is not seen for {duration(time.monotonic() - began)}"
+        answered = desk.read_note(DRIVER, 1, _patience())
+        heard = time.time()
+        if answered is None:
+            what = f"a file of the driver is not seen for {duration(heard - asked)}"
             yield Finding("results folder", what, _SHARED, problem=True)
             return
-        late = "records and journals are seen that late; NFS: mount it with actimeo=3"
-        what = f"a new file of the driver is seen after {seen_s:.2f} s"
-        yield Finding("results folder", what, late if seen_s > _LATE_S else "")
+        late = "records and journals are seen that late" if heard - asked > _LATE_S else ""
+        what = f"driver and node see each other's new files: an answer took {heard - asked:.2f} s"
+        yield Finding("results folder", what, late)
+        yield _clocks((asked + heard) / 2 - answered, (heard - asked) / 2)
         for number in range(REPLACED):
             write_text(desk.replaced_file, f"{number:>9}")
         desk.write_note(NODE, 2)
-        desk.seen(desk.note(DRIVER, 2), self._here.ahead_s, _patience())
+        desk.read_note(DRIVER, 2, _patience())
 
     def _temporary(self) -> Iterator[Finding]:
         from benchmark.temporary import usable_tmpdir
@@ -199,6 +191,20 @@ class _Looks:
         )
         took = "loaded before the job begins" if loaded else f"mmdet, in {seconds:.0f} s"
         yield Finding("imports", took, slow if seconds > _SLOW_S else "")
+
+
+def _clocks(ahead_s: float, doubt_s: float) -> Finding:
+    """By how much the node's clock is ahead of the driver's, as NTP tells it from a question and its answer.
+
+    Args:
+        ahead_s: The time halfway between both, less the one that the answer names.
+        doubt_s: Half of what they took: the truth is no further away.
+    """
+    if abs(ahead_s) < _CLOCKS_S + doubt_s:
+        return Finding("clocks", f"{abs(ahead_s):.2f} s apart, or {doubt_s:.2f} s more or less")
+    words = f"the node's is {abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
+    remedy = "times in logs, journals and W&B are off by as much: have them set (NTP)"
+    return Finding("clocks", words, remedy)
 
 
 _LEASES = "none is needed: leases in the run folders take their place"

@@ -1,8 +1,4 @@
-"""What a driver and a job that looks at its node tell each other: files of a folder that both are to see.
-
-The clocks of two machines are compared with that of the file server, which both write to: each notes by how much its
-own is ahead of the time of change of a file that it has just written.
-"""
+"""What a driver and a job that looks at its node tell each other: files of a folder that both are to see."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from benchmark.errors import printable
-from benchmark.files import read_bytes, write_json
+from benchmark.files import read_bytes, write_json, write_text
 from benchmark.run.finding import Finding
 from benchmark.run.provenance import versions
 
@@ -38,7 +34,6 @@ class Process:
         versions: Of Python and of the packages that a result depends on, see `benchmark.run.provenance.versions`.
         package: Folder of the package that it has imported.
         source: SHA-256 of the package's modules.
-        ahead_s: Seconds by which its clock is ahead of the file server's.
         shares: Whether driver and job see the same folder; else it goes to and fro.
     """
 
@@ -48,7 +43,6 @@ class Process:
     versions: dict[str, str | None]
     package: str
     source: str
-    ahead_s: float
     shares: bool = True
 
 
@@ -114,33 +108,28 @@ class Desk:
         return self.folder / f"{who}-{number}"
 
     def write_note(self, who: str, number: int) -> None:
-        """Makes it."""
-        self.note(who, number).touch()
+        """Makes it, with the time on this machine's clock."""
+        write_text(self.note(who, number), repr(time.time()))
 
-    def seen(self, path: Path, ahead_s: float, ends: Callable[[], bool]) -> float | None:
-        """Waits for a file of the other side; seconds from its making until it was seen here, None if never.
+    def read_note(self, who: str, number: int, ends: Callable[[], bool]) -> float | None:
+        """Waits for a file of the other side; the time in it, on its clock, and None if it never comes.
 
-        Args:
-            path: The file.
-            ahead_s: By how much this machine's clock is ahead of the file server's.
-            ends: Whether to wait no longer.
+        As a sweep that looks for a record, it changes the folder before it looks: a network file system asks its server
+        then, which it does only once in a while about files that were not there.
         """
+        own = self.folder / f"look-{socket.gethostname()}-{os.getpid()}-{who}"
         while not ends():
+            own.touch()
+            own.unlink(missing_ok=True)
             try:
-                made = path.stat().st_mtime
-            except OSError:
+                return float(self.note(who, number).read_text(encoding="utf-8"))
+            except (OSError, ValueError):
                 time.sleep(POLL_S)
-            else:
-                return max(0.0, time.time() - ahead_s - made)
         return None
 
 
-def this_process(folder: Path) -> Process:
-    """What this process is, its clock seen from ``folder``.
-
-    Raises:
-        OSError: The folder takes no file.
-    """
+def this_process() -> Process:
+    """What this process is."""
     return Process(
         host=socket.gethostname(),
         uid=os.getuid(),
@@ -148,20 +137,12 @@ def this_process(folder: Path) -> Process:
         versions=versions(),
         package=str(_PACKAGE),
         source=_source(),
-        ahead_s=_ahead_s(folder),
     )
 
 
 def python() -> str:
     """The interpreter of this process."""
     return printable(sys.executable)
-
-
-def _ahead_s(folder: Path) -> float:
-    path = folder / f"clock-{socket.gethostname()}-{os.getpid()}"
-    before = time.time()
-    path.touch()
-    return (before + time.time()) / 2 - path.stat().st_mtime
 
 
 def _source() -> str:
