@@ -15,6 +15,8 @@ from command import Bench, here, run_detboard, wait_until
 from slurm_cluster import SlurmCluster
 from test_doctor import lines
 
+import benchmark
+
 SITE = "DETBOARD_CLUSTER"
 
 
@@ -41,7 +43,7 @@ def doctor(
 def _on_node(slurm: SlurmCluster, name: str, *command: str) -> None:
     """Runs a command in the world of a node."""
     (daemon,) = slurm.call("pgrep", "-f", f"^slurmd -D -N {name} -f {slurm.folder}/").split()
-    slurm.call("nsenter", "--target", daemon, "--mount", *command)
+    slurm.call("nsenter", "--target", daemon, "--mount", "--pid", "--wd=/", *command)
 
 
 @pytest.mark.slow
@@ -78,6 +80,18 @@ def test_a_node_that_does_not_see_the_results_folder(slurm: SlurmCluster, tmp_pa
     assert status == 1
     assert "ended before it had looked at anything" in found["job"]
     assert "to do: its log was not made: the node does not see the run folder" in found["job"]
+
+
+def test_a_node_without_the_environment(slurm: SlurmCluster, tmp_path: Path) -> None:
+    hidden = str(Path(benchmark.__file__).parents[1])
+    _on_node(slurm, "n1", "mount", "-t", "tmpfs", "none", hidden)
+    try:
+        status, found, _ = doctor(slurm, tmp_path, nodes="n1")
+    finally:
+        _on_node(slurm, "n1", "umount", "--lazy", hidden)
+    assert status == 1
+    assert f"this node has no {hidden}/" in found["job"]
+    assert "to do: the node has not the environment that the driver runs in" in found["job"]
 
 
 def test_what_no_node_can_give_is_refused_before_any_job(
