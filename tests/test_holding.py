@@ -26,6 +26,7 @@ from benchmark.experiment.rows import RECIPES
 from benchmark.files import append_jsonl, read_jsonl, write_json
 from benchmark.job.holding import TAKEN_OVER, holding
 from benchmark.job.made import MAKERS
+from benchmark.job.told import leave_on_term
 from benchmark.launchers.living import lives, living_job, standing
 from benchmark.launchers.local import LocalLauncher, _apart
 from benchmark.lock_markers import marker_of
@@ -257,6 +258,26 @@ def test_a_job_that_waits_leaves_where_a_user_ends_the_run(
     # Of several that train together the others would wait for it.
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert jobs.status_of(_hold(folder, True)) == TAKEN_OVER
+
+
+def test_a_job_that_waits_is_ended_by_its_scheduler_alone(folder: RunFolder, jobs: Jobs) -> None:
+    leave(folder.lease_file)
+
+    def body() -> None:
+        leave_on_term(folder)
+        _hold(folder, True)()
+
+    waiting = jobs.start(body)
+    time.sleep(0.3)
+    waiting.terminate()
+    waiting.join(30)
+    assert waiting.exitcode == -signal.SIGTERM
+    assert names(folder) == ["lease.json"]  # the other goes on
+    folder.lease_file.unlink()
+    begun = jobs.start(body)
+    wait_until((folder.path / "begun").exists, "the job")
+    begun.terminate()
+    wait_until(folder.stop_file.exists, "the word")  # it is asked itself again
 
 
 def test_a_lease_is_no_sign_of_life(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

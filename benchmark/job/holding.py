@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -49,7 +50,8 @@ def holding(folder: RunFolder, leased: bool) -> Iterator[None]:
 def _by_lease(folder: RunFolder) -> Iterator[None]:
     address = read_address(folder)
     job = address.job if address is not None else ""
-    lease = take(folder.lease_file, job, _Waiting(folder).hears)
+    with _ended_by_term():
+        lease = take(folder.lease_file, job, _Waiting(folder).hears)
     try:
         lock = locks.acquire(folder.lock_file, locks.patience_s(), leased=True)
         try:
@@ -59,6 +61,19 @@ def _by_lease(folder: RunFolder) -> Iterator[None]:
             lock.release()
     finally:
         lease.release()
+
+
+@contextmanager
+def _ended_by_term() -> Iterator[None]:
+    """Has SIGTERM end this process meanwhile: it has nothing to save, and would ask the other job to leave."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 class _Waiting:
