@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from several import TWO, ends, nothing, start_two
 
 from benchmark.data.annotations import read_annotations
-from benchmark.files import read_jsonl
+from benchmark.files import append_jsonl, read_jsonl, write_text
 from benchmark.job.job import _Training, run_job
 from benchmark.job.leaving import leave_if_asked
 from benchmark.job.several import GONE, TOLD, Ended, rank
@@ -103,6 +103,35 @@ def test_a_process_that_is_lost_leaves_the_run_to_be_continued_wherever_they_sta
     assert trained == sorted(set(trained))
     assert trained[-1] == 6
     assert len(read_jsonl(folder.starts_file)) == 2
+
+
+@pytest.mark.trains
+def test_processes_that_are_asked_to_leave_go_on_together_each_with_its_own_next_images(
+    folder: RunFolder, start: Callable[..., list[BaseProcess]]
+) -> None:
+    log = JournalHook.after_train_iter
+
+    def noted(self: JournalHook, runner: Runner, data_batch: Any, **given: Any) -> None:
+        log(self, runner, data_batch=data_batch, **given)
+        images = [sample.img_id for sample in data_batch["data_samples"]]
+        append_jsonl(folder.path / f"seen-{rank()}", {"iter": runner.iter + 1, "images": images})
+        if rank() == 1 and runner.iter + 1 in (2, 5) and not folder.stop_file.exists():
+            write_text(folder.stop_file, "")
+
+    def note() -> None:
+        JournalHook.after_train_iter = noted  # type: ignore[assignment,method-assign]
+
+    for _ in range(2):
+        assert ends(start(folder, note)) == [0, 0], (folder.path / "log-0.txt").read_text()
+        assert not folder.finished
+        folder.stop_file.unlink()
+    assert ends(start(folder, note)) == [0, 0], (folder.path / "log-0.txt").read_text()
+    assert folder.read_record().state is State.COMPLETE
+    seen = [read_jsonl(folder.path / f"seen-{number}") for number in range(2)]
+    assert [[at["iter"] for at in each] for each in seen] == [[1, 2, 3, 4, 5, 6]] * 2
+    for epoch in (slice(0, 3), slice(3, 6)):
+        images = [image for each in seen for at in each[epoch] for image in at["images"]]
+        assert len(images) == len(set(images)) == 24
 
 
 @pytest.mark.trains

@@ -22,6 +22,7 @@ from benchmark.run.plan import Request
 NEEDED = ("checkpoints/final.pth", "checkpoints/best_coco_bbox_mAP_epoch_3.pth", "log.txt")
 LEFT = (
     "checkpoints/epoch_2.pth",
+    "checkpoints/left_epoch_2_iter_15.pth",
     "checkpoints/selected_epoch_1.pth",
     "checkpoints/.final.pth.k1ll3d.tmp",
     "mmengine/20260101/vis_data/config.py",

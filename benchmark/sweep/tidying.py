@@ -20,7 +20,8 @@ from benchmark.sweep.trying import remove_tryouts
 # Folders within runs/ for a moment: no run is there, whatever a kill leaves in them.
 COMING, LEAVING = ".coming", ".leaving"
 _LEFT = re.compile(
-    rf"mmengine|stop|lease\.json|(epoch|iter)_\d+\.pth|{checkpoints.SELECTED}_.*|.*{re.escape(TEMPORARY)}"
+    r"mmengine|stop|lease\.json|(left_epoch_\d+_)?(epoch|iter)_\d+\.pth"
+    rf"|{checkpoints.SELECTED}_.*|.*{re.escape(TEMPORARY)}"
 )
 
 
