@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
-from command import Bench
+import ray_cluster
+from command import Bench, alive, kill_group, wait_until
+from ray_cluster import RayCluster
 
 from benchmark.experiment.cluster import Cluster
 from benchmark.launchers import make_launcher
@@ -93,3 +100,134 @@ def test_memory_is_written_as_for_sbatch() -> None:
     assert wrong.obstacles({"plain": 1}) == [
         "cluster.memory: much: write a number with K, M, G or T: 32G"
     ]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayCluster]:
+    if lacking := ray_cluster.obstacle():
+        pytest.skip(lacking)
+    with ray_cluster.ray_cluster() as made:
+        yield made
+
+
+class Forks(Thread):
+    """Notes which process has forked each run's, while that lives: a worker's come from one server."""
+
+    def __init__(self, runs: Path) -> None:
+        super().__init__(daemon=True)
+        self.runs = runs
+        self.servers: dict[int, int] = {}
+        self.over = Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.1):
+            for holder in self.runs.glob("plain-*/job.lock.holder"):
+                with suppress(OSError, ValueError):
+                    pid = int(json.loads(holder.read_text())["pid"])
+                    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                    self.servers.setdefault(pid, int(stat[1]))  # it may be an orphan later
+
+    def left(self) -> list[int]:
+        """Processes of runs, and those that have forked them, that live."""
+        return [pid for pid in {*self.servers, *self.servers.values()} if alive(pid)]
+
+
+def points(folder: Path, kind: str) -> list[dict[str, Any]]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [point for line in lines if (point := json.loads(line))["kind"] == kind]
+
+
+def validated(runs: Path) -> int:
+    """How many runs have come to a validation."""
+    return sum('"val"' in path.read_text() for path in runs.glob("plain-*/metrics.jsonl"))
+
+
+EPOCHS = ("--rows", "plain", "--set", "train_cfg.max_epochs=24")
+
+
+@dataclass
+class Story:
+    """What became of three runs, one of them queued, whose driver was killed, and after the next one came a node.
+
+    Attributes:
+        planned: What `detboard plan` has said while there was no driver.
+        output: What the second driver has said.
+        status: Its exit status.
+        folders: The runs' folders.
+        forks: The runs' processes.
+    """
+
+    planned: str
+    output: str
+    status: int
+    folders: list[Path]
+    forks: Forks
+
+    def points(self, kind: str) -> list[list[dict[str, Any]]]:
+        """Points of the journals, of each run."""
+        return [points(folder, kind) for folder in self.folders]
+
+
+@pytest.fixture(scope="module")
+def story(
+    cluster: RayCluster, synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Story:
+    bench = Bench(synthetic_data, tmp_path_factory.mktemp("ray") / "results")
+    runs = bench.results / "runs"
+    seeds = (*EPOCHS, "--seeds", "0,1,2", "--launcher", "ray")
+    sweep = ("sweep", *seeds, "--wandb", "off", "--slots", "3")
+    forks = Forks(runs)
+    forks.start()
+    driver = bench.start(*sweep, **cluster.environment)
+    wait_until(lambda: validated(runs) == 2, "a run on each node")
+    kill_group(driver)
+    planned = bench.run("plan", *seeds, **cluster.environment).stdout
+    again = bench.start(*sweep, **cluster.environment)
+    wait_until(lambda: "iteration" in again.stdout.readline(), "the runs to be found again")
+    cluster.kill_node()
+    output, _ = again.communicate(timeout=300)
+    forks.over.set()
+    return Story(planned, output, again.returncode, sorted(runs.glob("plain-*")), forks)
+
+
+@pytest.mark.slow
+@pytest.mark.trains
+class TestRunsSurvive:
+    """Their driver, and their node."""
+
+    def test_while_there_is_no_driver_plan_shows_where_they_are(self, story: Story) -> None:
+        assert story.planned.count("running, Ray task on ") == 2, story.planned
+        assert story.planned.count("queued, Ray task: waits for ") == 1, story.planned
+
+    def test_the_next_driver_finds_them_and_all_are_finished(self, story: Story) -> None:
+        assert story.status == 0, story.output
+        assert "done: 3 complete" in story.output
+        # What Ray prints by itself of a node's death would come in the middle of a table.
+        assert "Raylet" not in story.output and "node id" not in story.output
+
+    def test_only_the_run_of_the_dead_node_was_begun_again_and_no_iteration_twice(
+        self, story: Story
+    ) -> None:
+        assert sorted(len(begun) for begun in story.points("start")) == [1, 1, 2]
+        assert max(begun[-1]["iter"] for begun in story.points("start")) > 0
+        for trained in story.points("train"):
+            steps = [point["iter"] for point in trained]
+            assert steps == sorted(set(steps))
+
+    def test_a_worker_imports_once_for_all_of_its_runs(self, story: Story) -> None:
+        processes, servers = story.forks.servers, set(story.forks.servers.values())
+        assert (len(processes), len(servers)) == (4, 2)
+
+    def test_the_records_are_those_of_the_local_launcher(
+        self, story: Story, synthetic_data: Path, tmp_path: Path
+    ) -> None:
+        local = Bench(synthetic_data, tmp_path)
+        done = local.here("sweep", *EPOCHS, "--wandb", "off")
+        assert done.returncode == 0, done.stderr
+        here = local.record("plain")
+        (folder,) = [path for path in story.folders if path.name == here["run_id"]]
+        there = json.loads((folder / "record.json").read_text())
+        assert there["metrics"] == here["metrics"]
+
+    def test_in_the_end_no_process_is_left(self, story: Story) -> None:
+        wait_until(lambda: not story.forks.left(), "the workers' end", 60)
