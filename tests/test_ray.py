@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -127,6 +129,12 @@ class Forks(Thread):
                     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
                     self.servers.setdefault(pid, int(stat[1]))  # it may be an orphan later
 
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal to all runs that live."""
+        for pid in self.servers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def left(self) -> list[int]:
         """Processes of runs, and those that have forked them, that live."""
         return [pid for pid in {*self.servers, *self.servers.values()} if alive(pid)]
@@ -142,7 +150,7 @@ def validated(runs: Path) -> int:
     return sum('"val"' in path.read_text() for path in runs.glob("plain-*/metrics.jsonl"))
 
 
-EPOCHS = ("--rows", "plain", "--set", "train_cfg.max_epochs=24")
+EPOCHS = ("--rows", "plain", "--set", "train_cfg.max_epochs=12")
 
 
 @dataclass
@@ -180,10 +188,13 @@ def story(
     forks.start()
     driver = bench.start(*sweep, **cluster.environment)
     wait_until(lambda: validated(runs) == 2, "a run on each node")
+    forks.send(signal.SIGSTOP)  # until there is another driver, however long that takes here
     kill_group(driver)
     planned = bench.run("plan", *seeds, **cluster.environment).stdout
     again = bench.start(*sweep, **cluster.environment)
-    wait_until(lambda: "iteration" in again.stdout.readline(), "the runs to be found again")
+    for _ in range(3):
+        wait_until(lambda: "started" in again.stdout.readline(), "the runs to be found again")
+    forks.send(signal.SIGCONT)
     cluster.kill_node()
     output, _ = again.communicate(timeout=300)
     forks.over.set()
