@@ -193,7 +193,7 @@ def story(
     planned = bench.run("plan", *seeds, **cluster.environment).stdout
     again = bench.start(*sweep, **cluster.environment)
     for _ in range(3):
-        wait_until(lambda: "started" in again.stdout.readline(), "the runs to be found again")
+        wait_until(lambda: "Ray task" in again.stdout.readline(), "the runs to be found")
     forks.send(signal.SIGCONT)
     cluster.kill_node()
     output, _ = again.communicate(timeout=300)
