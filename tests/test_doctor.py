@@ -156,12 +156,18 @@ def test_what_to_do_of_a_job_that_ends_before_it_begins(
     write_address(folder, "slurm", "7")
     if log is not None:
         folder.log_file.write_text(log)
-    assert said in remedy(folder)
+    assert said in remedy(folder, "")
+
+
+def test_what_its_launcher_says_counts_like_its_log(tmp_path: Path) -> None:
+    said = "its Ray task has ended: ModuleNotFoundError: No module named 'mmdet'"
+    write_address(RunFolder(tmp_path), "ray", "7")
+    assert "has not the environment" in remedy(RunFolder(tmp_path), said)
 
 
 def test_a_job_that_its_scheduler_refuses_leaves_no_log(tmp_path: Path) -> None:
     write_address(RunFolder(tmp_path), "slurm", "")
-    assert "did not take it" in remedy(RunFolder(tmp_path))
+    assert "did not take it" in remedy(RunFolder(tmp_path), "")
 
 
 def test_an_experiment_is_read_for_its_cluster_alone(tmp_path: Path) -> None:

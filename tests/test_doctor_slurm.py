@@ -16,6 +16,9 @@ from slurm_cluster import SlurmCluster
 from test_doctor import lines
 
 import benchmark
+from benchmark.experiment.cluster import Cluster
+from benchmark.launchers import make_launcher
+from benchmark.sweep.nodes import look_at_node
 
 SITE = "DETBOARD_CLUSTER"
 
@@ -126,6 +129,20 @@ def test_ctrl_c_ends_the_job_that_waits(slurm: SlurmCluster, tmp_path: Path) -> 
     _, errors = started.communicate(timeout=30)
     assert started.returncode == 130
     assert "interrupted: the job is ended, and nothing of it is left" in errors
+    assert "PENDING" not in slurm.jobs().values()
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_job_that_waits_for_too_long_is_ended(
+    slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in slurm.environment.items():
+        monkeypatch.setenv(key, value)
+    launcher = make_launcher("slurm", 1, Cluster(gpus="none", cpus=1, sbatch=["--hold"]))
+    said: list[str] = []
+    (found,) = look_at_node(launcher, tmp_path / "results" / "runs", said.append, 0.5)
+    assert found.problem and found.found.startswith("queued for ")
+    assert "Slurm job" in found.found and "'--wait MINUTES'" in found.remedy
     assert "PENDING" not in slurm.jobs().values()
     assert not (tmp_path / "results").exists()
 

@@ -613,4 +613,6 @@ def test_slurm_refuses_a_store() -> None:
 def test_a_node_that_does_not_reach_the_store_is_said_to(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "a")
     Sent("s3://bucket/x", "runs/a", 1).note(folder)
-    assert remedy(folder).startswith("it has put nothing into the store: see that its node reaches")
+    assert remedy(folder, "").startswith(
+        "it has put nothing into the store: see that its node reaches"
+    )

@@ -67,10 +67,16 @@ def _git() -> Iterator[Finding]:
 
 def _launchers() -> Iterator[Finding]:
     """Which ways to start jobs are open from here; that a cluster is not is no problem."""
+    from benchmark.experiment.cluster import Cluster, on_site
     from benchmark.launchers import make_launcher
 
+    try:
+        asked = on_site(Cluster())
+    except UserError as error:
+        asked = None
+        yield Finding("clusters", "; ".join(error.problems), "mend the file of the site", True)
     for name in LAUNCHERS:
-        about = next(make_launcher(name).about())
+        about = next(make_launcher(name, None, asked).about())
         yield Finding(f"--launcher {name}", about.found)
 
 

@@ -83,7 +83,7 @@ class DeadEnds:
 
     def _tell_first(self, active: Active, text: str) -> None:
         name, folder = name_of(active.run), active.run.folder
-        self._first = name, text.rstrip(";"), remedy(folder)
+        self._first = name, text.rstrip(";"), remedy(folder, text)
         shown = [f"    {line}" for line in log_tail(folder) if line not in text]
         end = "its log ends:" if shown else "no other is started until one begins"
         self._say("\n".join([f"{name}: its job ended before DetBoard began: {end}", *shown]))

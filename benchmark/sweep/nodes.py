@@ -133,7 +133,7 @@ def _of_job(folder: RunFolder, ended: Ended) -> list[Finding]:
     if ended.cause:
         return [Finding("job", what, _WAIT, problem=True)]
     text = f"ended before it had looked at anything: {what}{lines}"
-    return [Finding("job", text, remedy(folder), problem=True)]
+    return [Finding("job", text, remedy(folder, what), problem=True)]
 
 
 _DIED = "look at what its log says; one that was killed may need more memory: 'cluster: memory'"

@@ -123,7 +123,8 @@ class TryOuts:
             return Result(active.run, tried, fault=fault)
         if found is None and active.job.outlives_driver:
             self._begun = bool(self._begun)
-            return Result(active.run, tried, fault=f"{active.job.exit_text()}; {remedy(folder)}")
+            said = active.job.exit_text()
+            return Result(active.run, tried, fault=f"{said}; {remedy(folder, said)}")
         self._begun = True
         died = not (tried.complete or tried.cause)
         return Result(active.run, tried, _death(active.job.exit_text()) if died else "")

@@ -57,15 +57,20 @@ def log_tail(folder: RunFolder) -> list[str]:
     return [printable(line)[:200] for line in lines if line.strip()][-_LINES:]
 
 
-def remedy(folder: RunFolder) -> str:
-    """What to do about a job that has ended before DetBoard began in it."""
+def remedy(folder: RunFolder, said: str) -> str:
+    """What to do about a job that has ended before DetBoard began in it.
+
+    Args:
+        folder: Its run's.
+        said: How it ended, in its launcher's words.
+    """
     address = read_address(folder)
     if address is not None and not address.job:
         return _REFUSED
-    if not _has_logged(folder):
-        return _STORE if folder.store_file.exists() else _FOLDER
-    text = "\n".join(log_tail(folder))
-    return next((do for words, do in _KNOWN if re.search(words, text)), _SETUP)
+    text = "\n".join([*log_tail(folder), said])
+    no_log = _STORE if folder.store_file.exists() else _FOLDER
+    otherwise = _SETUP if _has_logged(folder) else no_log
+    return next((do for words, do in _KNOWN if re.search(words, text)), otherwise)
 
 
 def _has_logged(folder: RunFolder) -> bool:
