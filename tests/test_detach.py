@@ -13,6 +13,7 @@ from command import run, wait_until
 from sites import QUEUE, Driver, Site
 from toy_queue import DIES, MOST, PLACE, QueueJob
 
+from benchmark.run.folder import RunFolder
 from benchmark.run.record import State
 from benchmark.run.state import stop_state
 
@@ -121,7 +122,7 @@ def test_a_driver_that_watches_says_where_jobs_stand(
     assert len(site.cluster.entries()) == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_without_a_terminal_jobs_are_left(
     number: signal.Signals, site: Site, drive: Callable[..., Driver]
 ) -> None:
@@ -152,7 +153,7 @@ def asked(site: Site, drive: Callable[..., Driver]) -> Driver:
     return driver
 
 
-@pytest.mark.parametrize("answer", ["l\n", "leave\n", "\n", "what?\nl\n", "\x04", "\x03"], ids=repr)
+@pytest.mark.parametrize("answer", ["what?\nleave\n", "\n", "\x04", "\x03"], ids=repr)
 def test_at_a_terminal_ctrl_c_asks_and_jobs_are_left(
     answer: str, site: Site, drive: Callable[..., Driver]
 ) -> None:
@@ -221,26 +222,27 @@ def test_a_queued_run_is_taken_out_of_the_queue(as_is: bool, site: Site) -> None
     assert "1 job queued or running" in again.stdout
 
 
-@pytest.mark.parametrize("as_is", [False, True])
 def test_a_driver_that_watches_does_not_queue_again_what_is_stopped(
-    as_is: bool, site: Site, drive: Callable[..., Driver]
+    site: Site, drive: Callable[..., Driver]
 ) -> None:
-    driver = drive()
-    driver.hears("queued, toy job 2: Resources")
-    site.cluster.start("1")
-    driver.hears("iteration 3/9")
-    how = ["--as-is"] if as_is else []
-    plain, momentum = site.name("plain"), site.name("momentum")
-    told = site.stop(plain, momentum, *how)
-    assert f"{plain}: asked to end; " in told
-    assert f"{momentum}: {'recorded as pruned' if as_is else 'taken out of the queue'}; " in told
-    assert driver.ends() == (0 if as_is else 1), driver.told
-    assert len(site.cluster.entries()) == 2
-    state = "pruned" if as_is else "interrupted"
-    assert f"2 {state}" in driver.told
-    if as_is:
-        record = site.folder("momentum").read_record()
-        assert (record.state, record.best, record.provenance.device) == (State.PRUNED, None, None)
+    driver = drive("--seeds", "0,1")
+    driver.hears("queued, toy job 4: Resources")
+    for number in ("1", "2"):
+        site.cluster.start(number)
+    numbers = {Path(entry["folder"]).name: n for n, entry in site.cluster.entries().items()}
+    running, kept, queued, other = numbers
+    driver.hears(f"{running}: iteration 3/9")
+    driver.hears(f"{kept}: iteration 3/9")
+    told = site.stop(running, queued, "--as-is") + site.stop(kept, other)
+    assert f"{running}: asked to end; no sweep" in told
+    assert f"{queued}: recorded as pruned; no sweep" in told
+    assert f"{kept}: asked to end; the next" in told
+    assert f"{other}: taken out of the queue; the next" in told
+    assert driver.ends() == 1, driver.told
+    assert len(site.cluster.entries()) == 4
+    assert "done: 2 pruned, 2 interrupted" in driver.told
+    record = RunFolder(site.bench.results / "runs" / queued).read_record()
+    assert (record.state, record.best, record.provenance.device) == (State.PRUNED, None, None)
 
 
 @pytest.mark.parametrize("as_is", [False, True])
