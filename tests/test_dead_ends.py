@@ -98,6 +98,13 @@ class Slow(Lost):
         return self.looks <= 0
 
 
+class Later(Slow):
+    """As it is, after some time in the queue."""
+
+    def standing(self) -> Standing:
+        return Standing(queued=self.looks > 1)
+
+
 def test_the_first_one_stops_the_sweep_and_says_what_to_do(runs: Sequence[Planned]) -> None:
     launcher, _, said, error = swept(runs, 1, dies)
     assert len(launcher.submitted) == 1
@@ -121,6 +128,19 @@ def test_jobs_that_are_queued_are_not_left_to_the_same_end(runs: Sequence[Planne
     assert said.count("its job ended before DetBoard began") == 1
     assert said.count("lost (its job was ended before it began, for that of plain-s0") == 3
     assert "a batch job reads no" in error, "of the first, not of those that were ended"
+
+
+def test_one_that_is_refused_ends_no_other(runs: Sequence[Planned]) -> None:
+    """What asks for something else, the scheduler has taken."""
+
+    def refused(folder: RunFolder) -> Job:
+        write_address(folder, "queue", "")
+        return Lost(why="")
+
+    _, ended, _, error = swept(runs, 2, refused, lambda folder: Later(folder=folder))
+    assert not error
+    assert sorted(ended) == sorted([State.LOST, *[State.COMPLETE] * 5])
+    assert swept(runs[:1], 1, refused)[3].count("the scheduler did not take it") == 1
 
 
 def test_one_that_dies_on_a_bad_node_ends_no_sweep(runs: Sequence[Planned]) -> None:

@@ -13,7 +13,7 @@ from benchmark.errors import MachineError
 from benchmark.run.starts import starts
 from benchmark.run.state import stop_is_users
 from benchmark.sweep.progress import name_of
-from benchmark.sweep.unbegun import log_tail, remedy
+from benchmark.sweep.unbegun import log_tail, refused, remedy
 
 if TYPE_CHECKING:
     from benchmark.run.folder import RunFolder
@@ -38,6 +38,7 @@ class DeadEnds:
         self._begun: set[str] = set()
         self._spared: set[str] = set()
         self._in_a_row = 0
+        self._refused = False
         self._first: tuple[str, str, str] | None = None
 
     @property
@@ -61,8 +62,8 @@ class DeadEnds:
             return
         if not living:
             raise self._error()
-        # Of those that run some may yet begin.
-        if all(active.job.standing().queued for active in living):
+        # Of those that run some may yet begin, and what was taken is not refused.
+        if not self._refused and all(active.job.standing().queued for active in living):
             for active in living:
                 self._spared.add(active.run.spec.run_id)
                 active.job.kill()
@@ -83,7 +84,7 @@ class DeadEnds:
 
     def _tell_first(self, active: Active, text: str) -> None:
         name, folder = name_of(active.run), active.run.folder
-        self._first = name, text.rstrip(";"), remedy(folder, text)
+        self._first, self._refused = (name, text.rstrip(";"), remedy(folder, text)), refused(folder)
         shown = [f"    {line}" for line in log_tail(folder) if line not in text]
         end = "its log ends:" if shown else "no other is started until one begins"
         self._say("\n".join([f"{name}: its job ended before DetBoard began: {end}", *shown]))

@@ -64,13 +64,18 @@ def remedy(folder: RunFolder, said: str) -> str:
         folder: Its run's.
         said: How it ended, in its launcher's words.
     """
-    address = read_address(folder)
-    if address is not None and not address.job:
+    if refused(folder):
         return _REFUSED
     text = "\n".join([*log_tail(folder), said])
     no_log = _STORE if folder.store_file.exists() else _FOLDER
     otherwise = _SETUP if _has_logged(folder) else no_log
     return next((do for words, do in _KNOWN if re.search(words, text)), otherwise)
+
+
+def refused(folder: RunFolder) -> bool:
+    """Whether its scheduler has not taken a run's last job."""
+    address = read_address(folder)
+    return address is not None and not address.job
 
 
 def _has_logged(folder: RunFolder) -> bool:
