@@ -349,8 +349,8 @@ def test_each_job_of_an_array_is_queued_again_by_itself(
     wait_until(jobs[2].ended, "the end of what a user has ended", 20)
     assert not jobs[1].standing().queued and not jobs[0].ended()
     assert json.loads((ready[0] / "stop").read_text()) == {"state": "interrupted", "again": True}
-    at_hand.hurry()
-    wait_until(jobs[0].ended, "the end of what was queued again", 20)
+    with at_hand.hurrying():
+        wait_until(jobs[0].ended, "the end of what was queued again", 30)
     log = (ready[0] / "log.txt").read_text()
     assert log.count("begins on n") == 2
     assert f"job {numbers[0]} on n1: starts (start 2)" in log

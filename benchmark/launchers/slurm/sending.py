@@ -25,7 +25,7 @@ AGAIN_S = 10.0  # between two tries of what Slurm does not take
 LINKS = ".slurm-"
 """Begin of the names of folders, in that of the runs, that link the tasks of an array to their runs."""
 _SBATCH_S = 60.0  # it repeats by itself where the controller has no room
-_NAMED = re.compile(r"\b(?:QOS|Assoc|Acct|Partition|Max|Grp)\w*(?:Limit|Jobs?)\w*\b")
+_NAMED = re.compile(r"\b(?:QOS|Assoc|Acct|Max)[A-Z]\w+")
 _FULL = ("temporarily unable to accept", "temporarily unavailable", "Reached jobs per hour")
 _POLICY = "job submit limit"  # of one that is named before, or of none
 
@@ -189,7 +189,7 @@ def is_limit(said: str, living: int) -> bool:
         return False
     named = _NAMED.findall(said)
     if named:
-        return any("Submit" in name or name.startswith("MaxJobs") for name in named)
+        return any("Submit" in name for name in named)
     return living > 0
 
 
