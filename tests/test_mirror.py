@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -29,12 +30,13 @@ from benchmark.experiment.experiment import Tracking
 from benchmark.launchers import LAUNCHERS, Job, make_launcher
 from benchmark.launchers.child import Surroundings, to_json
 from benchmark.launchers.living import lives, living_job
-from benchmark.launchers.mirror import lease, node, stored_job
+from benchmark.launchers.mirror import lease, node, object_store, stored_job
 from benchmark.launchers.mirror.fetching import Fetcher
 from benchmark.launchers.mirror.listing import Listing, newest_listing
 from benchmark.launchers.mirror.sending import Sender
 from benchmark.launchers.mirror.sent import Sent
 from benchmark.launchers.mirror.store import Store, StoreTrouble, open_store, problem_with
+from benchmark.launchers.mirror.stored_job import Home, StoredJob
 from benchmark.launchers.slurm.door import wrong_requests
 from benchmark.launchers.stored import Stored
 from benchmark.run import checkpoints
@@ -442,6 +444,43 @@ def test_without_credentials_that_is_what_is_said(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     assert "Unable to locate credentials" in problem_with(bucket)
+
+
+def test_a_store_that_takes_calls_and_never_answers_is_given_up(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "_LIMIT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        store = open_store(bucket)
+        (tmp_path / "file").write_bytes(b"x")
+        for ask in (
+            lambda: store.read("a"),
+            lambda: store.write("a", b""),
+            lambda: store.create("a", b""),
+            lambda: store.send(tmp_path / "file", "a"),
+            lambda: store.keys("a"),
+        ):
+            with pytest.raises(StoreTrouble, match=r"no answer within 0\.5"):
+                ask()
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_job_whose_store_is_away_is_not_taken_to_be_silent(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "store").mkdir()
+    run = planned(synthetic_data, tmp_path / "results")
+    store = Odd(open_store(str(tmp_path / "store")))
+    job = StoredJob(ToyJob("1:1", run.folder), Home(store, run.folder, Sent("", "runs/a", 0)))
+    first = lease.take(store, "runs/a", "a job")
+    assert first is not None
+    first.renew(7.0)
+    assert job.cpu_seconds() == 7.0
+    store.away = lambda call, key: True
+    before = job.cpu_seconds()
+    time.sleep(0.1)
+    assert 7.0 < before < job.cpu_seconds()
 
 
 @pytest.mark.usefixtures("fast", "node_folder")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError, why
 from benchmark.launchers.mirror.store import StoreTrouble, troubles_of
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 
 _S3 = ("s3", "s3a")
 _CONNECT_S = 10
+_LIMIT_S = 60.0
+"""Seconds within which a call has to be answered that carries little."""
+
+_SLOWEST = 256 << 10  # bytes a second, of what is large
 # Else a store that is away keeps the driver for minutes with every call.
 _CONFIG: Mapping[str, object] = {
     "connect_timeout": _CONNECT_S,
-    "read_timeout": 60,
+    "read_timeout": 20,
     "retries": {"max_attempts": 2},
 }
 _PACKAGES = {
@@ -51,14 +56,14 @@ class ObjectStore:
         """See `benchmark.launchers.mirror.store.Store`."""
         with troubles_of(self._named(key)):
             try:
-                return bytes(self._files.cat_file(self._at(key)))
+                return bytes(self._ask("cat_file", self._at(key)))
             except FileNotFoundError:
                 return None
 
     def write(self, key: str, content: bytes) -> None:
         """See `benchmark.launchers.mirror.store.Store`."""
         with self._putting(key):
-            self._files.pipe_file(self._at(key), content)
+            self._ask("pipe_file", self._at(key), content)
 
     def create(self, key: str, content: bytes) -> bool:
         """See `benchmark.launchers.mirror.store.Store`.
@@ -67,7 +72,7 @@ class ObjectStore:
         """
         with self._putting(key):
             try:
-                self._files.pipe_file(self._at(key), content, mode="create")
+                self._ask("pipe_file", self._at(key), content, mode="create")
             except FileExistsError:
                 return self.read(key) == content
         return True
@@ -75,13 +80,13 @@ class ObjectStore:
     def send(self, path: Path, key: str) -> None:
         """See `benchmark.launchers.mirror.store.Store`."""
         with self._putting(key):
-            self._files.put_file(str(path), self._at(key))
+            self._ask("put_file", str(path), self._at(key), size=path.stat().st_size)
 
     def fetch(self, key: str, path: Path) -> bool:
         """See `benchmark.launchers.mirror.store.Store`."""
         with troubles_of(self._named(key)):
             try:
-                self._files.get_file(self._at(key), str(path))
+                self._ask("get_file", self._at(key), str(path), size=math.inf)
             except FileNotFoundError:
                 return False
         return True
@@ -90,7 +95,7 @@ class ObjectStore:
         """See `benchmark.launchers.mirror.store.Store`."""
         with troubles_of(self._named(folder)):
             try:
-                found = self._files.ls(self._at(folder), detail=False)
+                found = self._ask("ls", self._at(folder), detail=False)
             except FileNotFoundError:
                 return []
         return sorted(f"{folder}/{name.rstrip('/').rpartition('/')[2]}" for name in found)
@@ -99,14 +104,14 @@ class ObjectStore:
         """See `benchmark.launchers.mirror.store.Store`."""
         with troubles_of(self._named(key)):
             try:
-                return float(self._files.modified(self._at(key)).timestamp())
+                return float(self._ask("modified", self._at(key)).timestamp())
             except (FileNotFoundError, NotImplementedError):
                 return None
 
     def remove(self, key: str) -> None:
         """See `benchmark.launchers.mirror.store.Store`."""
         with troubles_of(self._named(key)), suppress(FileNotFoundError):
-            self._files.rm_file(self._at(key))
+            self._ask("rm_file", self._at(key))
 
     @contextmanager
     def _putting(self, key: str) -> Iterator[None]:
@@ -116,6 +121,27 @@ class ObjectStore:
                 yield
             except FileNotFoundError as error:
                 raise StoreTrouble(self._named(key), why(error)) from error
+
+    def _ask(self, call: str, *given: object, size: float = 0, **more: object) -> Any:
+        """What the file system answers, within a time: aiobotocore waits for ever to be told that it may send.
+
+        Args:
+            call: Name of the method.
+            given: Its arguments.
+            size: Bytes that are to be carried; infinite where nobody knows, and the library itself gives up in time.
+            more: Its further arguments.
+        """
+        from fsspec.asyn import sync
+        from fsspec.exceptions import FSTimeoutError
+
+        own = getattr(self._files, f"_{call}", None)
+        if own is None or not self._files.async_impl:
+            return getattr(self._files, call)(*given, **more)
+        limit_s = None if math.isinf(size) else _LIMIT_S + size / _SLOWEST
+        try:
+            return sync(self._files.loop, own, *given, timeout=limit_s, **more)
+        except FSTimeoutError:
+            raise StoreTrouble(self.url, f"no answer within {limit_s:g} s") from None
 
     def _at(self, key: str) -> str:
         return f"{self._root}/{key}"
@@ -134,7 +160,10 @@ def _file_system(url: str) -> AbstractFileSystem:
     if kind in _S3:
         settings["config_kwargs"] = dict(_CONFIG)
     try:
-        return fsspec.filesystem(kind, **settings)
+        files = fsspec.filesystem(kind, **settings)
+        if kind in _S3:
+            files.retries = 1  # of all that the line above says, five times over
+        return files
     except Exception as error:  # whatever the library wants to be told
         raise UserError(f"cluster.store: {url}: {why(error)}") from error
 
