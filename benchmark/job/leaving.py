@@ -11,7 +11,7 @@ from mmengine.optim import OptimWrapperDict
 
 from benchmark.job.base import Stopped
 from benchmark.job.midway import begins_anew, counts_epochs, epoch_after, pass_over_trained
-from benchmark.job.randomness import go_on_drawing
+from benchmark.job.randomness import Randomness, drawn_so_far, go_on_drawing
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, now
@@ -81,6 +81,7 @@ class LeaveHook(Hook):  # type: ignore[misc]
         self._stop_file = folder.stop_file
         self._checkpoints = folder.checkpoints
         self._trained_s: float | None = None
+        self._drawn: Randomness | None = None
 
     def before_train(self, runner: JobRunner) -> None:
         """Leaves before anything is trained."""
@@ -100,6 +101,10 @@ class LeaveHook(Hook):  # type: ignore[misc]
         if counts_epochs(runner):
             self._leave_if_asked(runner, runner.epoch + 1, runner.iter)
 
+    def before_val(self, runner: JobRunner) -> None:
+        """Notes the random numbers: a validation that is cut short is made from its beginning."""
+        self._drawn = drawn_so_far() if runner.world_size == 1 else None
+
     def after_val_iter(
         self, runner: JobRunner, batch_idx: int, data_batch: object = None, outputs: object = None
     ) -> None:
@@ -112,6 +117,7 @@ class LeaveHook(Hook):  # type: ignore[misc]
 
     def after_val_epoch(self, runner: JobRunner, metrics: dict[str, float] | None = None) -> None:
         """Leaves after a validation, where there is more to train."""
+        self._drawn = None
         if runner.iter < runner.max_iters:
             self._leave_if_asked(runner, runner.epoch, runner.iter)
 
@@ -134,7 +140,7 @@ class LeaveHook(Hook):  # type: ignore[misc]
                 print(f"{now()} iteration {iteration} is not saved: {why_not}", flush=True)
             else:
                 path = self._checkpoints / checkpoints.left(epoch, iteration)
-                runner.save_left(path, epoch, iteration)
+                runner.save_left(path, epoch, iteration, self._drawn)
                 print(f"{now()} saved at iteration {iteration}, to go on there", flush=True)
                 self._note(runner, iteration)
         dist.barrier()  # no process leaves before all is on disk

@@ -128,7 +128,7 @@ class JobRunner(Runner):  # type: ignore[misc]
         meta = {**(given if isinstance(given, dict) else {}), RUN_ID: self._ids[-1]}
         to_resume = bool(kwargs.get("save_optimizer", True))
         if to_resume and self.world_size == 1:
-            meta[RANDOMNESS] = drawn_so_far()
+            meta.setdefault(RANDOMNESS, drawn_so_far())
         with replacing(Path(out_dir) / filename) as temporary, _streamed_to_disk():
             super().save_checkpoint(
                 str(temporary.parent), temporary.name, *args, meta=meta, **kwargs
@@ -137,9 +137,20 @@ class JobRunner(Runner):  # type: ignore[misc]
             self.kept_iteration = int(meta["iter"])  # mmengine has filled it in
             checkpoints.remove_old_left(Path(out_dir))
 
-    def save_left(self, path: Path, epoch: int, iteration: int) -> None:
-        """Saves a training that is left, to be gone on with after so many epochs and iterations."""
-        meta = {"epoch": epoch, "iter": iteration}
+    def save_left(
+        self, path: Path, epoch: int, iteration: int, drawn: Randomness | None = None
+    ) -> None:
+        """Saves a training that is left, to be gone on with after so many epochs and iterations.
+
+        Args:
+            path: The file.
+            epoch: Whole epochs that are trained.
+            iteration: Iterations that are trained.
+            drawn: Where the random numbers are to go on; None for where they are.
+        """
+        meta: dict[str, object] = {"epoch": epoch, "iter": iteration}
+        if drawn is not None:
+            meta[RANDOMNESS] = drawn
         self.save_checkpoint(str(path.parent), path.name, meta=meta)
 
     def take_weights(self, path: Path) -> None:
