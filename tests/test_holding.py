@@ -208,7 +208,7 @@ def test_a_job_that_has_lost_its_folder_writes_nothing_before_it_is_told(
 def test_a_job_that_only_its_lease_tells_of_ends_when_that_is_taken_away(
     hold: Callable[[bool], BaseProcess], folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "LEASE_S", 0.5)
+    monkeypatch.setattr(lease, "LEASE_S", 1.5)
     job = hold(True)
     found = living_job(folder)
     assert found is not None and found.outlives_driver and not found.ended()
@@ -243,13 +243,27 @@ def test_a_marker_of_a_job_without_a_lease_is_named(disk: str, folder: RunFolder
     assert not folder.lease_file.exists(), disk
 
 
+def wait_until_it_waits(capfd: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+
+    def waits() -> bool:
+        said.append(capfd.readouterr().out)
+        return "holds this run's folder: this one waits" in "".join(said)
+
+    wait_until(waits, "the word of the job that waits", 30)
+
+
 def test_a_job_that_waits_leaves_where_a_user_ends_the_run(
-    folder: RunFolder, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    folder: RunFolder,
+    jobs: Jobs,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     leave(folder.lease_file)
     write_json(folder.stop_file, {"state": "interrupted", "again": True})  # the other's scheduler
     waiting = jobs.start(_hold(folder, True))
-    time.sleep(0.3)
+    wait_until_it_waits(capfd)
+    time.sleep(0.1)
     assert waiting.is_alive()
     write_json(folder.stop_file, {"state": "interrupted"})
     waiting.join(30)
@@ -260,7 +274,9 @@ def test_a_job_that_waits_leaves_where_a_user_ends_the_run(
     assert jobs.status_of(_hold(folder, True)) == TAKEN_OVER
 
 
-def test_a_job_that_waits_is_ended_by_its_scheduler_alone(folder: RunFolder, jobs: Jobs) -> None:
+def test_a_job_that_waits_is_ended_by_its_scheduler_alone(
+    folder: RunFolder, jobs: Jobs, capfd: pytest.CaptureFixture[str]
+) -> None:
     leave(folder.lease_file)
 
     def body() -> None:
@@ -268,7 +284,7 @@ def test_a_job_that_waits_is_ended_by_its_scheduler_alone(folder: RunFolder, job
         _hold(folder, True)()
 
     waiting = jobs.start(body)
-    time.sleep(0.3)
+    wait_until_it_waits(capfd)
     waiting.terminate()
     waiting.join(30)
     assert waiting.exitcode == -signal.SIGTERM
@@ -357,7 +373,7 @@ def _check_it_is_moved(bench: Bench, folder: RunFolder) -> None:
     assert not RunFolder(bench.folder("by")).lease_file.exists()
 
 
-LEASE_S = 2.0
+LEASE_S = 4.0
 
 
 def _train(folder: RunFolder) -> BaseProcess:
