@@ -66,8 +66,8 @@ def test_driver_and_job_see_what_the_other_writes(tmp_path: Path) -> None:
 def of_node(monkeypatch: pytest.MonkeyPatch, **other: Any) -> None:
     """Has the job be another process than the driver."""
 
-    def changed() -> node.Process:
-        return replace(node.this_process(), **other)
+    def changed(trackers: dict[str, str]) -> node.Process:
+        return replace(node.this_process(trackers), **other)
 
     monkeypatch.setattr(node_check, "this_process", changed)
 
@@ -76,9 +76,16 @@ def of_node(monkeypatch: pytest.MonkeyPatch, **other: Any) -> None:
 def test_what_differs_on_the_node_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    versions = node.this_process().versions
+    versions = node.this_process({}).versions
     other: dict[str, str | None] = {**versions, "torch": "2.0.1", "numpy": None}
-    of_node(monkeypatch, versions=other, package="/old/benchmark", source="0", uid=7)
+    of_node(
+        monkeypatch,
+        versions=other,
+        package="/old/benchmark",
+        source="0",
+        uid=7,
+        trackers={"W&B": "online: for the test"},
+    )
     ahead = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + 3600)
     monkeypatch.setattr(node_check, "time", ahead)
     status, found = doctor(tmp_path / "results")
@@ -88,6 +95,7 @@ def test_what_differs_on_the_node_is_a_problem(
     assert "to do: the job's Python is" in found["numpy"]
     assert found["benchmark"].startswith("/old/benchmark: its modules are not those of")
     assert found["user"].startswith(f"7 of group {os.getgid()}; the driver is {os.getuid()} of")
+    assert "the driver is off" in found["W&B"] and "to do: set its variables" in found["W&B"]
     assert "the node's is 3600 s ahead" in found["clocks"] and "NTP" in found["clocks"]
 
 

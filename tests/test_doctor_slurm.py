@@ -167,7 +167,11 @@ def test_a_queue_that_takes_no_more_is_waited_for(
     programs.mkdir()
     script = _FULL.format(flag=tmp_path / "refused", sbatch=shutil.which("sbatch"))
     (programs / "sbatch").write_text(script)
-    (programs / "sbatch").chmod(0o755)
+    # As `sacctmgr -P` writes it where a site has accounting, which this cluster has not.
+    told = "vision|normal,long||50|gres/gpu=8||2-00:00:00"
+    (programs / "sacctmgr").write_text(f"#!/bin/sh\necho '{told}'\n")
+    for program in programs.iterdir():
+        program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv(SITE, site(tmp_path, setup=["false"]))
     for key, value in slurm.environment.items():
@@ -177,6 +181,8 @@ def test_a_queue_that_takes_no_more_is_waited_for(
     assert (tmp_path / "refused").exists()
     assert "waiting: not submitted yet: QOSMaxSubmitJobPerUserLimit" in done.stdout
     assert "waiting: Slurm job" in done.stdout
+    limits = "account vision, qos normal,long, maxsubmitjobs 50, grptres gres/gpu=8, maxwall 2-00"
+    assert lines(done.stdout)["limits"].startswith(limits)
     assert "a line of cluster.setup has failed: false" in lines(done.stdout)["job"]
 
 

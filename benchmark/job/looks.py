@@ -85,6 +85,13 @@ def shared_memory() -> Iterator[Finding]:
         yield Finding("/dev/shm", f"{found.total >> 20} MiB", remedy if small else "")
 
 
+def reaches() -> dict[str, str]:
+    """Where each tracker would show runs from here, in words, by its title."""
+    from benchmark.tracking import TRACKERS, tracker_class
+
+    return {tracker.title: tracker.reach() for tracker in map(tracker_class, TRACKERS)}
+
+
 def trackers() -> Iterator[Finding]:
     """Where runs are shown, and what hinders that."""
     from benchmark.experiment.experiment import Tracking

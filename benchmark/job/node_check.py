@@ -39,7 +39,7 @@ def check_node(folder: RunFolder, options: JobOptions) -> None:
     """
     print(f"{now()} looking at the node, process {os.getpid()}", flush=True)
     desk = Desk(folder.path)
-    here, driver = this_process(), desk.read_driver()
+    here, driver = this_process(looks.reaches()), desk.read_driver()
     _look(desk, _Looks(desk, here, driver, options).all())
     print(f"{now()} looked at all", flush=True)
 
@@ -84,7 +84,7 @@ class _Looks:
             "TMPDIR": self._temporary,
             "/dev/shm": looks.shared_memory,
             "clashes": looks.clashes,
-            "trackers": looks.trackers,
+            "trackers": self._trackers,
             "GPU": looks.gpus,
             "mmcv ops": self._imports,
         }
@@ -171,6 +171,16 @@ class _Looks:
             write_text(desk.replaced_file, f"{number:>9}")
         desk.write_note(NODE, 2)
         desk.read_note(DRIVER, 2, _patience())
+
+    def _trackers(self) -> Iterator[Finding]:
+        yield from looks.trackers()
+        for title, here in self._here.trackers.items():
+            driver = self._driver.trackers.get(title, here)
+            if here != driver:
+                remedy = (
+                    "set its variables where the sweep starts, WANDB_API_KEY say: jobs inherit them"
+                )
+                yield Finding(title, f"the driver is {driver}", remedy, problem=True)
 
     def _temporary(self) -> Iterator[Finding]:
         from benchmark.temporary import usable_tmpdir

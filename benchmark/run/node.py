@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class Process:
         versions: Of Python and of the packages that a result depends on, see `benchmark.run.provenance.versions`.
         package: Folder of the package that it has imported.
         source: SHA-256 of the package's modules.
+        trackers: Where each tracker would show runs from there, in words, by its title.
         shares: Whether driver and job see the same folder; else it goes to and fro.
     """
 
@@ -43,6 +44,7 @@ class Process:
     versions: dict[str, str | None]
     package: str
     source: str
+    trackers: dict[str, str]
     shares: bool = True
 
 
@@ -128,8 +130,12 @@ class Desk:
         return None
 
 
-def this_process() -> Process:
-    """What this process is."""
+def this_process(trackers: Mapping[str, str]) -> Process:
+    """What this process is.
+
+    Args:
+        trackers: Where each tracker would show runs from here.
+    """
     return Process(
         host=socket.gethostname(),
         uid=os.getuid(),
@@ -137,6 +143,7 @@ def this_process() -> Process:
         versions=versions(),
         package=str(_PACKAGE),
         source=_source(),
+        trackers=dict(trackers),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
+from benchmark.job import looks
 from benchmark.job.node_check import REPLACED
 from benchmark.launchers import Job, Launcher
 from benchmark.launchers.stored import Stored
@@ -66,7 +67,7 @@ def look_at_node(
         folder = RunFolder(scratch / NAME)
         folder.path.mkdir()
         desk = Desk(folder.path)
-        driver = replace(this_process(), shares=not isinstance(launcher, Stored))
+        driver = replace(this_process(looks.reaches()), shares=not isinstance(launcher, Stored))
         with _answering(desk, driver) as driver_side:
             ended = _run(launcher, folder, say, patience_s)
             _wait_for_report(desk, ended)
