@@ -19,6 +19,7 @@ from test_study_storage import RANDOM
 
 from benchmark.tuning.database import storage_url
 from benchmark.tuning.storage import FOLDER_ID, Store, StudyKey, open_study
+from benchmark.tuning.study_run import _folder_id
 
 KEY = StudyKey("study", ["maximize"], {"row": "plain"}, {"lr": 0.02})
 PRUNED = {"type": "MedianPruner", "n_startup_trials": 1}
@@ -161,6 +162,16 @@ def test_a_trial_whose_job_has_ended_with_its_driver_is_begun_anew(tmp_path: Pat
     other = driver_of(tmp_path, "b")
     taken = after_patience(other)
     assert taken is not None and other.where(taken) == tmp_path / "b"
+
+
+def test_a_shared_folder_is_the_same_from_another_machine(tmp_path: Path) -> None:
+    first = _folder_id(tmp_path)
+    file = tmp_path / "runs" / FOLDER_ID
+    elsewhere = {**json.loads(file.read_text()), "host": "login2"}
+    file.write_text(json.dumps(elsewhere))
+    assert _folder_id(tmp_path) == first
+    file.write_text(json.dumps({**elsewhere, "inode": "1"}))  # a copy, on another machine
+    assert _folder_id(tmp_path) != first
 
 
 @pytest.mark.slow

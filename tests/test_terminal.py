@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from boards import make_board, make_record, make_row, result
-from command import run_detboard, variant
+from command import TINY, run_detboard, variant
 from rich.console import Console
 
+from benchmark.cli.plan import plan_table
 from benchmark.leaderboard.outputs.terminal import rich_table
 from benchmark.run.journal import Tail
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.record import State
 from benchmark.sweep.progress import RunProgress, SweepProgress
 from benchmark.sweep.watchers import LiveWatcher
 from benchmark.writing.terminal import show
@@ -71,3 +75,27 @@ def test_a_plan_in_a_pipe_breaks_no_run_id(tmp_path: Path, synthetic_data: Path)
         "plain-s0-tiny",
         f"{LONG[:60]}-s0-tiny",
     ]
+
+
+def test_a_plan_says_at_80_columns_why_a_job_waits(tmp_path: Path, synthetic_data: Path) -> None:
+    made = make_plan(Request(TINY, tmp_path / "results", data_root=synthetic_data))
+    why = "Slurm job 1235_12: Slurm holds a job back for two minutes that it has put back"
+    queued = replace(made.runs[0], state=State.QUEUED, standing=why)
+    console = Console(width=80, file=io.StringIO(), color_system=None)
+    show(console, plan_table(replace(made, runs=(queued, made.runs[1])), console))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert all(len(line) <= 80 for line in lines)
+    assert any(queued.spec.run_id in line for line in lines)
+    states = " ".join(line[lines[1].index("state") :] for line in lines[2:])
+    assert " ".join(states.split()) == f"queued, {why} waiting"
+
+
+def test_the_live_table_shows_a_queued_job_and_no_time_that_is_left() -> None:
+    console = Console(width=120, height=20, file=io.StringIO(), force_terminal=True)
+    waits = RunProgress(Tail(Path("/nowhere")), state=State.QUEUED, eta_s=60.0)
+    waits.standing = "Slurm job 12: Resources"
+    with LiveWatcher(console, SweepProgress(1, {"plain-s0-full-12345678": waits})) as watcher:
+        watcher.tick()
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1 queued" in said and "Slurm job 12: Resources" in said
+    assert "0:01:00" not in said

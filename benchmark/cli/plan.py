@@ -165,6 +165,6 @@ def plan_table(made: Plan, console: Console) -> Table:
         Shown("seed", "seed", [Text(str(run.spec.seed)) for run in made.runs]),
         *of_fold,
         Shown("run", "run", [Text(run.spec.run_id) for run in made.runs]),
-        Shown("state", "state", states),
+        Shown("state", "state", states, elastic=True),
     ]
     return table_of(title, fitting(columns, ("row", "seed", "fold"), console.width), console)

@@ -199,7 +199,13 @@ def _show(found: Sequence[Entry], results: Path) -> None:
         "whose": [run.owner.words for run in found],
     }
     shown = [
-        Shown(key, key, [Text(printable(cell)) for cell in cells], right=key in ("age", "size"))
+        Shown(
+            key,
+            key,
+            [Text(printable(cell)) for cell in cells],
+            right=key in ("age", "size"),
+            elastic=key == "state",
+        )
         for key, cells in columns.items()
     ]
     console = unbound_console()

@@ -17,7 +17,6 @@ from benchmark.run.state import Planned
 from benchmark.statistics.scores import MAIN
 from benchmark.sweep.progress import RunProgress, SweepProgress, name_of, show_eta, show_value
 from benchmark.writing.terminal import Shown, fitting, table_of
-from benchmark.writing.words import cut_short
 
 STYLES = {
     State.COMPLETE: "green",
@@ -36,7 +35,7 @@ _NUMBERS = ("state", "iteration", "ETA", "mAP50")
 _SPARED = ("ETA", "job", "iteration", "parameters", "mAP50")  # what is left out where room is short
 _WAITS = ("waiting", "—", "—", "—", "", "")
 _WORKED_ON = (State.RUNNING, State.QUEUED)
-_LONGEST = 40  # what a scheduler says, in characters
+_LONGEST = 30  # what a scheduler says, in characters
 
 
 class LiveWatcher:
@@ -127,7 +126,8 @@ def _cells(name: str, progress: RunProgress) -> list[Text]:
     state = Text(progress.state.value, STYLES[progress.state])
     iterations = f"{progress.iteration}/{progress.max_iters or '?'}"
     eta = show_eta(None if progress.state is State.QUEUED else progress.eta_s)
-    job = printable(cut_short(progress.standing, _LONGEST))
+    job = printable(progress.standing)
+    job = job if len(job) <= _LONGEST else f"{job[: _LONGEST - 1]}…"
     texts = (iterations, eta, show_value(progress.mAP50), job, progress.params)
     return [Text(name), state, *map(Text, texts)]
 

@@ -94,11 +94,20 @@ def open_store(study: Study, url: str | None) -> Store:
 
 
 def _folder_id(results: Path) -> str:
-    """A name for the results folder that no other folder has; a copy of it, or one that was moved, gets another."""
+    """A name for the results folder that no other folder has; a copy of it, or one that was moved, gets another.
+
+    Two machines that share the folder see it under one path, and with one inode.
+    """
     path = results / "runs" / FOLDER_ID
-    place = {"host": socket.gethostname(), "path": str(results.resolve())}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = {
+        "host": socket.gethostname(),
+        "path": str(results.resolve()),
+        "inode": str(path.parent.stat().st_ino),
+    }
     known = _known_place(path)
-    if {name: known.get(name) for name in place} != place or "id" not in known:
+    alike = {name for name in place if known.get(name) == place[name]}
+    if not ("path" in alike and len(alike) > 1 and "id" in known):
         known = {"id": uuid.uuid4().hex, **place}
         write_json(path, known)
     return known["id"]
