@@ -140,7 +140,13 @@ class SlurmCluster:
                     os.kill(pid, signal.SIGKILL)
 
     def stop_controller(self) -> None:
-        """Ends the controller, as its machine's restart does; jobs go on."""
+        """Ends the controller, which saves what it knows, as its machine's restart does; jobs go on."""
+        process = self._living["slurmctld"]
+        for pid in family(process.pid):
+            with suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text().strip() == "slurmctld":
+                    os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: process.poll() is not None, "the end of the controller", 20)
         self._end("slurmctld")
 
     def start_controller(self) -> None:

@@ -388,6 +388,25 @@ def test_a_job_that_is_ended_by_its_driver_is_not_cut_off(
 
 
 @pytest.mark.slow
+def test_a_job_of_an_array_that_waits_is_ended_alone(
+    at_hand: SlurmCluster, ready: list[Path]
+) -> None:
+    launcher = SlurmLauncher(cluster=Cluster(cpus=1, sbatch="--begin=now+600"))
+    jobs = [launcher.submit(folder, OPTIONS) for folder in ready]
+    launcher.flush()
+    numbers = [read_address(RunFolder(folder)).job for folder in ready]
+    wait_until(lambda: all("Slurm holds" in job.standing().words for job in jobs), "the queue", 20)
+    jobs[0].kill()
+    assert set(at_hand.jobs("PD")) == {*numbers[1:]}
+    at_hand.call("scancel", numbers[1])  # by somebody else
+    wait_until(jobs[1].ended, "the end", 20)
+    assert [job.cut_off() for job in jobs] == ["", "taken out of the queue", ""]
+    assert not jobs[2].ended()
+    jobs[2].kill()
+    assert not at_hand.jobs("PD")
+
+
+@pytest.mark.slow
 def test_slurm_that_does_not_answer_ends_no_job(
     at_hand: SlurmCluster, ready: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

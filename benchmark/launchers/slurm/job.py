@@ -74,7 +74,7 @@ class SlurmJob:
         self._queue = queue
         self._since = since
         self._killed = False
-        self._seen = False
+        self._seen = self._waited = False
         self._logged = 0 if number else _size(self.folder.log_file)
 
     def submitted(self, number: str) -> None:
@@ -127,6 +127,8 @@ class SlurmJob:
             return ""
         entry = self._entry()
         words = _CUT_OFF.get(entry.state, "") if entry is not None else ""
+        if entry is not None and entry.state == FORGOTTEN and self._waited:
+            words = "taken out of the queue"  # of an array's task nothing is left then
         stop = self.folder.stop_file
         asked = stop.exists() and not stop_is_users(stop)
         if not words and asked:
@@ -148,23 +150,34 @@ class SlurmJob:
         if not self.number:
             self.withdrawn = True
             return
-        # The first ends its processes at once; the second what waits, or is to be queued again.
         with suppress(NoAnswer):
-            check_up()
-            ask("scancel", "--full", "--signal=KILL", self.number)
-            ask("scancel", self.number)
+            self._cancel()
         self._since = time.monotonic()
         end = time.monotonic() + KILL_S
         while not self.ended() and time.monotonic() < end:
             time.sleep(0.1)
 
+    def _cancel(self) -> None:
+        """Takes it out of the queue; one that runs ends at once.
+
+        Of an array's task that waits, a signal would take along all others that wait (Slurm 22.05).
+        """
+        check_up()
+        entry = self._entry()
+        if entry is not None and entry.state not in QUEUED:
+            ask("scancel", "--full", "--signal=KILL", self.number)
+        ask("scancel", self.number)
+
     def _entry(self) -> Entry | None:
         """What Slurm says of it; of one with its number that is another folder's, that it is forgotten."""
         entry = self._queue.entry(self.number, self._since) if self.number else None
-        if entry is None or self._seen or entry.state == FORGOTTEN:
+        if entry is None or entry.state == FORGOTTEN:
             return entry
-        self._seen = not entry.is_anothers(self.folder.path)
-        return entry if self._seen else Entry(self.number, FORGOTTEN)
+        self._seen = self._seen or not entry.is_anothers(self.folder.path)
+        if not self._seen:
+            return Entry(self.number, FORGOTTEN)
+        self._waited = entry.state in QUEUED
+        return entry
 
     @cached_property
     def _details(self) -> _Details:
