@@ -20,6 +20,7 @@ from benchmark.experiment.cluster import Cluster
 from benchmark.job.several import GONE
 from benchmark.launchers.base import Job
 from benchmark.launchers.child import Surroundings, run_forked, to_json
+from benchmark.launchers.layout import Part
 from benchmark.launchers.machine import MachineJob, MachineLauncher, MachinePool, make_pool
 from benchmark.launchers.processes import (
     KILL_S,
@@ -84,7 +85,7 @@ class LocalLauncher(MachineLauncher):
     def start(self, folder: Path, options: JobOptions, around: Surroundings) -> LocalJob:
         """Starts the run at ``folder``, and leaves no address there: for a launcher that has left its own."""
         if options.resources.processes > 1:
-            return _Torchrun(folder, options, around)
+            return Torchrun(folder, options, around)
         return self._forked(folder, options, around)
 
     def _forked(self, folder: Path, options: JobOptions, around: Surroundings) -> _Forked:
@@ -166,21 +167,28 @@ class _Forked(LocalJob):
         self._process.join(KILL_S)  # what waits for a mount that is gone may not end at all
 
 
-class _Torchrun(LocalJob):
-    """Several processes that train together.
+class Torchrun(LocalJob):
+    """Several processes that train together; the pipe to its standard input tells them that the driver is gone.
 
-    ``--standalone`` finds a free port: two such jobs on one machine do not clash. The pipe to its standard
-    input is what tells the processes that the driver is gone.
+    Args:
+        folder: The run.
+        options: What they are told.
+        around: Where the driver stands.
+        part: Which of several nodes this is; None where it is the only one.
     """
 
-    def __init__(self, folder: Path, options: JobOptions, around: Surroundings) -> None:
+    def __init__(
+        self, folder: Path, options: JobOptions, around: Surroundings, part: Part | None = None
+    ) -> None:
         # By their file: with -m, Python would look in the current folder first.
-        torchrun = [sys.executable, str(START), "torchrun", "--standalone"]
-        count = ["--nproc-per-node", str(options.resources.processes)]
+        torchrun = [sys.executable, str(START), "torchrun"]
         job = [str(START), "job", str(folder), to_json(options)]
-        with RunFolder(folder).log_file.open("ab") as log:
+        # It finds a free port: two such jobs on one machine do not clash.
+        alone = ["--standalone", "--nproc-per-node", str(options.resources.processes)]
+        name = RunFolder(folder).log_file if part is None else folder / part.log
+        with name.open("ab") as log:
             self._process = subprocess.Popen(
-                [*torchrun, *count, *job],
+                [*torchrun, *(alone if part is None else part.flags), *job],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -191,9 +199,11 @@ class _Torchrun(LocalJob):
         self.pid = self._process.pid
 
     def status(self) -> int | None:
+        """See `LocalJob`."""
         return self._process.poll()
 
     def kill(self) -> None:
+        """See `benchmark.launchers.base.Job`."""
         # torchrun puts its workers in groups of their own: the closed pipe is what ends them.
         if self._process.stdin is not None:
             self._process.stdin.close()

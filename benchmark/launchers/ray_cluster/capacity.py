@@ -66,6 +66,12 @@ class Ask:
             asked["memory"] = self.memory
         return asked
 
+    def bundle(self) -> dict[str, float]:
+        """As Ray's placement groups take it."""
+        asked = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
+        kind = {f"{_TYPE}{self.kind}": 0.001} if self.kind and self.gpus else {}
+        return {**{key: float(number) for key, number in asked.items() if number}, **kind}
+
     def fits(self, node: Node) -> int:
         """How many such tasks a node runs at once."""
         asked = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
@@ -113,6 +119,13 @@ def ask_of(cluster: Cluster, processes: int, nodes: Sequence[Node], slots: int |
     return Ask(cpus, gpus, kind_of(cluster, nodes), bytes_of(cluster.memory))
 
 
+def room(cluster: Cluster, nodes: Sequence[Node]) -> int:
+    """How many processes of a run go on one node: as many as it has GPUs, by the experiment or by Ray."""
+    most = max((int(node.resources.get("GPU", 0)) for node in nodes), default=0)
+    said = "gpus_per_node" in cluster.model_fields_set or cluster.on_cpus or not most
+    return cluster.gpus_per_node if said else most
+
+
 def has_gpus(nodes: Iterable[Node]) -> bool:
     """Whether any node has a GPU."""
     return any(node.resources.get("GPU", 0) >= 1 for node in nodes)
@@ -138,10 +151,13 @@ def side_by_side(ask: Ask, nodes: Iterable[Node]) -> int:
     return sum(ask.fits(node) for node in nodes)
 
 
-def obstacle(row: str, ask: Ask, nodes: Sequence[Node], where: str) -> str:
-    """Why a row's task would wait for ever; empty if some node can run it."""
-    if any(ask.fits(node) for node in nodes):
+def obstacle(row: str, ask: Ask, nodes: Sequence[Node], where: str, asked: int = 1) -> str:
+    """Why a row's tasks would wait for ever; empty if so many nodes as are ``asked`` for can run one each."""
+    fit = sum(bool(ask.fits(node)) for node in nodes)
+    if fit >= asked:
         return ""
+    if fit:
+        return f"row {row}: asks for {ask} on each of {asked} nodes; {where} has {counted(fit, 'such node')}"
     kinds = sorted({kind for node in nodes for kind in node.types()})
     if ask.gpus and ask.kind and ask.kind not in kinds:
         there = f"there are {', '.join(kinds)}" if kinds else "its nodes name no types"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from benchmark.errors import UserError
 from benchmark.experiment.cluster import Cluster
 from benchmark.launchers.base import Job
 from benchmark.launchers.child import Surroundings, to_json
+from benchmark.launchers.layout import APART, Layout, lay_out
 from benchmark.launchers.local import START
 from benchmark.launchers.places import Places
 from benchmark.launchers.ray_cluster import session
@@ -23,8 +24,10 @@ from benchmark.launchers.ray_cluster.capacity import (
     bytes_of,
     nodes_of,
     obstacle,
+    room,
     side_by_side,
 )
+from benchmark.launchers.ray_cluster.group import Spread
 from benchmark.launchers.ray_cluster.node import surroundings_json
 from benchmark.launchers.ray_cluster.tasks import Desk, RayTask, keeper_name
 from benchmark.run.address import JobAddress, write_address
@@ -96,11 +99,20 @@ class RayLauncher:
         if memory and not bytes_of(memory):
             return [f"cluster.memory: {memory}: write a number with K, M, G or T: 32G"]
         try:
-            asks = {row: self._ask(number) for row, number in gpus.items()}
+            nodes = self._nodes
         except UserError as error:
             return error.problems
-        found = (obstacle(row, ask, self._nodes, self._where) for row, ask in asks.items())
+        found = (self._obstacle(row, number, nodes) for row, number in gpus.items())
         return [message for message in found if message]
+
+    def _obstacle(self, row: str, processes: int, nodes: Sequence[Node]) -> str:
+        try:
+            layout = self._layout(processes)
+        except UserError as error:
+            return f"row {row}: {error}"
+        if layout.several and self._cluster.store:
+            return f"row {row}: gpus: {processes}: {APART}"
+        return obstacle(row, self._ask(layout.each), nodes, self._where, layout.nodes)
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
         """Queues the run at ``folder``."""
@@ -111,19 +123,23 @@ class RayLauncher:
         # Before it is submitted: whoever comes after this driver finds it, or finds that there is none.
         address = [where.address, desk.name, key, *([_OWN] if where.own else [])]
         write_address(RunFolder(folder), self.name, " ".join(address))
-        ask = self._ask(options.resources.processes)
+        layout = self._layout(options.resources.processes)
+        ask = self._ask(layout.each)
         told = to_json(replace(options, leased=True))
-        run = (str(START), str(folder), told, surroundings_json(_surroundings()))
-        desk.submit(key, {"name": folder.name, **ask.options()}, run)
-        return RayTask(desk, key, not where.own, str(ask))
+        run = (str(folder), told, surroundings_json(_surroundings()))
+        spread, asked = None, ask.options()
+        if layout.several:
+            spread, asked = Spread(layout.nodes, ask.bundle(), ask.options()), {"num_cpus": 0}
+        desk.submit(key, {"name": folder.name, **asked}, str(START), run, spread)
+        return RayTask(desk, key, not where.own, _words(ask, layout))
 
     def flush(self) -> None:
         """See `benchmark.launchers.base.Launcher`: tasks are queued at once."""
 
     def script(self, folder: Path, options: JobOptions) -> str:
         """See `benchmark.launchers.base.Launcher`."""
-        ask = self._ask(options.resources.processes)
-        return f"Ray task {folder.name} on {self._where}: {ask} on one node"
+        layout = self._layout(options.resources.processes)
+        return f"Ray task {folder.name} on {self._where}: {_words(self._ask(layout.each), layout)}"
 
     def attach(self, folder: Path, address: JobAddress) -> Job | None:
         """See `benchmark.launchers.base.Launcher`."""
@@ -174,6 +190,9 @@ class RayLauncher:
 
         return nodes_of(ray.nodes())
 
+    def _layout(self, processes: int) -> Layout:
+        return lay_out(processes, room(self._cluster, self._nodes))
+
     def _ask(self, processes: int) -> Ask:
         return ask_of(self._cluster, processes, self._nodes, self._slots)
 
@@ -181,6 +200,10 @@ class RayLauncher:
         if name not in self._desks or not self._desks[name].is_open:
             self._desks[name] = Desk.opened(where, name)
         return self._desks[name]
+
+
+def _words(ask: Ask, layout: Layout) -> str:
+    return f"{ask} on {f'each of {layout.nodes} nodes' if layout.several else 'one node'}"
 
 
 def _reached(address: str) -> session.Session | None:

@@ -6,20 +6,18 @@ So a node's Python needs no path to this package before a task is there to say w
 
 from __future__ import annotations
 
-import importlib
 import socket
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any, TypedDict
+
+from benchmark.launchers.ray_cluster.group import Spread, lead
+from benchmark.launchers.ray_cluster.package import find_package
 
 # A driver looks several times a second.
 _DRIVER_GONE_S = 60.0
 _NODES_S = 2.0
-_START = "detboard_start"
 
 
 class Told(TypedDict):
@@ -60,19 +58,32 @@ class Keeper:
         # Workers end after a task that had a GPU, unless they are told otherwise. A task whose node or worker is lost
         # starts again by itself, for there may be no driver; a run that fails is no such thing: it has an exit status.
         self._work = ray.remote(max_calls=0, max_retries=-1)(work)
+        self._lead = ray.remote(max_calls=0, max_retries=-1)(lead)
 
-    def submit(self, key: str, options: dict[str, Any], arguments: tuple[Any, ...]) -> None:
+    def submit(
+        self,
+        key: str,
+        options: dict[str, Any],
+        start: str,
+        run: tuple[str, ...],
+        spread: Spread | None,
+    ) -> None:
         """Queues a task.
 
         Args:
             key: What it is called from now on.
             options: What Ray is told of it: its name, and what it asks of a node.
-            arguments: Of `work`, after the first two.
+            start: See `work`.
+            run: See `work`.
+            spread: What it asks for where it takes several nodes; else None.
         """
         import ray
 
         myself = ray.get_runtime_context().current_actor
-        ref = self._work.options(**options).remote(myself, key, *arguments)
+        if spread is None:
+            ref = self._work.options(**options).remote(myself, key, start, *run)
+        else:
+            ref = self._lead.options(**options).remote(myself, key, start, spread, *run)
         told = Told(node="", ended=False, status=None, error="", cut_off="")
         self._tasks[key] = _Task(ref, told)
         self._driver_at = time.monotonic()
@@ -157,18 +168,6 @@ def work(keeper: Any, key: str, start: str, *run: str) -> int | None:
         return node.run(*run)
     finally:
         keeper.over.remote(key)
-
-
-def find_package(start: str) -> None:
-    """Has `benchmark` be the driver's package, where that lies at the same place here, else the installed one."""
-    if _START in sys.modules:
-        return
-    spec = spec_from_file_location(_START, start) if Path(start).is_file() else None
-    if spec is None or spec.loader is None:
-        importlib.import_module(_START)
-        return
-    sys.modules[_START] = module = module_from_spec(spec)
-    spec.loader.exec_module(module)
 
 
 def said(error: Exception) -> str:

@@ -17,6 +17,7 @@ from benchmark.launchers.ray_cluster.session import NAMESPACE, Session, current
 from benchmark.run.standing import Standing
 
 if TYPE_CHECKING:
+    from benchmark.launchers.ray_cluster.group import Spread
     from benchmark.launchers.ray_cluster.remote import Told
 
 _LOOK_S = 0.2
@@ -81,9 +82,10 @@ class Desk:
         import ray
         from ray import cloudpickle
 
-        from benchmark.launchers.ray_cluster import remote
+        from benchmark.launchers.ray_cluster import group, package, remote
 
-        cloudpickle.register_pickle_by_value(remote)
+        for module in (group, package, remote):
+            cloudpickle.register_pickle_by_value(module)
         made = ray.remote(remote.Keeper).options(
             name=name,
             namespace=NAMESPACE,
@@ -95,8 +97,15 @@ class Desk:
         )
         return cls(session, name, made.remote())
 
-    def submit(self, key: str, options: dict[str, Any], arguments: tuple[str, ...]) -> None:
-        """Queues a task.
+    def submit(
+        self,
+        key: str,
+        options: dict[str, Any],
+        start: str,
+        run: tuple[str, ...],
+        spread: Spread | None,
+    ) -> None:
+        """Queues a task, see `benchmark.launchers.ray_cluster.remote.Keeper.submit`.
 
         Raises:
             MachineError: The keeper does not answer.
@@ -104,7 +113,8 @@ class Desk:
         import ray
 
         try:
-            ray.get(self._keeper.submit.remote(key, options, arguments), timeout=_START_S)
+            queued = self._keeper.submit.remote(key, options, start, run, spread)
+            ray.get(queued, timeout=_START_S)
         except ray.exceptions.RayError as error:
             raise _silent(self.session, error) from None
         # What was asked before knows nothing of it.
@@ -197,7 +207,7 @@ class RayTask:
         desk: Where its keeper is asked.
         key: What it is called there.
         outlives_driver: See `benchmark.launchers.base.Job`: not on a cluster that ends with its driver.
-        asks: What it asks of a node, in words.
+        asks: What it asks for, in words.
     """
 
     desk: Desk
@@ -229,7 +239,7 @@ class RayTask:
         told = self.desk.told(self.key)
         if told is not None and told["node"]:
             return Standing(words=f"Ray task on {told['node']}")
-        waits = f"waits for {self.asks} on one node" if self.asks else "waits for a node"
+        waits = f"waits for {self.asks}" if self.asks else "waits for a node"
         return Standing(queued=True, words=f"Ray task: {waits}")
 
     def cut_off(self) -> str:
