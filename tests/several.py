@@ -5,14 +5,22 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from command import Bench
 
 from benchmark.experiment.experiment import Tracking
 from benchmark.job.job import run_job
 from benchmark.launchers.child import _ending_with_fault, _log_to
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
+from benchmark.run.record import RunRecord
 
 TWO = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1, processes=2), leased=True)
 SOON_S = 120.0
@@ -50,3 +58,22 @@ def ends(processes: Sequence[BaseProcess]) -> list[int | None]:
     for process in processes:
         process.join(SOON_S)
     return [process.exitcode for process in processes]
+
+
+def made_here(bench: Bench, results: Path, settings: Mapping[str, Any]) -> RunRecord:
+    """The record of the same run on this machine."""
+    asked = Request(bench.experiment, results, data_root=bench.data, overrides=settings)
+    (planned,) = make_plan(asked).runs
+    prepare(planned)
+    assert ends(start_two(planned.folder)) == [0, 0]
+    return planned.folder.read_record()
+
+
+def processes_of(folder: RunFolder) -> list[str]:
+    """Command lines of processes of a run, on whatever node."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if folder.path.name.encode() in (told := process.read_bytes()):
+                found.append(told.decode(errors="replace"))
+    return found

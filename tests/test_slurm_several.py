@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import slurm_cluster
 from command import Bench, run, variant, wait_until
-from several import ends, start_two
+from several import made_here, processes_of
 
 from benchmark.experiment.cluster import Cluster
 from benchmark.experiment.experiment import Tracking
@@ -19,9 +18,7 @@ from benchmark.files import read_jsonl
 from benchmark.launchers.slurm import SlurmLauncher
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
-from benchmark.run.plan import Request, make_plan
-from benchmark.run.prepare import prepare
-from benchmark.run.record import RunRecord, State
+from benchmark.run.record import State
 
 EPOCHS, ITERATIONS = 8, 3  # two processes share the 24 images in batches of 4
 SETTINGS = {"train_cfg.max_epochs": EPOCHS, "train_cfg.val_interval": 4}
@@ -66,8 +63,8 @@ def test_a_row_trains_on_two_nodes_and_goes_on_when_one_is_lost(
     assert sweep.returncode == 0, said + folder.log_file.read_text()
     _assert_went_on(folder)
     assert set(nodes.jobs().values()) == {"COMPLETED"}
-    assert not _processes_of(folder)
-    assert folder.read_record().metrics == _made_here(bench, tmp_path / "here").metrics
+    assert not processes_of(folder)
+    assert folder.read_record().metrics == made_here(bench, tmp_path / "here", SETTINGS).metrics
 
 
 def _assert_went_on(folder: RunFolder) -> None:
@@ -80,25 +77,6 @@ def _assert_went_on(folder: RunFolder) -> None:
     trained = [point["iter"] for point in points if point["kind"] == "train"]
     assert trained == sorted(set(trained))
     assert trained[-1] == EPOCHS * ITERATIONS
-
-
-def _made_here(bench: Bench, results: Path) -> RunRecord:
-    """The record of the same run on this machine."""
-    asked = Request(bench.experiment, results, data_root=bench.data, overrides=SETTINGS)
-    (planned,) = make_plan(asked).runs
-    prepare(planned)
-    assert ends(start_two(planned.folder)) == [0, 0]
-    return planned.folder.read_record()
-
-
-def _processes_of(folder: RunFolder) -> list[str]:
-    """Command lines of processes of a run, on whatever node."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            if folder.path.name.encode() in (told := process.read_bytes()):
-                found.append(told.decode(errors="replace"))
-    return found
 
 
 def _plan(nodes: slurm_cluster.SlurmCluster, bench: Bench) -> tuple[int, str]:
