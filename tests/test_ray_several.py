@@ -106,7 +106,9 @@ def test_processes_lie_on_as_few_nodes_as_have_gpus_for_them(
 
 
 def test_processes_are_as_many_on_each_node() -> None:
-    with pytest.raises(UserError, match=r"7: they are not as many on each of 2 nodes.*write 6 or 8"):
+    with pytest.raises(
+        UserError, match=r"7: they are not as many on each of 2 nodes.*write 6 or 8"
+    ):
         lay_out(7, 4)
 
 

@@ -17,7 +17,7 @@ import sys, time
 from pathlib import Path
 from slurm_cluster import slurm_cluster
 with slurm_cluster(Path(sys.argv[1]), nodes=1) as cluster:
-    cluster.call("sbatch", "--wrap", "sleep 600")
+    cluster.call("sbatch", "--output=/dev/null", "--wrap", "sleep 600")
     while "RUNNING" not in cluster.jobs().values():
         time.sleep(0.05)
     print("up", flush=True)
