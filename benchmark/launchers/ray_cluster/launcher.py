@@ -191,6 +191,8 @@ class RayLauncher:
         return nodes_of(ray.nodes())
 
     def _layout(self, processes: int) -> Layout:
+        if len(self._nodes) == 1:  # what that has no room for, no layout mends
+            return Layout(1, processes)
         return lay_out(processes, room(self._cluster, self._nodes))
 
     def _ask(self, processes: int) -> Ask:
