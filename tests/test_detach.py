@@ -7,9 +7,10 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from command import run, wait_until
+from command import run, variant, wait_until
 from sites import QUEUE, Driver, Site
 from toy_queue import DIES, MOST, PLACE, QueueJob
 
@@ -69,6 +70,40 @@ def test_what_the_cluster_does_not_take_was_not_submitted(
     monkeypatch.setenv(MOST, "2")
     assert "2 jobs queued or running:" in site.sweep("--detach").stdout
     assert len(site.cluster.entries()) == 2
+
+
+def test_what_waits_for_other_rows_is_submitted_once_they_have_ended(
+    site: Site, tmp_path: Path
+) -> None:
+    def fused(content: dict[str, Any]) -> None:
+        row = {"name": "both", "fuse": {"rows": ["plain", "momentum"]}, "labels": {"Model": "b"}}
+        content["rows"].append(row)
+
+    site.bench.experiment = variant(tmp_path, fused)
+    told = site.sweep("--detach").stdout
+    sources = f"{site.name('plain')}, {site.name('momentum')}"
+    assert "2 jobs queued or running:" in told
+    assert "1 run not submitted:\n  both-s0" in told
+    assert f": waits for {sources}\n" in told
+    site.cluster.start("1")
+    site.cluster.start("2")
+    site.cluster.finish()
+    wait_until(lambda: all(site.folder(row).finished for row in ("plain", "momentum")), "both")
+    told = site.sweep("--detach").stdout
+    assert f"1 job queued or running:\n  {site.name('both')}: " in told
+    assert len(site.cluster.entries()) == 3
+
+
+def test_what_stands_in_the_way_is_said_before_jobs_are_submitted(
+    site: Site, tmp_path: Path
+) -> None:
+    def larger(content: dict[str, Any]) -> None:
+        content["rows"][1]["gpus"] = 2
+
+    site.bench.experiment = variant(tmp_path, larger)
+    done = site.sweep("--detach")
+    assert (done.returncode, done.stderr) == (2, "error: row momentum: a toy has 1 GPU\n")
+    assert not site.cluster.entries()
 
 
 @pytest.mark.parametrize("launcher", ["local", "inprocess"])

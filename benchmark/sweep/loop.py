@@ -303,8 +303,8 @@ class Sweep:
                 end_job(active.run.folder, "interrupted", active.job)
             except OSError:
                 active.job.kill()  # a full disk takes no word for it
-        if runs:
-            say_waiting(runs, self._patience_s)
+        if waits_for := [active.run for active in self._active if not active.job.ended()]:
+            say_waiting(waits_for, self._patience_s)
         end = time.monotonic() + self._patience_s
         try:
             while any(not active.job.ended() for active in self._active) and time.monotonic() < end:
