@@ -57,10 +57,8 @@ def ask(*command: str, text: str = "", limit_s: float = LIMIT_S) -> Answer:
     try:
         done = subprocess.run(
             command,
-            input=text,
+            input=os.fsencode(text),
             capture_output=True,
-            encoding="utf-8",
-            errors="replace",
             timeout=limit_s,
             check=False,
             env=_environment(),
@@ -70,10 +68,11 @@ def ask(*command: str, text: str = "", limit_s: float = LIMIT_S) -> Answer:
         raise NoAnswer(f"{command[0]} is not on this machine") from None
     except subprocess.TimeoutExpired:
         raise NoAnswer(f"{command[0]} has not answered in {limit_s:.0f} s") from None
-    said = _said(done.stderr, command[0])
+    out = os.fsdecode(done.stdout)  # it names folders, which may be in any encoding
+    said = _said(done.stderr.decode(errors="replace"), command[0])
     if done.returncode != 0 and any(words in said for words in _UNREACHED):
         raise NoAnswer(said)
-    return Answer(done.returncode, done.stdout.strip(), said)
+    return Answer(done.returncode, out.strip(), said)
 
 
 def lines(*command: str, limit_s: float = LIMIT_S) -> list[str]:
