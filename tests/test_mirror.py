@@ -128,6 +128,7 @@ def trained(folder: RunFolder) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fast")
 def test_a_run_moves_with_its_newest_checkpoint_and_comes_home_whole(
     url: str, synthetic_data: Path, tmp_path: Path, node_folder: Path
@@ -236,7 +237,8 @@ class Odd:
         return asked
 
 
-def test_of_jobs_that_come_at_once_one_goes_on(url: str) -> None:
+def test_of_jobs_that_come_at_once_one_goes_on(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "_LOOK_S", 0.1)
     held: list[lease.Lease] = []
     said: list[str] = []
 
@@ -256,6 +258,7 @@ def test_of_jobs_that_come_at_once_one_goes_on(url: str) -> None:
         held[0].renew()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fast")
 def test_a_lease_that_is_renewed_stays_and_one_that_is_not_runs_out(url: str) -> None:
     store = open_store(url)
@@ -513,6 +516,7 @@ def test_runs_that_a_run_is_made_from_lie_beside_it(synthetic_data: Path, tmp_pa
     assert f"beside ['{run.spec.run_id}', '{source.path.name}']" in log
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fast")
 def test_a_store_that_is_away_for_a_while_costs_nothing(
     synthetic_data: Path, tmp_path: Path, node_folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -533,6 +537,7 @@ def test_a_store_that_is_away_for_a_while_costs_nothing(
     assert "the store answers again" in run.folder.log_file.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fast")
 def test_what_a_store_never_takes_stays_on_the_node(
     synthetic_data: Path, tmp_path: Path, node_folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -577,6 +582,7 @@ class Copies:
         return found
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fast")
 def test_a_job_that_was_replaced_ends_and_spoils_nothing(
     synthetic_data: Path, tmp_path: Path, node_folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -655,3 +661,9 @@ def test_a_node_that_does_not_reach_the_store_is_said_to(tmp_path: Path) -> None
     assert remedy(folder, "").startswith(
         "it has put nothing into the store: see that its node reaches"
     )
+
+
+def test_what_would_be_submitted_names_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PretendLauncher, "script", lambda *_: "a script")
+    said = stored("s3://bucket/x").script(Path("runs/a"), OPTIONS)
+    assert said == "a script; its run folder goes through s3://bucket/x"

@@ -142,7 +142,8 @@ class Stored:
 
     def script(self, folder: Path, options: JobOptions) -> str:
         """See `benchmark.launchers.base.Launcher`."""
-        return self._launcher.script(folder, replace(options, store=self._url))
+        script = self._launcher.script(folder, replace(options, store=self._url))
+        return f"{script}; its run folder goes through {self._url}" if script else ""
 
     def attach(self, folder: Path, address: JobAddress) -> Job | None:
         """See `benchmark.launchers.base.Launcher`: where its scheduler cannot be asked, the lease in the store is."""
