@@ -79,15 +79,8 @@ class Stored:
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
         """See `benchmark.launchers.base.Launcher`: the store's, too."""
-        most = self._cluster.gpus_per_node
-        wide = [
-            f"row {row}: its {number} GPUs span several nodes, which share a file system: that is not done through a "
-            f"store; leave cluster.store out, or ask for at most {most} (cluster.gpus_per_node)"
-            for row, number in gpus.items()
-            if number > most
-        ]
         problem = problem_with(self._url)
-        return [*self._launcher.obstacles(gpus), *wide, *([problem] if problem else [])]
+        return [*self._launcher.obstacles(gpus), *([problem] if problem else [])]
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
         """Puts the run into the store, and starts its job; one of somebody else's that is at work is watched.
