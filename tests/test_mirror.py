@@ -33,7 +33,7 @@ from benchmark.launchers.layout import APART
 from benchmark.launchers.living import lives, living_job
 from benchmark.launchers.mirror import lease, node, object_store, stored_job
 from benchmark.launchers.mirror.fetching import Fetcher
-from benchmark.launchers.mirror.listing import Listing, newest_listing
+from benchmark.launchers.mirror.listing import Listing, Mirrored, newest_listing, put_listing
 from benchmark.launchers.mirror.sending import Sender
 from benchmark.launchers.mirror.sent import Sent
 from benchmark.launchers.mirror.store import Store, StoreTrouble, open_store, problem_with
@@ -370,6 +370,16 @@ def test_a_store_keeps_what_the_last_listings_name(pair: Pair) -> None:
 def save(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("weights", os.urandom(100))
+
+
+def test_what_is_a_drivers_own_is_not_taken_from_a_store(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    store = open_store(str(tmp_path / "store"))
+    own = ("job.json", "stop", "store.json", "job.lock", "lease.json", "asked_by/x", "mmengine/x")
+    files = dict.fromkeys([*own, "log.txt"], Mirrored(0, ()))
+    put_listing(store, "runs/a", Listing(1, files))
+    Fetcher(store, "runs/a", tmp_path / "there").bring(everything=True)
+    assert [path.name for path in (tmp_path / "there").rglob("*")] == ["log.txt"]
 
 
 def test_what_was_damaged_in_a_store_is_not_taken(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from benchmark.launchers.mirror.listing import (
     object_key,
     sha256,
 )
-from benchmark.launchers.mirror.sending import CHECKPOINTS, LAST
+from benchmark.launchers.mirror.sending import CHECKPOINTS, LAST, is_left_out
 from benchmark.launchers.mirror.store import Store, StoreTrouble
 
 _MOST_LOOKS = 5
@@ -77,7 +77,7 @@ class Fetcher:
 
     def _bring_all(self, files: Mapping[str, Mirrored], everything: bool) -> None:
         for name, file in _in_order(files, everything):
-            if name in self._own:
+            if name in self._own or is_left_out(name):
                 continue
             try:
                 self._bring(name, file)

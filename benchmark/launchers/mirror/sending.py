@@ -185,11 +185,12 @@ def _names(folder: Path, last: bool) -> Iterator[str]:
     """The files of a run that are mirrored, by their paths in its folder, sorted."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if not _is_left_out(name, last) and path.is_file() and not path.is_symlink():
+        if not is_left_out(name, last) and path.is_file() and not path.is_symlink():
             yield name
 
 
-def _is_left_out(name: str, last: bool) -> bool:
+def is_left_out(name: str, last: bool = True) -> bool:
+    """Whether a file is a machine's or a driver's own, or not yet to be put, by its path in a run's folder."""
     top, _, rest = name.partition("/")
     if top == CHECKPOINTS:
         return "/" in rest or not rest.endswith(".pth")
