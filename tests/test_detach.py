@@ -214,14 +214,19 @@ def test_at_a_terminal_jobs_may_be_ended(site: Site, drive: Callable[..., Driver
     assert all("interrupted" in line for line in states.values()), states
 
 
-def test_a_terminal_that_goes_away_leaves_jobs(site: Site, drive: Callable[..., Driver]) -> None:
-    driver = drive(terminal=True)
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_terminal_that_goes_away_leaves_jobs(
+    asks: bool, site: Site, drive: Callable[..., Driver]
+) -> None:
+    driver = asked(site, drive) if asks else drive(terminal=True)
     driver.hears("toy job 2")
     assert driver.terminal is not None
     os.close(driver.terminal)
     driver.terminal = None
-    assert driver.process.wait(timeout=30) == 128 + signal.SIGHUP
-    assert site.cluster.states() == ["queued", "queued"]
+    ended = signal.SIGINT if asks else signal.SIGHUP
+    assert driver.process.wait(timeout=30) == 128 + ended
+    assert site.cluster.states()[1] == "queued"
+    assert not site.folder("plain").stop_file.exists()
 
 
 def test_a_plan_shows_what_would_be_submitted_and_submits_nothing(site: Site) -> None:
