@@ -45,19 +45,15 @@ def submit(runs: Sequence[Planned], opened: AbstractContextManager[Sweep]) -> bo
 
 def _lines(runs: Sequence[Planned], done: Submitted) -> Iterator[str]:
     from benchmark.run.reached import status_of
-    from benchmark.run.record import State
     from benchmark.writing.words import counted
 
     seen = {run.spec.run_id for run in (*done.sent, *done.ended)}
     left = [run for run in runs if run.spec.run_id not in seen]
-    # Over the slots, and yet in the queue: they were submitted when there were more.
-    more = [run for run in left if run.state in (State.QUEUED, State.RUNNING)]
-    left = [run for run in left if run not in more]
-    yield f"{counted(len(done.sent) + len(more), 'job')} queued or running:"
-    yield from (f"  {run.spec.run_id}: {status_of(run)}" for run in (*done.sent, *more))
+    yield f"{counted(len(done.sent), 'job')} queued or running:"
+    yield from (f"  {run.spec.run_id}: {status_of(run)}" for run in done.sent)
     if left:
         held = {run.spec.run_id: run.standing for run in done.held_back}
-        open_ = {run.spec.run_id for run in (*done.sent, *more, *left)}
+        open_ = {run.spec.run_id for run in (*done.sent, *left)}
         yield f"{counted(len(left), 'run')} not submitted:"
         yield from (f"  {run.spec.run_id}: {_why(run, open_, held)}" for run in left)
     rest = "watches them, submits the rest" if left else "watches them"

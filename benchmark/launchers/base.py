@@ -73,6 +73,9 @@ class Pool(Protocol):
     def acquire(self, processes: int) -> Resources | None:
         """Takes what a run of ``processes`` processes needs; None while that is not free."""
 
+    def take(self, processes: int) -> Resources:
+        """Takes a place for a job that lives already, be it that none is free: `acquire` then waits for one more."""
+
     def release(self, resources: Resources) -> None:
         """Gives back what `acquire` handed out."""
 

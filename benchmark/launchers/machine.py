@@ -74,6 +74,11 @@ class MachinePool:
         threads = max(1, self.cpus // (self.slots * processes))
         return Resources(taken, threads, processes)
 
+    def take(self, processes: int) -> Resources:
+        """See `benchmark.launchers.base.Pool`: such a job runs elsewhere."""
+        self._running += 1
+        return Resources((), 1, processes)
+
     def release(self, resources: Resources) -> None:
         """See `benchmark.launchers.base.Pool`."""
         self._busy.subtract(resources.gpus)

@@ -24,8 +24,10 @@ class Places:
 
     def acquire(self, processes: int) -> Resources | None:
         """See `benchmark.launchers.base.Pool`."""
-        if self._taken >= self.slots:
-            return None
+        return None if self._taken >= self.slots else self.take(processes)
+
+    def take(self, processes: int) -> Resources:
+        """See `benchmark.launchers.base.Pool`."""
         self._taken += 1
         return Resources((), self.threads, processes)
 

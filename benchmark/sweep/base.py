@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from benchmark.run.record import State
 from benchmark.run.state import Planned
 
 
@@ -16,6 +17,9 @@ class Source(Protocol):
 
     def take(self) -> Planned | None:
         """The next run; None if it turns out that there is nothing to run."""
+
+    def take_living(self, lives: Callable[[Planned], bool]) -> Planned | None:
+        """The next run of which the source knows that its job lives, as ``lives`` confirms; None if there is none."""
 
     def over(self, run: Planned) -> None:
         """Hears that one of its runs has ended, however it did."""
@@ -61,6 +65,14 @@ class Listed:
     def take(self) -> Planned | None:
         """See `Source`."""
         run = self._next()
+        if run is not None:
+            self._waiting.remove(run)
+        return run
+
+    def take_living(self, lives: Callable[[Planned], bool]) -> Planned | None:
+        """See `Source`."""
+        known = [run for run in self._waiting if run.state in (State.QUEUED, State.RUNNING)]
+        run = next(filter(lives, known), None)
         if run is not None:
             self._waiting.remove(run)
         return run

@@ -140,6 +140,7 @@ class Sweep:
         self._source = source
         asks(self.launcher)
         try:
+            self._find_living(source)
             while True:
                 self._look(source)
                 if is_done() and not (self._pause.runs or self._cut_off):
@@ -173,6 +174,11 @@ class Sweep:
         """Whether no job is to be started."""
         return self._pause.lasts or self._dead_ends.holds
 
+    def _find_living(self, source: Source) -> None:
+        """Takes in what drivers before this one have submitted, also where that was more than there are slots."""
+        while (run := source.take_living(_outlives)) is not None:
+            self._start(run, self.launcher.pool.take(run.spec.gpus))
+
     def _start_again(self) -> None:
         """Starts what a pause has held back, and what a scheduler has ended."""
         for waiting in (self._pause.runs, self._cut_off):
@@ -196,9 +202,7 @@ class Sweep:
 
     def _start(self, run: Planned, resources: Resources) -> None:
         count = starts(run.folder)
-        job = living_job(run.folder)  # of a driver before this one
-        if job is not None and not job.outlives_driver:
-            job = None
+        job = _outlasting(run)
         # What a cluster takes has not begun yet.
         new = Standing(queued=self.launcher.outlives_driver)
         standing = job.standing() if job is not None else new
@@ -317,6 +321,16 @@ class Sweep:
 
 def _standing(active: Active) -> Planned:
     return standing_run(active.run, active.job.standing())
+
+
+def _outlasting(run: Planned) -> Job | None:
+    """The run's living job, of a driver before this one, if it is made to outlive that."""
+    job = living_job(run.folder)
+    return job if job is not None and job.outlives_driver else None
+
+
+def _outlives(run: Planned) -> bool:
+    return _outlasting(run) is not None
 
 
 def _has_ended(run: Planned) -> bool:

@@ -97,6 +97,9 @@ class Tuner:
             return None
         return self._despite_outages(lambda: self._prepared(trial))
 
+    def take_living(self, _lives: Callable[[Planned], bool]) -> None:
+        """See `benchmark.sweep.base.Source`: trials that were left behind are asked for one by one."""
+
     def over(self, run: Planned) -> None:
         """See `benchmark.sweep.base.Source`: as a watcher it hears more of it."""
 
