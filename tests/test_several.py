@@ -21,6 +21,7 @@ from benchmark.job.leaving import leave_if_asked
 from benchmark.job.several import GONE, TOLD, Ended, rank
 from benchmark.job.training import Diverged, JournalHook
 from benchmark.run.folder import RunFolder
+from benchmark.run.lease import take_away
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.record import FailureKind, State
@@ -173,3 +174,18 @@ def test_other_processes_than_were_asked_for_are_refused(
     failure = folder.read_record().failure
     assert failure is not None
     assert "3 processes were started, and 2 are to train together" in failure.message
+
+
+@pytest.mark.trains
+def test_processes_whose_folder_another_job_has_taken_over_write_nothing_more(
+    folder: RunFolder, start: Callable[..., list[BaseProcess]]
+) -> None:
+    """The first holds the lease; the second looks at it before it says what the run fails of."""
+
+    def taken_over() -> None:
+        take_away(folder.lease_file)
+        _diverges()
+
+    assert ends(start(folder, _at(5, taken_over))) == [GONE, GONE]
+    assert not folder.finished
+    assert not folder.stop_file.exists()

@@ -14,6 +14,7 @@ from benchmark.job.inputs import Inputs, NotAsAsked
 from benchmark.job.several import GONE, TOLD, Ended, has_lost_another, processes, rank
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
+from benchmark.run.lease import look
 from benchmark.run.options import JobOptions
 from benchmark.run.record import Failure, Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
@@ -60,7 +61,10 @@ class RunJob(ABC):
         spec: What was asked.
         inputs: What the job reads, held against that.
         tracker: What shows the run elsewhere, once there is one.
+        holder: Whose lease the folder was under when several processes had joined; empty before, and without one.
     """
+
+    holder = ""
 
     def __init__(self, folder: RunFolder, options: JobOptions) -> None:
         self.folder = folder
@@ -159,11 +163,18 @@ class RunJob(ABC):
         if of_machine(error, self.folder) is not None:
             self.abandon()
             raise error
+        if rank() != 0 and self._is_anothers():
+            raise Ended(GONE)
         if has_lost_another(error, self.folder):
             self._leave_for_another()
         self._fail_for_all(failure(error, self.folder))
         if processes() > 1:
             raise Ended(TOLD)
+
+    def _is_anothers(self) -> bool:
+        """Whether another job has taken over the folder: the first process alone holds the lease, and looks at it."""
+        seen = look(self.folder.lease_file) if self.holder else None
+        return seen is not None and seen.token != self.holder
 
     def _fail_for_all(self, why: Failure) -> None:
         """Keeps what this process fails of as what the run fails of, unless another of its processes has been first."""

@@ -25,6 +25,7 @@ from benchmark.job.several import end_others, rank
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Point, now
+from benchmark.run.lease import look
 from benchmark.run.loaded import read_loaded, write_loaded
 from benchmark.run.options import JobOptions
 from benchmark.run.record import Failure, RunRecord, State
@@ -142,6 +143,7 @@ class _Training(RunJob):
         from benchmark.job.resuming import Unloadable
 
         self.runner = build_runner(config, self.folder, self.options.resources)
+        self.holder = self._from_rank_0(self._lease_token)
         self.runner.belong_to(self.spec.ids, self._from_rank_0(lambda: self._newest(refused)))
         self.params = sum(parameter.numel() for parameter in self.runner.model.parameters())
         try:
@@ -150,6 +152,10 @@ class _Training(RunJob):
             refused[error.path] = str(error)
             return False
         return True
+
+    def _lease_token(self) -> str:
+        seen = look(self.folder.lease_file)
+        return seen.token if seen is not None else ""
 
     def _newest(self, refused: Mapping[Path, str]) -> Path | None:
         """The run's newest checkpoint that the training may go on from."""
