@@ -120,6 +120,7 @@ def test_iterations_go_on_over_passes_over_the_data(
         loop.dataloader_iterator.skip_iter(trained)
         assert loader.dataset.loaded == []
         assert [next(loop.dataloader_iterator) for _ in range(20 - trained)] == whole[trained:]
+        loop.dataloader_iterator._iterator = None  # ends its workers now, and not in a collection
 
 
 class Own(DefaultSampler):
