@@ -180,10 +180,10 @@ def test_a_queue_that_takes_no_more_is_waited_for(
     done = here(["doctor", "--launcher", "slurm", "--results", str(tmp_path / "results")])
     assert (tmp_path / "refused").exists()
     assert "waiting: not submitted yet: QOSMaxSubmitJobPerUserLimit" in done.stdout
-    assert "waiting: Slurm job" in done.stdout
     limits = "account vision, qos normal,long, maxsubmitjobs 50, grptres gres/gpu=8, maxwall 2-00"
     assert lines(done.stdout)["limits"].startswith(limits)
-    assert "a line of cluster.setup has failed: false" in lines(done.stdout)["job"]
+    job = lines(done.stdout)["job"]
+    assert "Slurm job " in job and "a line of cluster.setup has failed: false" in job
 
 
 def test_no_scheduler_is_here(tmp_path: Path) -> None:
