@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _LOOK_S = 0.2
 # A keeper that is asked for the first time is a process that has to start.
 _START_S = 120.0
-_SILENT_S = 45.0
+# Ray itself ends this process after a minute without its head.
+_SILENT_S = 30.0
 _SOFTLY_S = 3.0
 # Only the head has some of this, and always: a keeper there is lost with the cluster and not before.
 _HEAD = {"node:__internal_head__": 0.001}
@@ -51,7 +52,8 @@ class Desk:
         self._looked = False
         self._gone = False
         self._asked: Any = None
-        self._asked_at = self._heard_at = time.monotonic()
+        self._asked_at = time.monotonic()
+        self._unheard_since: float | None = None
 
     @classmethod
     def of(cls, session: Session, name: str) -> Desk | None:
@@ -172,21 +174,21 @@ class Desk:
 
         now = time.monotonic()
         if self._asked is not None and ray.wait([self._asked], timeout=0)[0]:
-            self._hear(now)
-        elif self._asked is not None and now - self._heard_at > _SILENT_S:
+            self._hear()
+        if self._unheard_since is not None and now - self._unheard_since > _SILENT_S:
             raise _silent(self.session, f"no answer for {_SILENT_S:.0f} s")
         if self._asked is None and now - self._asked_at > _LOOK_S:
             self._asked, self._asked_at = self._keeper.look.remote(), now
-            self._heard_at = now
+            self._unheard_since = self._unheard_since or now
 
-    def _hear(self, now: float) -> None:
+    def _hear(self) -> None:
         import ray
 
-        answer, self._asked, self._heard_at = self._asked, None, now
+        answer, self._asked = self._asked, None
         try:
-            self._told, self._looked = ray.get(answer), True
+            self._told, self._looked, self._unheard_since = ray.get(answer), True, None
         except ray.exceptions.ActorUnavailableError:
-            pass  # it starts again, and knows of nothing then
+            pass  # it starts again, and knows of nothing then; or its node is gone, and the cluster with that
         except ray.exceptions.RayActorError:
             self._gone = True
 
