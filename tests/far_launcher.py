@@ -22,6 +22,7 @@ NO_DISK = Path("/no/such/disk/runs")
 
 class FarLauncher(ToyLauncher):
     name = "far"
+    heeds_cluster = True
     mirrors = True
     start: tuple[str, ...] = ("-m", "benchmark.launchers.child")
 

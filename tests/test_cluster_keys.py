@@ -12,6 +12,7 @@ from command import variant
 from benchmark.errors import UserError
 from benchmark.experiment.cluster import Cluster, on_site, site_file
 from benchmark.experiment.experiment import load_experiment
+from benchmark.launchers import make_launcher
 
 
 def asked(folder: Path, **keys: Any) -> Cluster:
@@ -82,6 +83,15 @@ def test_a_sites_file_is_held_to_the_same_keys(site: Path) -> None:
         on_site(Cluster())
     assert len(error.value.problems) == 2
     assert all(str(site) in problem for problem in error.value.problems)
+
+
+def test_a_broken_sites_file_stops_nobody_who_runs_here(site: Path) -> None:
+    site.write_text("partion: low\n")
+    for name in ("local", "inprocess"):
+        assert make_launcher(name, 1, Cluster()).name == name
+    for name in ("slurm", "ray"):
+        with pytest.raises(UserError, match="partion"):
+            make_launcher(name, 1, Cluster())
 
 
 def test_a_sites_file_that_is_named_is_there(site: Path) -> None:

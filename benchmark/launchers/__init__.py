@@ -38,11 +38,11 @@ def make_launcher(name: str, slots: int | None = None, cluster: Cluster | None =
     Args:
         name: A key of `LAUNCHERS`.
         slots: Runs side by side; None for as many as the launcher thinks right.
-        cluster: What an experiment asks of a cluster, to which the file of the site is added; None for one that only
-            finds jobs, whatever that file says.
+        cluster: What an experiment asks of a cluster, to which the file of the site is added where the launcher heeds
+            it; None for one that only finds jobs, whatever that file says.
 
     Raises:
-        UserError: No launcher has that name, or the file of the site is wrong.
+        UserError: No launcher has that name, or the launcher heeds the file of the site, and that is wrong.
     """
     from benchmark.experiment.cluster import Cluster, on_site
 
@@ -50,8 +50,11 @@ def make_launcher(name: str, slots: int | None = None, cluster: Cluster | None =
     module, _, attribute = LAUNCHERS[name].partition(":")
     made: Callable[[int | None, Cluster], Launcher]
     made = getattr(importlib.import_module(module), attribute)
-    asked = Cluster() if cluster is None else on_site(cluster)
+    asked = cluster or Cluster()
     launcher = made(slots, asked)
+    if cluster is not None and launcher.heeds_cluster:
+        asked = on_site(cluster)
+        launcher = made(slots, asked)
     if not asked.store or not launcher.mirrors:
         return launcher
     from benchmark.launchers.stored import Stored

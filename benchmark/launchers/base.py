@@ -96,6 +96,10 @@ class Launcher(Protocol):
         """Whether its jobs go on when their driver is gone, as `Job.outlives_driver` of each: a sweep may detach."""
 
     @property
+    def heeds_cluster(self) -> bool:
+        """Whether it asks for what an experiment and the file of the site ask of a cluster: that file is read then."""
+
+    @property
     def mirrors(self) -> bool:
         """Whether its jobs may be on machines that do not see the driver's disk: they heed `JobOptions.store`."""
 

@@ -30,6 +30,7 @@ class MachineLauncher:
     """What is alike of all launchers that start processes of this machine."""
 
     outlives_driver = False
+    heeds_cluster = False
     mirrors = False
 
     def flush(self) -> None:

@@ -40,6 +40,7 @@ class Stored:
         cluster: What is asked of the cluster; it names the store.
     """
 
+    heeds_cluster = True
     mirrors = True
 
     def __init__(self, launcher: Launcher, cluster: Cluster) -> None:

@@ -53,6 +53,7 @@ class RayLauncher:
     name = "ray"
     shares_terminal = False
     prunes = True
+    heeds_cluster = True
     mirrors = True
 
     def __init__(self, slots: int | None = None, cluster: Cluster | None = None) -> None:

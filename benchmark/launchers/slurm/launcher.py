@@ -42,6 +42,7 @@ class SlurmLauncher:
     name = "slurm"
     shares_terminal = False
     prunes = True
+    heeds_cluster = True
     mirrors = False
     outlives_driver = True
 
