@@ -130,9 +130,21 @@ def test_time_is_estimated_from_runs_of_the_same_row(
     finished(bench, **changes)
     request = Request(TINY, bench.results, data_root=synthetic_data)
     made = make_plan(request)
-    said = expected_time(made.runs, Runs(bench.results), Memory(made.cache))
+    said = expected_time(made.runs, Runs(bench.results), Memory(made.cache), has_gpus=False)
     assert said.startswith(f"Training time: {told}")
     assert ("unknown for momentum" in said) == (told != "unknown")
+
+
+def test_time_on_a_cluster_with_gpus_is_told_from_runs_on_gpus(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    """Whatever this machine has: a login node has none."""
+    bench = Bench(synthetic_data, tmp_path / "results")
+    finished(bench, provenance=GPU)
+    made = make_plan(Request(TINY, bench.results, data_root=synthetic_data))
+    runs, memory = Runs(bench.results), Memory(made.cache)
+    assert "about 2 min 00 s" in expected_time(made.runs, runs, memory, has_gpus=True)
+    assert "unknown;" in expected_time(made.runs, runs, memory, has_gpus=False)
 
 
 @pytest.mark.parametrize(

@@ -61,28 +61,36 @@ def plan(
     made, left = for_now(made)
     _show(made)
     warn(left)
-    _tell_missing(made, on_disk)
+    _tell_missing(made)
     if runs := to_do(made):
         starter = make_launcher(launcher, cluster=made.experiment.cluster)
         _tell_obstacles(made, starter, trust)
+        _tell_time(made, on_disk, starter)
         show_scripts(runs, starter, tracking, trust)
     if build:
         _try_out(made, launcher, trust)
 
 
-def _tell_missing(made: Plan, on_disk: Runs) -> None:
-    """Says how many runs are to be made, and how long that may take."""
-    from benchmark.data.memory import Memory
-    from benchmark.sweep.expected import expected_time
+def _tell_missing(made: Plan) -> None:
+    """Says how many runs are to be made."""
     from benchmark.sweep.missing import missing, tests_of
 
     runs = missing(made)
     typer.echo(f"{len(runs)} of {len(made.runs)} runs are missing.")
-    if runs and (told := expected_time(runs, on_disk, Memory(made.cache))):
-        typer.echo(told)
     tests = tests_of(made, runs)
     for line in tests.told():
         typer.echo(line)
+
+
+def _tell_time(made: Plan, on_disk: Runs, launcher: Launcher) -> None:
+    """Says how long what is missing may take, on what the launcher's jobs run on."""
+    from benchmark.data.memory import Memory
+    from benchmark.sweep.expected import expected_time
+    from benchmark.sweep.missing import missing
+
+    has_gpus = launcher.pool.has_gpus
+    if told := expected_time(missing(made), on_disk, Memory(made.cache), has_gpus):
+        typer.echo(told)
 
 
 def _try_out(made: Plan, name: str, trust: bool) -> None:

@@ -10,7 +10,6 @@ from statistics import median
 from benchmark.data.memory import Memory
 from benchmark.errors import UserError, few
 from benchmark.files import parsed
-from benchmark.run.devices import visible_gpus
 from benchmark.run.record import RunRecord, State
 from benchmark.run.runs import Runs
 from benchmark.run.spec import of_seed
@@ -21,19 +20,25 @@ from benchmark.writing.words import duration
 _LOOKED_AT = 5  # runs a row
 
 
-def expected_time(runs: Sequence[Planned], on_disk: Runs, memory: Memory) -> str:
+def expected_time(runs: Sequence[Planned], on_disk: Runs, memory: Memory, has_gpus: bool) -> str:
     """What is known of the time that runs take, in a sentence: training and validation, one run after the other.
 
     Empty where none of them trains.
 
     Only complete runs of the same row and profile count, on the same kind of device, by their iterations.
+
+    Args:
+        runs: Those that are to be made.
+        on_disk: The runs of the results folder.
+        memory: What is known of the data set.
+        has_gpus: Whether they will train on GPUs: `benchmark.launchers.base.Pool.has_gpus` of their launcher.
     """
     runs = [run for run in runs if run.spec.trains]
     if not runs:
         return ""
-    names, has_gpu = on_disk.ids(), bool(visible_gpus())
+    names = on_disk.ids()
     paces = {
-        row: _pace(_beginning(names, _stem(run)), run, on_disk, has_gpu)
+        row: _pace(_beginning(names, _stem(run)), run, on_disk, has_gpus)
         for row, run in {run.spec.row: run for run in runs}.items()
     }
     times = [pace * iterations_of(run, memory) for run in runs if (pace := paces[run.spec.row])]
@@ -58,7 +63,7 @@ def _beginning(names: Sequence[str], stem: str) -> Sequence[str]:
     return names[bisect_left(names, stem) : bisect_left(names, f"{stem}\U0010ffff")]
 
 
-def _pace(names: Sequence[str], run: Planned, on_disk: Runs, has_gpu: bool) -> float | None:
+def _pace(names: Sequence[str], run: Planned, on_disk: Runs, has_gpus: bool) -> float | None:
     """Seconds an iteration in those of the runs that are of the same row; None without any."""
     alike = [name for name in names if f"-{run.spec.profile}-" in name][-_LOOKED_AT:]
     paces = [
@@ -67,7 +72,7 @@ def _pace(names: Sequence[str], run: Planned, on_disk: Runs, has_gpu: bool) -> f
         if (record := _record(name, on_disk)) is not None
         and record.train_seconds is not None
         and (record.row, record.profile) == (run.spec.row, run.spec.profile)
-        and str(record.provenance.device).startswith("CPU") != has_gpu
+        and str(record.provenance.device).startswith("CPU") != has_gpus
         and (done := _iterations(name, on_disk))
     ]
     return median(paces) if paces else None
