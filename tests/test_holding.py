@@ -24,8 +24,9 @@ from test_locks import refuse, write_holder
 from benchmark import locks
 from benchmark.experiment.rows import RECIPES
 from benchmark.files import append_jsonl, read_jsonl, write_json
-from benchmark.job.holding import TAKEN_OVER, holding
+from benchmark.job.holding import holding
 from benchmark.job.made import MAKERS
+from benchmark.job.several import GONE
 from benchmark.job.told import leave_on_term
 from benchmark.launchers.living import lives, living_job, standing
 from benchmark.launchers.local import LocalLauncher, _apart
@@ -174,7 +175,7 @@ def test_a_job_that_was_given_up_keeps_nobody_from_the_folder(
         assert 0.4 < time.monotonic() - began < 30
         os.kill(first.pid, signal.SIGCONT)
         first.join(30)
-        assert first.exitcode == TAKEN_OVER
+        assert first.exitcode == GONE
         assert look(folder.lease_file) is not None
     told = capfd.readouterr().out.splitlines()
     assert f"another job (process {first.pid} on " in told[0]
@@ -197,7 +198,7 @@ def _lose_it_and_write(folder: RunFolder) -> Callable[[], None]:
 def test_a_job_that_has_lost_its_folder_writes_nothing_before_it_is_told(
     folder: RunFolder, jobs: Jobs, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert jobs.status_of(_lose_it_and_write(folder)) == TAKEN_OVER  # renewed only in 10 s
+    assert jobs.status_of(_lose_it_and_write(folder)) == GONE  # renewed only in 10 s
     assert read_jsonl(folder.metrics_file) == [{"iter": 1}]
     lost = "is lost (process 1 on elsewhere, job 12 has it; this process last renewed it 0 s ago)"
     assert lost in capfd.readouterr().out
@@ -220,7 +221,7 @@ def test_a_job_that_only_its_lease_tells_of_ends_when_that_is_taken_away(
     found.kill()
     assert found.ended()
     job.join(30)
-    assert job.exitcode == TAKEN_OVER
+    assert job.exitcode == GONE
     with holding(folder, leased=True):  # when the time of the lease is over
         assert lives(folder)
 
@@ -271,7 +272,7 @@ def test_a_job_that_waits_leaves_where_a_user_ends_the_run(
     assert not (folder.path / "begun").exists()
     # Of several that train together the others would wait for it.
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert jobs.status_of(_hold(folder, True)) == TAKEN_OVER
+    assert jobs.status_of(_hold(folder, True)) == GONE
 
 
 def test_a_job_that_waits_is_ended_by_its_scheduler_alone(
@@ -425,7 +426,7 @@ def test_a_node_that_was_given_up_and_comes_back_writes_nothing_more(
     before = _content(folder)
     os.kill(first.pid, signal.SIGCONT)
     first.join(60)
-    assert first.exitcode == TAKEN_OVER
+    assert first.exitcode == GONE
     assert {name: _content(folder)[name] for name in before} == before
     assert [name for name in _content(folder) if name not in before and name[-4:] != ".tmp"] == []
     told = [line for line in folder.log_file.read_text().splitlines() if "the lease on" in line]

@@ -11,15 +11,12 @@ from contextlib import contextmanager, suppress
 
 from benchmark import locks
 from benchmark.files import checked_writes
-from benchmark.job.several import processes
+from benchmark.job.several import GONE, processes
 from benchmark.run.address import read_address
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.lease import Lease, Lost, Seen, take
 from benchmark.run.state import stop_is_users
-
-TAKEN_OVER = os.EX_TEMPFAIL
-"""Exit status of a job whose folder another has taken over."""
 
 
 @contextmanager
@@ -27,7 +24,7 @@ def holding(folder: RunFolder, leased: bool) -> Iterator[None]:
     """Holds a run folder for the job of this process.
 
     A lease is taken where one is asked for, and where another job has left or holds one: see `benchmark.run.lease`. The
-    process ends as soon as it finds that it has lost it, with `TAKEN_OVER`, and before it writes anything.
+    process ends as soon as it finds that it has lost it, with `GONE`, and before it writes anything.
 
     Raises:
         locks.Held: A job without a lease has held the folder all the time that `locks.patience_s` gives.
@@ -89,7 +86,7 @@ class _Waiting:
         if stop.exists() and stop_is_users(stop):
             print(f"{now()} stopped before it began", flush=True)
             # With others that train together with it, which would wait for it.
-            sys.exit(TAKEN_OVER if processes() > 1 else 0)
+            sys.exit(GONE if processes() > 1 else 0)
         if other.token != self._told:
             self._told = other.token
             print(
@@ -141,4 +138,4 @@ def _or_end(ask: Callable[[], None]) -> None:
                 flush=True,
             )
         # Not sys.exit: W&B would end the run that another job goes on with.
-        os._exit(TAKEN_OVER)
+        os._exit(GONE)

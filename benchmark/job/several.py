@@ -19,7 +19,10 @@ from benchmark.run.folder import RunFolder
 TOLD = os.EX_SOFTWARE
 """Exit status of a process that ends before the others: the folder says all, and torchrun is to end them."""
 GONE = os.EX_TEMPFAIL
-"""Exit status of a process that has lost another: there is no record, and the run is to be continued."""
+"""Exit status of a process that has lost another, or its run's folder to another job.
+
+It leaves no record, and the run is to be continued, or is at work elsewhere; the log says which.
+"""
 
 # What gloo, NCCL and torch's store say of a process that is not there any more; none has a type for it.
 _OF_COMMUNICATION = re.compile(r"gloo|nccl|store|socket|\bpeer\b|process ?group", re.IGNORECASE)

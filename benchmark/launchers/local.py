@@ -235,5 +235,5 @@ def exit_text(code: int | None) -> str:
     if code == os.EX_IOERR:
         return "a file system failed: the log says which"
     if code == GONE:
-        return "one of its processes is gone"
+        return "a process of it is gone, or another job has its folder: the log says which"
     return f"exit status {code}"
