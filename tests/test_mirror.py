@@ -34,6 +34,7 @@ from benchmark.launchers.living import lives, living_job
 from benchmark.launchers.mirror import lease, node, object_store, stored_job
 from benchmark.launchers.mirror.fetching import Fetcher
 from benchmark.launchers.mirror.listing import Listing, Mirrored, newest_listing, put_listing
+from benchmark.launchers.mirror.scratch import scratch_folder
 from benchmark.launchers.mirror.sending import Sender
 from benchmark.launchers.mirror.sent import Sent
 from benchmark.launchers.mirror.store import Store, StoreTrouble, open_store, problem_with
@@ -687,3 +688,13 @@ def test_a_row_over_several_nodes_of_ray_needs_a_shared_file_system(
     nodes = [Node(name, {"CPU": 32.0, "GPU": 4.0}) for name in "ab"]
     monkeypatch.setitem(vars(launcher), "_nodes", nodes)
     assert launcher.obstacles({"wide": 8, "narrow": 4}) == [f"row wide: gpus: 8: {APART}"]
+
+
+def test_nothing_of_a_job_that_is_ended_stays_on_its_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(KeyboardInterrupt), scratch_folder("run") as path:
+        (path / "final.pth").write_bytes(b"weights")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())

@@ -114,9 +114,8 @@ def _renewing(lease: Lease) -> Iterator[None]:
 
     def renew() -> None:
         while not over.wait(lease.renewed_every_s):
-            with suppress(
-                OSError
-            ):  # the file system fails: whether it still is ours is asked before anything is written
+            # Where the file system fails, whether it still is ours is asked before anything is written.
+            with suppress(OSError):
                 _or_end(lease.renew)
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)

@@ -33,7 +33,6 @@ _LATE_S = 5.0
 _BETWEEN_READS_S = 0.0005
 _SEEN_WITHIN_S = 10.0  # a report that is complete, after its job has ended
 _NOT_ATOMIC = "results that are being replaced can be read in half: use another file system"
-_LATE = "the driver shows runs that late; NFS: mount it with actimeo=3"
 
 
 @dataclass(frozen=True)

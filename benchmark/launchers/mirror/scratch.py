@@ -31,8 +31,10 @@ def scratch_folder(name: str) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path = root / "runs" / name
         path.mkdir(parents=True)
-        yield path
-        shutil.rmtree(root, ignore_errors=True)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
 
 
 def keep(path: Path) -> Path:

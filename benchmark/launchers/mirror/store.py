@@ -6,8 +6,8 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -119,10 +119,6 @@ def _check_url(url: str, rest: str) -> None:
             f"cluster.store: {name}: leave name and password out of it: it stands in commands and logs; credentials "
             "come from the environment of driver and node"
         )
-    if "::" in url:
-        raise UserError(
-            f"cluster.store: {url}: a chain of file systems; name the last of them alone"
-        )
     if not authority:
         raise UserError(f"cluster.store: {url}: names no bucket: write s3://bucket/prefix")
 
@@ -156,7 +152,8 @@ def _tried(store: Store) -> str:
             return _unsure(store, "does not give back what was put")
         return ""
     finally:
-        _quietly(lambda: store.remove(key))
+        with suppress(StoreTrouble):
+            store.remove(key)
 
 
 def _unsure(store: Store, what: str) -> str:
@@ -164,10 +161,3 @@ def _unsure(store: Store, what: str) -> str:
         f"cluster.store: {store.url}: {what}: of two jobs of one run both would go on; use S3, or a folder on a file "
         "system of its own"
     )
-
-
-def _quietly(do: Callable[[], None]) -> None:
-    try:
-        do()
-    except StoreTrouble:
-        return

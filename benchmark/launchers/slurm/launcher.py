@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -159,8 +159,8 @@ class SlurmLauncher:
             )
 
 
-def _rows(names: object) -> str:
-    listed = list(names)  # type: ignore[call-overload]
+def _rows(names: Iterable[str]) -> str:
+    listed = list(names)
     return f"row {listed[0]}" if len(listed) == 1 else f"rows {', '.join(listed)}"
 
 
