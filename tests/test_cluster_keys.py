@@ -9,9 +9,11 @@ import pytest
 import yaml
 from command import variant
 
+from benchmark.cli.doctor import findings
 from benchmark.errors import UserError
 from benchmark.experiment.cluster import Cluster, on_site, site_file
 from benchmark.experiment.experiment import load_experiment
+from benchmark.job import looks
 from benchmark.launchers import make_launcher
 
 
@@ -92,6 +94,17 @@ def test_a_broken_sites_file_stops_nobody_who_runs_here(site: Path) -> None:
     for name in ("slurm", "ray"):
         with pytest.raises(UserError, match="partion"):
             make_launcher(name, 1, Cluster())
+
+
+def test_a_broken_sites_file_is_a_finding_of_doctor(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.write_text("partion: low\n")
+    for name in ("packages", "clashes", "native_ops", "gpus"):
+        monkeypatch.setattr(looks, name, lambda: [])
+    (found,) = (one for one in findings() if one.what == "clusters")
+    assert found.problem and "partion" in found.found and str(site) in found.found
+    assert any(one.what == "--launcher local" for one in findings())
 
 
 def test_a_sites_file_that_is_named_is_there(site: Path) -> None:
