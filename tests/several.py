@@ -1,8 +1,10 @@
-"""Two processes that train a run together, forked from the one that tests: nothing is imported anew."""
+"""Two processes that train a run together, forked from a server that has loaded all, and has run nothing.
+
+Forks of the process that tests would wait for ever for threads of torch that it has used before.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +18,7 @@ from command import Bench
 from benchmark.experiment.experiment import Tracking
 from benchmark.job.job import run_job
 from benchmark.launchers.child import _ending_with_fault, _log_to
+from benchmark.launchers.local import LocalLauncher, _apart
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
@@ -31,16 +34,17 @@ def nothing() -> None:
 
 
 def start_two(folder: RunFolder, meanwhile: Callable[[], object] = nothing) -> list[BaseProcess]:
-    """Starts both; each has a log of its own, ``log-0.txt`` and ``log-1.txt``."""
-    fork = multiprocessing.get_context("fork")
+    """Starts both; each has a log of its own, ``log-0.txt`` and ``log-1.txt``; ``meanwhile`` can be pickled."""
+    context = LocalLauncher(1)._context
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     made: list[BaseProcess] = [
-        fork.Process(target=_one, args=(folder, rank, port, meanwhile)) for rank in range(2)
+        context.Process(target=_one, args=(folder, rank, port, meanwhile)) for rank in range(2)
     ]
-    for process in made:
-        process.start()
+    with _apart():
+        for process in made:
+            process.start()
     return made
 
 

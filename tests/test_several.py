@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., list[BaseProcess]]]:
 
 def _at(iteration: int, happens: Callable[[], object]) -> Callable[[], None]:
     """Has something happen in the second process when so many iterations are done."""
+    return partial(_have_happen, iteration, happens)
+
+
+def _have_happen(iteration: int, happens: Callable[[], object]) -> None:
     log = JournalHook.after_train_iter
 
     def logged(self: JournalHook, runner: Runner, **given: Any) -> None:
@@ -64,10 +69,34 @@ def _at(iteration: int, happens: Callable[[], object]) -> Callable[[], None]:
         if os.environ["RANK"] == "1" and runner.iter + 1 == iteration:
             happens()
 
-    def patch() -> None:
-        JournalHook.after_train_iter = logged  # type: ignore[assignment]
+    JournalHook.after_train_iter = logged  # type: ignore[assignment]
 
-    return patch
+
+def _is_killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _stands_in(homes: Sequence[Path]) -> None:
+    os.chdir(homes[rank()])
+
+
+def _notes_images(folder: RunFolder) -> None:
+    """Has each process write down what it learns from, and the second ask both to leave within each epoch."""
+    log = JournalHook.after_train_iter
+
+    def noted(self: JournalHook, runner: Runner, data_batch: Any, **given: Any) -> None:
+        log(self, runner, data_batch=data_batch, **given)
+        images = [sample.img_id for sample in data_batch["data_samples"]]
+        append_jsonl(folder.path / f"seen-{rank()}", {"iter": runner.iter + 1, "images": images})
+        if rank() == 1 and runner.iter + 1 in (2, 5) and not folder.stop_file.exists():
+            write_text(folder.stop_file, "")
+
+    JournalHook.after_train_iter = noted  # type: ignore[assignment,method-assign]
+
+
+def _is_taken_over(folder: RunFolder) -> None:
+    take_away(folder.lease_file)
+    _diverges()
 
 
 def _diverges() -> None:
@@ -78,7 +107,7 @@ def _diverges() -> None:
 def test_a_process_that_is_lost_leaves_the_run_to_be_continued_wherever_they_stand(
     folder: RunFolder, start: Callable[..., list[BaseProcess]], tmp_path: Path
 ) -> None:
-    killed = ends(start(folder, _at(4, lambda: os.kill(os.getpid(), signal.SIGKILL))))
+    killed = ends(start(folder, _at(4, _is_killed)))
     log = (folder.path / "log-0.txt").read_text()
     assert killed == [GONE, -signal.SIGKILL], log
     assert not folder.finished
@@ -88,7 +117,7 @@ def test_a_process_that_is_lost_leaves_the_run_to_be_continued_wherever_they_sta
     homes = [tmp_path / "node-0", tmp_path / "node-1"]
     for home in homes:
         home.mkdir()
-    done = ends(start(folder, lambda: os.chdir(homes[rank()])))
+    done = ends(start(folder, partial(_stands_in, homes)))
     assert done == [0, 0], (folder.path / "log-0.txt").read_text()
     record = folder.read_record()
     assert record.state is State.COMPLETE
@@ -110,18 +139,7 @@ def test_a_process_that_is_lost_leaves_the_run_to_be_continued_wherever_they_sta
 def test_processes_that_are_asked_to_leave_go_on_together_each_with_its_own_next_images(
     folder: RunFolder, start: Callable[..., list[BaseProcess]]
 ) -> None:
-    log = JournalHook.after_train_iter
-
-    def noted(self: JournalHook, runner: Runner, data_batch: Any, **given: Any) -> None:
-        log(self, runner, data_batch=data_batch, **given)
-        images = [sample.img_id for sample in data_batch["data_samples"]]
-        append_jsonl(folder.path / f"seen-{rank()}", {"iter": runner.iter + 1, "images": images})
-        if rank() == 1 and runner.iter + 1 in (2, 5) and not folder.stop_file.exists():
-            write_text(folder.stop_file, "")
-
-    def note() -> None:
-        JournalHook.after_train_iter = noted  # type: ignore[assignment,method-assign]
-
+    note = partial(_notes_images, folder)
     for _ in range(2):
         assert ends(start(folder, note)) == [0, 0], (folder.path / "log-0.txt").read_text()
         assert not folder.finished
@@ -181,11 +199,6 @@ def test_processes_whose_folder_another_job_has_taken_over_write_nothing_more(
     folder: RunFolder, start: Callable[..., list[BaseProcess]]
 ) -> None:
     """The first holds the lease; the second looks at it before it says what the run fails of."""
-
-    def taken_over() -> None:
-        take_away(folder.lease_file)
-        _diverges()
-
-    assert ends(start(folder, _at(5, taken_over))) == [GONE, GONE]
+    assert ends(start(folder, _at(5, partial(_is_taken_over, folder)))) == [GONE, GONE]
     assert not folder.finished
     assert not folder.stop_file.exists()
