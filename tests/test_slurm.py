@@ -205,6 +205,25 @@ def scores(made: Bench) -> dict[str, Any]:
             ],
         ),
         (
+            {
+                "partition": "brief", "warn_s": 600,
+                "sbatch": ["--arr=0-3", "-D/tmp", "--signal=9", "--exclude n2", "exclude=n2", "--wait-all-nodes=1"],
+            },
+            [
+                "cluster.warn_s: jobs leave 600 s before the end of their time, and the partition's limit is 00:05:00: "
+                "no time is left to work in; lower cluster.warn_s",
+                *(
+                    f"cluster.sbatch: '{flag}': {own} is DetBoard's own, its jobs need theirs; leave it out{use}"
+                    for flag, own, use in (
+                        ("--arr=0-3", "--array", ""), ("-D/tmp", "--chdir", ""),
+                        ("--signal=9", "--signal", "; use cluster.warn_s"),
+                    )
+                ),
+                "cluster.sbatch: '--exclude n2': write --exclude=n2",
+                "cluster.sbatch: 'exclude=n2' is no flag; write --NAME=VALUE, each on a line of its own",
+            ],
+        ),
+        (
             {"constraint": "n1&n2"},
             [
                 "row plain: sbatch would refuse it: Requested node configuration is not available; no node has all of "
@@ -249,6 +268,16 @@ def test_a_row_for_more_gpus_than_there_are_is_refused(
     done = bench(tmp_path, synthetic_data, change).here("plan", "--launcher", "slurm")
     assert "row plain: sbatch would refuse it: Requested node configuration is not" in done.stderr
     assert done.returncode == 2
+
+
+def test_a_job_may_wait_for_nodes_that_are_drained(at_hand: SlurmCluster) -> None:
+    names = f"NodeName={','.join(at_hand.names)}"
+    at_hand.call("scontrol", "update", names, "State=DRAIN", "Reason=repair")
+    try:
+        assert SlurmLauncher(cluster=Cluster(cpus=1, time="0")).obstacles({"plain": 1}) == []
+    finally:
+        at_hand.call("scontrol", "update", names, "State=RESUME")
+        at_hand.wait_until_up()
 
 
 @pytest.mark.slow

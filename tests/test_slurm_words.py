@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmark.experiment.cluster import Cluster
 from benchmark.experiment.experiment import Tracking
+from benchmark.launchers.local import START
 from benchmark.launchers.slurm import queue, site
+from benchmark.launchers.slurm.commands import ask
 from benchmark.launchers.slurm.door import in_words
 from benchmark.launchers.slurm.request import make_request, of_array, of_run
 from benchmark.launchers.slurm.script import batch_script
@@ -31,7 +34,7 @@ def options(processes: int = 1) -> JobOptions:
     ("limit", "seconds"),
     [
         ("90", 5400), ("1:30", 90), ("12:00:00", 43200), ("2-12", 216000), ("1-0:30", 88200), ("1-00:00:01", 86401),
-        ("infinite", None), ("UNLIMITED", None),
+        ("infinite", None), ("UNLIMITED", None), ("0", None), ("0-0", None),
     ],
 )  # fmt: skip
 def test_time_limits_are_read_as_slurm_writes_them(limit: str, seconds: int | None) -> None:
@@ -150,6 +153,7 @@ def test_requests_say_what_was_asked_for() -> None:
         [],
         ["module load cuda", "export A='b c'"],
         ["if true; then", "  echo one", "fi", "cat <<END", "two", "END"],
+        ["echo one \\", "  two"],
     ],
 )
 @pytest.mark.parametrize("count", [1, 2])
@@ -166,3 +170,33 @@ def test_a_script_is_one_that_bash_reads(setup: list[str], count: int) -> None:
     body = script.partition("#!/bin/bash\n")[2]
     lines = body.splitlines()
     assert not [line for line in lines[lines.index("folders=(") :] if line.startswith("#SBATCH")]
+
+
+def test_lines_of_the_site_take_nothing_from_the_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that a signal reaches ends after its Python has, whatever the lines have set."""
+    python = tmp_path / "python"
+    python.write_text(
+        '#!/bin/bash\nkill -USR1 $PPID; sleep 0.5; echo "$1 $3" > "$3/told"; touch "$3/record.json"\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    (tmp_path / "job.json").write_text("{}")
+    setup = ["set -eu", "start=$(date) options=none folder=/", "echo one \\", "  two"]
+    request = make_request(Cluster(setup=setup), options(), NODES)
+    script = batch_script(request, of_run(tmp_path), [tmp_path])
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("one two\n")
+    assert (tmp_path / "told").read_text() == f"{START} {tmp_path}\n"
+    assert (tmp_path / "stop").exists()
+
+
+def test_settings_of_sbatch_that_would_submit_something_else_are_not_taken_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_ACCOUNT", "SLURM_JOB_ID"):
+        monkeypatch.setenv(name, "1")
+    told = ask("env").out.splitlines()
+    assert [line for line in told if line.startswith(("SBATCH_", "SLURM_"))] == ["SBATCH_ACCOUNT=1"]

@@ -12,6 +12,8 @@ _PING_S = 5.0
 _OURS = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT")
 # Filters and formats that a user's shell sets for a look at the queue.
 _OTHERS = ("SLURM_", "SQUEUE_", "SINFO_", "SCONTROL_", "SCANCEL_")
+# Of the user's settings for sbatch those that make one submission several, wait for its end, or send it elsewhere.
+_NEVER = ("SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_CLUSTERS")
 _UNREACHED = (
     "Unable to contact slurm controller",
     "timed out",
@@ -104,7 +106,7 @@ def _environment() -> dict[str, str]:
     return {
         key: value
         for key, value in os.environ.items()
-        if key in _OURS or not key.startswith(_OTHERS)
+        if key in _OURS or not (key in _NEVER or key.startswith(_OTHERS))
     }
 
 

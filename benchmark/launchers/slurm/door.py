@@ -22,8 +22,14 @@ _NO_SBATCH = (
     "--launcher slurm: there is no sbatch on this machine: is it a login node of the cluster? Some sites want 'module "
     "load slurm' first"
 )
+_NOWHERE = "Requested node configuration"
+_OWN_FLAGS = {
+    "--array": "a", "--chdir": "D", "--clusters": "M", "--help": "h", "--output": "o", "--signal": "",
+    "--test-only": "", "--usage": "", "--version": "V", "--wait": "W", "--wrap": "",
+}  # fmt: skip
+"""Flags, with their letters, without which a job is not found again, or does not do its run."""
 _DO = {
-    "Requested node configuration": (
+    _NOWHERE: (
         "no node has all of it at once: ask for fewer GPUs, CPUs or features, or less memory (cluster.cpus, memory, "
         "constraint)"
     ),
@@ -81,6 +87,7 @@ def wrong_requests(cluster: Cluster, gpus: Mapping[str, int], groups: Sequence[G
         *_features(cluster, nodes),
         *_names(cluster, groups),
         *_kinds(cluster, nodes),
+        *_flags(cluster),
     ]
     if cluster.store:
         found.append(
@@ -101,9 +108,16 @@ def refused(flags: Sequence[str]) -> str:
         answer = ask("sbatch", "--test-only", *flags, text=script, limit_s=_TRY_S)
     except NoAnswer as no:
         return str(no)
-    if answer.status == 0:
+    if answer.status == 0 or (_NOWHERE in answer.err and _some_are_away()):
         return ""
     return f"sbatch would refuse it: {in_words(answer.err)}"
+
+
+def _some_are_away() -> bool:
+    """Whether a job may wait for a node that is down or drained: whether that has all of it, ``sbatch`` will say."""
+    with suppress(NoAnswer):
+        return bool(site.are_away())
+    return False
 
 
 def in_words(said: str) -> str:
@@ -124,7 +138,14 @@ def _partitions(cluster: Cluster, groups: Sequence[Group]) -> Iterator[str]:
 
 
 def _time(cluster: Cluster, nodes: Sequence[Group]) -> Iterator[str]:
+    limits = [group.limit_s for group in nodes]
     if cluster.time is None:
+        most = max((limit for limit in limits if limit is not None), default=0)
+        if most and None not in limits and most <= cluster.warn_s:
+            yield (
+                f"cluster.warn_s: jobs leave {cluster.warn_s} s before the end of their time, and the partition's "
+                f"limit is {duration(most)}: no time is left to work in; lower cluster.warn_s"
+            )
         return
     try:
         asked = site.seconds(cluster.time)
@@ -138,7 +159,6 @@ def _time(cluster: Cluster, nodes: Sequence[Group]) -> Iterator[str]:
             f"cluster.time: {cluster.time} is {asked} s, and jobs leave cluster.warn_s = {cluster.warn_s} s before its "
             "end: no time is left to work in; lower cluster.warn_s, or raise cluster.time"
         )
-    limits = [group.limit_s for group in nodes]
     if limits and None not in limits:
         most = max(limit for limit in limits if limit is not None)
         if asked is None or asked > most:
@@ -147,6 +167,28 @@ def _time(cluster: Cluster, nodes: Sequence[Group]) -> Iterator[str]:
                 f"cluster.time: {cluster.time} is over the limit of partition {names}, {duration(most)}; ask "
                 "for less: a run that needs longer is queued again and goes on"
             )
+
+
+def _flags(cluster: Cluster) -> Iterator[str]:
+    """Further flags: each is one word of the command line, and some are the launcher's own."""
+    for flag in cluster.sbatch:
+        name = re.split(r"[=\s]", flag, maxsplit=1)[0]
+        if not flag.startswith("-"):
+            yield f"cluster.sbatch: '{flag}' is no flag; write --NAME=VALUE, each on a line of its own"
+        elif own := _own_flag(name):
+            use = "; use cluster.warn_s" if own == "--signal" else ""
+            yield f"cluster.sbatch: '{flag}': {own} is DetBoard's own, its jobs need theirs; leave it out{use}"
+        elif spaced := re.fullmatch(r"(--[\w-]+)\s+(.*)", flag):
+            yield f"cluster.sbatch: '{flag}': write {spaced[1]}={spaced[2]}"
+
+
+def _own_flag(name: str) -> str:
+    """Which of them a name is, cut short as ``sbatch`` takes it; empty of another."""
+    for long, letter in _OWN_FLAGS.items():
+        cut = name.startswith("--") and len(name) > 4 and long.startswith(name)
+        if cut or (letter and name.startswith(f"-{letter}")):
+            return long
+    return ""
 
 
 def _memory(cluster: Cluster, nodes: Sequence[Group]) -> Iterator[str]:

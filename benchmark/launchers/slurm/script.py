@@ -21,11 +21,13 @@ _TOP = """\
 folders=(
 {folders}
 )
+{own}
+python={python}
+"""
+_OWN = """\
 folder=${{folders[${{SLURM_ARRAY_TASK_ID:-0}}]}}
 options={options}
-python={python}
-start={start}
-"""
+start={start}"""
 _BODY = r"""
 node=${SLURMD_NODENAME:-$HOSTNAME}
 # Not SLURM_JOB_ID: of one of an array's tasks, that is the number of the whole array.
@@ -57,6 +59,8 @@ trap leave TERM
   died "this node does not see $folder: the results folder must lie on a file system that all nodes share"
 """
 _START = r"""
+# What the lines of the site have set for themselves is theirs: with -e bash would end before its job does.
+set +e +u
 # Folders of temporary files that are the login node's own.
 [ -d "${TMPDIR:-/tmp}" ] && [ -w "${TMPDIR:-/tmp}" ] || unset TMPDIR
 # Also where the login node's language is not installed.
@@ -95,14 +99,16 @@ def batch_script(request: Request, flags: Sequence[str], folders: Sequence[Path]
         flags: Which run it is, or which array, see `benchmark.launchers.slurm.request.of_run`.
         folders: Run folders, absolute; of an array in the order of its indices.
     """
+    own = _OWN.format(options=shlex.quote(to_json(request.options)), start=shlex.quote(str(START)))
     top = _TOP.format(
         flags="\n".join(f"#SBATCH {_quoted(flag)}" for flag in [*flags, *request.flags]),
         folders="\n".join(f"  {shlex.quote(str(folder))}" for folder in folders),
-        options=shlex.quote(to_json(request.options)),
+        own=own,
         python=shlex.quote(sys.executable),
-        start=shlex.quote(str(START)),
     )
-    return "".join([top, _BODY, _setup(request.setup), _START, _command(request), _END])
+    # Again behind the lines of the site, which may call something of theirs the same.
+    setup = f"{_setup(request.setup)}{own}\n" if request.setup else _setup(request.setup)
+    return "".join([top, _BODY, setup, _START, _command(request), _END])
 
 
 def wrong_setup(setup: Sequence[str]) -> str:
@@ -130,11 +136,15 @@ def _setup(setup: Sequence[str]) -> str:
     cwd = shlex.quote(str(Path.cwd()))
     lines = [f"\n[ ! -d {cwd} ] || cd {cwd}"]
     # Lines of one statement, an if or a here-document, stand together: only its end tells how it went.
-    parts = setup if not any(map(_unreadable, setup)) else ["\n".join(setup)] if setup else []
+    parts = setup if not any(map(_goes_on, setup)) else ["\n".join(setup)] if setup else []
     for part in parts:
         words = shlex.quote(f"a line of cluster.setup has failed: {' '.join(part.split())}")
         lines.append(f'{part}\nended=$?; [ "$ended" = 0 ] || died {words} "(exit status $ended)"')
     return "\n".join([*lines, ""])
+
+
+def _goes_on(line: str) -> bool:
+    return line.endswith("\\") or bool(_unreadable(line))
 
 
 def _unreadable(text: str) -> str:

@@ -92,7 +92,7 @@ def gpus_of(gres: str) -> dict[str, int]:
 
 
 def seconds(limit: str) -> int | None:
-    """Seconds of a time limit as Slurm writes them: ``90``, ``1:30``, ``12:00:00``, ``2-12``; None for none.
+    """Seconds of a time limit as Slurm writes them: ``90``, ``1:30``, ``12:00:00``, ``2-12``; None for none, or ``0``.
 
     Raises:
         ValueError: It is no such limit.
@@ -105,10 +105,20 @@ def seconds(limit: str) -> int | None:
         raise ValueError(limit)
     if dash:  # hours first
         hours, minutes, secs = [*parts, 0, 0][:3]
-        return ((int(days) * 24 + hours) * 60 + minutes) * 60 + secs
+        return ((int(days) * 24 + hours) * 60 + minutes) * 60 + secs or None
     # Minutes, minutes:seconds, hours:minutes:seconds.
     hours, minutes, secs = parts if len(parts) == 3 else [0, *parts, 0][:3]
-    return (hours * 60 + minutes) * 60 + secs
+    return (hours * 60 + minutes) * 60 + secs or None
+
+
+def are_away() -> list[str]:
+    """Nodes that start no jobs for now, down or drained: ``sbatch --test-only`` takes them for none.
+
+    Raises:
+        NoAnswer: Slurm does not say.
+    """
+    states = "down,drain,fail,maint,no_respond,unknown"
+    return lines("sinfo", "-h", "-a", "-N", "-t", states, "-o", "%N", limit_s=_ASK_S)
 
 
 def megabytes(memory: str) -> int:
