@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -19,8 +20,10 @@ import ray_cluster
 from command import Bench, alive, kill_group, wait_until
 from ray_cluster import RayCluster
 
+from benchmark.errors import UserError
 from benchmark.experiment.cluster import Cluster
 from benchmark.launchers import make_launcher
+from benchmark.launchers.ray_cluster import session
 from benchmark.launchers.ray_cluster.capacity import Ask, Node, ask_of, bytes_of, obstacle
 
 
@@ -39,6 +42,17 @@ def test_an_address_where_nobody_answers_is_one_message_at_once(
     assert len(done.stderr.splitlines()) == 1
     assert time.monotonic() - began < 30
     assert not list((tmp_path / "results").glob("runs/plain*"))
+
+
+def test_a_port_of_something_else_is_no_cluster() -> None:
+    """As a dashboard's, or a database's: Ray itself tries for minutes, and prints its own lines."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        Thread(target=other.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{other.server_port}"
+        for address in (host, f"ray://{host}", f"http://{host}", "127.0.0.1:99999"):
+            with pytest.raises(UserError, match=r"nobody answers at .* as a Ray head does"):
+                session.check_answers(address)
+        other.shutdown()
 
 
 def test_without_ray_it_is_said_what_to_install(

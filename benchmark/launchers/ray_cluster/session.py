@@ -25,6 +25,8 @@ AUTO = "auto"
 _CLIENT = "ray://"
 _PORT, _CLIENT_PORT = 6379, 10001  # Ray's own defaults
 _ANSWER_S = 5.0
+_PREFACE, _SETTINGS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0\0\0\4\0\0\0\0\0"
+"""How a client begins to speak HTTP/2, and a frame of no settings (RFC 9113, 3.4 and 6.5)."""
 _STORE_BYTES = 100 << 20
 """Ray's store of objects, which no run uses: what Ray wants at least is 75 MB."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -138,12 +140,18 @@ def leave() -> None:
 
 
 def answers(address: str) -> bool:
-    """Whether somebody listens at an address. Ray itself would try for two minutes, and then end this process."""
+    """Whether Ray may listen at an address. Ray itself would try for two minutes, and then end this process.
+
+    Its ports speak HTTP/2, which begins with settings on both sides: a dashboard, or a database, does not say that.
+    """
     host, port = _host_and_port(address)
     try:
-        with socket.create_connection((host, port), timeout=_ANSWER_S):
-            return True
-    except (OSError, ValueError):
+        with socket.create_connection((host, port), timeout=_ANSWER_S) as to:
+            if os.environ.get("RAY_USE_TLS", "0") != "0":
+                return True
+            to.sendall(_PREFACE + _SETTINGS)
+            return to.recv(len(_SETTINGS))[3:4] == _SETTINGS[3:4]
+    except (OSError, ValueError, OverflowError):
         return False
 
 
@@ -211,8 +219,9 @@ def _be_quiet() -> None:
 def _nobody(address: str) -> str:
     where = "cluster.address, or RAY_ADDRESS"
     return (
-        f"--launcher ray: nobody answers at {address} ({where}): start a cluster there with 'ray start --head', "
-        "correct the address, or leave it out for a cluster on this machine that ends with the sweep"
+        f"--launcher ray: nobody answers at {address} ({where}) as a Ray head does: "
+        "start a cluster there with 'ray start --head', correct the address, "
+        "or leave it out for a cluster on this machine that ends with the sweep"
     )
 
 
