@@ -368,6 +368,38 @@ def test_a_store_keeps_what_the_last_listings_name(pair: Pair) -> None:
     assert last.parts < kept and len(kept) == 2  # one for whoever reads the listing before
 
 
+def test_a_job_that_was_replaced_removes_nothing_that_its_follower_names(
+    pair: Pair, tmp_path: Path
+) -> None:
+    """It puts what it has before it next renews its lease, by which it would find itself replaced."""
+    lease.take(pair.store, "runs/a", "the first")
+    pair.here.predictions_file.write_text("[1]")
+    pair.sender.push()
+    assert lease.take(pair.store, "runs/a", "the second") is not None
+    follower = RunFolder(tmp_path / "follower")
+    begun = Fetcher(pair.store, "runs/a", follower.path).bring(everything=True)
+    last = Sender(pair.store, "runs/a", 2, follower.path, begun)
+    last.push()
+    for text in ("[2]", "[3]"):
+        pair.here.predictions_file.write_text(text)
+        with pytest.raises(lease.Taken, match="the second has taken the run over"):
+            pair.sender.push()
+    follower.record_file.write_text("{}")
+    last.push(last=True)
+    pair.fetcher.bring(everything=True)
+    assert pair.there.finished and pair.there.predictions_file.read_text() == "[1]"
+
+
+def test_a_job_finds_itself_replaced_however_often_the_run_has_moved(url: str) -> None:
+    store = open_store(url)
+    first = lease.take(store, "runs/a", "the first")
+    assert first is not None
+    for moves in range(1, 6):
+        lease.take(store, "runs/a", f"job {moves}")
+        with pytest.raises(lease.Taken, match=f"job {moves} has taken the run over"):
+            first.renew()
+
+
 def save(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("weights", os.urandom(100))

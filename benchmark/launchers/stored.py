@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.experiment.cluster import Cluster
 from benchmark.launchers.base import Job, Launcher, Pool
-from benchmark.launchers.mirror.lease import Lease, is_held, take
+from benchmark.launchers.mirror.lease import Lease, Taken, is_held, take
 from benchmark.launchers.mirror.listing import newest_listing, run_key, source_key
 from benchmark.launchers.mirror.needed import sources_of
 from benchmark.launchers.mirror.sending import Sender
@@ -116,7 +116,10 @@ class Stored:
         lease = _taken(store, run)
         store.remove(f"{run}/stop")
         there = newest_listing(store, run)
-        listing = Sender(store, run, lease.number, folder.path, there).push()
+        try:
+            listing = Sender(store, run, lease.number, folder.path, there).push()
+        except Taken as taken:  # by another driver: its job is watched when this is tried again
+            raise StoreTrouble(f"{store.url}/{run}", str(taken)) from taken
         self._send_sources(folder)
         lease.release()
         sent = Sent(self._url, run, lease.number, tuple(listing.files))

@@ -84,6 +84,20 @@ def newest_claim(store: Store, run: str) -> Claim | None:
     return Claim.read(store, keys[-1]) if keys else None
 
 
+def require(store: Store, run: str, number: int) -> None:
+    """Sees to it that nobody has taken a run over from the holder of a number.
+
+    The newest holder is looked for, not the next: of many the old ones are removed.
+
+    Raises:
+        Taken: Somebody has.
+        StoreTrouble: The store does not answer.
+    """
+    newest = newest_claim(store, run)
+    if newest is not None and newest.number > number:
+        raise Taken(f"{newest.who} has taken the run over")
+
+
 def age_s(store: Store, claim: Claim, run: str) -> float | None:
     """Seconds since a claim was renewed, by the store's clock alone; None where it does not say.
 
@@ -140,9 +154,7 @@ class Lease:
             Taken: So it is.
             StoreTrouble: The store does not answer.
         """
-        after = Claim.read(self._store, lease_key(self._run, self.number + 1))
-        if after is not None:
-            raise Taken(f"{after.who} has taken the run over")
+        require(self._store, self._run, self.number)
 
     def renew(self, cpu_s: float | None = None) -> None:
         """Says that the holder lives, and what CPU time it has used, if nobody has replaced it; see `check`."""

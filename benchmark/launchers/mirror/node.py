@@ -117,12 +117,16 @@ class _Keeper(threading.Thread):
         try:
             self.lease.renew(self.job.cpu_seconds() if self.job else None)
         except Taken as error:
-            self.taken = str(error)
-            self._over.set()
-            if self.job is not None:
-                self.job.kill()  # it may be waiting for something, and so may whoever reads this
+            self.lose(error)
         except StoreTrouble:
             return
+
+    def lose(self, why: Taken) -> None:
+        """Ends the job, since another has taken the run over."""
+        self.taken = str(why)
+        self._over.set()
+        if self.job is not None:
+            self.job.kill()  # it may be waiting for something, and so may whoever reads this
 
     def end(self) -> None:
         """Renews it no more, and lets others have the run."""
@@ -198,6 +202,8 @@ class _Node:
                 with replacing(self._folder.stop_file) as temporary:
                     temporary.write_bytes(stop)
             self._push()
+        except Taken:
+            return
         except StoreTrouble as trouble:
             if not self._silent:
                 self._log.say(f"the store does not answer: {told(trouble)}; the run goes on")
@@ -210,7 +216,11 @@ class _Node:
     def _push(self, last: bool = False) -> None:
         if self._keeper.taken:
             raise Taken(self._keeper.taken)
-        self._sender.push(last)
+        try:
+            self._sender.push(last)
+        except Taken as error:
+            self._keeper.lose(error)
+            raise
 
     def _put_last(self, status: int) -> int:
         """Puts all that the job came to, however long the store takes; what it never takes stays on the node."""

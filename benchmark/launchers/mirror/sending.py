@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmark.files import TEMPORARY, sha256_file
+from benchmark.launchers.mirror.lease import require
 from benchmark.launchers.mirror.listing import (
     GROWING,
     PART,
@@ -67,6 +68,7 @@ class Sender:
             last: The job has ended: what it has written elsewhere, for W&B, is put, too.
 
         Raises:
+            Taken: Another has taken the run over.
             StoreTrouble: The store does not answer.
         """
         # Looked for before all else: what the record speaks of was written before it.
@@ -93,7 +95,11 @@ class Sender:
         return listing
 
     def _forget(self, listing: Listing) -> None:
-        """Removes objects that no listing names any more; those of the one before may still be asked for."""
+        """Removes objects that no listing names any more; those of the one before may still be asked for.
+
+        Whoever has taken the run over began with what a listing of this holder named, and may name it still.
+        """
+        require(self._store, self._run, self._number)
         now = listing.parts
         if self._listed is None:
             remove_before(self._store, self._run, self._number)
