@@ -22,7 +22,7 @@ from benchmark.launchers.local import LocalJob, LocalLauncher
 from benchmark.launchers.mirror.node import run_mirrored
 from benchmark.run.options import JobOptions
 
-POLL_S = 0.02
+_POLL_S = 0.02
 _SURROUNDINGS = TypeAdapter(Surroundings)
 
 
@@ -37,18 +37,32 @@ def run(folder: str, options: str, surroundings: str) -> int | None:
     Returns:
         The exit status of that process, negative for a signal.
     """
-    given = gpus()
-    told = from_json(options)
+    told, around = told_here(options, surroundings)
+    if told.store:
+        return run_mirrored(Path(folder).name, told, lambda path, own: _started(path, own, around))
+    return see_to(_started(Path(folder), told, around))
+
+
+def told_here(options: str, surroundings: str) -> tuple[JobOptions, Surroundings]:
+    """What a job is told, and where its driver stands, with the GPUs that Ray has given to this task.
+
+    Args:
+        options: As `run` takes them.
+        surroundings: The same.
+    """
+    given, told = gpus(), from_json(options)
     told = replace(told, resources=replace(told.resources, gpus=given))
     around = _SURROUNDINGS.validate_json(surroundings)
     if not given:  # else it would see all of the node's
         around = replace(around, variables={**around.variables, "CUDA_VISIBLE_DEVICES": ""})
-    if told.store:
-        return run_mirrored(Path(folder).name, told, lambda path, own: _started(path, own, around))
-    job = _started(Path(folder), told, around)
+    return told, around
+
+
+def see_to(job: LocalJob) -> int | None:
+    """Waits until a job has ended, and ends it where this task is cancelled; its exit status, negative for a signal."""
     try:
         while not job.ended():
-            time.sleep(POLL_S)
+            time.sleep(_POLL_S)
     except BaseException:  # cancelled
         job.kill()
         raise

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from benchmark.launchers.child import Surroundings, from_json
 from benchmark.launchers.layout import Layout, Part
 from benchmark.launchers.local import Torchrun
-from benchmark.launchers.ray_cluster.node import POLL_S, gpus
+from benchmark.launchers.ray_cluster.node import see_to, told_here
 
 
 def run_part(
@@ -28,18 +23,7 @@ def run_part(
     Returns:
         The exit status of torchrun, negative for a signal.
     """
-    told, around = from_json(options), TypeAdapter(Surroundings).validate_json(surroundings)
-    given = gpus()
-    if not given:  # else they would see all of the node's
-        around = replace(around, variables={**around.variables, "CUDA_VISIBLE_DEVICES": ""})
-    told = replace(told, resources=replace(told.resources, gpus=given))
+    told, around = told_here(options, surroundings)
     number, nodes, host, port = meet
     layout = Layout(nodes, told.resources.processes // nodes)
-    job = Torchrun(Path(folder), told, around, Part(layout, number, host, port))
-    try:
-        while not job.ended():
-            time.sleep(POLL_S)
-    except BaseException:  # cancelled
-        job.kill()
-        raise
-    return job.status()
+    return see_to(Torchrun(Path(folder), told, around, Part(layout, number, host, port)))
