@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from benchmark.errors import UserError, allowed
 from benchmark.launchers.base import Job, Launcher, Pool
@@ -20,6 +19,15 @@ LAUNCHERS = {
     "slurm": "benchmark.launchers.slurm:SlurmLauncher",
     "ray": "benchmark.launchers.ray_cluster:RayLauncher",
 }
+
+
+class _Kind(Protocol):
+    """The class of a launcher."""
+
+    heeds_cluster: bool
+
+    def __call__(self, slots: int | None, cluster: Cluster) -> Launcher:
+        """Makes one."""
 
 
 def check_launcher(name: str) -> None:
@@ -48,13 +56,11 @@ def make_launcher(name: str, slots: int | None = None, cluster: Cluster | None =
 
     check_launcher(name)
     module, _, attribute = LAUNCHERS[name].partition(":")
-    made: Callable[[int | None, Cluster], Launcher]
-    made = getattr(importlib.import_module(module), attribute)
+    kind: _Kind = getattr(importlib.import_module(module), attribute)
     asked = cluster or Cluster()
-    launcher = made(slots, asked)
-    if cluster is not None and launcher.heeds_cluster:
+    if cluster is not None and kind.heeds_cluster:
         asked = on_site(cluster)
-        launcher = made(slots, asked)
+    launcher = kind(slots, asked)
     if not asked.store or not launcher.mirrors:
         return launcher
     from benchmark.launchers.stored import Stored

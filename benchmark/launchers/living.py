@@ -9,7 +9,6 @@ from benchmark.launchers import LAUNCHERS, make_launcher
 from benchmark.launchers.base import Job, Launcher
 from benchmark.launchers.leased import lease_holder
 from benchmark.launchers.processes import lock_holder
-from benchmark.launchers.stored import of_folder
 from benchmark.run.address import read_address
 from benchmark.run.folder import RunFolder
 from benchmark.run.standing import Standing
@@ -66,7 +65,14 @@ def _attached(folder: RunFolder) -> Job | None:
     address = read_address(folder)
     if address is None or address.launcher not in LAUNCHERS:
         return None
-    return of_folder(_launcher(address.launcher), folder).attach(folder.path, address)
+    launcher = _launcher(address.launcher)
+    if os.path.lexists(folder.store_file):
+        from benchmark.launchers.stored import (
+            of_folder,  # here: next to no folder goes through a store
+        )
+
+        launcher = of_folder(launcher, folder)
+    return launcher.attach(folder.path, address)
 
 
 def _launcher(name: str) -> Launcher:
