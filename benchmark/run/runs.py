@@ -12,7 +12,7 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.identity import digest_of
 from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
-from benchmark.run.standing import Standings
+from benchmark.run.standing import StandingOf
 from benchmark.run.state import Planned, by_lock, look
 
 
@@ -35,7 +35,7 @@ class Runs:
         standing: Says where an unfinished run's job stands; `benchmark.launchers.living.standing` asks its launcher.
     """
 
-    def __init__(self, results: Path, standing: Standings = by_lock) -> None:
+    def __init__(self, results: Path, standing: StandingOf = by_lock) -> None:
         self.results = results
         self._standing = standing
         self._folder = results / "runs"

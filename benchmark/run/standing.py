@@ -21,5 +21,5 @@ class Standing:
     words: str = ""
 
 
-Standings = Callable[[RunFolder], Standing | None]
+StandingOf = Callable[[RunFolder], Standing | None]
 """Says where the job of a folder stands; None where none lives."""

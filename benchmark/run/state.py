@@ -11,7 +11,7 @@ from benchmark.files import read_json
 from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
-from benchmark.run.standing import Standing, Standings
+from benchmark.run.standing import Standing, StandingOf
 
 LOST = "lost"
 """In ``stop``: a process that trains with others has lost one of them, and all are to come back."""
@@ -59,7 +59,7 @@ def look(
     config: Mapping[str, object],
     folder: RunFolder,
     record: RunRecord | None = None,
-    standing: Standings = by_lock,
+    standing: StandingOf = by_lock,
 ) -> Planned:
     """Looks up on disk what became of a run.
 
@@ -86,13 +86,18 @@ def look_again(run: Planned) -> Planned:
     return look(run.spec, run.config, run.folder)
 
 
-def _unfinished(run: Planned, standing: Standings) -> Planned:
+def standing_run(run: Planned, standing: Standing) -> Planned:
+    """A run whose job stands there."""
+    state = State.QUEUED if standing.queued else State.RUNNING
+    return replace(run, state=state, standing=standing.words, record=None)
+
+
+def _unfinished(run: Planned, standing: StandingOf) -> Planned:
     folder = run.folder
     if not folder.path.exists():
         return run
     if (found := standing(folder)) is not None:
-        state = State.QUEUED if found.queued else State.RUNNING
-        return replace(run, state=state, standing=found.words)
+        return standing_run(run, found)
     started = folder.lock_file.exists() or folder.job_file.exists()
     return replace(run, state=unfinished(folder)) if started else run
 
@@ -106,23 +111,23 @@ def unfinished(folder: RunFolder) -> State:
 
 def stop_state(path: Path) -> str:
     """How a job is to end, as ``stop`` says: ``pruned``, or ``interrupted`` to be continued later."""
-    try:
-        return str(read_json(path)["state"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "interrupted"
+    return str(_stop(path).get("state", "interrupted"))
 
 
 def stop_is_users(path: Path) -> bool:
     """Whether ``stop`` is of a user or a driver; a scheduler's says ``again``: the job leaves, and comes back."""
-    try:
-        return not read_json(path).get("again")
-    except (OSError, ValueError, AttributeError):
-        return True
+    return not _stop(path).get("again")
 
 
 def stop_tells_of_loss(path: Path) -> bool:
     """Whether ``stop`` is of a process that has lost another one of its run."""
+    return bool(_stop(path).get(LOST))
+
+
+def _stop(path: Path) -> Mapping[str, object]:
+    """What ``stop`` says; nothing, where it is empty or cannot be read."""
     try:
-        return bool(read_json(path).get(LOST))
-    except (OSError, ValueError, AttributeError):
-        return False
+        content: object = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -24,7 +24,7 @@ from benchmark.run.reached import reached
 from benchmark.run.record import State
 from benchmark.run.standing import Standing
 from benchmark.run.starts import MOST_STARTS, note_start, starts, without_progress
-from benchmark.run.state import Planned, look_again, stop_is_users, unfinished
+from benchmark.run.state import Planned, look_again, standing_run, stop_is_users, unfinished
 from benchmark.run.to_test import prepare_test, told_of_test
 from benchmark.sweep.base import Source, Watcher
 from benchmark.sweep.dead_ends import DeadEnds
@@ -32,7 +32,7 @@ from benchmark.sweep.ending import ask_to_stop, end_job, record_if_asked
 from benchmark.sweep.pause import PROBE, Pause
 from benchmark.sweep.progress import name_of
 from benchmark.sweep.silence import Listener, Pulse
-from benchmark.sweep.standings import Standings, standing_run
+from benchmark.sweep.standings import Standings
 from benchmark.sweep.stopping import say_ends, say_waiting
 
 POLL_S = 0.1

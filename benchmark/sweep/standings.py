@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from benchmark.launchers import Job
-from benchmark.run.record import State
 from benchmark.run.standing import Standing
-from benchmark.run.state import Planned
-
-
-def standing_run(run: Planned, standing: Standing) -> Planned:
-    """A run whose job stands there."""
-    state = State.QUEUED if standing.queued else State.RUNNING
-    return replace(run, state=state, standing=standing.words, record=None)
+from benchmark.run.state import Planned, standing_run
 
 
 class Standings:
