@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from toy_launcher import ToyJob, ToyLauncher
 
 from benchmark.launchers import Job
-from benchmark.launchers.child import OUTLIVE, to_json
-from benchmark.launchers.processes import process_id
-from benchmark.run.address import JobAddress, write_address
+from benchmark.launchers.child import to_json
+from benchmark.run.address import JobAddress
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 
@@ -28,18 +25,8 @@ class FarLauncher(ToyLauncher):
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
         """Whatever its job prints goes to a file of its node."""
-        command = [sys.executable, *self.start]
-        with self.log(folder).open("ab") as log:
-            process = subprocess.Popen(
-                [*command, str(NO_DISK / folder.name), to_json(options), OUTLIVE],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        job = ToyJob(process_id(process.pid), RunFolder(folder))
-        write_address(RunFolder(folder), self.name, job.job)
-        return job
+        command = [*self.start, str(NO_DISK / folder.name), to_json(options)]
+        return self.started(folder, command, self.log(folder))
 
     @staticmethod
     def log(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,10 +43,14 @@ class ToyLauncher(MachineLauncher):
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
         told = to_json(replace(options, leased=True))
-        command = [sys.executable, "-m", "benchmark.launchers.child", str(folder), told]
-        with RunFolder(folder).log_file.open("ab") as log:
+        command = ["-m", "benchmark.launchers.child", str(folder), told]
+        return self.started(folder, command, RunFolder(folder).log_file)
+
+    def started(self, folder: Path, command: Sequence[str], output: Path) -> Job:
+        """A job that is a command of Python; whatever it prints goes to a file."""
+        with output.open("ab") as log:
             process = subprocess.Popen(
-                [*command, OUTLIVE],
+                [sys.executable, *command, OUTLIVE],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
