@@ -30,6 +30,7 @@ from overhead import EXPERIMENT, ROW, Step, detboard, synthetic, time_sweep
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))  # the clusters
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -91,21 +92,22 @@ def slurm(folder: Path) -> Iterator[None]:
 
 
 def sbatch(config: Path) -> None:
-    """Trains a config with mmdet's own script in a batch job, and waits for its end."""
+    """Trains a config with mmdet's own script in a batch job, until that has ended."""
     import mmdet  # only here: it is slow to import, and all that is needed is its path
 
     script = Path(mmdet.__file__).parent / ".mim" / "tools" / "train.py"
     work = ["--work-dir", str(config.with_suffix(""))]
     # mmcv's compiled operators are served by the package.
     command = [sys.executable, "-m", "benchmark.ops", str(script), str(config), *work]
-    log = config.with_suffix(".log")
-    asked = ["--wait", "--cpus-per-task=1", f"--output={log}", f"--chdir={REPOSITORY}"]
-    # Within this process's folder of modules, as a job of DetBoard is.
-    done = subprocess.run(
-        ["sbatch", *asked, "--wrap", f"exec {shlex.join(command)}"], capture_output=True, text=True
-    )
-    if done.returncode:
-        sys.exit(f"{done.stdout}{done.stderr}{log.read_text(errors='replace')[-2000:]}")
+    log, status = config.with_suffix(".log"), config.with_suffix(".status")
+    asked = ["--cpus-per-task=1", f"--output={log}", f"--chdir={REPOSITORY}"]
+    # Not sbatch --wait: it looks for the end of its job seconds apart.
+    wrapped = f"{shlex.join(command)}; echo $? > {shlex.quote(str(status))}"
+    subprocess.run(["sbatch", *asked, "--wrap", wrapped], check=True, capture_output=True)
+    while not (status.exists() and (ended := status.read_text())):
+        time.sleep(_POLL_S)
+    if ended.strip() != "0":
+        sys.exit(log.read_text(errors="replace")[-2000:])
 
 
 @contextmanager
