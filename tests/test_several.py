@@ -26,7 +26,7 @@ from benchmark.run.lease import take_away
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.record import FailureKind, State
-from benchmark.run.state import stop_is_users
+from benchmark.run.state import stop_is_schedulers
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_process_that_is_lost_leaves_the_run_to_be_continued_wherever_they_sta
     assert killed == [GONE, -signal.SIGKILL], log
     assert not folder.finished
     assert "a process that trains with this one is gone" in log
-    assert not stop_is_users(folder.stop_file)
+    assert stop_is_schedulers(folder.stop_file)
 
     homes = [tmp_path / "node-0", tmp_path / "node-1"]
     for home in homes:

@@ -9,12 +9,12 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.options import JobOptions
 from benchmark.run.starts import MOST_STARTS, note_start, without_progress
-from benchmark.run.state import stop_is_users
+from benchmark.run.state import stop_is_schedulers
 
 
 def may_begin(folder: RunFolder, options: JobOptions) -> bool:
     """Notes the start of a job, and clears away what the scheduler asked the one before; False if it is given up."""
-    if folder.stop_file.exists() and not stop_is_users(folder.stop_file):
+    if stop_is_schedulers(folder.stop_file):
         folder.stop_file.unlink(missing_ok=True)
     if (count := without_progress(folder)) >= MOST_STARTS:
         print(f"{now()} {no_progress(count)}: the run is given up", flush=True)

@@ -83,7 +83,7 @@ class _Waiting:
     def hears(self, other: Seen) -> None:
         """The lease of another job, which is alive."""
         stop = self._folder.stop_file
-        if stop.exists() and stop_is_users(stop):
+        if stop_is_users(stop):
             print(f"{now()} stopped before it began", flush=True)
             # With others that train together with it, which would wait for it.
             sys.exit(GONE if processes() > 1 else 0)

@@ -40,6 +40,14 @@ def starts(folder: RunFolder) -> int:
     return len(_noted(folder))
 
 
+def began(folder: RunFolder) -> bool:
+    """Whether the job that was submitted last has begun: starts are noted after its address, or at the same moment."""
+    try:
+        return folder.starts_file.stat().st_mtime >= folder.job_file.stat().st_mtime
+    except OSError:
+        return False
+
+
 def without_progress(folder: RunFolder) -> int:
     """How many starts in a row, the last ones, began where the run still is."""
     here, count = _reached(folder), 0

@@ -105,7 +105,7 @@ def _unfinished(run: Planned, standing: StandingOf) -> Planned:
 def unfinished(folder: RunFolder) -> State:
     """The state of a run that was started, has no record, and that no job works on any more."""
     file = folder.stop_file
-    asked = file.exists() and stop_is_users(file) and stop_state(file) != State.PRUNED.value
+    asked = stop_is_users(file) and stop_state(file) != State.PRUNED.value
     return State.INTERRUPTED if asked else State.LOST
 
 
@@ -115,8 +115,13 @@ def stop_state(path: Path) -> str:
 
 
 def stop_is_users(path: Path) -> bool:
-    """Whether ``stop`` is of a user or a driver; a scheduler's says ``again``: the job leaves, and comes back."""
-    return not _stop(path).get("again")
+    """Whether there is a ``stop`` of a user or a driver."""
+    return path.exists() and not stop_is_schedulers(path)
+
+
+def stop_is_schedulers(path: Path) -> bool:
+    """Whether there is a ``stop`` of a scheduler, which says ``again``: the job leaves, and comes back."""
+    return bool(_stop(path).get("again"))
 
 
 def stop_tells_of_loss(path: Path) -> bool:
@@ -125,7 +130,7 @@ def stop_tells_of_loss(path: Path) -> bool:
 
 
 def _stop(path: Path) -> Mapping[str, object]:
-    """What ``stop`` says; nothing, where it is empty or cannot be read."""
+    """What ``stop`` says; nothing, where it is not there, empty, or cannot be read."""
     try:
         content: object = read_json(path)
     except (OSError, ValueError):

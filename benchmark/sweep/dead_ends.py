@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.errors import MachineError
-from benchmark.run.starts import starts
+from benchmark.run.starts import began, starts
 from benchmark.run.state import stop_is_users
 from benchmark.sweep.progress import name_of
 from benchmark.sweep.unbegun import log_tail, refused, remedy
 
 if TYPE_CHECKING:
-    from benchmark.run.folder import RunFolder
     from benchmark.sweep.loop import Active
 
 _MOST_IN_A_ROW = (
@@ -108,15 +107,9 @@ class DeadEnds:
 def is_one(active: Active) -> bool:
     """Whether a job that has ended never began: one of a cluster, for these note in the folder that they begin."""
     folder = active.run.folder
-    stopped = folder.stop_file.exists() and stop_is_users(folder.stop_file)
+    stopped = stop_is_users(folder.stop_file)
     if folder.finished or stopped or not active.job.outlives_driver:
         return False
-    return starts(folder) == active.starts and not _began_before(folder)
-
-
-def _began_before(folder: RunFolder) -> bool:
-    """Whether a job that another driver has submitted had begun when this one found it."""
-    try:
-        return folder.starts_file.stat().st_mtime >= folder.job_file.stat().st_mtime
-    except OSError:
-        return False
+    return starts(folder) == active.starts and not began(
+        folder
+    )  # also where another driver found it

@@ -367,7 +367,7 @@ def _cut_off(active: Active) -> str:
     """Through what a scheduler has ended a job that is to go on, in words; empty of any other."""
     folder = active.run.folder
     done = folder.finished and not active.run.tests
-    told = folder.stop_file.exists() and stop_is_users(folder.stop_file)
+    told = stop_is_users(folder.stop_file)
     return "" if done or told else active.job.cut_off()
 
 

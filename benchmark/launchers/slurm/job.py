@@ -16,7 +16,8 @@ from benchmark.launchers.slurm.commands import NoAnswer, ask, check_up, lines
 from benchmark.launchers.slurm.queue import FORGOTTEN, OVER, QUEUED, Entry, Queue
 from benchmark.run.folder import RunFolder
 from benchmark.run.standing import Standing
-from benchmark.run.state import stop_is_users, stop_tells_of_loss
+from benchmark.run.starts import began
+from benchmark.run.state import stop_is_schedulers, stop_tells_of_loss
 
 KILL_S = 10.0
 _CUT_OFF = {
@@ -130,7 +131,7 @@ class SlurmJob:
         if entry is not None and entry.state == FORGOTTEN and self._waited:
             words = "taken out of the queue"  # of an array's task nothing is left then
         stop = self.folder.stop_file
-        asked = stop.exists() and not stop_is_users(stop)
+        asked = stop_is_schedulers(stop)
         if not words and asked:
             lost = stop_tells_of_loss(stop)
             words = "one of its processes was lost" if lost else "its time was up"
@@ -200,7 +201,7 @@ class SlurmJob:
     def _last_words(self, found: _Details) -> str:
         if found.state == "OUT_OF_MEMORY":
             return ": more memory than it asked for, raise cluster.memory;"
-        if self._began() or self.folder.finished:
+        if began(self.folder) or self.folder.finished:
             return ""
         log = end_of(self.folder.log_file, 4000) if self._has_logged() else ""
         *_, last = ["", *(line.strip() for line in log.splitlines() if line.strip())]
@@ -208,13 +209,6 @@ class SlurmJob:
 
     def _has_logged(self) -> bool:
         return _size(self.folder.log_file) > self._logged
-
-    def _began(self) -> bool:
-        """Whether its run began: starts are noted after the number, or at the same moment."""
-        with suppress(OSError):
-            noted, told = self.folder.starts_file.stat(), self.folder.job_file.stat()
-            return noted.st_mtime >= told.st_mtime
-        return False
 
 
 def _size(path: Path) -> int:
