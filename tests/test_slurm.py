@@ -89,7 +89,7 @@ def test_nine_runs_over_two_nodes_are_those_of_this_machine(
     with slurm.hurrying():
         slurm.call("scancel", *hogs)
         finished = node_killed(there, slurm)
-        # Meanwhile: Slurm takes half a minute to notice, and the lease of what ran there a minute to run out.
+        # Meanwhile: Slurm takes 18 s to notice, and the lease of what ran there a minute to run out.
         assert here.here("sweep", "--wandb", "off").returncode == 0
         told, _ = again.communicate(timeout=280)
     assert (again.returncode, "done: 9 complete" in told) == (0, True), told

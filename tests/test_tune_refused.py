@@ -66,7 +66,7 @@ def test_wrong_study_is_refused_before_anything_is_made(
             "--seeds says what the tuned row is trained with: give --promote",
         ),
         (("--promote", "--seeds", "1,2"), "--seeds 1,2: the trials train with seed 1"),
-        (("--launcher", "slurm"), "no such launcher"),
+        (("--launcher", "slurn"), "no such launcher"),
         (("--wandb", "perhaps"), "allowed: auto"),
     ],
 )
