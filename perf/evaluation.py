@@ -14,9 +14,11 @@ import io
 import json
 import os
 import platform
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -95,8 +97,8 @@ def timed(work: Callable[[], list[float]]) -> tuple[float, float, list[float]]:
     return time.perf_counter() - start, time.process_time() - busy, values
 
 
-def machine() -> str:
-    """The processor, and how many of its cores this process may use."""
+def processor() -> str:
+    """How many cores this process may use, and of which processor."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     name = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
@@ -105,6 +107,26 @@ def machine() -> str:
         models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
         name = models[0] if models else name
     return f"{cores} cores, {name}"
+
+
+def machine() -> str:
+    """What every script prints first, and ``perf/README.md`` has above a table: commit, date, cores, processor.
+
+    ``at `ae47011`, 2026-11-27, 2 cores, Intel(R) Xeon(R)``; ``tests/test_perf_readme.py`` reads it there. A commit
+    ends in ``-dirty`` where files differ from it: such figures are nobody's.
+    """
+    return f"at `{_commit()}`, {datetime.now(timezone.utc).date()}, {processor()}"
+
+
+def _commit() -> str:
+    """The checkout's commit; ``no commit`` outside of one."""
+    # Without tags, whose names would take the place of the hash.
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run([*command, "--exclude=*"], capture_output=True, text=True)
+    except OSError:
+        return "no commit"
+    return done.stdout.strip() or "no commit"
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation import machine
+from evaluation import machine, processor
 
 from benchmark.config.compose import config_roots
 from benchmark.data.synthesize import synthesize
@@ -70,7 +70,7 @@ def _provenance() -> Provenance:
     return Provenance(
         git=checkout.state([]) if checkout else None,
         versions=versions(),
-        device=machine(),
+        device=processor(),
         host="none",
         threads=1,
         hashes=Hashes("0" * 64, "0" * 64, "0" * 64),

@@ -16,12 +16,13 @@ from command import TINY, alive, clean_environment, here, run, wait_until
 PERF = Path(__file__).parents[1] / "perf"
 CLRNET = "clrnet.py"
 NUMBER = r"\s+-?\d+\.\d+"
+MACHINE = r"at `(?:[0-9a-f]{7,40}(?:-dirty)?|no commit)`, \d{4}-\d\d-\d\d, \d+ cores, \S"
 
 
 def printed(script: str, *options: str) -> str:
     done = run([sys.executable, str(PERF / script), *options])
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"\d+ cores, \S", done.stdout), done.stdout  # the machine
+    assert re.search(MACHINE, done.stdout), done.stdout
     return done.stdout
 
 
@@ -145,7 +146,7 @@ def test_tuning(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     monkeypatch.setattr(sys, "argv", ["tuning.py", *effort, *data])
     script.main()
     text = capsys.readouterr().out
-    assert re.search(r"\d+ cores, \S", text), text
+    assert re.search(MACHINE, text), text
     for method in ("TPE, Hyperband", "TPE, no pruning", "random, no pruning"):
         assert re.search(rf"^{method}: best mAP50{NUMBER}", text, re.MULTILINE), text
     # Either side had epochs for the row's own setting alone.
