@@ -1,6 +1,7 @@
 """The command line: one file a command, beside the options that they share in `app`."""
 
 from benchmark.cli import (
+    bench,
     compare,
     config,
     data,
@@ -27,6 +28,7 @@ for _command in (
     plan.plan,
     config.config,
     sweep.sweep,
+    bench.bench,
     tune.tune,
     report.report,
     compare.compare,

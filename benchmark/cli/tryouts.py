@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
+from benchmark.cli.counter import counting
 from benchmark.errors import MachineError, UserError
 from benchmark.process import OutputLost, say_ended
 
@@ -45,47 +45,20 @@ def try_rows(made: Plan, runs: Sequence[Planned], launcher: Launcher, trust: boo
         typer.echo(f"{why}: there is nothing to try out")
         return
     found: list[Result] = []
+    typer.echo(f"trying out {_rows(len(chosen))}: one training step, one prediction")
     try:
         with (
             folder_for_tryouts(chosen[0].folder.path.parent) as folder,
-            _shown(len(chosen), found, launcher.shares_terminal) as say,
+            counting(len(chosen), launcher.shares_terminal) as counter,
         ):
             silence_s = made.experiment.patience_min * 60
-            for result in TryOuts(launcher, folder, trust, say, silence_s).results(chosen):
+            for result in TryOuts(launcher, folder, trust, counter.say, silence_s).results(chosen):
                 found.append(result)
-                say(f"[{len(found)}/{len(chosen)}] {_line(result)}")
+                counter.say(f"[{len(found)}/{len(chosen)}] {_line(result)}")
+                counter.done(len(found))
     except (KeyboardInterrupt, OutputLost):
         raise typer.Exit(say_ended(_NOTHING)) from None
     _conclude(found, [objection(made, one) for one in found if not (one.well or one.fault)])
-
-
-@contextmanager
-def _shown(count: int, found: Sequence[Result], shared: bool) -> Iterator[Callable[[str], None]]:
-    """Yields what shows a line; in a terminal that is not ``shared`` with the jobs, below them how many rows are done.
-
-    Args:
-        count: How many rows are tried.
-        found: Those that are, which grows.
-        shared: Whether the jobs print to the terminal, too.
-    """
-    from benchmark.writing.console import PlainConsole
-
-    console = PlainConsole()
-    typer.echo(f"trying out {_rows(count)}: one training step, one prediction")
-    if shared or not console.is_terminal:
-        yield typer.echo
-        return
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=count)
-
-        def say(line: str) -> None:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-            progress.update(task, completed=len(found))
-
-        yield say
 
 
 def _conclude(found: Sequence[Result], wrong: list[str]) -> None:

@@ -8,7 +8,7 @@ import re
 import traceback
 from pathlib import Path
 
-from benchmark.errors import UserError, causes, fault_of, told
+from benchmark.errors import UserError, causes, fault_of, printable, told
 from benchmark.files import end_of
 from benchmark.job.inputs import NotAsAsked
 from benchmark.run.folder import RunFolder
@@ -77,6 +77,21 @@ def kind(error: BaseException) -> FailureKind:
         return FailureKind.OOM
     from_data = isinstance(error, NotAsAsked) or _from_data(error)
     return FailureKind.DATA if from_data else FailureKind.ERROR
+
+
+def in_words(error: BaseException) -> str:
+    """An error in one line, without the advice that mmengine has for those who write classes of their own."""
+    return printable(public(_one_line(error)))
+
+
+def _one_line(error: BaseException) -> str:
+    found = kind(error)
+    named = found in (FailureKind.OOM, FailureKind.DIVERGED)
+    if isinstance(error, UserError):
+        return " ".join("; ".join(error.problems).split())
+    head = found.value if named else type(error).__name__
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return " ".join(f"{head}: {text.partition(' Please check whether')[0]}".split())
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -68,6 +68,10 @@ def run_job(path: Path, options: JobOptions) -> None:
             from benchmark.job.tryout import try_out
 
             try_out(folder, options)
+        elif options.timed:
+            from benchmark.job.timing import time_training
+
+            time_training(folder, options)
         elif not folder.finished:
             if not options.leased or rank() != 0 or may_begin(folder, options):
                 _job_of(folder)(folder, options).run()

@@ -20,6 +20,7 @@ class JobOptions:
         checkout: What the driver's code and the config are from; None outside of a checkout.
         trust_checkpoints: Load checkpoints and other pickles in full, with whatever code they hold; else as data alone.
         try_out: Take one step on two images in place of the training; nothing is tracked, and there is no record.
+        timed: Time so many training iterations in place of the run; nothing is tracked, and there is no record.
         leased: It is a cluster's: its driver may be gone, and a copy of it may go on on a node that was given up. It
             holds a lease on its folder, and its starts are counted.
         node_check: Look at the node in place of a run.
@@ -32,6 +33,7 @@ class JobOptions:
     checkout: Checkout | None = None
     trust_checkpoints: bool = False
     try_out: bool = False
+    timed: int = 0
     leased: bool = False
     node_check: bool = False
     store: str = ""

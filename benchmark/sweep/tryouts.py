@@ -127,7 +127,7 @@ class TryOuts:
             return Result(active.run, tried, fault=f"{said}; {remedy(folder, said)}")
         self._begun = True
         died = not (tried.complete or tried.cause)
-        return Result(active.run, tried, _death(active.job.exit_text()) if died else "")
+        return Result(active.run, tried, death(active.job.exit_text()) if died else "")
 
     def _silent(self) -> list[Result]:
         silent = [
@@ -144,7 +144,8 @@ class TryOuts:
         self._launcher.pool.release(active.resources)
 
 
-def _death(exit_text: str) -> str:
+def death(exit_text: str) -> str:
+    """How a job has died, in words, with what a signal may mean."""
     hint = ", as the system does where memory runs short" if exit_text.startswith(_KILLED) else ""
     return exit_text + hint
 

@@ -23,13 +23,24 @@ def shrink_data(config: Config, bounds: Limits, changes: list[str]) -> None:
     batch = batch_size(loader)
     if _passed_over(loader, bounds.images, batch):
         _repeat_less(loader, bounds.images, batch, changes)
-    found = list(leaves(loader.get("dataset")))
-    for _, leaf, times in found:
-        _limit(leaf, _whole_batches(bounds.images // len(found), times, batch))
+    limit_images(loader, bounds.images)
     for name in _EVALUATION:
         held_out = list(leaves((config.get(name) or {}).get("dataset")))
         for _, leaf, _ in held_out:
             _limit(leaf, max(bounds.val_images // len(held_out), 1))
+
+
+def limit_images(loader: Config, images: int) -> None:
+    """Has an epoch of a training loader be so many of the first images, in place; whole batches, if fewer.
+
+    Args:
+        loader: A training loader; each of several data sets gives as many.
+        images: How many, repetitions included.
+    """
+    batch = batch_size(loader)
+    found = list(leaves(loader.get("dataset")))
+    for _, leaf, times in found:
+        _limit(leaf, _whole_batches(images // len(found), times, batch))
 
 
 def batch_size(loader: Config) -> int:

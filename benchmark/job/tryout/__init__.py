@@ -9,14 +9,12 @@ import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmark.errors import UserError, printable
+from benchmark.errors import UserError
 from benchmark.job.building import make_ready
-from benchmark.job.failures import kind, of_machine
+from benchmark.job.failures import in_words, of_machine
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
-from benchmark.run.record import FailureKind
 from benchmark.run.tried import Tried, write_tried
-from benchmark.writing.addresses import public
 
 if TYPE_CHECKING:
     from benchmark.job.tryout.steps import Steps
@@ -78,19 +76,8 @@ def _failed(tried: Tried, steps: Steps, error: Exception | SystemExit) -> Tried:
         key, at = error.key, ""  # it was found here, and made elsewhere
     elif isinstance(error, UserError):
         at = ""  # it says what to do
-    cause = printable(public(_words(error))).removeprefix(f"{key}: ")
+    cause = in_words(error).removeprefix(f"{key}: ")
     return replace(tried, key=key, cause=cause[:_LONGEST], at=at, notes=tuple(steps.notes))
-
-
-def _words(error: Exception | SystemExit) -> str:
-    """An error in one line, without the advice that mmengine has for those who write classes of their own."""
-    found = kind(error)
-    named = found in (FailureKind.OOM, FailureKind.DIVERGED)
-    if isinstance(error, UserError):
-        return " ".join("; ".join(error.problems).split())
-    head = found.value if named else type(error).__name__
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(f"{head}: {text.partition(' Please check whether')[0]}".split())
 
 
 def _measured(tried: Tried, steps: Steps, began: float) -> Tried:

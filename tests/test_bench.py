@@ -1,0 +1,333 @@
+"""What a row's speed is with other choices: measured on this device, and never a winner inside the noise."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from command import TINY, Bench, here, variant
+
+from benchmark.cli import bench as command
+from benchmark.launchers.local import LocalLauncher
+from benchmark.run.options import Resources
+from benchmark.run.plan import Request, make_plan
+from benchmark.run.timed import Block, Timed
+from benchmark.speed.choices import CHOICES, Choice, Combination, How, Kind, Machine
+from benchmark.speed.measuring import share
+from benchmark.speed.rates import Rate, Speed, together
+from benchmark.speed.search import Search, most
+from benchmark.speed.words import best_lines, line_of, table_of_row, three_digits
+from benchmark.writing.console import PlainConsole
+
+CPU = Machine((), 2)
+GPUS = Machine(("0", "1"), 8)
+START = Combination()
+
+
+def chosen(**values: str) -> Combination:
+    found = START
+    for name, value in values.items():
+        found = found.with_value(CHOICES[name], value)
+    return found
+
+
+def speed(mean: float, spread: float = 0.02, waited: float = 0.0) -> Speed:
+    rate = Rate(mean, mean * (1 - spread), mean * (1 + spread))
+    return Speed(rate, waited, iteration_s=1 / mean, memory_gib=1.0, first_s=1.0)
+
+
+@pytest.fixture
+def precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A choice that changes what is trained."""
+    known = CHOICES.get("precision") or Choice(
+        "precision",
+        Kind.OTHER,
+        loads=False,
+        values=lambda *_: ["bf16"],
+        put=lambda how, _: how,
+        option=lambda _, value: ("--precision", value),
+    )
+    monkeypatch.setitem(CHOICES, "precision", known)
+    yield
+
+
+@dataclass
+class Rows:
+    """Rows whose speed is ten times what their choices make of it, by the choices' words."""
+
+    gains: dict[str, float]
+    failing: Sequence[tuple[str, str]] = ()
+    waits: Sequence[str] = ()
+    spreads: dict[str, float] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def measure(self, combination: Combination, rows: Sequence[str]) -> dict[str, Speed | str]:
+        self.asked.append(combination.words())
+        return {row: self._of(combination, row) for row in rows}
+
+    def _of(self, combination: Combination, row: str) -> Speed | str:
+        words = combination.words()
+        if (row, words) in self.failing:
+            return "oom: CUDA out of memory"
+        mean = 10.0
+        for part in words.split(", "):
+            mean *= self.gains.get(part, 1.0)
+        waited = 0.5 / mean if words in self.waits else 0.0
+        return speed(mean, self.spreads.get(words, 0.02), waited)
+
+
+VALUES = {"workers": ["2", "4"], "slots": ["2"], "precision": ["bf16"]}
+
+
+def test_each_choice_is_tried_from_the_best_so_far_and_the_best_are_measured_again(
+    precision: None,
+) -> None:
+    rows = Rows({"workers 2": 1.2, "workers 4": 1.21, "slots 2": 1.5, "precision bf16": 2.0})
+    search = Search(VALUES, ["a", "b"], rows.measure)
+    kept, changed = search.run()
+    # 4 workers are no better than 2, as far as can be seen: the first one stands.
+    assert kept is not None and kept.combination == chosen(workers="2", slots="2")
+    assert changed is not None
+    assert changed.combination == chosen(workers="2", slots="2", precision="bf16")
+    assert kept.gain.mean == pytest.approx(1.2 * 1.5)
+    assert kept.gain.low == pytest.approx(1.8 * 0.98 / 1.02)
+    again = [START.words(), kept.combination.words(), changed.combination.words()]
+    assert rows.asked[-3:] == again and len(rows.asked) == len(search.found) + 3 <= most(VALUES)
+
+
+def test_where_faster_training_waits_for_data_loading_is_looked_at_again(precision: None) -> None:
+    gains = {"precision bf16": 2.0}
+    quiet = Rows(gains)
+    Search(VALUES, ["a"], quiet.measure).run()
+    assert chosen(workers="4", precision="bf16").words() not in quiet.asked
+    waiting = Rows(gains, waits=["precision bf16"])
+    Search(VALUES, ["a"], waiting.measure).run()
+    assert chosen(workers="4", precision="bf16").words() in waiting.asked
+    assert len(waiting.asked) <= most(VALUES)
+
+
+def test_nothing_wins_inside_the_noise() -> None:
+    values = {"workers": ["2"]}
+    search = Search(values, ["a"], Rows({"workers 2": 1.03}).measure)
+    assert search.run() == (None, None)
+
+    # Nor what was faster once and is not when it is measured again.
+    means = iter([10.0, 12.0, 10.0, 10.1])
+    search = Search(values, ["a"], lambda *_: {"a": speed(next(means))})
+    assert search.run() == (None, None)
+    assert search.found[chosen(workers="2")]["a"] == speed(12.0).again(speed(10.1))
+
+
+def test_what_fails_for_a_row_is_not_the_best_and_a_row_that_fails_as_it_is_is_left_out() -> None:
+    failing = [("a", "workers 4"), ("b", START.words())]
+    rows = Rows({"workers 4": 3.0, "workers 2": 1.2}, failing)
+    search = Search({"workers": ["2", "4"]}, ["a", "b", "c"], rows.measure)
+    best, _ = search.run()
+    assert best is not None and best.combination == chosen(workers="2")
+    assert search.rows == ["a", "c"]
+    assert search.found[START]["b"] == "oom: CUDA out of memory"
+    assert "b" not in search.found[chosen(workers="2")]
+
+    alone = Search({"workers": ["2"]}, ["b"], rows.measure)
+    assert alone.run() == (None, None) and list(alone.found) == [START]
+
+
+def test_rates_of_runs_side_by_side_are_their_sum_and_rows_count_by_their_time() -> None:
+    blocks = (Block(2, 8, 2.0, 0.5), Block(2, 8, 4.0, 0.1))
+    one = Timed(complete=True, blocks=blocks, peak_memory_gib=1.5, first_s=3.0)
+    found = Speed.of([one, one])
+    assert found.rate == Rate(2 * 16 / 6, 4.0, 8.0)
+    assert (found.waited, found.iteration_s) == (pytest.approx(0.15), pytest.approx(1.5))
+    assert (found.memory_gib, found.first_s) == (3.0, 3.0)
+    assert together({"a": speed(10.0, 0), "b": speed(30.0, 0)}).mean == pytest.approx(15.0)
+    assert together({"a": speed(10.0), "b": "oom"}) is None
+
+
+def test_what_is_tried_fits_the_machine_and_what_the_rows_have(synthetic_data: Path) -> None:
+    def tried(name: str, machine: Machine, **overrides: int) -> list[str]:
+        given = {key.replace("__", "."): value for key, value in overrides.items()}
+        made = make_plan(Request(TINY, data_root=synthetic_data, overrides=given))
+        return list(CHOICES[name].values(machine, made))
+
+    assert tried("workers", CPU) == ["1"]  # the rows have none
+    assert tried("workers", CPU, train_dataloader__num_workers=1) == ["0"]
+    assert tried("workers", GPUS, train_dataloader__num_workers=2) == ["4", "8"]
+    assert tried("slots", CPU) == ["2"] and tried("slots", Machine((), 1)) == []
+    assert tried("slots", GPUS) == ["2", "3"]
+
+
+def test_a_run_gets_what_a_sweep_on_the_whole_machine_would_give_it() -> None:
+    assert share(GPUS, processes=1, slots=2) == Resources(("0",), 4, 1)
+    assert share(GPUS, processes=2, slots=1) == Resources(("0", "1"), 4, 2)
+    assert share(CPU, processes=1, slots=2) == Resources((), 1, 1)
+    assert chosen(slots="3").options(GPUS) == [("--slots", "6")]
+
+
+def test_a_combination_takes_the_place_of_what_was_given() -> None:
+    how = How(Request(TINY, overrides={"train_dataloader.num_workers": 1, "optim_wrapper.x": 2}))
+    put = chosen(workers="4", slots="2").put(how)
+    assert put.request.overrides == {"optim_wrapper.x": 2, "+train_dataloader.num_workers": 4}
+    assert put.slots == 2
+    asked = [("--rows", "a b"), ("--set", "train_dataloader.num_workers=1"), ("--set", "c=1")]
+    made = command._Asked(None, how.request, 20, trust=False, options=asked)
+    words = shlex.split(command._command(made, chosen(workers="4", slots="2").options(GPUS)))
+    assert words[:3] == ["detboard", "sweep", str(TINY)]
+    workers = "+train_dataloader.num_workers=4"
+    assert words[3:] == ["--rows", "a b", "--set", workers, "--set", "c=1", "--slots", "4"]
+
+
+def test_a_table_has_80_columns_and_tells_what_is_no_difference(precision: None) -> None:
+    combination = chosen(workers="16", slots="2", precision="bf16")
+    found = {
+        START: {"a": speed(10.0)},
+        chosen(workers="4"): {"a": speed(10.3)},
+        combination: {"a": speed(12345.0)},
+        chosen(slots="2"): {"a": "oom"},
+    }
+    console = PlainConsole(width=80)
+    with console.capture() as shown:
+        console.print(table_of_row("a", found, console))
+    lines = shown.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert re.search(
+        r"^as the experiment has it +10\.0 +9\.80–10\.2 .* 1\.00 *$", shown.get(), re.M
+    )
+    assert re.search(r"^workers 4 +10\.3 .* no difference seen *$", shown.get(), re.M)
+    assert re.search(r" 12,345 +12,098–12,592 .* 1234\.50 *$", shown.get(), re.M)
+    assert "oom" not in shown.get()
+    assert table_of_row("b", {START: {"b": "oom"}}, console) is None
+
+
+def test_what_changes_numbers_is_said(precision: None) -> None:
+    from benchmark.speed.search import Best
+
+    combination = chosen(workers="4", slots="2", precision="bf16")
+    lines = list(best_lines("Best", Best(combination, Rate(2.0, 1.9, 2.1)), "detboard sweep"))
+    assert lines[0] == f"Best: {combination.words()}: 2.00 times the images a second (1.90–2.10)"
+    assert lines[1:] == [
+        "  detboard sweep",
+        "  workers: run ids stay, and augmentations draw other random numbers",
+        "  precision: changes what is trained, so that runs have other ids",
+    ]
+    assert line_of(START, "a", "oom: x") == "a, as the experiment has it: fails: oom: x"
+    assert [*map(three_digits, (1234.5, 123.4, 12.34, 1.234, 0.1234, 0.0))] == [
+        "1,234",
+        "123",
+        "12.3",
+        "1.23",
+        "0.123",
+        "0.000",
+    ]
+
+
+def test_all_that_is_wrong_is_said_before_anything_is_measured(
+    synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    bench = Bench(synthetic_data, tmp_path / "none")
+
+    def refused(*options: str, experiment: Path = TINY) -> str:
+        done = here(["bench", str(experiment), "--data-root", str(bench.data), *options])
+        assert done.returncode == 2 and "[1]" not in done.stdout
+        return done.stderr
+
+    assert "--iterations" in refused("--iterations", "1")
+    errors = refused("--rows", "plain,nobody", "--set", "model.nothing=1")
+    assert "--rows nobody: no such row" in errors
+    errors = refused("--set", "train_dataloader.num_workers=-1", "--set", "model.nothing=1")
+    assert "no such key 'nothing'" in errors
+
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text("[]")
+
+    def given(content: dict[str, object]) -> None:
+        content["rows"] = [{"name": "theirs", "predictions": str(boxes)}]
+
+    errors = refused(experiment=variant(tmp_path / "given", given))
+    assert "row 'theirs' is left out: nothing is trained for it" in errors
+    assert "there is no row to time" in errors
+    assert not [*tmp_path.glob("detboard-bench-*")]
+
+
+def test_ctrl_c_ends_the_jobs_and_leaves_nothing(
+    synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed: list[Path] = []
+
+    class Job:
+        pid, outlives_driver = 0, False
+
+        def __init__(self, folder: Path) -> None:
+            self.folder = folder
+
+        def ended(self) -> bool:
+            raise KeyboardInterrupt
+
+        def cpu_seconds(self) -> float:
+            return 0.0
+
+        def kill(self) -> None:
+            killed.append(self.folder)
+
+    monkeypatch.setattr(LocalLauncher, "start", lambda _, folder, *more: Job(folder))
+    done = here(["bench", str(TINY), "--data-root", str(synthetic_data), "--rows", "plain"])
+    assert done.returncode == 130
+    assert "interrupted: nothing is left of what was measured" in done.stderr
+    assert len(killed) == 1 and not [*tmp_path.glob("detboard-bench-*")]
+
+
+@pytest.fixture
+def two_side_by_side_or_a_depth_that_there_is_none_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is tried."""
+
+    def no_depth(how: How, value: str) -> How:
+        given = {**how.request.overrides, "model.backbone.depth": int(value)}
+        return replace(how, request=replace(how.request, overrides=given))
+
+    for name, choice in CHOICES.items():
+        tried = ["2"] if name == "slots" else []
+        monkeypatch.setitem(CHOICES, name, replace(choice, values=lambda *_, found=tried: found))
+    other = replace(CHOICES["slots"], name="depth", put=no_depth, values=lambda *_: ["19"])
+    monkeypatch.setitem(CHOICES, "depth", replace(other, kind=Kind.OTHER))
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.usefixtures("two_side_by_side_or_a_depth_that_there_is_none_of")
+def test_rows_are_timed_and_no_run_is_made(
+    synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Machine, "this", lambda: Machine((), 1))
+    weights = {"type": "Pretrained", "checkpoint": "https://weights.invalid/net-01234567.pth"}
+    options = [
+        "--rows",
+        "plain",
+        "--iterations",
+        "6",
+        "--set",
+        f"+model.backbone.init_cfg={weights}",
+    ]
+    done = here(["bench", str(TINY), "--data-root", str(synthetic_data), *options])
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 row, 6 iterations each time, at most 7 times a row: no run is made" in done.stdout
+    rate = r"\d[\d.,]* images/s \(\d[\d.,]*–\d[\d.,]*\)"
+    lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
+    assert re.fullmatch(rf"\[1\] plain, as the experiment has it: {rate}", lines[0])
+    assert lines[1] == "[2] plain, depth 19: fails: KeyError: invalid depth 19 for resnet"
+    assert re.fullmatch(rf"\[3\] plain, slots 2: {rate}", lines[2])
+    if len(lines) > 3:  # two runs seemed faster than one
+        assert re.fullmatch(rf"\[4\] plain, as the experiment has it: {rate}", lines[3])
+        assert re.fullmatch(rf"\[5\] plain, slots 2: {rate}", lines[4])
+    assert re.search(r"^as the experiment has it +\d.* 1\.00$", done.stdout, re.M)
+    assert "init_cfg.checkpoint: https://weights.invalid/net-01234567.pth is not on" in done.stdout
+    assert "its 24 images come round: 32 are taken" in done.stdout
+    assert not [*tmp_path.glob("detboard-bench-*"), *tmp_path.glob("results")]
