@@ -15,7 +15,7 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.record import ValImages
 from benchmark.statistics.draws import read_draws
 from benchmark.statistics.intervals import Sample, interval, usable
-from benchmark.statistics.ranks import MOST_RANKED, ranks
+from benchmark.statistics.ranks import ranks
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class _Known:
 
 
 def judged(rows: Sequence[RowResult], results: Path) -> tuple[tuple[RowResult, ...], int | None]:
-    """Gives every complete row its interval, and its rank unless there are over 2,000 rows.
+    """Gives every complete row its interval and its rank.
 
     Args:
         rows: The rows of a table, all in one setting.
@@ -42,7 +42,7 @@ def judged(rows: Sequence[RowResult], results: Path) -> tuple[tuple[RowResult, .
     images = _images(rows)
     found = [_known(result, results / "runs", images) for result in rows]
     samples = [known.sample for known in found]
-    places = ranks(samples) if len(rows) <= MOST_RANKED else [None] * len(rows)
+    places = ranks(samples)
     judged_rows = (
         replace(
             result,

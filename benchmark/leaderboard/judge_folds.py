@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from benchmark.leaderboard.results import OTHER_IMAGES, RowResult
 from benchmark.run.record import RunRecord, ValImages
 from benchmark.statistics.folds import interval, ranks
-from benchmark.statistics.ranks import MOST_RANKED
 
 
 def judged_by_fold(rows: Sequence[RowResult]) -> tuple[tuple[RowResult, ...], int | None]:
-    """Gives every row of which all folds are complete its interval, and its rank unless there are over 2,000 rows.
+    """Gives every row of which all folds are complete its interval and its rank.
 
     Args:
         rows: The rows of a table, all with the same folds.
@@ -30,7 +29,7 @@ def judged_by_fold(rows: Sequence[RowResult]) -> tuple[tuple[RowResult, ...], in
         None if told or not result.complete else _values(result)
         for result, told in zip(rows, why, strict=True)
     ]
-    places = ranks(samples) if len(rows) <= MOST_RANKED else [None] * len(rows)
+    places = ranks(samples)
     judged_rows = (
         replace(
             result,

@@ -17,7 +17,7 @@ from benchmark.run.tested import Tested
 from benchmark.run.to_test import WEIGHTS, lost_weights
 from benchmark.statistics.draws import read_draws
 from benchmark.statistics.intervals import Sample, interval, usable
-from benchmark.statistics.ranks import MOST_RANKED, ranks
+from benchmark.statistics.ranks import ranks
 
 if TYPE_CHECKING:
     from benchmark.experiment.published import Judge
@@ -95,7 +95,7 @@ def judged_on_test(rows: Sequence[RowResult], results: Path, judge: Judge) -> tu
     if judge == "val":
         return tuple(result for result, _ in judged)
     samples = [sample for _, sample in judged]
-    places = ranks(samples) if len(rows) <= MOST_RANKED else [None] * len(rows)
+    places = ranks(samples)
     return tuple(
         replace(result, rank=place, unranked=_unranked(result))
         for (result, _), place in zip(judged, places, strict=True)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.statistics import LEVEL
 from benchmark.statistics.intervals import Difference, Interval, p_value
-from benchmark.statistics.ranks import Rank, placed, separated
+from benchmark.statistics.ranks import Compared, Pairs, Rank, ranked
 
 
 def standard_error(values: ArrayLike) -> NDArray[np.float64]:
@@ -77,11 +77,21 @@ def ranks(samples: Sequence[NDArray[np.float64] | None], level: float = LEVEL) -
     if not known:
         return [None] * len(samples)
     values = np.stack(known)
-    i, j = np.triu_indices(len(known), 1)
-    apart = values[i] - values[j]
-    p = p_value(apart.mean(axis=1), standard_error(apart), values.shape[1] - 1)
-    found = iter(placed(separated(values.mean(axis=1), p, 1 - level)))
+    found = iter(ranked(values.mean(axis=1), _comparing(values), 1 - level))
     return [None if sample is None else next(found) for sample in samples]
+
+
+def _comparing(values: NDArray[np.float64]) -> Compared:
+    """Compares rows, of which the values of each fold are given, shape (R, k), as `difference` does."""
+    rows, count = values.shape
+
+    def compared(first: int, last: int) -> Pairs:
+        i, j = (at + first for at in np.triu_indices(last - first, 1, rows - first))
+        apart = values[i] - values[j]
+        degrees = np.full(len(i), count - 1.0)
+        return Pairs(i, j, apart.mean(axis=1), standard_error(apart), degrees)
+
+    return compared
 
 
 def _quantile(values: NDArray[np.float64], level: float) -> float:

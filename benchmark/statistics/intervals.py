@@ -164,7 +164,8 @@ def paired_draws(samples: Sequence[Sample]) -> NDArray[np.float64]:
         found = ", ".join(f"{images} images and {count} draws" for images, count in sorted(kinds))
         raise ValueError(f"only draws of the same resampled images can be paired, not {found}")
     stacked = np.stack(draws)
-    return stacked[:, np.isfinite(stacked).all(axis=0)]
+    whole = np.isfinite(stacked).all(axis=0)
+    return stacked if whole.all() else stacked[:, whole]
 
 
 def standard_error(
