@@ -531,6 +531,10 @@ from mmengine.device.utils import DEVICE
 assert DEVICE == "cuda" and not asked, (DEVICE, asked)
 import gc
 assert gc.isenabled() and gc.get_freeze_count()  # its forks collect garbage, but not among what it has loaded
+import sys
+from benchmark.job.measure import MEASUREMENTS
+measuring = {one.function.partition(":")[0] for one in MEASUREMENTS.values() if one.function}
+assert measuring <= {*sys.modules}, measuring  # no fork has that to import
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -197,6 +197,14 @@ class JobRunner(Runner):  # type: ignore[misc]
         """A logger without a file of its own: the job's output already is ``log.txt``."""
         return MMLogger.get_instance(name=self._experiment_name, log_level=log_level)
 
+    def _log_env(self, env_cfg: dict[str, object]) -> None:
+        """Logs how it runs: versions and device are in the record, the config in ``config.py``.
+
+        mmengine's own asks compilers and packages for their versions, which takes as long as building a small model.
+        """
+        how = {**env_cfg, **self._randomness_cfg, "seed": self._seed, "processes": self._world_size}
+        self.logger.info(f"runs with {how}")
+
     def wrap_model(
         self, model_wrapper_cfg: dict[str, object] | None, model: torch.nn.Module
     ) -> object:

@@ -11,6 +11,8 @@ import os
 import warnings
 
 from benchmark import ops
+from benchmark.job.measure import MEASUREMENTS
+from benchmark.run.provenance import versions
 from benchmark.tracking import TRACKERS, tracker_class
 
 MODULES = (
@@ -21,7 +23,16 @@ MODULES = (
     "mmdet.models",
     "mmdet.visualization",
     "mmpretrain.models",
+    "matplotlib.backends.backend_agg",  # of mmdet's visualizer, which draws nothing
+    "hotcoco",
+    "yapf",  # mmengine writes configs with it
+    "yapf.yapflib.yapf_api",
     "benchmark.job.metric",
+    "benchmark.job.on_disk",
+    "benchmark.job.pseudo",
+    "benchmark.job.testing",
+    "benchmark.job.measure.measuring",
+    *(one.function.partition(":")[0] for one in MEASUREMENTS.values() if one.function),
     "benchmark.launchers.child",
     "benchmark.run.provenance",
     "benchmark.job.sharing",
@@ -42,6 +53,7 @@ try:
         warnings.simplefilter("ignore")
         for name in MODULES:
             importlib.import_module(name)
+        versions()
         for name in TRACKERS:
             with contextlib.suppress(ImportError):  # a job that is to use it says what is missing
                 tracker_class(name).load()

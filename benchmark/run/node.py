@@ -140,7 +140,7 @@ def this_process(trackers: Mapping[str, str]) -> Process:
         host=socket.gethostname(),
         uid=os.getuid(),
         gid=os.getgid(),
-        versions=versions(),
+        versions=dict(versions()),
         package=str(_PACKAGE),
         source=_source(),
         trackers=dict(trackers),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import socket
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -45,8 +47,12 @@ def collect(spec: RunSpec, hashes: Hashes, checkout: Checkout | None) -> Provena
     )
 
 
-def versions() -> dict[str, str | None]:
-    """Versions of Python and of the packages that a result depends on; None for one that is missing."""
+@cache
+def versions() -> Mapping[str, str | None]:
+    """Versions of Python and of the packages that a result depends on; None for one that is missing.
+
+    They are looked up once: a job has those that its forkserver has loaded.
+    """
     return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
 
 
