@@ -15,9 +15,9 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.record import State
 from benchmark.run.state import Planned, look_again
 from benchmark.sweep.base import Watcher
-from benchmark.sweep.holders import end_orphans
 from benchmark.tuning.again import LOST
 from benchmark.tuning.database import OUTAGES
+from benchmark.tuning.jobs import FolderJobs, Jobs
 from benchmark.tuning.open_trial import OpenTrial, worth_another_try
 from benchmark.tuning.outages import Outages
 from benchmark.tuning.storage import PLACE, Store
@@ -58,17 +58,21 @@ class Tuner:
         store: The study in its storage.
         asked: What its trials are.
         watcher: Shows what happens.
+        jobs: The jobs of the trials; those of run folders if None.
 
     Attributes:
         ran: Numbers of the trials whose jobs were started, in order.
     """
 
-    def __init__(self, store: Store, asked: Asked, watcher: Watcher) -> None:
+    def __init__(
+        self, store: Store, asked: Asked, watcher: Watcher, jobs: Jobs | None = None
+    ) -> None:
         self.store = store
         self.asked = asked
         self.ran: list[int] = []
         self._watcher = watcher
-        self._work = Work(store)
+        self._jobs = jobs or FolderJobs()
+        self._work = Work(store, self._jobs)
         self._validations = Validations(self._work, asked.objectives)
         self._teller = Teller(self._work, self._validations, asked.objectives)
         self._outages = Outages(watcher.say)
@@ -150,7 +154,7 @@ class Tuner:
         where = self.store.where(trial)
         if where is not None and where != self.store.own:
             run = look_again(replace(run, folder=RunFolder(where / "runs" / run.spec.run_id)))
-        return OpenTrial(trial, run, cause=run.problem)
+        return OpenTrial(trial, run, cause=run.problem, news=self._jobs.news(run))
 
     def _finished_elsewhere(self, opened: OpenTrial) -> FrozenTrial | None:
         """A complete trial with the same run, whose folder is not here."""
@@ -162,7 +166,7 @@ class Tuner:
 
     def _begun(self, opened: OpenTrial) -> Planned:
         assert opened.run is not None
-        end_orphans([opened.run])
+        self._jobs.begin(opened.run)
         opened.trained = opened.number
         opened.pruned = False
         self._work.active[opened.run_id] = opened
@@ -209,7 +213,7 @@ class Tuner:
         """
         opened = self._work.active.pop(run.spec.run_id)
         opened.run = run
-        run.folder.stop_file.unlink(missing_ok=True)
+        self._jobs.over(run)
         if run.record is not None and run.record.asks_for_another_try:
             self.store.let_go(opened.number)  # the same command takes it up again
             raise UserError(f"trial {opened.number}: {run.record.cause}")

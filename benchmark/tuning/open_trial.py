@@ -16,10 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmark.job.measure import objectives
 from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.identity import former_run_id
-from benchmark.run.journal import Tail
 from benchmark.run.record import FailureKind, RunRecord, State
 from benchmark.run.state import Planned, look_again
 from benchmark.statistics.scores import SCORES
+from benchmark.tuning.jobs import News
 
 # What a trial that did not train itself has of the one that did, and what it costs.
 SHARED = ("best", "metrics", "planned_epochs", "no_predictions")
@@ -37,6 +37,7 @@ class OpenTrial:
         run: Its run; None if it cannot be composed.
         cause: Why it has failed, if that is not in a record.
         elsewhere: A complete trial with the same run, which another driver has run in its own folder.
+        news: The run's journal; None if it has no run.
         unreported: Validations of the journal that Optuna has not been told of.
         values: First objective at each validation, by training iteration; the number of them is Optuna's step.
         newest: The journal's newest point with an epoch.
@@ -50,6 +51,7 @@ class OpenTrial:
     run: Planned | None
     cause: str = ""
     elsewhere: FrozenTrial | None = None
+    news: News | None = None
     unreported: list[dict[str, Any]] = field(default_factory=list)
     values: dict[int, float] = field(default_factory=dict)
     newest: dict[str, Any] = field(default_factory=dict)
@@ -57,9 +59,6 @@ class OpenTrial:
     losses: int = 0
     pruned: bool = False
     trained: int | None = None
-
-    def __post_init__(self) -> None:
-        self._tail = Tail(self.run.folder.metrics_file) if self.run else None
 
     @property
     def number(self) -> int:
@@ -73,7 +72,7 @@ class OpenTrial:
 
     def read_journal(self) -> None:
         """Takes in what was written since the last look; its validations are to be reported."""
-        for point in self._tail.new_points() if self._tail else ():
+        for point in self.news.new_points() if self.news else ():
             self.newest = point if "epoch" in point else self.newest
             self.max_iters = point.get("max_iters", self.max_iters)
             if point["kind"] == "start":

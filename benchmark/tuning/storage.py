@@ -13,10 +13,11 @@ import socket
 import time
 import uuid
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -27,13 +28,39 @@ from benchmark.files import read_json
 from benchmark.locks import patience_s
 from benchmark.run.journal import now
 from benchmark.tuning.again import begun, make_again
-from benchmark.tuning.database import OPENING, OPENING_PATIENCE_S, Lock, open_storage
+from benchmark.tuning.database import (
+    LOCK_PATIENCE_S,
+    OPENING,
+    OPENING_PATIENCE_S,
+    Lock,
+    open_storage,
+)
 
 _BEATS = 6  # signs of life in the time after which a silent driver is taken for dead
 PLACE = "place"  # the attribute of a trial that says in which results folder it is run
 MADE_FOR = "detboard"  # the attribute of a study that holds what its trials depend on
 FOLDER_ID = ".folder-id"  # in runs/: a name for the results folder that no other folder has
 STUDY_ID = "study_id"  # the attribute of a study that holds its id
+
+
+class Locking(Protocol):
+    """What lets one driver at a time change a study."""
+
+    def held(self, patience_s: float = LOCK_PATIENCE_S) -> AbstractContextManager[None]:
+        """Holds it.
+
+        Raises:
+            Busy: Somebody else has held it for so long.
+        """
+
+
+class Unshared:
+    """Stands for the lock of a study that nobody else can see."""
+
+    @contextmanager
+    def held(self, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
+        """See `Locking`."""
+        yield
 
 
 @dataclass(frozen=True)
@@ -89,8 +116,8 @@ class Store:
     """
 
     study: optuna.Study
-    storage: optuna.storages.RDBStorage
-    lock: Lock
+    storage: optuna.storages.BaseStorage
+    lock: Locking
     owner: str
     strategies: Strategies
     again: tuple[int, ...] = ()
@@ -218,7 +245,8 @@ class Store:
     def close(self) -> None:
         """Closes the connections, so that what SQLite wrote ahead is in the file."""
         self.storage.remove_session()
-        self.storage.engine.dispose()
+        if isinstance(self.storage, optuna.storages.RDBStorage):
+            self.storage.engine.dispose()
 
     def let_go(self, number: int) -> None:
         """The trial is no longer in work here."""
@@ -269,20 +297,38 @@ def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> S
         if problems := _differences(storage, key):
             raise UserError(problems)
         study = _made(storage, key, strategies)
-        if not study.get_trials(deepcopy=False):
-            study.set_user_attr(MADE_FOR, dict(key.made_for))
-            study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
-            study.enqueue_trial(dict(key.published), user_attrs={"published": True})
+        _begin(study, key)
         again = make_again(study, key.published)
-    # Samplers that have visited everything stop the loop of `Study.optimize`; there is none here.
-    words = strategies.sampler_words
-    study.stop = lambda: study.set_user_attr("exhausted", words)  # type: ignore[method-assign]
+    _note_exhaustion(study, strategies)
     lock = Lock(url, zlib.crc32(key.name.encode()))
     return Store(study, storage, lock, owner, strategies, tuple(again))
 
 
+def study_in_memory(key: StudyKey, strategies: Strategies) -> Store:
+    """A study that nobody else sees and that ends with this process: for what is only tried out."""
+    storage = optuna.storages.InMemoryStorage()
+    study = _made(storage, key, strategies)
+    _begin(study, key)
+    _note_exhaustion(study, strategies)
+    return Store(study, storage, Unshared(), "memory", strategies)
+
+
+def _begin(study: optuna.Study, key: StudyKey) -> None:
+    """Gives a study that has no trials yet what it is, and its first trial."""
+    if not study.get_trials(deepcopy=False):
+        study.set_user_attr(MADE_FOR, dict(key.made_for))
+        study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
+        study.enqueue_trial(dict(key.published), user_attrs={"published": True})
+
+
+def _note_exhaustion(study: optuna.Study, strategies: Strategies) -> None:
+    """Samplers that have visited everything stop the loop of `Study.optimize`; there is none here."""
+    words = strategies.sampler_words
+    study.stop = lambda: study.set_user_attr("exhausted", words)  # type: ignore[method-assign]
+
+
 def _made(
-    storage: optuna.storages.RDBStorage, key: StudyKey, strategies: Strategies
+    storage: optuna.storages.BaseStorage, key: StudyKey, strategies: Strategies
 ) -> optuna.Study:
     """The study, created if the storage has none of that name; one that is there is only read."""
     named: dict[str, Any] = {

@@ -9,7 +9,6 @@ from optuna.trial import TrialState
 
 from benchmark.errors import UserError
 from benchmark.run.record import State
-from benchmark.sweep.ending import end_job
 from benchmark.tuning.open_trial import OpenTrial, facts_of
 from benchmark.tuning.work import Work
 
@@ -65,7 +64,7 @@ class Validations:
         if not opened.pruned and not published and opened.trial.should_prune():
             assert opened.run is not None
             opened.pruned = True
-            end_job(opened.run.folder, State.PRUNED.value)
+            self._work.jobs.end(opened.run, State.PRUNED)
 
     def _complain(self, opened: OpenTrial) -> None:
         """Ends the study: every trial would go the same way."""

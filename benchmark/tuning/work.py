@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from optuna.trial import FrozenTrial
 
-from benchmark.sweep.ending import end_job
+from benchmark.run.record import State
+from benchmark.tuning.jobs import Jobs
 from benchmark.tuning.open_trial import OpenTrial
 from benchmark.tuning.storage import Store
 
@@ -17,6 +18,7 @@ class Work:
 
     Attributes:
         store: The study in its storage.
+        jobs: The jobs of the trials.
         active: Trials whose job runs, by run id.
         twins: Trials that wait for the end of a run that is active: they have the same parameters.
         lost: Trials whose job was killed, to be continued.
@@ -25,6 +27,7 @@ class Work:
     """
 
     store: Store
+    jobs: Jobs
     active: dict[str, OpenTrial] = field(default_factory=dict)
     twins: list[OpenTrial] = field(default_factory=list)
     lost: list[OpenTrial] = field(default_factory=list)
@@ -77,4 +80,4 @@ class Work:
             return  # the other goes on with that very job
         for opened in self.active.values():
             if opened.number == number and opened.run is not None:
-                end_job(opened.run.folder, "interrupted")
+                self.jobs.end(opened.run, State.INTERRUPTED)
