@@ -64,6 +64,15 @@ def tune(bench: Bench, *more: str, **content: Any) -> Any:
     return here(["tune", str(path), *common, *options, *more])
 
 
+def test_dry_run_says_that_no_trial_costs_an_epoch(synthetic_data: Path, tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, synthetic_data)
+    done = tune(bench, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "a trial fuses boxes that are there: it trains nothing" in " ".join(done.stdout.split())
+    assert "epochs: none" in done.stdout
+    assert not bench.results.exists()
+
+
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory, synthetic_data: Path) -> Bench:
     """A study of four trials and of two more, whose best is promoted; tests only read it."""

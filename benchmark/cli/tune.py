@@ -51,6 +51,10 @@ Promote = Annotated[
     bool,
     typer.Option("--promote", help="Make the best trial a row of the experiment, and train that."),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Simulate how far the budget goes; nothing is trained or made."),
+]
 Promoted = Annotated[
     int | None, typer.Option(min=0, help="The trial to promote, in place of the best.")
 ]
@@ -71,6 +75,7 @@ def tune(
     promote: Promote = False,
     trial: Promoted = None,
     trust: Trust = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Continue a study, or start it: tune one row with Optuna."""
     from benchmark.cli.options import request_of
@@ -78,9 +83,14 @@ def tune(
     request = request_of(study, profile, data_root, results, None, seeds, set_)
     if not promote:
         _refuse_without_promotion(trial, seeds)
+    if dry_run:
+        _refuse_with_dry_run(promote, trials)
     from benchmark.tuning.study import read_study
 
     made = read_study(request)
+    if dry_run:
+        _say_dry_run(made, slots, launcher, trials)
+        return
     if promote:
         _refuse_promotion(made, request, trial)
     options = _Options(slots, launcher, wandb, trials, storage, promote, trial, trust)
@@ -91,6 +101,28 @@ def tune(
         well = run_sweep(of_row, slots, launcher, wandb, set(), trust) and well
     if not well:
         raise typer.Exit(FAILED)
+
+
+def _refuse_with_dry_run(promote: bool, trials: int | None) -> None:
+    """Refuses what has no meaning for a study that is only simulated.
+
+    Raises:
+        UserError: With each of them.
+    """
+    problems = ["--dry-run trains nothing: drop --promote"] if promote else []
+    if trials == 0:
+        problems.append("--dry-run: --trials 0 leaves nothing to simulate: give a number from 1")
+    if problems:
+        raise UserError(problems)
+
+
+def _say_dry_run(made: Study, slots: int | None, launcher: str, trials: int | None) -> None:
+    """Simulates the study and says how far its budget goes."""
+    from benchmark.launchers import make_launcher
+    from benchmark.tuning.dry_run import dry_run
+
+    starter = make_launcher(launcher, slots, made.base.experiment.cluster)
+    typer.echo(dry_run(made, starter.pool.slots, starter.prunes, trials))
 
 
 def _refuse_without_promotion(trial: int | None, seeds: str | None) -> None:

@@ -133,6 +133,7 @@ class Simulation:
         ended: The trials that were trained, in the order in which they ended. One whose parameters an earlier one had
             takes that one's end and costs nothing: it is not among them.
         spent: Validations of all trials so far.
+        seconds: Simulated time so far.
     """
 
     def __init__(
@@ -145,6 +146,7 @@ class Simulation:
     ) -> None:
         self.ended: list[Ended] = []
         self.spent = 0
+        self.seconds = 0.0
         self._answer = answer
         self._slots = slots
         self._jobs = _Jobs()
@@ -156,28 +158,27 @@ class Simulation:
 
     def run(self, budget: int | None = None) -> None:
         """Runs until no trial is left, or until so many validations are spent: what trains then is left as it is."""
-        now = 0.0
         while True:
-            self._start(now)
+            self._start()
             if not self._next or (budget is not None and self.spent >= budget):
                 return
-            now, order, run_id = heapq.heappop(self._next)
-            self._validate(self._jobs.by_id[run_id], now, order)
+            self.seconds, _, run_id = heapq.heappop(self._next)
+            self._validate(self._jobs.by_id[run_id])
 
-    def _start(self, now: float) -> None:
+    def _start(self) -> None:
         """Fills the slots that are free, as `benchmark.sweep.loop.Sweep` does."""
         while len(self._next) < self._slots and self._tuner.gpus() is not None:
             run = self._tuner.take()
             if run is not None:
                 job = self._jobs.by_id[run.spec.run_id]
                 job.number = self._tuner.ran[-1]
-                self._later(job, now, job.number)
+                self._later(job)
 
-    def _later(self, job: _Job, now: float, order: int) -> None:
-        at = now + job.curve.seconds[len(job.points)]
-        heapq.heappush(self._next, (at, order, job.run.spec.run_id))
+    def _later(self, job: _Job) -> None:
+        at = self.seconds + job.curve.seconds[len(job.points)]
+        heapq.heappush(self._next, (at, job.number, job.run.spec.run_id))
 
-    def _validate(self, job: _Job, now: float, order: int) -> None:
+    def _validate(self, job: _Job) -> None:
         done, count = len(job.points) + 1, len(job.curve.values)
         point = {"kind": "val", "iter": done, "epoch": float(done), "max_iters": count}
         job.points.append({**point, MAIN: job.curve.values[done - 1]})
@@ -189,7 +190,7 @@ class Simulation:
         if job.asked:
             self._end(job, State.PRUNED)
         else:
-            self._later(job, now, order)
+            self._later(job)
 
     def _end(self, job: _Job, state: State) -> None:
         values = [point[MAIN] for point in job.points]

@@ -49,6 +49,8 @@ PRUNERS = (
 
 # These visit a fixed set of points in an order that the seed decides: every trial needs the same seed.
 _ONE_ORDER = ("GridSampler", "QMCSampler")
+# These end a study when they have visited every point that there is.
+VISIT_ALL = ("GridSampler", "BruteForceSampler")
 _SINGLE_OBJECTIVE = ("CmaEsSampler",)
 
 _TRIES = 12  # TPE and GP draw at random before that, unless told otherwise

@@ -256,13 +256,22 @@ def planned_validations(config: Mapping[str, Any]) -> int:
     Raises:
         UserError: The loop's numbers are none.
     """
+    return len(validated_at(config))
+
+
+def validated_at(config: Mapping[str, Any]) -> list[int]:
+    """After how many epochs, or iterations where it counts these, a training is validated; the last is its length.
+
+    Raises:
+        UserError: The loop's numbers are none.
+    """
     loop = config.get("train_cfg") or {}
     length = loop.get("max_epochs") or loop.get("max_iters") or 1
     interval, begin = loop.get("val_interval", 1), loop.get("val_begin", 1)
     if not all(isinstance(value, int) and value > 0 for value in (length, interval, begin)):
         raise UserError(f"row: its train_cfg has numbers below 1, or none at all: {loop}")
-    regular = sum(1 for done in range(interval, length + 1, interval) if done >= begin)
-    return int(max(1, regular + (length % interval != 0)))
+    regular = [done for done in range(interval, length + 1, interval) if done >= begin]
+    return regular if regular[-1:] == [length] else [*regular, length]
 
 
 _CONFIG = "config of that row (its parts, overrides or --set)"
