@@ -1,224 +1,362 @@
-"""TPE with Hyperband against TPE and random search without pruning, for the same number of epochs.
+"""How many epochs samplers and pruners take to be as good as random search, on recorded search spaces.
 
-    python perf/tuning.py --seeds 5 --epochs 90
+    python perf/tuning.py
+    python perf/tuning.py --seeds 200
+    python perf/tuning.py --all --seeds 20 --slots 2 --budgets 10
 
-All search the space of ``experiments/tune/small.yaml`` on the synthetic images, begin with the row's own
-setting, and train for real. A trial counts while the epochs of all trials that had ended, its own included, are
-within the budget. Each side's best trial is trained once more with a seed of its own, since the best of a search
-is the highest of many noisy values, of more of them where trials are pruned.
+The driver of ``detboard tune`` asks, hears validations, prunes and tells as it always does
+(`benchmark.tuning.simulated`); what a training comes to is told from recordings (`spaces`). Random search without
+pruning trains a number of settings to the end, the row's own the first of them: its *budget*. Held against the best
+value that it measured, a study's figure is the epochs that all its trials have spent when it has measured one as good,
+as a share of that budget. A study that has none when the budget is spent counts as over 100 %, in the median, too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import statistics
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import optuna
-import yaml
-from evaluation import machine
-from optuna.trial import FrozenTrial, TrialState
-from overhead import detboard
+# Processes side by side: more threads each would only be in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from benchmark.data.synthesize import synthesize
+import numpy as np
+import optuna
+from evaluation import machine
+from spaces import RECORDED, Surface, read_space
+
+from benchmark.run.devices import cpu_count
+from benchmark.tuning.simulated import Ended, Simulation
+from benchmark.tuning.storage import Strategies, StudyKey, study_in_memory
+from benchmark.tuning.strategies import SAMPLERS, pruner_of, sampler_of
+from benchmark.tuning.study_file import StudyFile
 
 STUDY = Path(__file__).resolve().parents[1] / "experiments" / "tune" / "small.yaml"
-METHODS: dict[str, dict[str, Any]] = {
-    "TPE, Hyperband": {},
-    "TPE, no pruning": {"pruner": "NopPruner"},
-    "random, no pruning": {"sampler": "RandomSampler", "pruner": "NopPruner"},
-}
-FULL = 9  # epochs of a trial that is not pruned, unless said otherwise
-CHUNK = 6  # trials a command
+RANDOM = 1_000_000  # added to the seed of the random search that a study is held against: it draws other points
 
 
 @dataclass(frozen=True)
-class Effort:
-    """What a study may cost.
+class Method:
+    """How a study is searched: as its file says it, None for what it has if it says nothing."""
+
+    sampler: Mapping[str, Any] | str | None = None
+    pruner: Mapping[str, Any] | str | None = None
+
+    def file(self, name: str, seed: int, trials: int) -> StudyFile:
+        """A study file with it."""
+        content = {"experiment": "none.yaml", "row": "none", "path": STUDY, "name": name}
+        named = {"sampler": self.sampler, "pruner": self.pruner, "seed": seed, "n_trials": trials}
+        search = {"none": {"type": "float", "low": 0, "high": 1}}
+        return StudyFile.model_validate({**content, **named, "search": search})
+
+
+RANDOM_SEARCH = Method("RandomSampler", "NopPruner")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of study.
 
     Attributes:
-        epochs: Budget of the study.
-        full: Epochs of a trial that is not pruned.
-        slots: Number of trials at a time.
+        space: Name of the recorded space.
+        slots: Number of trials side by side.
+        budget: Number of trainings to the end whose epochs it may spend.
+    """
+
+    space: str
+    slots: int
+    budget: int
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A study, to the end of its budget.
+
+    Attributes:
+        spent: Epochs of all trials when each trial ended that was trained to its end.
+        values: Best mAP50 measured until then.
+        truths: mAP50 without noise of the trial that it was measured of.
+        trials: Number of trials that ended.
+        pruned: How many of them were pruned.
+    """
+
+    spent: Sequence[int]
+    values: Sequence[float]
+    truths: Sequence[float]
+    trials: int
+    pruned: int
+
+    def until(self, value: float, of: Sequence[float]) -> float:
+        """Epochs until the best was as good as a value; infinite if it never was."""
+        return next((n for n, best in zip(self.spent, of, strict=True) if best >= value), np.inf)
+
+
+@lru_cache(maxsize=8)
+def surface(name: str, folder: Path) -> Surface:
+    """What trainings come to in a recorded space."""
+    return Surface(read_space(name, folder))
+
+
+def search(
+    made: Surface, method: Method, case: Case, seed: int, trials: int | None = None
+) -> Searched:
+    """Simulates a study until its budget is spent, or until so many trials have ended."""
+    space, lot = made.space, seed % RANDOM
+    file = method.file(f"{space.name}-{seed}", seed, trials or 2 * case.budget)
+    sampler, pruner = sampler_of(file, None), pruner_of(file, space.validations)
+    strategies = Strategies(sampler[0], pruner[0], sampler[1], pruner[1], most_twins=4)
+    store = study_in_memory(StudyKey(file.name, ["maximize"], {}, space.own), strategies)
+    simulation = Simulation(
+        store, space.suggest, partial(made.answer, seed=lot), case.slots, trials
+    )
+    simulation.run(case.budget * space.validations)
+    return _searched(made, simulation.ended)
+
+
+def _searched(made: Surface, ended: Sequence[Ended]) -> Searched:
+    whole = [trial for trial in ended if not trial.pruned]
+    best = [max(whole[: n + 1], key=lambda trial: trial.values[-1]) for n in range(len(whole))]
+    return Searched(
+        spent=[trial.spent for trial in whole],
+        values=[trial.values[-1] for trial in best],
+        truths=[made.truth(trial.params) for trial in best],
+        trials=len(ended),
+        pruned=len(ended) - len(whole),
+    )
+
+
+@lru_cache(maxsize=1024)
+def reference(name: str, folder: Path, budget: int, seed: int) -> Searched:
+    """The random search that a study with this seed is held against: one trial at a time, nothing pruned."""
+    case = Case(name, 1, budget)
+    return search(surface(name, folder), RANDOM_SEARCH, case, seed + RANDOM, budget)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One study beside the random search of its seed.
+
+    Attributes:
+        epochs: Epochs until it was as good, as a share of the budget; infinite if it never was.
+        truly: The same by values without noise.
+        behind: How far its best is behind the best of the space at the end of the budget, without noise, in mAP50.
+        trials: Number of trials that ended.
+        pruned: Share of them that was pruned.
     """
 
     epochs: float
-    full: int
-    slots: int
+    truly: float
+    behind: float
+    trials: int
+    pruned: float
 
-    @property
-    def trials(self) -> int:
-        """Number of trials a command: no more than the budget holds."""
-        return min(CHUNK, math.ceil(self.epochs / self.full))
 
-    @property
-    def length(self) -> list[str]:
-        """What a study sets beside its parameters; its runs' own overrides hold it, too."""
-        return ["--set", f"train_cfg.max_epochs={self.full}"]
+def outcomes(folder: Path, method: Method, case: Case, seeds: Sequence[int]) -> list[Outcome]:
+    """Runs a kind of study with each of some seeds."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter(
+        "ignore"
+    )  # of what Optuna calls experimental, and of fits at the ends of their bounds
+    return [_outcome(folder, method, case, seed) for seed in seeds]
+
+
+def _outcome(folder: Path, method: Method, case: Case, seed: int) -> Outcome:
+    made, theirs = surface(case.space, folder), reference(case.space, folder, case.budget, seed)
+    ours = search(made, method, case, seed)
+    whole = case.budget * made.space.validations
+    return Outcome(
+        epochs=ours.until(theirs.values[-1], ours.values) / whole,
+        truly=ours.until(theirs.truths[-1], ours.truths) / whole,
+        behind=made.best - (ours.truths[-1] if ours.truths else 0.0),
+        trials=ours.trials,
+        pruned=ours.pruned / max(1, ours.trials),
+    )
 
 
 @dataclass(frozen=True)
-class Search:
-    """One study, cut at the budget.
+class Figure:
+    """What studies of a kind came to.
 
     Attributes:
-        best: Highest mAP50 of a complete trial after each that ended, with the epochs spent until then.
-        again: mAP50 of the best trial's setting, trained with another seed.
-        trials: Number of trials that ended within the budget.
-        pruned: How many of them were pruned.
-        spared: Share of the epochs of these trials, trained in full, that pruning spared.
-        own: mAP50 of the row's own setting.
+        median: Of the epochs until as good, as a share of the budget.
+        low, high: Its interval at 95 %, by resampling the seeds.
+        reached: Share of the seeds that were as good within the budget.
+        truly: Median by values without noise.
+        behind: Median distance from the best of the space.
+        trials: Median number of trials.
+        pruned: Mean share of them that was pruned.
+        score: Mean of the epochs, over 100 % counted as 125 %: what methods are chosen by.
     """
 
-    best: list[tuple[float, float]]
-    again: float
-    trials: int
-    pruned: int
-    spared: float
-    own: float
-
-    @property
-    def final(self) -> float:
-        """The best mAP50 within the budget."""
-        return self.best[-1][1]
-
-    def epochs_to(self, value: float) -> float | None:
-        """Epochs until a complete trial was at least as good; None if none was within the budget."""
-        return next((epochs for epochs, best in self.best if best >= value), None)
+    median: float
+    low: float
+    high: float
+    reached: float
+    truly: float
+    behind: float
+    trials: float
+    pruned: float
+    score: float
 
 
-def search(folder: Path, data: Path, method: str, seed: int, effort: Effort) -> Search:
-    """Runs one study until its budget is spent, and its best trial once more."""
-    name = f"{method.lower().replace(', ', '-').replace(' ', '-')}-{seed}"
-    content = {**yaml.safe_load(STUDY.read_text()), **METHODS[method], "name": name, "seed": seed}
-    content["experiment"] = str((STUDY.parent / content["experiment"]).resolve())
-    content["train_seed"] = 100 + seed
-    file = folder / f"{name}.yaml"
-    file.write_text(yaml.safe_dump(content))
-    results = folder / "results"
-    common = ["--data-root", str(data), "--results", str(results), "--wandb", "off"]
-    common += ["--slots", str(effort.slots)]
-    found: list[FrozenTrial] = []
-    while _epochs(found) < effort.epochs:
-        detboard("tune", str(file), *common, *effort.length, "--trials", str(effort.trials))
-        url = f"sqlite:///{results / 'studies.db'}"
-        found = optuna.load_study(study_name=name, storage=url).get_trials()
-    kept = _within(found, effort.epochs)
-    return _told(kept, _again(kept, content, common, results))
+def figure(found: Sequence[Outcome]) -> Figure:
+    """Sums up studies of a kind."""
+    epochs = np.array([one.epochs for one in found])
+    lot = np.random.default_rng(0)
+    again = np.median(epochs[lot.integers(len(epochs), size=(2000, len(epochs)))], axis=1)
+    low, high = np.percentile(again, (2.5, 97.5), method="nearest")
+    return Figure(
+        median=float(np.median(epochs)),
+        low=float(low),
+        high=float(high),
+        reached=float(np.mean(np.isfinite(epochs))),
+        truly=float(np.median([one.truly for one in found])),
+        behind=float(np.median([one.behind for one in found])),
+        trials=float(np.median([one.trials for one in found])),
+        pruned=float(np.mean([one.pruned for one in found])),
+        score=float(np.mean(np.minimum(epochs, 1.25))),
+    )
 
 
-def _within(trials: Sequence[FrozenTrial], epochs: float) -> list[FrozenTrial]:
-    kept: list[FrozenTrial] = []
-    for trial in sorted(trials, key=lambda trial: trial.datetime_complete):
-        if _epochs([*kept, trial]) > epochs + 1e-6:
-            break
-        kept.append(trial)
-    return kept
+METHODS = {
+    "random, none": RANDOM_SEARCH,
+    "TPE, Hyperband (former)": Method("TPESampler", "HyperbandPruner"),
+    "as a file that says nothing": Method(),
+}
+# What needs arguments has some; these spaces have too many points for GridSampler and BruteForceSampler.
+SAMPLED: Mapping[str, Mapping[str, Any] | str] = {
+    name.removesuffix("Sampler"): name
+    for name in SAMPLERS
+    if name not in ("GridSampler", "BruteForceSampler")
+}
+PRUNED: Mapping[str, Mapping[str, Any] | str] = {
+    "none": "NopPruner",
+    "median": "MedianPruner",
+    "percentile 25": {"type": "PercentilePruner", "percentile": 25.0},
+    "patient": {"type": "PatientPruner", "wrapped_pruner": "MedianPruner", "patience": 1},
+    "halving 1, 3": {"type": "SuccessiveHalvingPruner", "min_resource": 1, "reduction_factor": 3},
+    "halving 3, 2": {"type": "SuccessiveHalvingPruner", "min_resource": 3, "reduction_factor": 2},
+    "Hyperband 1, 3": {"type": "HyperbandPruner"},
+    "Hyperband 2, 3": {"type": "HyperbandPruner", "min_resource": 2},
+}
 
 
-def _epochs(trials: Sequence[FrozenTrial]) -> float:
-    return sum(float(trial.user_attrs.get("epochs", 0)) for trial in trials)
+def every() -> dict[str, Method]:
+    """Every sampler with every pruner."""
+    return {f"{s}, {p}": Method(SAMPLED[s], PRUNED[p]) for s, p in product(SAMPLED, PRUNED)}
 
 
-def _complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    return [trial for trial in trials if trial.state is TrialState.COMPLETE]
+Figures = dict[tuple[Case, str], Figure]
 
 
-def _again(
-    kept: Sequence[FrozenTrial], content: dict[str, Any], common: list[str], results: Path
-) -> float:
-    """Trains the best trial's setting, as its run's own overrides say it, with another seed."""
-    best = max(_complete(kept), key=lambda trial: trial.value)
-    spec = json.loads((results / "runs" / best.user_attrs["run_id"] / "spec.json").read_text())
-    changes = [
-        part for key, value in spec["overrides"].items() for part in ("--set", f"{key}={value}")
-    ]
-    seed = str(content["train_seed"] + 1000)
-    row = ["--rows", content["row"], "--seeds", seed]
-    detboard("sweep", content["experiment"], *common, *row, *changes)
-    (record,) = results.glob(f"runs/{content['row']}-s{seed}-*/record.json")
-    value = json.loads(record.read_text())["metrics"]["mAP50"]
-    record.parent.rename(record.parent.with_name(f"done-{content['name']}"))
-    return float(value)
+def measured(
+    options: argparse.Namespace, methods: Mapping[str, Method]
+) -> Iterator[tuple[Case, str, Figure]]:
+    """The figure of each method in each case, as they come, computed in processes side by side."""
+    seeds = range(options.seeds)
+    cases = [Case(*one) for one in product(options.spaces, options.slots, options.budgets)]
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for case in cases:
+            waiting = {
+                name: [
+                    pool.submit(outcomes, options.folder, method, case, seeds[start : start + 10])
+                    for start in range(0, len(seeds), 10)
+                ]
+                for name, method in methods.items()
+            }
+            for name, parts in waiting.items():
+                yield case, name, figure([one for part in parts for one in part.result()])
 
 
-def _told(kept: Sequence[FrozenTrial], again: float) -> Search:
-    best = [
-        (_epochs(kept[: end + 1]), max(trial.value for trial in done))
-        for end in range(len(kept))
-        if (done := _complete(kept[: end + 1]))
-    ]
-    own = next(trial.value for trial in kept if trial.user_attrs.get("published"))
-    pruned = [trial for trial in kept if trial.state is TrialState.PRUNED]
-    spared = sum(t.user_attrs["planned_epochs"] - t.user_attrs["epochs"] for t in pruned)
-    return Search(best, again, len(kept), len(pruned), spared / (_epochs(kept) + spared), own)
+_COLUMNS = (
+    ("median", 7),
+    ("95 %", 15),
+    ("reached", 8),
+    ("truly", 7),
+    ("behind", 7),
+    ("trials", 6),
+    ("pruned", 6),
+)
+_HEAD = " ".join([f"{'':31s}", *(f"{name:>{width}s}" for name, width in _COLUMNS)])
 
 
-def report(found: dict[str, list[Search]], epochs: float) -> None:
-    """Prints each side's median and range, and what pruning saved at equal best value."""
-    print(f"{'within ' + format(epochs, 'g') + ' epochs':30s} {'median':>8s}   range")
-    for method, searches in found.items():
-        _line(f"{method}: best mAP50", [s.final for s in searches])
-        _line("  the same trained again", [s.again for s in searches])
-        _line("  the row's own setting", [s.own for s in searches])
-        _line("  trials", [s.trials for s in searches], 1)
-        _line("  of which pruned", [s.pruned for s in searches], 1)
-        _line("  epochs spared by that", [s.spared for s in searches])
-    ours, *others = found.values()
-    for name, theirs in zip(list(found)[1:], others, strict=True):
-        pairs = [
-            (one.epochs_to(other.final), other.epochs_to(other.final))
-            for one, other in zip(ours, theirs, strict=True)
-        ]
-        saved = [1 - mine / its for mine, its in pairs if mine is not None and its is not None]
-        print(f"best of ({name}) reached by TPE, Hyperband: {len(saved)} of {len(pairs)} seeds")
-        if saved:
-            _line("  epochs saved until there", saved)
+def say_case(case: Case, validations: int) -> None:
+    """Prints the head of a case's table."""
+    print(
+        f"\n{case.space}, {case.slots} slots, {case.budget} full trainings ({case.budget * validations} epochs)"
+    )
+    print(_HEAD)
 
 
-def _line(name: str, values: Sequence[float], digits: int = 4) -> None:
-    spread = f"{min(values):.{digits}f} to {max(values):.{digits}f}"
-    print(f"{name:30s} {statistics.median(values):8.{digits}f}   {spread}")
+def line_of(name: str, found: Figure) -> str:
+    """A method's line."""
+    return (
+        f"{name:31s} {_share(found.median):>7s} {f'{_share(found.low)} to {_share(found.high)}':>15s} "
+        f"{found.reached:8.0%} {_share(found.truly):>7s} {found.behind:7.4f} {found.trials:6.0f} {found.pruned:6.0%}"
+    )
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}" if np.isfinite(value) else ">100%"
+
+
+def say_trust(name: str, folder: Path) -> None:
+    """Prints what a space is like, and how far what is told between its settings can be trusted."""
+    made = surface(name, folder)
+    last, trust = made.space.curves[:, -1], made.trust()
+    noise = "not recorded" if made.space.noise is None else f"{made.space.noise:.4f}"
+    print(
+        f"{name}: {len(last)} settings, own {last[0]:.3f}, best {last.max():.3f}, median {np.median(last):.3f}; two "
+        f"seeds apart: {noise}\n  left out and told by the process: rank correlation {trust.process:.2f}, median error "
+        f"{trust.error:.3f}; by the nearest: {trust.nearest:.2f}, {trust.nearest_error:.3f}\n  rank correlation of "
+        f"each validation with the last: {' '.join(f'{one:.2f}' for one in trust.early)}"
+    )
+
+
+def say_held_out(figures: Figures, spaces: Sequence[str]) -> None:
+    """Prints for each space the method that is best on the others, and what it comes to there."""
+    print("\nchosen on the other spaces")
+    for case in dict.fromkeys(case for case, _ in figures):
+        others = [replace(case, space=name) for name in spaces if name != case.space]
+        names = dict.fromkeys(name for _, name in figures)
+        best = min(names, key=lambda name: sum(figures[other, name].score for other in others))
+        where = f"{case.space}, {case.slots} slots, {case.budget}"
+        print(f"{where:31s} {best}\n{line_of('', figures[case, best])}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="TPE with Hyperband against less")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=float, default=90, help="budget of each study")
-    parser.add_argument(
-        "--full", type=int, default=FULL, help="epochs of a trial that is not pruned"
-    )
-    parser.add_argument("--slots", type=int, default=2)
-    parser.add_argument("--size", type=int, help="longest side of the images in pixels")
-    parser.add_argument("--train", type=int, help="number of training images")
-    parser.add_argument("--val", type=int, help="number of validation images")
+    parser = argparse.ArgumentParser(description="samplers and pruners against random search")
+    known = sorted(path.stem for path in RECORDED.glob("*.csv"))
+    parser.add_argument("--spaces", nargs="+", default=known, metavar="NAME")
+    parser.add_argument("--folder", type=Path, default=RECORDED, help="where the recordings are")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--slots", type=int, nargs="+", default=[2, 4])
+    parser.add_argument("--budgets", type=int, nargs="+", default=[10, 40], metavar="TRAININGS")
+    parser.add_argument("--all", action="store_true", help="every sampler with every pruner")
+    parser.add_argument("--jobs", type=int, default=cpu_count(), help="processes side by side")
     options = parser.parse_args()
-    if min(options.seeds, options.full, options.slots) < 1 or options.epochs < options.full:
-        parser.error(
-            "--seeds, --full and --slots: give a number from 1; --epochs: at least those of one trial"
-        )
-    print(f"{options.seeds} seeds, {options.slots} at a time; {machine()}", flush=True)
-    effort = Effort(options.epochs, options.full, options.slots)
-    found: dict[str, list[Search]] = {method: [] for method in METHODS}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        chosen = {"train": options.train, "val": options.val, "size": options.size}
-        given = {key: value for key, value in chosen.items() if value is not None}
-        data = synthesize(folder / "data", **given)
-        for seed in range(options.seeds):
-            for method in METHODS:
-                made = search(folder, data, method, seed, effort)
-                found[method].append(made)
-                print(
-                    f"  seed {seed}, {method}: {made.final:.4f}, again {made.again:.4f}", flush=True
-                )
-    report(found, options.epochs)
+    if not options.spaces:
+        parser.error(f"{options.folder} holds no recording: perf/record.py makes some")
+    if min(options.seeds, options.jobs, *options.slots) < 1 or min(options.budgets) < 2:
+        parser.error("--seeds, --jobs and --slots: give a number from 1; --budgets: from 2")
+    print(f"{options.seeds} seeds; {machine()}", flush=True)
+    figures: Figures = {}
+    for name in options.spaces:
+        say_trust(name, options.folder)
+    for case, name, found in measured(options, every() if options.all else METHODS):
+        if not any(case == other for other, _ in figures):
+            say_case(case, surface(case.space, options.folder).space.validations)
+        figures[case, name] = found
+        print(line_of(name, found), flush=True)
+    if options.all and len(options.spaces) > 1:
+        say_held_out(figures, options.spaces)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from command import TINY, alive, clean_environment, here, run, wait_until
+from command import TINY, alive, clean_environment, run, wait_until
 
 PERF = Path(__file__).parents[1] / "perf"
 CLRNET = "clrnet.py"
@@ -128,29 +128,66 @@ def test_overhead() -> None:
         assert re.search(rf"^ *{re.escape(name)}{NUMBER}", text, re.MULTILINE), text
 
 
-def in_process(*arguments: str) -> str:
-    done = here(list(arguments))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+SPACE = """
+search:
+  lr: {type: float, low: 0.001, high: 0.1, log: true}
+  warmup: {type: int, low: 0, high: 8, step: 2}
+  ratios: {choices: [[1.0], [0.5, 1.0, 2.0]]}
+again: {mAP50: {0: 0.28, 2: 0.4}}
+"""
 
 
-@pytest.mark.trains
+def record_space(folder: Path, name: str) -> None:
+    """A made-up recording of nine settings, one of which diverged."""
+    (folder / f"{name}.yaml").write_text(SPACE)
+    lines = ["setting,lr,warmup,ratios,epoch,mAP50,mAP,seconds"]
+    for setting in range(9):
+        ratios = '"[0.5, 1.0, 2.0]"' if setting % 2 else "[1.0]"
+        shown = f"{setting},{10 ** (-3 + setting / 4)},{2 * (setting % 5)},{ratios}"
+        values = [0.1 * step * (1 - abs(setting - 3) / 9) for step in range(1, 5)]
+        told = [*values[:1], ""] if setting == 8 else values
+        numbered = enumerate(told, start=1)
+        lines += [f"{shown},{epoch},{value},{value},{2.5 * epoch}" for epoch, value in numbered]
+    (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+
+
 @pytest.mark.slow
-def test_tuning(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its commands run in this process: six servers of jobs would take most of the time, which is not looked at."""
+def test_tuning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It runs in this process, which has imported what it needs."""
     monkeypatch.syspath_prepend(str(PERF))
     script = import_module("tuning")
-    monkeypatch.setattr(script, "detboard", in_process)
-    data = ["--train", "16", "--val", "8", "--size", "96"]
-    effort = ["--seeds", "1", "--epochs", "2", "--full", "2"]
-    monkeypatch.setattr(sys, "argv", ["tuning.py", *effort, *data])
+    record_space(tmp_path, "toy")
+    what = ["--folder", str(tmp_path), "--spaces", "toy", "--budgets", "3", "--slots", "2"]
+    monkeypatch.setattr(sys, "argv", ["tuning.py", *what, "--seeds", "4", "--jobs", "1"])
     script.main()
     text = capsys.readouterr().out
-    assert re.search(MACHINE, text), text
-    for method in ("TPE, Hyperband", "TPE, no pruning", "random, no pruning"):
-        assert re.search(rf"^{method}: best mAP50{NUMBER}", text, re.MULTILINE), text
-    # Either side had epochs for the row's own setting alone.
-    assert text.count("reached by TPE, Hyperband: 1 of 1 seeds") == 2
+    assert re.search(r"\d+ cores, \S", text), text
+    assert "toy: 9 settings, own 0.267, best 0.400" in text
+    assert "two seeds apart: 0.0289" in text  # the median of 0.0133 and 0.0444
+    assert "toy, 2 slots, 3 full trainings (12 epochs)" in text
+    for method in script.METHODS:
+        found = re.search(rf"^{re.escape(method)} .* (\d+)% .* +(\d+) +(\d+)%$", text, re.MULTILINE)
+        assert found, text
+        assert 0 <= int(found[1]) <= 100
+        assert int(found[2]) >= 2
+    # Nothing is pruned without a pruner.
+    assert re.search(r"^random, none .* 0%$", text, re.MULTILINE), text
+
+
+def test_a_median_over_studies_that_never_got_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PERF))
+    script = import_module("tuning")
+    never = script.Outcome(float("inf"), float("inf"), 0.1, 10, 0.5)
+    there = script.Outcome(0.25, 0.5, 0.0, 10, 0.5)
+    mostly = script.figure([there] * 6 + [never] * 4)
+    assert (mostly.median, mostly.reached) == (0.25, 0.6)
+    assert mostly.high == float("inf")
+    assert mostly.score == pytest.approx(0.6 * 0.25 + 0.4 * 1.25)
+    line = script.line_of("a", script.figure([there] * 4 + [never] * 6))
+    assert ">100%" in line
+    assert " 40% " in line
 
 
 @pytest.mark.trains

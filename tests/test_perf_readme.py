@@ -23,7 +23,10 @@ _PLANNED = tuple(
     f"benchmark/{name}"
     for name in ("cli", "sweep", "leaderboard", "run", "config", "data", "experiment", "writing")
 )
-_TUNING = ("benchmark/tuning", "benchmark/statistics", "experiments/tune/small.yaml")
+_TUNING = tuple(
+    f"benchmark/tuning/{name}.py"
+    for name in ("driver", "simulated", "strategies", "validations", "seeding")
+)
 _BOXES = ("benchmark/statistics", "benchmark/data/annotations.py")
 _TRAINED = ("benchmark/job", "benchmark/config", "benchmark/ops", "configs")
 
@@ -35,7 +38,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "page": ("tests/test_page_data.py", "benchmark/leaderboard/outputs"),
     "evaluation": ("perf/evaluation.py", *_BOXES),
     "bootstrap": ("perf/bootstrap.py", *_BOXES),
-    "tuning": ("perf/tuning.py", *_TUNING),
+    "tuning": ("perf/tuning.py", "perf/spaces.py", *_TUNING),
     "throughput": ("perf/throughput.py", *_TRAINED),
 }
 """By the first word of a section's heading: files and folders whose change makes its figures old."""
