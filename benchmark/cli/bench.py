@@ -195,7 +195,7 @@ class _Shown:
 
 
 def _say_tables(search: Search, names: Sequence[str], watch: Stopwatch) -> None:
-    from benchmark.speed.words import failures, table_of_row
+    from benchmark.speed.words import table_of_row, told_of
     from benchmark.writing.console import PlainConsole
     from benchmark.writing.terminal import show
 
@@ -204,7 +204,7 @@ def _say_tables(search: Search, names: Sequence[str], watch: Stopwatch) -> None:
         typer.echo("")
         if (table := table_of_row(name, search.found, console)) is not None:
             show(console, table)
-        for line in (*failures(name, search.found), *watch.notes.get(name, ())):
+        for line in (*told_of(name, search.found), *watch.notes.get(name, ())):
             typer.echo(f"  {line}")
 
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from benchmark.speed.choices import Choice, Combination, Kind
 from benchmark.speed.rates import Outcome, Rate, Speed
 from benchmark.speed.search import Best
+from benchmark.writing.words import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+_SLOW_START_S = 10.0
 
 NO_DIFFERENCE = "no difference seen"
 
@@ -86,11 +89,14 @@ def ratio(rate: Rate, base: Rate) -> str:
     return NO_DIFFERENCE
 
 
-def failures(row: str, found: Mapping[Combination, Outcome]) -> Iterator[str]:
-    """A line for each combination that a row fails with."""
+def told_of(row: str, found: Mapping[Combination, Outcome]) -> Iterator[str]:
+    """A line for each combination that a row fails with, or begins slowly with, as where a model is compiled."""
     for combination, outcome in found.items():
-        if isinstance(cause := outcome.get(row), str):
-            yield f"{row}, {combination.words()}: fails: {cause}"
+        reached = outcome.get(row)
+        if isinstance(reached, str):
+            yield f"{combination.words()}: fails: {reached}"
+        elif reached is not None and reached.first_s > reached.iteration_s + _SLOW_START_S:
+            yield f"{combination.words()}: its first iteration takes {duration(reached.first_s)}"
 
 
 def best_lines(head: str, best: Best, command: str) -> Iterator[str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 import torch
@@ -55,8 +53,7 @@ class TimingHook(Hook):  # type: ignore[misc]
     def before_train(self, runner: Runner) -> None:
         """Meets every image, so that neither the disk nor a cache is met for the first time in what is measured."""
         loader = runner.train_dataloader
-        for _ in islice(loader, _batches(loader)):
-            pass
+        _meet_every_image(loader)
         self.found = replace(self.found, images=len(loader.dataset))
         dist.barrier()
         if dist.is_main_process():
@@ -105,11 +102,24 @@ class TimingHook(Hook):  # type: ignore[misc]
         self.found = replace(self.found, blocks=(*self.found.blocks, block))
 
 
-def _batches(loader: DataLoader[Any]) -> int:
-    """How many batches of one process an epoch has; a sampler may go on without end."""
-    dataset: Any = loader.dataset
-    size = int(loader.batch_size or getattr(loader.batch_sampler, "batch_size", None) or 1)
-    return math.ceil(len(dataset) / size / int(dist.get_world_size()))
+def _meet_every_image(loader: DataLoader[Any]) -> None:
+    """Has every image go through the pipeline once, by as many workers, in order.
+
+    Not by the loader itself: mmengine's ``InfiniteSampler`` gives nothing more once a pass was left.
+    """
+    once: DataLoader[Any] = DataLoader(
+        loader.dataset,
+        num_workers=loader.num_workers,
+        collate_fn=_nothing,
+        worker_init_fn=loader.worker_init_fn,
+        multiprocessing_context=loader.multiprocessing_context,
+    )
+    for _ in once:
+        pass
+
+
+def _nothing(_images: object) -> None:
+    """What workers hand over of images that nobody looks at."""
 
 
 def images_of(batch: object) -> int:
