@@ -15,7 +15,7 @@ import pytest
 
 from benchmark.files import append_jsonl, checked_writes, write_text
 from benchmark.run import lease
-from benchmark.run.lease import Claims, Lease, Lost, Seen, Watch, glance, look, take, take_away
+from benchmark.run.lease import LEASE_S, Claims, Lease, Lost, Seen, Watch, glance, look, take, take_away
 
 FORK = multiprocessing.get_context("fork")
 ELSEWHERE: dict[str, Any] = {
@@ -117,6 +117,20 @@ def test_a_lease_says_itself_how_long_it_is_good_for(path: Path, clock: Clock) -
     watch = Watch(path, clock)
     watch.living()
     clock.now += 2.0
+    assert watch.living() is not None
+    clock.now += 2.0
+    assert watch.living() is None
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e9, 0, -1])
+def test_a_lease_that_would_be_good_for_ever_runs_out(
+    seconds: float, path: Path, clock: Clock
+) -> None:
+    leave(path, seconds=seconds)
+    watch = Watch(path, clock)
+    for _ in range(int(LEASE_S / 2)):
+        assert watch.living() is not None
+        clock.now += 2.0
     assert watch.living() is not None
     clock.now += 2.0
     assert watch.living() is None

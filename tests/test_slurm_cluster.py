@@ -25,6 +25,14 @@ with slurm_cluster(Path(sys.argv[1]), nodes=1) as cluster:
 """
 
 
+def running(pid: int) -> str:
+    """What a process runs by now; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def test_nothing_is_left_of_a_cluster_whose_process_is_killed(tmp_path: Path) -> None:
     if obstacle := slurm_cluster.obstacle():
         pytest.skip(f"no Slurm cluster: {obstacle}")
@@ -36,9 +44,9 @@ def test_nothing_is_left_of_a_cluster_whose_process_is_killed(tmp_path: Path) ->
         env={**os.environ, "PYTHONPATH": path},
     )
     assert made.stdout.readline() == "up\n"
+    daemons = {"munged", "slurmctld", "slurmd", "sleep"}
+    wait_until(lambda: daemons <= set(map(running, slurm_cluster.family(made.pid))), "daemons", 20)
     family = slurm_cluster.family(made.pid)
-    names = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in family}
-    assert {"munged", "slurmctld", "slurmd", "sleep"} <= names
     os.kill(made.pid, signal.SIGKILL)
     made.wait()
     wait_until(lambda: not any(map(alive, family)), "the end of all", 20)

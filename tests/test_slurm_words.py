@@ -178,7 +178,8 @@ def test_lines_of_the_site_take_nothing_from_the_script(
     """A job that a signal reaches ends after its Python has, whatever the lines have set."""
     python = tmp_path / "python"
     python.write_text(
-        '#!/bin/bash\nkill -USR1 $PPID; sleep 0.5; echo "$1 $3" > "$3/told"; touch "$3/record.json"\n'
+        '#!/bin/bash\nkill -USR1 $PPID; sleep 0.5; cp "$3/stop" "$3/asked"\n'
+        'echo "$1 $3" > "$3/told"; touch "$3/record.json"\n'
     )
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
@@ -190,7 +191,8 @@ def test_lines_of_the_site_take_nothing_from_the_script(
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("one two\n")
     assert (tmp_path / "told").read_text() == f"{START} {tmp_path}\n"
-    assert (tmp_path / "stop").exists()
+    assert (tmp_path / "asked").exists()
+    assert not (tmp_path / "stop").exists()  # the run is complete: nobody is left to hear of it
 
 
 def test_settings_of_sbatch_that_would_submit_something_else_are_not_taken_over(

@@ -35,6 +35,7 @@ from benchmark.lock_markers import Holder, has_ended, this_process
 LEASE_S = 60.0
 """Seconds that a lease is good for after it was made or renewed; the file says it, for whoever waits."""
 
+_LONGEST_S = 24 * 3600.0  # what a lease may be good for that somebody else has made
 _RENEWALS = 6  # within that time
 _POLL_S = 0.5
 # What one look at most adds to the time that a lease was watched: a file server that hangs lets nobody renew.
@@ -97,7 +98,10 @@ def _seen(content: bytes, renewed_ns: int) -> Seen:
         texts = {key: str(facts[key]) for key in ("host", "space", "start", "by")}
         holder = Holder(int(facts["pid"]), **texts)
         job, token, machine = (str(facts[key]) for key in ("job", "token", "machine"))
-        return Seen(holder, job, token, float(facts["seconds"]), machine, renewed_ns)
+        seconds = float(facts["seconds"])
+        if not 0 < seconds <= _LONGEST_S:  # it would be good for ever
+            raise ValueError("seconds")
+        return Seen(holder, job, token, seconds, machine, renewed_ns)
     except (
         ValueError,
         KeyError,

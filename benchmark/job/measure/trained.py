@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
-
-from mmengine.model import BaseModel
-from mmengine.runner import Runner
-from mmengine.runner.amp import autocast
+from typing import TYPE_CHECKING, Protocol
 
 from benchmark.job.measure.evaluated import Evaluated
+
+if TYPE_CHECKING:
+    from mmengine.model import BaseModel
+    from mmengine.runner import Runner
 
 
 class Images(Protocol):
@@ -44,5 +44,7 @@ class Trained(Evaluated):
 
     def precision(self) -> AbstractContextManager[None]:
         """The validation's precision: mixed where that is."""
+        from mmengine.runner.amp import autocast  # what has no model, as boxes from a file, never pays for it
+
         context: AbstractContextManager[None] = autocast(enabled=self.runner.val_loop.fp16)
         return context

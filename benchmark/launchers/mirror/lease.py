@@ -9,6 +9,7 @@ cut off, and is there again, cannot spoil anything before it finds that it has b
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ LEASE_S = 60.0
 """Seconds after the last renewal in which nobody takes a run over: six renewals, of which some may fail."""
 
 _LOOK_S = 2.0
+_OWN = re.compile(r"/[0-9]+\.json$")  # whatever else lies there is nobody's claim
 
 
 class Taken(Exception):
@@ -80,7 +82,7 @@ def newest_claim(store: Store, run: str) -> Claim | None:
     Raises:
         StoreTrouble: The store does not answer.
     """
-    keys = [key for key in store.keys(f"{run}/leases") if key.endswith(".json")]
+    keys = [key for key in store.keys(f"{run}/leases") if _OWN.search(key)]
     return Claim.read(store, keys[-1]) if keys else None
 
 

@@ -81,6 +81,8 @@ while [ "$signalled" ]; do  # a signal ends the waiting, not the job
   again=$?
   [ "$again" = 127 ] || status=$again
 done
+# It was asked to leave when it was as good as done: nobody is left to hear of it.
+[ ! -e "$folder/record.json" ] || ! grep -qs '"again": true' "$folder/stop" || rm -f "$folder/stop"
 if to_come_back; then
   why="it has saved and left ahead of its time limit"
   ! lost || why="one of its processes was lost"
