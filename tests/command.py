@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 import yaml
+from warm import Command, can_start
 
 import benchmark
 from benchmark.cli import main
@@ -84,8 +85,10 @@ class Bench:
 
     def start(self, verb: str, *more: str, **environment: str) -> subprocess.Popen[str]:
         """Starts a command in a process group of its own, as a shell does."""
-        return subprocess.Popen(
-            self.arguments(verb, *more),
+        arguments = self.arguments(verb, *more)
+        make = Command if can_start(arguments, environment) else subprocess.Popen[str]
+        return make(
+            arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -112,16 +115,22 @@ def run(
     arguments: list[str], folder: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command in ``folder``; where the tests run, if None."""
-    return subprocess.run(
+    make = Command if can_start(arguments, environment) else subprocess.Popen[str]
+    with make(
         arguments,
         cwd=folder,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
-        check=False,
         env=_environment(environment),
-    )
+    ) as process:
+        try:
+            said, wrong = process.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(arguments, process.returncode, said, wrong)
 
 
 def installed_command(folder: Path) -> list[str]:

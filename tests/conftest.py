@@ -20,6 +20,8 @@ from benchmark.run.plan import Request, make_plan
 
 __all__ = ["drive", "site"]  # fixtures
 
+_CLUSTERS = {"slurm", "ray", "cluster", "nodes"}  # fixtures
+
 ops.install()  # before any test imports mmdet's models
 
 
@@ -39,9 +41,15 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts files that train first, so that no worker is left with a long one at the end."""
-    training = Counter(item.path for item in items if item.get_closest_marker("trains"))
-    items.sort(key=lambda item: -training[item.path])
+    """Puts long files first, so that no worker is left with one at the end: on clusters, then those that train."""
+    training = [item for item in items if item.get_closest_marker("trains")]
+    number = Counter(item.path for item in training)
+    clustered = {
+        item.path
+        for item in training
+        if not _CLUSTERS.isdisjoint(getattr(item, "fixturenames", ()))
+    }
+    items.sort(key=lambda item: (item.path not in clustered, -number[item.path]))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,18 @@ import pytest
 
 from benchmark.files import append_jsonl, checked_writes, write_text
 from benchmark.run import lease
-from benchmark.run.lease import LEASE_S, Claims, Lease, Lost, Seen, Watch, glance, look, take, take_away
+from benchmark.run.lease import (
+    LEASE_S,
+    Claims,
+    Lease,
+    Lost,
+    Seen,
+    Watch,
+    glance,
+    look,
+    take,
+    take_away,
+)
 
 FORK = multiprocessing.get_context("fork")
 ELSEWHERE: dict[str, Any] = {
