@@ -44,7 +44,8 @@ class Trained(Evaluated):
 
     def precision(self) -> AbstractContextManager[None]:
         """The validation's precision: mixed where that is."""
-        from mmengine.runner.amp import autocast  # what has no model, as boxes from a file, never pays for it
+        # What has no model, as boxes from a file, never pays for it.
+        from mmengine.runner.amp import autocast
 
         context: AbstractContextManager[None] = autocast(enabled=self.runner.val_loop.fp16)
         return context
