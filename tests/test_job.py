@@ -346,10 +346,17 @@ def test_records_of_version_0_1_are_written_again_as_they_were() -> None:
         tracked = {"name": "wandb", **old.pop("wandb")}
         old["provenance"]["git"] |= {"changed": (), "others": {}}
         old["provenance"]["hashes"] |= {"files": {}}
+        old["provenance"] |= {"beside": None}
         if old["failure"]:
             old["failure"] |= {"again": False}
         later: dict[str, Any] = {"tracking": tracked, "measured": {}, "validations": None}
-        later |= {"loaded": None, "made_from": {}, "unvalidated": "", "notes": ()}
+        later |= {
+            "loaded": None,
+            "accumulation": None,
+            "made_from": {},
+            "unvalidated": "",
+            "notes": (),
+        }
         assert again == {**old, **later}
 
 

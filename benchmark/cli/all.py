@@ -93,7 +93,7 @@ def run_all(
             trust=trust,
         )
     if not alone:
-        way = _Way(results, slots or _SMALL_SLOTS, launcher, wandb, trials)
+        way = _Way(results, _SMALL_SLOTS if slots is None else slots, launcher, wandb, trials)
         if miniature != "":
             _sweep_miniature(miniature, way)
         typer.echo()

@@ -15,7 +15,7 @@ import typer
 
 from benchmark.errors import MachineError, UserError, fault_of, remedy
 from benchmark.home import own_home
-from benchmark.launchers import LAUNCHERS
+from benchmark.launchers import AUTO, LAUNCHERS
 from benchmark.start import own_modules_first
 from benchmark.writing.plain_stream import print_plainly
 
@@ -54,9 +54,24 @@ Overrides = Annotated[
     ),
 ]
 
+
+def _slots(text: str) -> int:
+    """A whole number from 1, or ``auto``, which is `benchmark.launchers.AUTO`."""
+    if text.strip() == "auto":
+        return AUTO
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise typer.BadParameter(f"{text}: give a whole number from 1, or auto")
+    return int(text)
+
+
 Slots = Annotated[
     int | None,
-    typer.Option(min=1, help="Runs side by side; one a GPU, or one without GPUs, unless given."),
+    typer.Option(
+        parser=_slots,
+        metavar="N|auto",
+        help="Runs side by side; one a GPU, or one without GPUs, unless given. "
+        "auto: as many as find memory.",
+    ),
 ]
 LauncherName = Annotated[
     str, typer.Option("--launcher", help=f"How jobs are started: {' or '.join(LAUNCHERS)}.")

@@ -252,7 +252,7 @@ def _sweep_of(made: Plan, runs: list[Planned], how: _How) -> Iterator[Sweep]:
 
     launcher = make_launcher(how.launcher, how.slots, made.experiment.cluster)
     _make_sure(made, runs, launcher, how)
-    typer.echo(f"{_counted(made, runs)}, {launcher.pool.slots} at a time.")
+    typer.echo(f"{_counted(made, runs)}, {launcher.pool.at_a_time}.")
     names, progress = [name_of(run) for run in runs], SweepProgress(len(runs))
     options = job_options(runs, how.tracking, how.trust)
     shared = launcher.shares_terminal or how.detach

@@ -197,7 +197,7 @@ def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
     """Runs a study and writes what it found; returns whether a trial is complete, and the name of a promoted row."""
     from benchmark.cli.options import tracking_of
     from benchmark.cli.weights import fetch_shown
-    from benchmark.launchers import make_launcher
+    from benchmark.launchers import AUTO, make_launcher
     from benchmark.run.fetched.needs import needs_of
     from benchmark.sweep.holders import only_driver
     from benchmark.tuning.study_run import (
@@ -209,6 +209,10 @@ def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
         run_study,
     )
 
+    if given.slots == AUTO and made.file.costs_time:
+        raise UserError(
+            "--slots auto: latency is an objective, and trials that share a device slow each other; give --slots 1"
+        )
     starter = make_launcher(given.launcher, given.slots, made.base.experiment.cluster)
     tell_obstacles(made.base, starter, given.trust)
     searched = [parameter.choices for parameter in made.file.search.values()]

@@ -9,17 +9,20 @@ from contextlib import suppress
 from typing import NoReturn
 
 from benchmark.files import write_json
-from benchmark.job.failures import failure, of_machine
+from benchmark.job.failures import failure, is_out_of_memory, of_machine
 from benchmark.job.inputs import Inputs, NotAsAsked
-from benchmark.job.several import GONE, TOLD, Ended, has_lost_another, processes, rank
+from benchmark.job.several import GONE, NO_MEMORY, TOLD, Ended, has_lost_another, processes, rank
+from benchmark.run.company import read_company
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.lease import look
+from benchmark.run.memory import Lack, Memory, write_memory
 from benchmark.run.options import JobOptions
 from benchmark.run.record import Failure, Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.run.state import LOST
 from benchmark.tracking.runs import RunTracker
+from benchmark.writing.addresses import public
 
 
 class Stopped(Exception):
@@ -78,8 +81,11 @@ class RunJob(ABC):
 
         Raises:
             Exception: The machine is at fault: see `benchmark.job.failures.of_machine`; there is no record.
-            Ended: It is one of several processes, and has failed or lost another.
+            Ended: It is one of several processes, and has failed or lost another; or it has found no memory where the
+                driver decides what becomes of that.
         """
+        if self.options.resources.fitted:
+            self.folder.memory_file.unlink(missing_ok=True)  # a job before this one has said it
         try:
             self.work()
             self.finish(State.COMPLETE)
@@ -112,7 +118,12 @@ class RunJob(ABC):
             peak_memory_gib=None,
             started_at=started_at,
             finished_at=now(),
-            provenance=collect(self.spec, self.inputs.hashes(), self.options.checkout),
+            provenance=collect(
+                self.spec,
+                self.inputs.hashes(),
+                self.options.checkout,
+                read_company(self.folder.company_file),
+            ),
             failure=why,
             tracking=self.tracker.tracked if self.tracker is not None else None,
         )
@@ -167,9 +178,27 @@ class RunJob(ABC):
             raise Ended(GONE)
         if has_lost_another(error, self.folder):
             self._leave_for_another()
+        if self.options.resources.fitted and is_out_of_memory(error):
+            self._leave_for_memory(f"{type(error).__name__}: {error}")
         self._fail_for_all(failure(error, self.folder))
         if processes() > 1:
             raise Ended(TOLD)
+
+    def lack(self, message: str) -> Memory:
+        """What is to be known of a job that has run out of memory.
+
+        Args:
+            message: What the error says.
+        """
+        return Memory(lack=Lack(message, whole="it does not train"))
+
+    def _leave_for_memory(self, message: str) -> NoReturn:
+        """Leaves the run without a record: its driver starts it again with more room, or gives it up."""
+        write_memory(self.folder.memory_file, self.lack(public(message)[:2000]))
+        self.abandon()
+        with suppress(OSError):
+            print(f"{now()} out of memory: no record; the driver decides", flush=True)
+        raise Ended(NO_MEMORY)
 
     def _is_anothers(self) -> bool:
         """Whether another job has taken over the folder: the first process alone holds the lease, and looks at it."""

@@ -73,7 +73,7 @@ def kind(error: BaseException) -> FailureKind:
         return FailureKind.DIVERGED
     if isinstance(error, UserError):  # of all that a job reads, the data alone is the user's
         return FailureKind.DATA
-    if any(_is_out_of_memory(one) for one in causes(error)):
+    if is_out_of_memory(error):
         return FailureKind.OOM
     from_data = isinstance(error, NotAsAsked) or _from_data(error)
     return FailureKind.DATA if from_data else FailureKind.ERROR
@@ -92,6 +92,11 @@ def _one_line(error: BaseException) -> str:
     head = found.value if named else type(error).__name__
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     return " ".join(f"{head}: {text.partition(' Please check whether')[0]}".split())
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, or what it comes from, says that there was no memory, on a GPU or off it."""
+    return any(_is_out_of_memory(one) for one in causes(error))
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

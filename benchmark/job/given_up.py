@@ -25,7 +25,13 @@ class _GivenUp(RunJob):
         return self.outcome(state, why, Journal(self.folder.metrics_file).started_at())
 
 
-def give_up(path: Path, options: JobOptions, cause: str, again: bool = False) -> None:
+def give_up(
+    path: Path,
+    options: JobOptions,
+    cause: str,
+    again: bool = False,
+    kind: FailureKind = FailureKind.ERROR,
+) -> None:
     """Writes the record of a run that has failed without a job that could say so.
 
     A run that has a record keeps it: it was only to be evaluated on the test split.
@@ -35,10 +41,11 @@ def give_up(path: Path, options: JobOptions, cause: str, again: bool = False) ->
         options: How it was run.
         cause: Why it is given up, in a sentence.
         again: What is at fault lies outside of the run: the next sweep runs it again without being asked.
+        kind: What kind of failure it is.
     """
     folder = RunFolder(path)
     if folder.finished:
         return
     tail = public(end_of(folder.log_file, LOG_TAIL_CHARACTERS))
-    why = Failure(FailureKind.ERROR, public(cause)[:2000], tail, again)
+    why = Failure(kind, public(cause)[:2000], tail, again)
     folder.write_record(_GivenUp(folder, options).record(State.FAILED, why))

@@ -23,10 +23,12 @@ from benchmark.job.holding import holding
 from benchmark.job.measure import MEASUREMENTS
 from benchmark.job.several import end_others, rank
 from benchmark.run import checkpoints
+from benchmark.run.accumulation import read_accumulation
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal, Point, now
 from benchmark.run.lease import look
 from benchmark.run.loaded import read_loaded, write_loaded
+from benchmark.run.memory import Lack, Memory
 from benchmark.run.options import JobOptions
 from benchmark.run.record import Failure, RunRecord, State
 from benchmark.run.validations import chosen, with_validations
@@ -35,8 +37,10 @@ from benchmark.tracking.runs import RunTracker
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from benchmark.job.in_parts import InPartsHook
     from benchmark.job.measure.measuring import Findings
     from benchmark.job.metric import HotCocoMetric
+    from benchmark.job.needs import NeedsHook
     from benchmark.job.pseudo import Learnt
     from benchmark.job.training import JobRunner, MemoryHook
 
@@ -100,6 +104,8 @@ class _Training(RunJob):
         self.params: int | None = None
         self.runner: JobRunner
         self.memory: MemoryHook | None = None
+        self.needs: NeedsHook | None = None
+        self.in_parts: InPartsHook | None = None
         self.metric: HotCocoMetric
         self.spent: tuple[float, float] | None = None
         self.findings: Findings | None = None
@@ -200,7 +206,30 @@ class _Training(RunJob):
         if self.spec.select == "best" and metric is not None:
             self.runner.register_hook(SelectHook(metric, self.folder.checkpoints))
         self.runner.register_hook(ReadHook(self._check_inputs))
+        self._watch_memory()
         self.runner.train()
+
+    def _watch_memory(self) -> None:
+        """Has the training go in parts where it is to, and say what it takes where its driver looks at that."""
+        from benchmark.job.in_parts import InPartsHook
+        from benchmark.job.needs import NeedsHook
+
+        fitted, accumulation = self.options.resources.fitted, self.folder.accumulation_file
+        if fitted or accumulation.exists():
+            self.in_parts = InPartsHook(accumulation)
+            self.runner.register_hook(self.in_parts)
+        if fitted:
+            self.needs = NeedsHook(self.folder.memory_file)
+            self.runner.register_hook(self.needs)
+
+    def lack(self, message: str) -> Memory:
+        """See `RunJob`."""
+        lacks = (
+            self.in_parts.lack(message)
+            if self.in_parts
+            else Lack(message, whole="it had not begun to train")
+        )
+        return replace(self.needs.seen if self.needs else Memory(), lack=lacks)
 
     def _end(self) -> None:
         """Validates what has to be, and keeps what the run came to."""
@@ -330,6 +359,7 @@ class _Training(RunJob):
             train_seconds=train_seconds,
             peak_memory_gib=peak_memory_gib,
             loaded=read_loaded(self.folder.loaded_file),
+            accumulation=read_accumulation(self.folder.accumulation_file),
             made_from=self.learnt.made_from if self.learnt else {},
             notes=(self.learnt.note,) if self.learnt else (),
         )

@@ -24,6 +24,9 @@ GONE = os.EX_TEMPFAIL
 It leaves no record, and the run is to be continued, or is at work elsewhere; the log says which.
 """
 
+NO_MEMORY = os.EX_UNAVAILABLE
+"""Exit status of a job that found no memory where others may share it: it leaves no record, and is started again."""
+
 # What gloo, NCCL and torch's store say of a process that is not there any more; none has a type for it.
 _OF_COMMUNICATION = re.compile(r"gloo|nccl|store|socket|\bpeer\b|process ?group", re.IGNORECASE)
 _LOST = re.compile(

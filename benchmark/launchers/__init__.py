@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Protocol
 
 from benchmark.errors import UserError, allowed
-from benchmark.launchers.base import Job, Launcher, Pool
+from benchmark.launchers.base import AUTO, Job, Launcher, Pool
 
 if TYPE_CHECKING:
     from benchmark.experiment.cluster import Cluster
 
-__all__ = ["LAUNCHERS", "Job", "Launcher", "Pool", "check_launcher", "make_launcher"]
+__all__ = ["AUTO", "LAUNCHERS", "Job", "Launcher", "Pool", "check_launcher", "make_launcher"]
 
 LAUNCHERS = {
     "local": "benchmark.launchers.local:LocalLauncher",
@@ -45,12 +45,13 @@ def make_launcher(name: str, slots: int | None = None, cluster: Cluster | None =
 
     Args:
         name: A key of `LAUNCHERS`.
-        slots: Runs side by side; None for as many as the launcher thinks right.
+        slots: Runs side by side; None for as many as the launcher thinks right, `AUTO` for as many as find memory.
         cluster: What an experiment asks of a cluster, to which the file of the site is added where the launcher heeds
             it; None for one that only finds jobs, whatever that file says.
 
     Raises:
-        UserError: No launcher has that name, or the launcher heeds the file of the site, and that is wrong.
+        UserError: No launcher has that name, it is to find how many runs share a device and does not, or it heeds the
+            file of the site, and that is wrong.
     """
     from benchmark.experiment.cluster import Cluster, on_site
 
@@ -60,6 +61,11 @@ def make_launcher(name: str, slots: int | None = None, cluster: Cluster | None =
     asked = cluster or Cluster()
     if cluster is not None and kind.heeds_cluster:
         asked = on_site(cluster)
+    if slots == AUTO and not getattr(kind, "finds_slots", False):
+        raise UserError(
+            f"--slots auto: --launcher {name} does not share out this machine's memory; give the most that are to be "
+            "started at once, or leave --slots out"
+        )
     launcher = kind(slots, asked)
     if not asked.store or not launcher.mirrors:
         return launcher

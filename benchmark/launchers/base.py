@@ -7,10 +7,11 @@ the same sweep runs it again.
 
 A try-out of a row is a job like any other (`JobOptions.try_out`); it leaves what it has found in place of a record.
 
-A launcher is made with the number of slots that the user asks for, or None for as many as it thinks right, and with
-what the experiment asks of a cluster (`benchmark.experiment.cluster`); making one starts nothing and asks nobody. It
-leaves ``job.json`` in the run folder (`benchmark.run.address.JobAddress`) when it submits a job, so that another driver
-can find the job with `Launcher.attach`.
+A launcher is made with the number of slots that the user asks for, or None for as many as it thinks right, or `AUTO`
+for as many as find memory, if its class has a true ``finds_slots``; and with what the experiment asks of a cluster
+(`benchmark.experiment.cluster`); making one starts nothing and asks nobody. It leaves ``job.json`` in the run folder
+(`benchmark.run.address.JobAddress`) when it submits a job, so that another driver can find the job with
+`Launcher.attach`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ if TYPE_CHECKING:  # `--help` lists the launchers, and is to be quick
     from benchmark.run.finding import Finding
     from benchmark.run.options import JobOptions, Resources
     from benchmark.run.standing import Standing
+
+
+AUTO = 0
+"""In the place of a number of slots: as many as find memory (``--slots auto``)."""
 
 
 class Job(Protocol):
@@ -70,8 +75,18 @@ class Pool(Protocol):
     def has_gpus(self) -> bool:
         """Whether jobs get GPUs."""
 
-    def acquire(self, processes: int) -> Resources | None:
-        """Takes what a run of ``processes`` processes needs; None while that is not free."""
+    @property
+    def at_a_time(self) -> str:
+        """How many, in words: ``2 at a time``."""
+
+    def acquire(self, processes: int, row: str = "", alone: bool = False, /) -> Resources | None:
+        """Takes what a run needs; None while that is not free.
+
+        Args:
+            processes: How many processes it has.
+            row: What it is a run of, for a pool that knows what runs of a row take.
+            alone: It shares its device with no other.
+        """
 
     def take(self, processes: int) -> Resources:
         """Takes a place for a job that lives already, be it that none is free: `acquire` then waits for one more."""

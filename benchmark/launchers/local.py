@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from benchmark.experiment.cluster import Cluster
-from benchmark.job.several import GONE
+from benchmark.job.several import GONE, NO_MEMORY
 from benchmark.launchers.base import Job
 from benchmark.launchers.child import Surroundings, run_forked, to_json
 from benchmark.launchers.layout import Part
@@ -44,12 +44,14 @@ class LocalLauncher(MachineLauncher):
     """Starts each job in a process, and a session, of its own.
 
     Args:
-        slots: Runs side by side; None for one a GPU, or one without GPUs.
+        slots: Runs side by side; None for one a GPU, or one without GPUs; `AUTO` of
+            `benchmark.launchers.base` for as many as find memory.
     """
 
     name = "local"
     shares_terminal = False
     prunes = True
+    finds_slots = True
 
     def __init__(self, slots: int | None = None, _cluster: Cluster | None = None) -> None:
         self._slots = slots
@@ -74,6 +76,7 @@ class LocalLauncher(MachineLauncher):
 
     def submit(self, folder: Path, options: JobOptions) -> Job:
         """Starts the run at ``folder`` and returns at once."""
+        self.pool.begin(options.resources, RunFolder(folder))
         job = self.start(folder, options, Surroundings())
         try:
             write_address(RunFolder(folder), self.name, process_id(job.pid))
@@ -234,6 +237,8 @@ def exit_text(code: int | None) -> str:
         return f"killed by signal {-code} ({signal.Signals(-code).name})"
     if code == os.EX_IOERR:
         return "a file system failed: the log says which"
+    if code == NO_MEMORY:
+        return "out of memory: the log says more"
     if code == GONE:
         return "a process of it is gone, or another job has its folder: the log says which"
     return f"exit status {code}"

@@ -6,7 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmark.launchers.base import AUTO
 from benchmark.run.devices import cpu_count, visible_gpus
+from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions, Resources
 from benchmark.run.standing import Standing
 from benchmark.writing.words import counted
@@ -61,7 +63,12 @@ class MachinePool:
         gpus = counted(len(self.gpus), "GPU") if self.gpus else "no GPU"
         return f"{counted(self.cpus, 'CPU')}, {gpus}"
 
-    def acquire(self, processes: int) -> Resources | None:
+    @property
+    def at_a_time(self) -> str:
+        """See `benchmark.launchers.base.Pool`."""
+        return f"{self.slots} at a time"
+
+    def acquire(self, processes: int, row: str = "", alone: bool = False) -> Resources | None:
         """See `benchmark.launchers.base.Pool`."""
         if self._running >= self.slots:
             return None
@@ -80,6 +87,9 @@ class MachinePool:
         self._running += 1
         return Resources((), 1, processes)
 
+    def begin(self, resources: Resources, folder: RunFolder) -> None:
+        """Hears which run is started with what was handed out, of a pool that looks at what runs take."""
+
     def release(self, resources: Resources) -> None:
         """See `benchmark.launchers.base.Pool`."""
         self._busy.subtract(resources.gpus)
@@ -87,6 +97,13 @@ class MachinePool:
 
 
 def make_pool(slots: int | None) -> MachinePool:
-    """A pool over the visible GPUs: one slot a GPU, or one slot without GPUs, unless ``slots`` says otherwise."""
+    """A pool over the visible GPUs: one slot a GPU, or one slot without GPUs, unless ``slots`` says otherwise.
+
+    With `benchmark.launchers.base.AUTO` it is a `benchmark.launchers.fitting.FittingPool`.
+    """
     gpus = visible_gpus()
+    if slots == AUTO:
+        from benchmark.launchers.fitting import make_fitting_pool
+
+        return make_fitting_pool(gpus, cpu_count())
     return MachinePool(slots=slots or max(1, len(gpus)), gpus=gpus)

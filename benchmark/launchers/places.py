@@ -22,7 +22,12 @@ class Places:
     has_gpus: bool
     _taken: int = 0
 
-    def acquire(self, processes: int) -> Resources | None:
+    @property
+    def at_a_time(self) -> str:
+        """See `benchmark.launchers.base.Pool`."""
+        return f"{self.slots} at a time"
+
+    def acquire(self, processes: int, _row: str = "", _alone: bool = False) -> Resources | None:
         """See `benchmark.launchers.base.Pool`."""
         return None if self._taken >= self.slots else self.take(processes)
 

@@ -55,6 +55,9 @@ class RunFolder:
         asked_by: Holds an empty file for each experiment that asked for the run beside the one in its spec.
         pseudo_file: Boxes of another run that it learns from.
         loaded_file: What of a checkpoint the training started from.
+        accumulation_file: That its batches go through the model in parts, see `benchmark.run.accumulation`.
+        memory_file: What memory it takes, see `benchmark.run.memory`.
+        company_file: How many other runs have shared its device, see `benchmark.run.company`.
         job_file: Where the job is to be found, see `benchmark.run.address`.
         store_file: Where the folder is mirrored, and what of that was brought home.
         starts_file: When its jobs on a cluster began, see `benchmark.run.starts`.
@@ -80,6 +83,9 @@ class RunFolder:
     asked_by = _In("asked_by")
     pseudo_file = _In("pseudo.json")
     loaded_file = _In("loaded.json")
+    accumulation_file = _In("accumulation.json")
+    memory_file = _In("memory.json")
+    company_file = _In("company.json")
     job_file = _In("job.json")
     starts_file = _In("starts.jsonl")
     store_file = _In("store.json")

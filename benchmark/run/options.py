@@ -48,11 +48,14 @@ class Resources:
             scheduler names the devices.
         threads: CPU threads of each of its processes.
         processes: Number of processes that train together.
+        fitted: Who may share its GPU, or the machine, is found by what memory runs take: the job says what it takes,
+            and one that finds none leaves no record (`benchmark.run.memory`).
     """
 
     gpus: tuple[str, ...]
     threads: int
     processes: int = 1
+    fitted: bool = False
 
     def environment(self) -> dict[str, str]:
         """The environment variables that hold a process to these GPUs and threads."""

@@ -57,3 +57,6 @@ def set_aside(run: Planned) -> None:
     if run.record is not None and run.record.failure_kind is FailureKind.DIVERGED:
         # Its checkpoints lead to the same end: begin anew.
         checkpoints.remove_all_but_final(run.folder.checkpoints)
+    if not checkpoints.saved(run.folder.checkpoints):  # it begins anew, perhaps on another device
+        run.folder.accumulation_file.unlink(missing_ok=True)
+        run.folder.company_file.unlink(missing_ok=True)

@@ -28,13 +28,16 @@ PACKAGES = (
 )
 
 
-def collect(spec: RunSpec, hashes: Hashes, checkout: Checkout | None) -> Provenance:
+def collect(
+    spec: RunSpec, hashes: Hashes, checkout: Checkout | None, beside: int | None = None
+) -> Provenance:
     """Everything that a number depends on and that is not in the config.
 
     Args:
         spec: What was asked.
         hashes: Of what was read.
         checkout: What the code and the config are from; None outside of one.
+        beside: How many other runs have shared the device, as `benchmark.run.company` knows it.
     """
     return Provenance(
         git=checkout.state(spec.sources) if checkout else None,
@@ -42,6 +45,7 @@ def collect(spec: RunSpec, hashes: Hashes, checkout: Checkout | None) -> Provena
         device=device_name(),
         host=socket.gethostname(),
         threads=int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1),
+        beside=beside,
         hashes=hashes,
         seed=spec.seed,
     )

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Select
 from benchmark.files import JsonObject
+from benchmark.run.accumulation import Accumulation
 from benchmark.run.fields import (
     Checked,
     Count,
@@ -223,6 +224,8 @@ class Provenance:
         device: Name of the GPU or CPU.
         host: Name of the machine.
         threads: Number of CPU threads that a process computes with.
+        beside: How many other runs of its sweep shared its GPU with it, or its CPU, at most: its times are theirs, too.
+            None where none did, or it is not known.
         hashes: Of the annotations, the config and the weights.
         seed: Random seed.
     """
@@ -232,8 +235,16 @@ class Provenance:
     device: str | None = None
     host: str | None = None
     threads: Count | None = None
+    beside: Count | None = None
     hashes: Hashes = Hashes()
     seed: Whole | None = None
+
+    @property
+    def device_words(self) -> str | None:
+        """What the run ran on, for whoever compares times: with how many others there were."""
+        if self.device is None or not self.beside:
+            return self.device
+        return f"{self.device}, up to {self.beside + 1} runs at a time"
 
 
 Numbers = Mapping[str, Number]
@@ -291,6 +302,7 @@ class RunRecord:
         val_images: The images of that validation. None without one.
         validations: Which validation the scores are of, and which was the best. None without one, or unrecorded.
         loaded: What of a checkpoint the training started from (``load_from``). None where it started from none.
+        accumulation: That batches went through the model in parts for want of memory. None where they went whole.
         notes: How the boxes of a run that does not train were taken up, or what of another run's boxes a training has
             learnt: a sentence each for what is to be known.
         unvalidated: Why there was no validation, so that a complete run has no score; empty if there was one.
@@ -322,6 +334,7 @@ class RunRecord:
     val_images: ValImages | None = None
     validations: Validations | None = None
     loaded: Loaded | None = None
+    accumulation: Accumulation | None = None
     made_from: Mapping[str, str] = field(default_factory=dict)
     unvalidated: str = ""
     notes: tuple[str, ...] = ()

@@ -15,6 +15,9 @@ class Source(Protocol):
     def gpus(self) -> int | None:
         """Number of GPUs that the next run trains on; None while there is none to start."""
 
+    def row(self) -> str:
+        """Name of the row that the next run is of, where there is one to start."""
+
     def take(self) -> Planned | None:
         """The next run; None if it turns out that there is nothing to run."""
 
@@ -61,6 +64,11 @@ class Listed:
         """See `Source`."""
         run = self._next()
         return run.spec.gpus if run else None
+
+    def row(self) -> str:
+        """See `Source`."""
+        run = self._next()
+        return run.spec.row if run else ""
 
     def take(self) -> Planned | None:
         """See `Source`."""

@@ -27,6 +27,7 @@ from benchmark.run.starts import MOST_STARTS, note_start, starts, without_progre
 from benchmark.run.state import Planned, look_again, standing_run, stop_is_users, unfinished
 from benchmark.run.to_test import prepare_test, told_of_test
 from benchmark.sweep.base import Source, Watcher
+from benchmark.sweep.crowding import Crowding
 from benchmark.sweep.dead_ends import DeadEnds
 from benchmark.sweep.ending import ask_to_stop, end_job, record_if_asked
 from benchmark.sweep.pause import PROBE, Pause
@@ -106,6 +107,7 @@ class Sweep:
         self._pause = Pause(watcher.say, self._patience_s)
         self._listener = Listener(watcher.say, silence_s)
         self._dead_ends = DeadEnds(watcher.say, launcher.name)
+        self._crowding = Crowding(watcher, options)
         self._standings = Standings(watcher.stands)
 
     def run(self, source: Source) -> list[Planned]:
@@ -143,7 +145,7 @@ class Sweep:
             self._find_living(source)
             while True:
                 self._look(source)
-                if is_done() and not (self._pause.runs or self._cut_off):
+                if is_done() and not (self._pause.runs or self._cut_off or self._crowding.runs):
                     break
                 time.sleep(POLL_S)
                 if asked_to_end():  # an exception that a library has swallowed
@@ -180,10 +182,12 @@ class Sweep:
             self._start(run, self.launcher.pool.take(run.spec.gpus))
 
     def _start_again(self) -> None:
-        """Starts what a pause has held back, and what a scheduler has ended."""
-        for waiting in (self._pause.runs, self._cut_off):
+        """Starts what found no memory, what a pause has held back, and what a scheduler has ended."""
+        for waiting in (self._crowding.runs, self._pause.runs, self._cut_off):
+            alone = waiting is self._crowding.runs
             while waiting and not self._holds:
-                resources = self.launcher.pool.acquire(waiting[0].spec.gpus)
+                spec = waiting[0].spec
+                resources = self.launcher.pool.acquire(spec.gpus, spec.row, alone)
                 if resources is None:
                     return
                 self._start(waiting.pop(0), resources)
@@ -191,7 +195,7 @@ class Sweep:
     def _start_some(self, source: Source) -> None:
         pool = self.launcher.pool
         while not self._holds and (gpus := source.gpus()) is not None:
-            resources = pool.acquire(gpus)
+            resources = pool.acquire(gpus, source.row())
             if resources is None:
                 return
             run = source.take()
@@ -216,8 +220,9 @@ class Sweep:
         if found and not standing.queued:
             count = -1  # it has begun
         if job is not None:
-            pulse = Pulse(job, run.folder)
-            self._active.append(Active(run, job, resources, pulse, count, found))
+            active = Active(run, job, resources, Pulse(job, run.folder), count, found)
+            self._crowding.tell_company(active, self._active, self.launcher.pool)
+            self._active.append(active)
 
     def _submitted(self, run: Planned, resources: Resources) -> Job | None:
         """The run's job; None where the folder takes no writes, for which it waits."""
@@ -247,13 +252,17 @@ class Sweep:
     def _collect(self) -> None:
         for active in [active for active in self._active if active.job.ended()]:
             self._active.remove(active)
+            self._settle(active)
             self.launcher.pool.release(active.resources)
-            if fault := _fault(active):
-                self._put_back(active.run, fault)
-            elif why := _cut_off(active):
-                self._queue_again(active, why)
-            else:
-                self._judge(active.run, self._dead_ends.ended(active, self._active))
+
+    def _settle(self, active: Active) -> None:
+        """Has a run whose job has ended wait to be started again, or sees what has become of it."""
+        if fault := _fault(active):
+            self._put_back(active.run, fault)
+        elif why := _cut_off(active):
+            self._queue_again(active, why)
+        elif not self._crowding.puts_back(active, self.launcher.pool):
+            self._judge(active.run, self._dead_ends.ended(active, self._active))
 
     def _queue_again(self, active: Active, why: str) -> None:
         """Has a run go on that its scheduler has ended, or gives it up where it makes no progress."""

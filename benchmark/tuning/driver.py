@@ -42,6 +42,7 @@ class Asked:
         objectives: Names of the objectives.
         target: Number of trials up to which new ones are asked for.
         gpus: Number of GPUs that a run trains on.
+        row: Name of the row that trials are made of.
     """
 
     suggest: Callable[[optuna.Trial], dict[str, Any]]
@@ -49,6 +50,7 @@ class Asked:
     objectives: Sequence[str]
     target: int
     gpus: int
+    row: str = ""
 
 
 class Tuner:
@@ -89,6 +91,10 @@ class Tuner:
         waits = time.monotonic() < max(self._next_look, self._outages.not_before)
         full = len(work.twins) >= self.store.strategies.most_twins
         return None if waits or full or self._complete or work.untold else gpus
+
+    def row(self) -> str:
+        """See `benchmark.sweep.base.Source`."""
+        return self.asked.row
 
     def take(self) -> Planned | None:
         """See `benchmark.sweep.base.Source`: a run that was lost, a trial that was left behind, or a new one."""

@@ -150,6 +150,7 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
         file.objectives,
         target,
         study.base.rows[0].gpus,
+        study.base.rows[0].name,
     )
     with make_watcher(PlainConsole(), progress, (), launcher.shares_terminal) as watcher:
         tuner = Tuner(store, asked, watcher)
@@ -161,7 +162,7 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
 def _say_begin(study: Study, store: Store, running: Running, target: int) -> None:
     """Says what is searched, and how."""
     file, launcher = study.file, running.launcher
-    print(f"study '{file.name}': {target} trials in all, {launcher.pool.slots} at a time")
+    print(f"study '{file.name}': {target} trials in all, {launcher.pool.at_a_time}")
     print(
         f"sampler: {study.strategies.sampler_words}\npruner: {study.strategies.pruner_words}",
         flush=True,
