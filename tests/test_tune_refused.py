@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from command import Bench, study
 
@@ -93,3 +94,37 @@ def test_no_trials_at_all_only_checks(synthetic_data: Path, tmp_path: Path) -> N
     refused = bench.here("tune", "--trials", "0", "--wandb", "off", "--promote")
     assert refused.returncode == 2
     assert "no complete trial: nothing to promote" in refused.stderr
+
+
+@pytest.mark.slow
+def test_study_goes_on_with_the_defaults_that_it_was_begun_with(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    bench = Bench(synthetic_data, tmp_path / "results", study(tmp_path))
+
+    def searched_by() -> list[str]:
+        done = bench.here("tune", "--trials", "0", "--wandb", "off")
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = done.stdout.splitlines()
+        return [line for line in lines if line.startswith(("sampler: ", "pruner: "))]
+
+    first = searched_by()
+    assert searched_by() == first
+    url = f"sqlite:///{bench.results / 'studies.db'}"
+    begun = optuna.load_study(study_name="tune", storage=url)
+    others = {"sampler": "RandomSampler", "pruner": {"type": "MedianPruner", "n_min_trials": 2}}
+    begun.set_user_attr("defaults", others)
+    assert searched_by() == [
+        "sampler: RandomSampler(seed=0)",
+        "pruner: MedianPruner(n_min_trials=2)",
+    ]
+    # What an earlier version began says nothing of them: it had these.
+    begun.set_user_attr("defaults", {})
+    former = searched_by()
+    assert former[0].startswith(
+        "sampler: TPESampler(multivariate=True, constant_liar=True, group=F"
+    )
+    assert former[1] == "pruner: HyperbandPruner(max_resource=4)"
+    # What the file names is taken, whatever the study was begun with.
+    study(tmp_path, sampler="QMCSampler", pruner="NopPruner")
+    assert searched_by() == ["sampler: QMCSampler(seed=0)", "pruner: none"]

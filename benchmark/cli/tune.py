@@ -26,7 +26,9 @@ from benchmark.process import OutputLost, say_ended
 
 if TYPE_CHECKING:
     from benchmark.run.plan import Request
+    from benchmark.tuning.storage import Store
     from benchmark.tuning.study import Study
+    from benchmark.tuning.study_run import Running
 
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")]
@@ -203,10 +205,8 @@ def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
     from benchmark.tuning.study_run import (
         Running,
         answering,
-        close_study,
+        as_begun,
         open_store,
-        promoted,
-        run_study,
     )
 
     if given.slots == AUTO and made.file.costs_time:
@@ -228,11 +228,18 @@ def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
         answering(made, given.storage),
         closing(open_store(made, given.storage)) as store,
     ):
-        try:
-            ran = run_study(made, store, running)
-        except (KeyboardInterrupt, OutputLost):
-            which = "the same command" if given.trials is None else "the command without --trials"
-            raise typer.Exit(say_ended(f"{which} continues where it was")) from None
-        findings = close_study(made, store, tracking, ran=bool(ran))
-        row = promoted(made, findings, given.trial) if findings.well and given.promote else None
-        return findings.well, row.row.name if row else None
+        return _run(as_begun(made, store), store, running, given)
+
+
+def _run(made: Study, store: Store, running: Running, given: _Options) -> tuple[bool, str | None]:
+    """Runs the trials of a study that is open; see `_tune`."""
+    from benchmark.tuning.study_run import close_study, promoted, run_study
+
+    try:
+        ran = run_study(made, store, running)
+    except (KeyboardInterrupt, OutputLost):
+        which = "the same command" if given.trials is None else "the command without --trials"
+        raise typer.Exit(say_ended(f"{which} continues where it was")) from None
+    findings = close_study(made, store, running.tracking, ran=bool(ran))
+    row = promoted(made, findings, given.trial) if findings.well and given.promote else None
+    return findings.well, row.row.name if row else None

@@ -6,7 +6,7 @@ import inspect
 
 import optuna
 
-from benchmark.tuning.strategies import pruner_of
+from benchmark.tuning.strategies import default_pruner, pruner_of
 from benchmark.tuning.study_file import StudyFile
 
 _LOOK_BEYOND = 20  # trials
@@ -34,7 +34,7 @@ def pruner_hint(file: StudyFile, validations: int, trials: int) -> str:
         validations: Number of validations of a trial.
         trials: Number of trials.
     """
-    named = file.pruner.type if file.pruner else "HyperbandPruner"
+    named = (file.pruner or default_pruner(validations)).type
     # One that looks at a trial alone, whatever the others came to, needs no number of them.
     alone = "ThresholdPruner" in str(file.pruner)
     if len(file.objectives) > 1 or named == "NopPruner" or alone or trials < 2:

@@ -41,6 +41,7 @@ PLACE = "place"  # the attribute of a trial that says in which results folder it
 MADE_FOR = "detboard"  # the attribute of a study that holds what its trials depend on
 FOLDER_ID = ".folder-id"  # in runs/: a name for the results folder that no other folder has
 STUDY_ID = "study_id"  # the attribute of a study that holds its id
+_DEFAULTS = "defaults"  # the attribute of a study that holds the defaults that it was begun with
 
 
 class Locking(Protocol):
@@ -72,12 +73,14 @@ class StudyKey:
         directions: ``maximize`` or ``minimize``, one an objective.
         made_for: What its trials depend on, as plain values: another study file may not continue it.
         published: Parameters of the row's own setting, the first trial.
+        defaults: Sampler and pruner of a file that names none, as plain values: it is gone on with these.
     """
 
     name: str
     directions: Sequence[Literal["maximize", "minimize"]]
     made_for: Mapping[str, Any]
     published: Mapping[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,17 @@ class Store:
     def study_id(self) -> str:
         """An id that no other study has, on whatever storage."""
         return str(self.study.user_attrs[STUDY_ID])
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The defaults that the study was begun with; empty where an earlier version began it."""
+        return dict(self.study.user_attrs.get(_DEFAULTS, {}))
+
+    def search_by(self, strategies: Strategies) -> None:
+        """Goes on with another sampler and pruner."""
+        self.strategies = strategies
+        self.study.sampler, self.study.pruner = strategies.sampler, strategies.pruner
+        _note_exhaustion(self.study, strategies)
 
     @property
     def own(self) -> Path:
@@ -318,6 +332,7 @@ def _begin(study: optuna.Study, key: StudyKey) -> None:
     if not study.get_trials(deepcopy=False):
         study.set_user_attr(MADE_FOR, dict(key.made_for))
         study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
+        study.set_user_attr(_DEFAULTS, dict(key.defaults))
         study.enqueue_trial(dict(key.published), user_attrs={"published": True})
 
 

@@ -91,9 +91,42 @@ class _Kind:
 _SAMPLER = _Kind("sampler", optuna.samplers, SAMPLERS)
 _PRUNER = _Kind("pruner", optuna.pruners, PRUNERS)
 
-_DEFAULT_SAMPLER = Strategy(type="TPESampler")
-_DEFAULT_PRUNER = Strategy(type="HyperbandPruner")
+_FORMER = {"sampler": {"type": "TPESampler"}, "pruner": {"type": "HyperbandPruner"}}
 NO_PRUNER = Strategy(type="NopPruner")
+
+
+def default_sampler() -> Strategy:
+    """The sampler of a study whose file names none."""
+    return Strategy(type="TPESampler")
+
+
+def default_pruner(validations: int) -> Strategy:
+    """The pruner of a study whose file names none.
+
+    Args:
+        validations: Number of validations of a training.
+    """
+    return Strategy(type="HyperbandPruner")
+
+
+def defaults(validations: int) -> dict[str, Any]:
+    """Both as plain values: a study keeps those that it was begun with; see `kept`."""
+    chosen = {"sampler": default_sampler(), "pruner": default_pruner(validations)}
+    return {name: strategy.model_dump() for name, strategy in chosen.items()}
+
+
+def kept(file: StudyFile, begun_with: Mapping[str, Any]) -> StudyFile:
+    """The study file with the defaults of when its study was begun, where it names no sampler or no pruner.
+
+    Args:
+        file: The study file.
+        begun_with: These defaults, see `defaults`; empty of a study that an earlier version began.
+    """
+    known = begun_with or _FORMER
+    unnamed = [name for name in _FORMER if getattr(file, name) is None]
+    if len(file.objectives) > 1:
+        unnamed = [name for name in unnamed if name != "pruner"]
+    return file.model_copy(update={name: Strategy.model_validate(known[name]) for name in unnamed})
 
 
 def strategies_of(file: StudyFile, space: Space | None, validations: int) -> Strategies:
@@ -180,7 +213,7 @@ def _arguments_of(kind: _Kind, strategy: Strategy | None) -> str:
 
 def sampler_of(file: StudyFile, space: Space | None) -> tuple[BaseSampler, str]:
     """The study's sampler, and its name with its arguments; see `strategies_of`."""
-    strategy = file.sampler or _DEFAULT_SAMPLER
+    strategy = file.sampler or default_sampler()
     name, arguments = strategy.type, dict(strategy.arguments)
     problems = _SAMPLER.unknown(name)
     if len(file.objectives) > 1 and name in _SINGLE_OBJECTIVE:
@@ -226,7 +259,7 @@ def pruner_of(file: StudyFile, validations: int) -> tuple[BasePruner, str]:
                 "pruner: Optuna cannot prune a study with two objectives; drop 'pruner', or an objective"
             )
         return optuna.pruners.NopPruner(), "none (two objectives: no trial is pruned)"
-    strategy = file.pruner or _DEFAULT_PRUNER
+    strategy = file.pruner or default_pruner(validations)
     if strategy.type == "HyperbandPruner":
         # Optuna's "auto" prunes nothing before a trial is complete, and each driver finds a value of its own.
         filled = {"max_resource": validations, **strategy.arguments}

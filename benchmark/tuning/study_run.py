@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +36,8 @@ from benchmark.tuning.findings.worth import with_worth, worth
 from benchmark.tuning.progress import StudyProgress
 from benchmark.tuning.promote import Promotion, promote
 from benchmark.tuning.storage import FOLDER_ID, Store, StudyKey, open_study
-from benchmark.tuning.study import Study, made_for
+from benchmark.tuning.strategies import defaults, kept, strategies_of
+from benchmark.tuning.study import Study, made_for, planned_validations
 from benchmark.tuning.track_study import track_study
 from benchmark.writing.console import PlainConsole
 
@@ -87,10 +88,23 @@ def open_store(study: Study, url: str | None) -> Store:
         UserError: The storage cannot be used, or its study of this name was made for something else.
     """
     file, results = study.file, study.request.results
-    key = StudyKey(file.name, file.directions, made_for(study), study.space.published())
+    begun_with = defaults(planned_validations(study.base.runs[0].config))
+    published = study.space.published()
+    key = StudyKey(file.name, file.directions, made_for(study), published, begun_with)
     store = open_study(storage_url(url, results), key, _folder_id(results), study.strategies)
     store.results = results
     return store
+
+
+def as_begun(study: Study, store: Store) -> Study:
+    """The study with the sampler and the pruner that it was begun with, where its file names none."""
+    validations = planned_validations(study.base.runs[0].config)
+    if store.defaults == defaults(validations):
+        return study
+    file = kept(study.file, store.defaults)
+    strategies = strategies_of(file, study.space, validations)
+    store.search_by(strategies)
+    return replace(study, file=file, strategies=strategies)
 
 
 def _folder_id(results: Path) -> str:
