@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from benchmark.job.job import run_job
 from benchmark.job.weights import load_checkpoint
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
-from benchmark.run.options import JobOptions, Resources
+from benchmark.run.options import Caching, JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 
 QUICK = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1))
+NOT_KEPT = Caching()
+IMAGES = 24 + 12
 BATCH = 4  # 24 images: 6 batches an epoch
 LAST = 18
 
@@ -86,7 +89,11 @@ class Trained:
 
 
 def train(
-    data: Path, results: Path, overrides: dict[str, Any], moments: tuple[str, ...] = ()
+    data: Path,
+    results: Path,
+    overrides: dict[str, Any],
+    moments: tuple[str, ...] = (),
+    cache: Caching = NOT_KEPT,
 ) -> Trained:
     """Trains a run to its end, started again each time that it has left; after each of ``moments``."""
     request = Request(
@@ -97,7 +104,7 @@ def train(
     starts = 0
     while not run.folder.finished:
         prepare(run)
-        run_job(run.folder.path, QUICK)
+        run_job(run.folder.path, replace(QUICK, cache=cache))
         starts += 1
         assert starts <= len(moments) + 1
         kept = checkpoints.saved(run.folder.checkpoints)
@@ -127,11 +134,16 @@ CASES = {
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_that_leaves_again_and_again_trains_as_one_that_never_does(
-    synthetic_data: Path, tmp_path: Path, case: str
+    synthetic_data: Path, tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And with images that were decoded before it left, as one that decodes them for each epoch."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     overrides, moments, begun = CASES[case]
     whole = train(synthetic_data, tmp_path / "whole", overrides)
-    left = train(synthetic_data, tmp_path / "left", overrides, moments)
+    left = train(
+        synthetic_data, tmp_path / "left", overrides, moments, Caching("disk", 1.0, time.time())
+    )
+    assert len(list(tmp_path.glob("detboard/decoded/*/*"))) >= IMAGES
     assert left.starts == len(moments) + 1
     assert list(left.seen.images) == list(range(1, LAST + 1))
     assert left.seen == whole.seen

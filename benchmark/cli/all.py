@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from benchmark.cli.app import (
+    Cache,
     DataRoot,
     LauncherName,
     Overrides,
@@ -38,13 +39,14 @@ _SMALL_SLOTS = 2  # small enough for two side by side on any machine
 
 @dataclass(frozen=True)
 class _Way:
-    """How the small rows run: where they land, how many side by side, by whom, who watches, how many trials."""
+    """How the small rows run: to where, how many side by side, by whom, who watches, how many trials, what is kept."""
 
     results: Path
     slots: int
     launcher: str
     wandb: str | None
     trials: int | None = None
+    cache: str | None = None
 
 
 def run_all(
@@ -59,14 +61,15 @@ def run_all(
     wandb: Wandb = None,
     retry: Retry = None,
     trials: More = None,
+    cache: Cache = None,
     trust: Trust = False,
 ) -> None:
     """Run the leaderboard of this checkout and the miniature one, and tune a small row: what run_all.sh does.
 
     Without --data-root the data is synthetic, without --profile it is smoke;
     with either of them, only the leaderboard is run. All options go to the
-    sweep of the leaderboard, and --results, --slots, --launcher and --wandb
-    to the others, too. --rows names rows of both leaderboards, --trials is
+    sweep of the leaderboard, and --results, --slots, --launcher, --wandb and
+    --cache to the others, too. --rows names rows of both leaderboards, --trials is
     the study's.
     """
     _check_folder()
@@ -90,10 +93,12 @@ def run_all(
             launcher=launcher,
             wandb=wandb,
             retry=retry,
+            cache=cache,
             trust=trust,
         )
     if not alone:
-        way = _Way(results, _SMALL_SLOTS if slots is None else slots, launcher, wandb, trials)
+        few = _SMALL_SLOTS if slots is None else slots
+        way = _Way(results, few, launcher, wandb, trials, cache)
         if miniature != "":
             _sweep_miniature(miniature, way)
         typer.echo()
@@ -142,6 +147,7 @@ def _sweep_miniature(rows: str | None, way: _Way) -> None:
         slots=way.slots,
         launcher=way.launcher,
         wandb=way.wandb,
+        cache=way.cache,
     )
 
 
@@ -155,6 +161,7 @@ def _sweep_and_tune_small(data: Path, way: _Way) -> None:
         slots=way.slots,
         launcher=way.launcher,
         wandb=way.wandb,
+        cache=way.cache,
     )
     tune(
         study,
@@ -164,6 +171,7 @@ def _sweep_and_tune_small(data: Path, way: _Way) -> None:
         launcher=way.launcher,
         wandb=way.wandb,
         trials=way.trials,
+        cache=way.cache,
         promote=True,
     )
 

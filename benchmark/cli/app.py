@@ -79,6 +79,13 @@ LauncherName = Annotated[
 Wandb = Annotated[
     str | None, typer.Option(help="auto, online, offline or off, in place of the experiment's.")
 ]
+Cache = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ram",
+        help="Keep decoded images: ram, disk or off, in place of the experiment's.",
+    ),
+]
 Trust = Annotated[
     bool,
     typer.Option(

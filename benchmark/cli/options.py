@@ -7,9 +7,12 @@ import os
 from pathlib import Path
 from typing import get_args
 
+from pydantic import ValidationError
+
 from benchmark.cli.app import warn
 from benchmark.config.overrides import given_twice, key_path, passed_over
 from benchmark.errors import UserError, allowed
+from benchmark.experiment.cache import HOW, ImageCache
 from benchmark.experiment.experiment import Tracking, TrackingMode
 from benchmark.run.plan import Plan, Request
 from benchmark.run.record import State
@@ -156,6 +159,20 @@ def tracking_of(made: Plan, mode: str | None) -> Tracking:
         raise UserError([f"{made.experiment.path}: {problem}" for problem in door.refused])
     warn(warnings_of(tracking, door))
     return tracking
+
+
+def cache_of(made: Plan, text: str | None) -> ImageCache:
+    """Where decoded images are kept: as ``--cache`` says if that is given, else as the experiment does.
+
+    Raises:
+        UserError: The option says nothing of the kind.
+    """
+    if text is None:
+        return made.experiment.cache
+    try:
+        return ImageCache.model_validate(text)
+    except ValidationError:
+        raise UserError(f"--cache {text}: {HOW}") from None
 
 
 def look_at(made: Plan, request: Request, on_disk: Runs) -> None:

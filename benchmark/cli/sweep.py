@@ -13,6 +13,7 @@ import typer
 from benchmark.cli.app import (
     CONTINUES,
     FAILED,
+    Cache,
     DataRoot,
     Detach,
     Experiment,
@@ -33,9 +34,10 @@ from benchmark.cli.app import (
 from benchmark.process import OutputLost, say_ended
 
 if TYPE_CHECKING:
+    from benchmark.experiment.cache import ImageCache
     from benchmark.experiment.experiment import Tracking
     from benchmark.launchers import Launcher
-    from benchmark.run.options import JobOptions, Resources
+    from benchmark.run.options import Caching, JobOptions, Resources
     from benchmark.run.plan import Plan, Request
     from benchmark.run.record import State
     from benchmark.run.runs import Runs
@@ -51,6 +53,7 @@ class _How:
         launcher: Name of what starts them.
         slots: Runs side by side; None for as many as the launcher thinks right.
         tracking: Where they are tracked.
+        cache: Where their jobs keep decoded images.
         trust: Whether checkpoints that hold code are loaded, too.
         preflight: Whether their rows are tried out first.
         detach: Whether their jobs are submitted and left alone.
@@ -59,6 +62,7 @@ class _How:
     launcher: str
     slots: int | None
     tracking: Tracking
+    cache: ImageCache
     trust: bool
     preflight: bool
     detach: bool
@@ -76,6 +80,7 @@ def sweep(
     launcher: LauncherName = "local",
     wandb: Wandb = None,
     retry: Retry = None,
+    cache: Cache = None,
     trust: Trust = False,
     preflight: Preflight = False,
     detach: Detach = False,
@@ -85,7 +90,7 @@ def sweep(
 
     request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
     again = states_of(retry)
-    if not run_sweep(request, slots, launcher, wandb, again, trust, preflight, detach):
+    if not run_sweep(request, slots, launcher, wandb, again, trust, preflight, detach, cache):
         raise typer.Exit(FAILED)
 
 
@@ -98,6 +103,7 @@ def run_sweep(
     trust: bool = False,
     preflight: bool = False,
     detach: bool = False,
+    cache: str | None = None,
 ) -> bool:
     """Runs what is missing and writes the table; returns whether all that was asked for is done.
 
@@ -105,7 +111,7 @@ def run_sweep(
     table is written; returns whether no job has failed so far.
     """
     from benchmark.cli.detach import refuse_to_detach
-    from benchmark.cli.options import look_at, tracking_of
+    from benchmark.cli.options import cache_of, look_at, tracking_of
     from benchmark.launchers import check_launcher
     from benchmark.launchers.living import standing
     from benchmark.run.plan import make_plan, with_all_rows
@@ -119,7 +125,8 @@ def run_sweep(
     # Planned now: an edit of the experiment or of a part while jobs run belongs to the next sweep.
     whole = with_all_rows(made, request, on_disk)
     made = _for_now(made)
-    how = _How(launcher, slots, tracking_of(made, wandb), trust, preflight, detach)
+    kept, tracking = cache_of(made, cache), tracking_of(made, wandb)
+    how = _How(launcher, slots, tracking, kept, trust, preflight, detach)
     if detach:
         refuse_to_detach(made, launcher)
     with only_driver(request.results):
@@ -214,16 +221,22 @@ def _try_out(made: Plan, runs: list[Planned], launcher: Launcher, trust: bool) -
 
 
 def job_options(
-    runs: Sequence[Planned], tracking: Tracking, trust: bool
+    runs: Sequence[Planned], tracking: Tracking, trust: bool, cache: Caching | None = None
 ) -> Callable[[Resources], JobOptions]:
     """What the jobs of a sweep are told, given what each may use."""
     from functools import partial
 
     from benchmark.run.checkout import checkout_of
-    from benchmark.run.options import JobOptions
+    from benchmark.run.options import Caching, JobOptions
 
-    checkout = checkout_of(runs)
-    return partial(JobOptions, tracking, cost=True, checkout=checkout, trust_checkpoints=trust)
+    return partial(
+        JobOptions,
+        tracking,
+        cost=True,
+        checkout=checkout_of(runs),
+        trust_checkpoints=trust,
+        cache=cache or Caching(),
+    )
 
 
 def _counted(made: Plan, wanted: list[Planned]) -> str:
@@ -243,6 +256,7 @@ def _sweep_of(made: Plan, runs: list[Planned], how: _How) -> Iterator[Sweep]:
     from functools import partial
 
     from benchmark.launchers import make_launcher
+    from benchmark.sweep.caching import caching
     from benchmark.sweep.holders import end_orphans
     from benchmark.sweep.loop import Sweep
     from benchmark.sweep.progress import SweepProgress, name_of
@@ -254,11 +268,14 @@ def _sweep_of(made: Plan, runs: list[Planned], how: _How) -> Iterator[Sweep]:
     _make_sure(made, runs, launcher, how)
     typer.echo(f"{_counted(made, runs)}, {launcher.pool.at_a_time}.")
     names, progress = [name_of(run) for run in runs], SweepProgress(len(runs))
-    options = job_options(runs, how.tracking, how.trust)
     shared = launcher.shares_terminal or how.detach
     try:
         end_orphans(runs)
-        with make_watcher(PlainConsole(), progress, names, shared) as watcher:
+        with (
+            caching(how.cache, launcher) as cache,
+            make_watcher(PlainConsole(), progress, names, shared) as watcher,
+        ):
+            options = job_options(runs, how.tracking, how.trust, cache)
             left = partial(leaves, quiet=watcher.quiet)
             silence_s = made.experiment.patience_min * 60
             yield Sweep(launcher, options, watcher, silence_s, left)

@@ -11,6 +11,7 @@ import typer
 
 from benchmark.cli.app import (
     FAILED,
+    Cache,
     DataRoot,
     LauncherName,
     Overrides,
@@ -76,6 +77,7 @@ def tune(
     storage: Storage = None,
     promote: Promote = False,
     trial: Promoted = None,
+    cache: Cache = None,
     trust: Trust = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -95,12 +97,12 @@ def tune(
         return
     if promote:
         _refuse_promotion(made, request, trial)
-    options = _Options(slots, launcher, wandb, trials, storage, promote, trial, trust)
+    options = _Options(slots, launcher, wandb, trials, storage, promote, trial, trust, cache)
     well, row = _tune(made, options)
     if row is not None:
         wanted = request.seeds or _seeds_of_board(made)
         of_row = replace(made.request, rows=(row,), seeds=wanted, overrides={})
-        well = run_sweep(of_row, slots, launcher, wandb, set(), trust) and well
+        well = run_sweep(of_row, slots, launcher, wandb, set(), trust, cache=cache) and well
     if not well:
         raise typer.Exit(FAILED)
 
@@ -193,11 +195,12 @@ class _Options:
     promote: bool
     trial: int | None
     trust: bool
+    cache: str | None
 
 
 def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
     """Runs a study and writes what it found; returns whether a trial is complete, and the name of a promoted row."""
-    from benchmark.cli.options import tracking_of
+    from benchmark.cli.options import cache_of, tracking_of
     from benchmark.cli.weights import fetch_shown
     from benchmark.launchers import AUTO, make_launcher
     from benchmark.run.fetched.needs import needs_of
@@ -217,12 +220,12 @@ def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
     tell_obstacles(made.base, starter, given.trust)
     searched = [parameter.choices for parameter in made.file.search.values()]
     fetch_shown(needs_of(made.base.runs, searched), made.base.runs, given.trust)
-    tracking = tracking_of(made.base, given.wandb)
+    tracking, cache = tracking_of(made.base, given.wandb), cache_of(made.base, given.cache)
     if given.storage is not None and not starter.prunes:
         raise UserError(
             f"--launcher {given.launcher} gives no sign of life to the others of a shared study"
         )
-    running = Running(starter, tracking, given.trials, given.trust)
+    running = Running(starter, tracking, given.trials, given.trust, cache)
     with (
         only_driver(made.request.results),
         answering(made, given.storage),

@@ -20,6 +20,7 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import InitErrorDetails
 
 from benchmark.errors import UserError
+from benchmark.experiment.cache import ImageCache
 from benchmark.experiment.cluster import Cluster
 from benchmark.experiment.data_source import DataSource, Folds
 from benchmark.experiment.pseudo import Pseudo
@@ -181,6 +182,7 @@ class Experiment(Strict):
         tracking: Where the runs are tracked; ``wandb`` in the file is the same.
         patience_min: Minutes without a sign of life after which a job is ended.
         cluster: What its jobs ask of a cluster, where they run on one.
+        cache: Where decoded images are kept; no run depends on it.
         rows: The lines of the table, in order.
         path: The experiment file.
     """
@@ -202,6 +204,7 @@ class Experiment(Strict):
     )
     patience_min: Annotated[float, Field(gt=0, allow_inf_nan=False)] = PATIENCE_MIN
     cluster: Cluster = Cluster()
+    cache: ImageCache = ImageCache()
     rows: list[Row] = Field(default_factory=list)
     path: Path
 

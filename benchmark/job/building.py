@@ -12,7 +12,7 @@ from benchmark.config.vocabulary.evaluation import FULFILLED
 from benchmark.job.inputs import Inputs
 from benchmark.job.several import processes
 from benchmark.run.folder import RunFolder
-from benchmark.run.options import Resources
+from benchmark.run.options import Caching, Resources
 from benchmark.run.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -20,22 +20,26 @@ if TYPE_CHECKING:
 
     from benchmark.job.training import JobRunner
 
+NO_CACHE = Caching()
+
 # Those that it registers itself, and leaves out where a config says null.
 _HOOKS_OF_MMENGINE = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler")
 
 
-def make_ready(resources: Resources) -> None:
-    """Prepares this process for a job: operators, data loader workers, threads."""
+def make_ready(resources: Resources, cache: Caching = NO_CACHE) -> None:
+    """Prepares this process for a job: operators, data loader workers, threads, where decoded images are kept."""
     from benchmark import ops
 
     ops.install()
     import torch
 
+    from benchmark.job.decoded.opening import use
     from benchmark.job.sharing import survive_little_shared_memory
     from benchmark.job.told import spare_loader_workers
 
     survive_little_shared_memory()
     spare_loader_workers()
+    use(cache, resources.processes)
     torch.set_num_threads(resources.threads)
 
 

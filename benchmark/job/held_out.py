@@ -53,7 +53,7 @@ def _test(folder: RunFolder, options: JobOptions, spec: RunSpec, split: Split) -
 
 
 def _predict(folder: RunFolder, options: JobOptions, spec: RunSpec, split: Split) -> None:
-    make_ready(options.resources)
+    make_ready(options.resources, options.cache)
     from benchmark.job.evaluating import Pictured, Place, predict_images
     from benchmark.job.leaving import leave_if_asked
     from benchmark.job.on_disk import loading

@@ -114,7 +114,7 @@ class _Training(RunJob):
 
     def work(self) -> None:
         """Trains, evaluates and measures."""
-        make_ready(self.options.resources)
+        make_ready(self.options.resources, self.options.cache)
         from benchmark.job.on_disk import loading
         from benchmark.job.pseudo import with_pseudo
 

@@ -9,6 +9,25 @@ from benchmark.run.checkout import Checkout
 
 
 @dataclass(frozen=True)
+class Caching:
+    """Where a job keeps decoded images, and looks for those of others; see `benchmark.job.decoded`.
+
+    Attributes:
+        kind: ``off``, ``ram`` or ``disk``.
+        gib: How many GiB are kept at most; None for a share of what is free.
+        since: When the sweep began, in seconds of the epoch: images on disk that were used since stay.
+        memory: Path of the memory that the driver has made for all jobs of this machine; empty without any.
+        token: What that memory is known by.
+    """
+
+    kind: str = "off"
+    gib: float | None = None
+    since: float = 0.0
+    memory: str = ""
+    token: str = ""
+
+
+@dataclass(frozen=True)
 class JobOptions:
     """How a run is run; none of it changes the result.
 
@@ -25,6 +44,7 @@ class JobOptions:
             holds a lease on its folder, and its starts are counted.
         node_check: Look at the node in place of a run.
         store: Where its folder is mirrored, as fsspec takes it; empty where it is the driver's own.
+        cache: Where decoded images are kept.
     """
 
     tracking: Tracking
@@ -37,6 +57,7 @@ class JobOptions:
     leased: bool = False
     node_check: bool = False
     store: str = ""
+    cache: Caching = Caching()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import optuna
 
 from benchmark.errors import MachineError, UserError, why
+from benchmark.experiment.cache import ImageCache
 from benchmark.experiment.experiment import Tracking, TunedRow
 from benchmark.files import read_json, write_json
 from benchmark.launchers import Launcher
@@ -22,6 +23,7 @@ from benchmark.run.fields import Checked
 from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.run.runs import Runs
+from benchmark.sweep.caching import caching
 from benchmark.sweep.loop import Sweep
 from benchmark.sweep.stopping import leaves
 from benchmark.sweep.watchers import make_watcher
@@ -41,6 +43,8 @@ from benchmark.tuning.study import Study, made_for, planned_validations
 from benchmark.tuning.track_study import track_study
 from benchmark.writing.console import PlainConsole
 
+NO_CACHE = ImageCache()
+
 
 @dataclass(frozen=True)
 class Running:
@@ -51,12 +55,14 @@ class Running:
         tracking: Where the trials are tracked.
         more: Number of trials that are asked for beyond those that are there; None for the study's ``n_trials``.
         trust_checkpoints: As `benchmark.run.options.JobOptions` has it.
+        cache: Where their jobs keep decoded images.
     """
 
     launcher: Launcher
     tracking: Tracking
     more: int | None = None
     trust_checkpoints: bool = False
+    cache: ImageCache = NO_CACHE
 
 
 @contextmanager
@@ -166,10 +172,14 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
         study.base.rows[0].gpus,
         study.base.rows[0].name,
     )
-    with make_watcher(PlainConsole(), progress, (), launcher.shares_terminal) as watcher:
+    with (
+        caching(running.cache, launcher) as cache,
+        make_watcher(PlainConsole(), progress, (), launcher.shares_terminal) as watcher,
+    ):
         tuner = Tuner(store, asked, watcher)
         patience_s = study.base.experiment.patience_min * 60
-        Sweep(launcher, options, tuner, patience_s, partial(leaves, quiet=watcher.quiet)).run(tuner)
+        left = partial(leaves, quiet=watcher.quiet)
+        Sweep(launcher, partial(options, cache=cache), tuner, patience_s, left).run(tuner)
     return tuner.ran
 
 

@@ -49,7 +49,7 @@ def _at_work(making: Making) -> Iterator[Place]:
     """Where a detector may work: weights are loaded as data, and what it writes is removed afterwards."""
     from benchmark.job.on_disk import loading
 
-    make_ready(making.options.resources)
+    make_ready(making.options.resources, making.options.cache)
     folder = making.folder.path / "mmengine"
     folder.mkdir(exist_ok=True)
     try:

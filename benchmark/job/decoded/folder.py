@@ -1,0 +1,178 @@
+"""Images in files, one each, that stay for later sweeps: ``$XDG_CACHE_HOME/detboard/decoded``.
+
+A file is written beside its place and then takes it, so that nobody sees a part of one, on network file systems either;
+it is not synced, which would take longer than decoding: its checksum tells what a power cut has left of it. It is known
+by its key, which stands in it, too.
+
+How much there is, a file says by its length: who keeps an image appends a byte for each 64 KiB. When it is too much,
+images go that were not looked at since this sweep began, the longest unused first. Those that it uses itself stay,
+and what finds no room is loaded as ever: with images that are looked at in turn, putting each new one in the place of
+the oldest would keep none until it is asked for again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.files import TEMPORARY
+from benchmark.job.decoded.entry import Picture, read, written
+from benchmark.job.decoded.store import Given
+
+_UNIT = 64 << 10  # bytes of images that a byte of the count stands for
+_SHARE = 4  # of the free disk a quarter is taken, where no limit is given
+_LEFT_FREE = 20  # and never the last twentieth of the whole
+_FILLED_TO = 0.9  # when images have to go, so many at once that it is not done for each new one
+_OLD_S = 3600.0
+
+
+@dataclass(frozen=True)
+class _File:
+    path: str
+    size: int
+    used: float
+
+
+class Folder:
+    """See above.
+
+    Args:
+        path: Where it is; it is made if it is not there.
+        gib: How much it holds at most; None for a quarter of what is free.
+        since: When the sweep began, in seconds of the epoch.
+
+    Raises:
+        OSError: It cannot be made or written.
+    """
+
+    def __init__(self, path: Path, gib: float | None, since: float) -> None:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
+        self._since = since
+        self._count = os.open(
+            path / "count", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
+        self._given = Given()
+        free, self._left_free = self._free()
+        self.limit = int(gib * 2**30) if gib else (self.holds + free) // _SHARE
+
+    @property
+    def holds(self) -> int:
+        """Bytes of images that there are, about."""
+        return os.fstat(self._count).st_size * _UNIT
+
+    def get(self, key: bytes) -> Picture | None:
+        """See `Store`."""
+        try:
+            descriptor = os.open(self._place(key), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            found = os.fstat(descriptor)
+            picture = read(descriptor, 0, found.st_size, key, checked=True)
+            if picture is not None and found.st_mtime < self._since:
+                with suppress(OSError):  # it is somebody else's, or read-only
+                    os.utime(descriptor)
+        except OSError:  # the server has forgotten it meanwhile, say
+            return None
+        finally:
+            os.close(descriptor)
+        return picture
+
+    def put(self, key: bytes, picture: Picture) -> None:
+        """See `Store`; of two that put the same one, either stays."""
+        if self._given or not picture.fits:
+            return
+        try:
+            if not (self._has_room(picture.size) or self._made_room(picture.size)):
+                full = f"full, with {self.holds / 2**30:.2f} GiB in {self._path}"
+                self._given.up(full)
+                return
+            self._write(self._place(key), key, picture)
+        except OSError as error:
+            self._given.up(f"{self._path} cannot be written ({error.strerror})")
+
+    def close(self) -> None:
+        """See `Store`."""
+        os.close(self._count)
+
+    def _place(self, key: bytes) -> str:
+        name = key.hex()
+        return f"{self._path}/{name[:2]}/{name[2:]}"
+
+    def _write(self, place: str, key: bytes, picture: Picture) -> None:
+        beside = f"{place}.{os.uname().nodename}.{os.getpid()}{TEMPORARY}"
+        Path(place).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            if os.writev(descriptor, written(key, picture)) != picture.size:
+                raise OSError(None, "cut short")
+            os.replace(beside, place)  # noqa: PTH105 - texts, for their speed
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(beside)  # noqa: PTH108
+            raise
+        finally:
+            os.close(descriptor)
+        os.write(self._count, bytes(-(-picture.size // _UNIT)))
+
+    def _free(self) -> tuple[int, int]:
+        """Bytes that are free, and how many of them are left to others."""
+        found = os.statvfs(self._path)
+        return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize // _LEFT_FREE
+
+    def _has_room(self, size: int) -> bool:
+        return self.holds + size <= self.limit and self._free()[0] - size >= self._left_free
+
+    def _made_room(self, size: int) -> bool:
+        """Removes images that this sweep has not looked at; whether there is room then."""
+        try:
+            fcntl.lockf(self._count, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True  # another is at it
+        except OSError:
+            pass  # no locks here: two that remove at once remove more than they have to
+        found = sorted(self._files(), key=lambda file: file.used)
+        total = sum(map(_counted, found))
+        for file in found:
+            enough = total + size <= self.limit * _FILLED_TO and self._has_free(size)
+            if enough or file.used >= self._since:
+                break
+            with suppress(OSError):
+                os.unlink(file.path)  # noqa: PTH108
+                total -= _counted(file)
+        os.ftruncate(self._count, total // _UNIT)
+        with suppress(OSError):
+            fcntl.lockf(self._count, fcntl.LOCK_UN)
+        return self._has_room(size)
+
+    def _has_free(self, size: int) -> bool:
+        return self._free()[0] - size >= self._left_free
+
+    def _files(self) -> Iterator[_File]:
+        """The images; what writers have left that were killed is removed."""
+        for part in os.scandir(self._path):
+            if not part.is_dir(follow_symlinks=False):
+                continue
+            for entry in os.scandir(part):
+                with suppress(OSError):  # removed by another meanwhile
+                    found = entry.stat(follow_symlinks=False)
+                    if not entry.name.endswith(TEMPORARY):
+                        yield _File(entry.path, found.st_size, found.st_mtime)
+                    elif found.st_mtime < time.time() - _OLD_S:
+                        os.unlink(entry.path)  # noqa: PTH108
+
+
+def _counted(file: _File) -> int:
+    return -(-file.size // _UNIT) * _UNIT
+
+
+def folder_of_images() -> Path:
+    """Where images are kept on disk: they are the same for every results folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.path.expanduser(cache), "detboard", "decoded")  # noqa: PTH111 - never raises

@@ -1,0 +1,278 @@
+"""Where decoded images are kept: memory that goes with its processes, and a folder; their limits and their damages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import Bench, variant
+
+from benchmark.experiment.cache import ImageCache
+from benchmark.job.decoded import arena, folder
+from benchmark.job.decoded.arena import Arena, make_arena, open_arena
+from benchmark.job.decoded.entry import Picture
+from benchmark.job.decoded.folder import Folder
+from benchmark.job.decoded.opening import use
+from benchmark.job.decoded.store import Store
+from benchmark.job.decoded.transforms import ask
+from benchmark.launchers.local import LocalLauncher
+from benchmark.run.devices import Room
+from benchmark.run.options import Caching
+from benchmark.sweep.caching import caching
+
+PHOTOS = os.environ.get("DETBOARD_TEST_DATA")
+KEY, OTHER = bytes(range(32)), bytes(32)
+GREY = Picture(np.arange(12, dtype=np.uint8).reshape(3, 4), (6, 8))
+
+
+@pytest.fixture(autouse=True)
+def _asked_no_more() -> Iterator[None]:
+    yield
+    ask(None)
+
+
+@pytest.fixture(params=["ram", "disk"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made = store_of(request.param, tmp_path / "kept")
+    yield made
+    made.close()
+
+
+def store_of(kind: str, place: Path) -> Store:
+    return make_arena(64 << 20) if kind == "ram" else Folder(place, 1.0, time.time())
+
+
+def _pixels(*shape: int) -> Any:
+    return np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+
+
+# ---- the two stores
+
+
+def test_a_picture_comes_back_as_it_was_put(store: Store) -> None:
+    for number, dtype in enumerate(("u1", "<u2", ">u2", "<f4", "<f8", "i1")):
+        for shape in ((3, 4), (3, 4, 1), (5, 4, 3)):
+            key = bytes([number, len(shape), shape[-1]]).ljust(32)
+            pixels = np.asfortranarray(_pixels(*shape).astype(dtype))
+            assert store.get(key) is None
+            store.put(key, Picture(pixels, (6, 8, 3)))
+            found = store.get(key)
+            assert found is not None and found.decoded == (6, 8, 3)
+            assert found.pixels.dtype == np.dtype(dtype) and np.array_equal(found.pixels, pixels)
+            assert store.get(OTHER) is None
+    for pixels in (np.zeros((0, 4), np.uint8), np.zeros(3, np.uint8), np.array([[object()]])):
+        store.put(OTHER, Picture(pixels, (6, 8)))
+        assert store.get(OTHER) is None
+
+
+def test_beyond_its_limit_memory_takes_no_more_and_says_so_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    kept = make_arena(3 * GREY.size)
+    for number in range(6):
+        kept.put(bytes([number]) * 32, GREY)
+    assert [kept.get(bytes([n]) * 32) is not None for n in range(6)] == [True] * 3 + [False] * 3
+    assert kept.holds == (3, 3 * GREY.size)
+    kept.close()
+    said = capfd.readouterr().out
+    assert said.count("full, with 3 images") == 1
+    assert "further images are loaded from their files" in said
+
+
+def test_memory_that_others_need_is_left_to_them(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arena, "memory_room", lambda: Room(1000, 50))
+    kept = make_arena(1 << 30)
+    kept.put(KEY, GREY)
+    assert kept.get(KEY) is None
+    kept.close()
+    assert "no more memory is free" in capfd.readouterr().out
+
+
+_OTHER_PROCESS = """
+import sys, time
+import numpy as np
+from benchmark.job.decoded.arena import open_arena
+from benchmark.job.decoded.entry import Picture
+kept = open_arena(*sys.argv[1:])
+assert kept.get(bytes(range(32))).pixels[2, 3] == 11
+kept.put(bytes(32), Picture(np.ones((2, 2), np.uint8), (2, 2)))
+print("put", flush=True)
+time.sleep(600)
+"""
+
+
+def test_memory_is_shared_and_survives_who_is_killed(tmp_path: Path) -> None:
+    kept = make_arena(1 << 20)
+    kept.put(KEY, GREY)
+    assert open_arena(kept.path, "another") is None
+    assert open_arena(str(tmp_path / "nowhere"), kept.token) is None
+    (tmp_path / "file").write_text("short")
+    assert open_arena(str(tmp_path / "file"), kept.token) is None
+    other = subprocess.Popen(
+        [sys.executable, "-c", _OTHER_PROCESS, kept.path, kept.token],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "put\n"
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    found = kept.get(OTHER)
+    assert found is not None and found.pixels.tolist() == [[1, 1], [1, 1]]
+    assert kept.holds[0] == 2
+    kept.close()
+
+
+def _files(place: Path) -> list[Path]:
+    return sorted(path for path in place.glob("??/*"))
+
+
+def _numbers(place: Path) -> list[int]:
+    return [int(path.parent.name, 16) for path in _files(place)]
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "bit", "empty", "pipe", "long"])
+def test_a_damaged_or_foreign_file_is_not_read(damage: str, tmp_path: Path) -> None:
+    kept = Folder(tmp_path, 1.0, time.time())
+    kept.put(KEY, GREY)
+    (path,) = _files(tmp_path)
+    content = path.read_bytes()
+    if damage == "foreign":
+        kept.put(OTHER, GREY)
+        (other,) = set(_files(tmp_path)) - {path}
+        shutil.copy(other, path)
+    elif damage == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        flipped = content[:-1] + bytes([content[-1] ^ 1])
+        path.write_bytes(
+            {"cut": content[:-1], "bit": flipped, "empty": b"", "long": content + b"0"}[damage]
+        )
+    assert kept.get(KEY) is None
+    kept.put(KEY, GREY)
+    found = kept.get(KEY)
+    assert found is not None and np.array_equal(found.pixels, GREY.pixels)
+    kept.close()
+
+
+def test_a_full_folder_drops_what_this_sweep_has_not_used(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    big = Picture(_pixels(256, 256), (256, 256))  # two units of the count, with its header
+    names = [bytes([number]) * 32 for number in range(14)]
+    earlier = Folder(tmp_path, None, time.time())
+    for number, name in enumerate(names[:6]):
+        earlier.put(name, big)
+        (path,) = [path for path in _files(tmp_path) if path.parent.name == name.hex()[:2]]
+        os.utime(path, (1000 + number, 1000 + number))
+    (tmp_path / "00" / "left.host.1.tmp").write_bytes(b"of one who was killed")
+    os.utime(tmp_path / "00" / "left.host.1.tmp", (1000, 1000))
+    room_for_8 = 16 * 65536 / 2**30
+    now = Folder(tmp_path, room_for_8, time.time() - 5)
+    assert now.get(names[0]) is not None  # the oldest, but in use
+    for name in names[6:9]:
+        now.put(name, big)
+    assert _numbers(tmp_path) == [0, *range(3, 9)]
+    assert not list(tmp_path.glob("*/*.tmp"))
+    for name in names[9:]:
+        now.put(name, big)
+    assert _numbers(tmp_path) == [0, *range(6, 13)]
+    assert now.holds <= 16 * 65536
+    assert capfd.readouterr().out.count("cache: full, with 0.00 GiB") == 1
+    earlier.close()
+    now.close()
+
+
+@pytest.mark.parametrize("reason", ["full disk", "read-only"])
+def test_a_folder_that_takes_no_more_says_so_once(
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    kept = Folder(tmp_path, 1.0, time.time())
+    kept.put(KEY, GREY)
+
+    def refused(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    if reason == "full disk":
+        monkeypatch.setattr(folder.os, "writev", refused)
+    else:
+        monkeypatch.setattr(folder.os, "replace", refused)
+    for number in range(2, 5):
+        kept.put(bytes([number]) * 32, GREY)
+    assert kept.get(KEY) is not None
+    assert len(_files(tmp_path)) == 1
+    said = capfd.readouterr().out
+    assert said.count("cannot be written (No space left on device)") == 1
+    kept.close()
+
+
+# ---- from the command line to the job
+
+
+def test_what_a_cache_may_be(synthetic_data: Path, tmp_path: Path) -> None:
+    assert str(ImageCache.model_validate("ram:0.5")) == "ram:0.5"
+    assert ImageCache.model_validate(False).kind == "off"  # what YAML makes of off
+    bench = Bench(synthetic_data, tmp_path / "results")
+    for wrong in ("rom", "ram:", "ram:0", "ram:-1", "off:3", "disk:much", "ram:1e999"):
+        done = bench.here("sweep", "--cache", wrong)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: --cache {wrong}: write ram, disk or off")
+    values: tuple[object, ...] = ("rom", True, 3, ["ram"])
+    for value in values:
+        file = variant(tmp_path / str(value), partial(dict.update, cache=value))
+        done = Bench(synthetic_data, tmp_path / "results", file).here("plan")
+        assert done.returncode == 2
+        assert "cache: write ram, disk or off; 'ram:20' and 'disk:20' keep 20 GiB" in done.stderr
+
+
+def test_no_run_depends_on_it(synthetic_data: Path, tmp_path: Path) -> None:
+    file = variant(tmp_path, lambda content: content.update(cache="disk:3"))
+    plain = Bench(synthetic_data, tmp_path / "results").here("plan").stdout
+    kept = Bench(synthetic_data, tmp_path / "results", file).here("plan").stdout
+    ids = [line for line in plain.splitlines() if "-s0-" in line]
+    assert ids and ids == [line for line in kept.splitlines() if "-s0-" in line]
+
+
+def test_a_sweep_has_memory_as_long_as_it_lasts(capfd: pytest.CaptureFixture[str]) -> None:
+    with caching(ImageCache(kind="ram", gib=0.25), LocalLauncher()) as told:
+        shared = open_arena(told.memory, told.token)
+        assert isinstance(shared, Arena) and shared.limit == 2**28
+        shared.close()
+        use(told, 1)  # as a job does
+    assert not Path(told.memory).exists()
+    assert "decoded images are kept in memory: up to 0.2 GiB" in capfd.readouterr().out
+    with caching(ImageCache(), LocalLauncher()) as told:
+        assert told == Caching()
+
+
+def test_a_sweep_without_a_folder_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "detboard").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with caching(ImageCache(kind="disk"), LocalLauncher()) as told:
+        assert told == Caching()
+    assert "warning: cache: disk: Not a directory" in capfd.readouterr().err
+    use(Caching("disk"), 1)
+    assert "cache: Not a directory; images are loaded from their files" in capfd.readouterr().out
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
+    with caching(ImageCache(kind="disk", gib=2), LocalLauncher()) as told:
+        assert told.kind == "disk" and not told.memory
+    said = capfd.readouterr().out
+    assert f"decoded images are kept in {tmp_path}/own/detboard/decoded: up to 2.0 GiB" in said
