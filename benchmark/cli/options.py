@@ -176,7 +176,7 @@ def cache_of(made: Plan, text: str | None) -> ImageCache:
 
 
 def look_at(made: Plan, request: Request, on_disk: Runs) -> None:
-    """Shows what of the experiment and its runs on disk a user may want to mend.
+    """Shows what of the experiment and its runs on disk a user may want to mend; what was read of them is remembered.
 
     Raises:
         UserError: Its board would be written over another's.
@@ -188,6 +188,7 @@ def look_at(made: Plan, request: Request, on_disk: Runs) -> None:
     from benchmark.run.plan import damages, test_left_aside, without_score
     from benchmark.run.renamed import renamed
 
+    on_disk.remember()
     warn([*title_warnings(made.experiment.rows), *damages(made.runs)])
     warn([*warnings_of_published(made, request), *without_score(made)])
     warn([aside] if (aside := test_left_aside(made.experiment, request)) else [])

@@ -42,11 +42,7 @@ def with_tests(
     Returns:
         The rows, and the split; as they are, and None, where no run was evaluated on one and none need be.
     """
-    found = {
-        record.run_id: runs.folder(record.run_id).tested_if_any()
-        for result in rows
-        for record in result.done
-    }
+    found = {record.run_id: runs.tested(record.run_id) for result in rows for record in result.done}
     split = _latest(found.values())
     if split is None and judge == "val":
         return tuple(rows), None

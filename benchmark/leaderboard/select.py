@@ -65,6 +65,7 @@ def reports_on_disk(request: Request) -> Reports:
         _attempted(problems[stems.get(setting.setting, "")], setting, request, history, boards)
         for setting in settings
     ]
+    on_disk.remember()
     made += [
         attempt(problems[stems[board.setting]], kept_report, board, boards, request, on_disk)
         for board in kept

@@ -147,6 +147,8 @@ class RunFolder:
 
     def tested_if_any(self) -> Tested | None:
         """What the run came to on the test split; None if nothing says so that can be read: it is then made again."""
+        if not os.path.lexists(self.tested_file):
+            return None  # as most have none, and asking is quicker than to fail
         with suppress(FileNotFoundError, NotADirectoryError, Damaged):
             tested = _read(self.tested_file, Tested.from_json)
             return tested if tested.run_id == self.path.name else None

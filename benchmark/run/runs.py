@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.errors import attempt
 from benchmark.files import is_file
-from benchmark.run.folder import RunFolder
+from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.identity import digest_of
+from benchmark.run.index import Index
 from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.run.standing import StandingOf
 from benchmark.run.state import Planned, by_lock, look
+from benchmark.run.tested import Tested
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,11 @@ class Runs:
         self._folder = results / "runs"
         self._specs: dict[str, RunSpec] = {}
         self._records: dict[str, RunRecord] = {}
+        self._index = Index(self._folder)
+
+    def remember(self) -> None:
+        """Saves others the reading of what was read here, where that is worth it."""
+        self._index.save()
 
     def folder(self, run_id: str) -> RunFolder:
         """The folder of a run, whether it exists or not."""
@@ -54,7 +63,8 @@ class Runs:
             FileNotFoundError: There is no such run.
         """
         if run_id not in self._specs:
-            self._specs[run_id] = self.folder(run_id).read_spec()
+            folder = self.folder(run_id)
+            self._specs[run_id] = self._index.of(str(folder.spec_file), folder.read_spec)
         return self._specs[run_id]
 
     def record(self, run_id: str) -> RunRecord | None:
@@ -64,15 +74,23 @@ class Runs:
             Damaged: The file is.
         """
         if run_id not in self._records:
-            found = self.folder(run_id).record_if_ended()
+            folder = self.folder(run_id)
+            found = self._index.of(str(folder.record_file), folder.record_if_ended)
             if found is None:
                 return None
             self._records[run_id] = found
         return self._records[run_id]
 
+    def tested(self, run_id: str) -> Tested | None:
+        """What a run came to on the test split; None if nothing says so that can be read."""
+        folder = self.folder(run_id)
+        return self._index.of(str(folder.tested_file), folder.tested_if_any)
+
     def look(self, spec: RunSpec, config: Mapping[str, object]) -> Planned:
         """What became of a run that is planned."""
         folder = self.folder(spec.run_id)
+        with suppress(Damaged):  # which `look` finds, too, and says so
+            self.record(spec.run_id)
         run = look(spec, config, folder, self._records.get(spec.run_id), self._standing)
         self.keep([run])
         if run.record is not None and self._is_outdated(spec, run.record):
@@ -107,7 +125,10 @@ class Runs:
         return [name for name in self._names() if is_file(self.folder(name).spec_file)]
 
     def _names(self) -> list[str]:
-        return sorted(path.name for path in self._folder.glob("*"))
+        try:
+            return sorted(os.listdir(self._folder))  # noqa: PTH208 - it holds ten thousand
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return []
 
     def _started(self, run_id: str, wanted: Callable[[RunSpec], bool]) -> Started | None:
         """A run that is wanted, None if the folder holds another or none."""

@@ -54,6 +54,7 @@ def listed(
         problems: Takes a message for each folder that cannot be read; files in it that can be read count.
     """
     runs = on_disk.started(lambda _: True, problems)
+    on_disk.remember()
     owners = owners_of([run.spec for run in runs], experiments, on_disk)
     return [_listed(run, _of_study(run.spec, owners, studies), on_disk, problems) for run in runs]
 
