@@ -52,6 +52,7 @@ BY_EPOCH = {
 }
 BY_ITERATION = {
     **STATEFUL,
+    "precision": "bf16",
     "train_cfg": {
         "_delete_": True,
         "type": "IterBasedTrainLoop",

@@ -53,6 +53,20 @@ Overrides = Annotated[
         help="Change a key of every row's config; +KEY.PATH adds one.",
     ),
 ]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="fp32|amp|bf16",
+        help="What all rows are trained in, in place of what they say: float32, or float16 (amp) or bfloat16.",
+    ),
+]
+Compile = Annotated[
+    bool | None,
+    typer.Option(
+        "--compile/--no-compile",
+        help="Whether the models of all rows are compiled, in place of what they say.",
+    ),
+]
 
 
 def _slots(text: str) -> int:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.app import DataRoot, Experiment, Overrides, Profile, Results, Rows, Seeds
+from benchmark.cli.app import (
+    Compile,
+    DataRoot,
+    Experiment,
+    Overrides,
+    Precision,
+    Profile,
+    Results,
+    Rows,
+    Seeds,
+)
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,6 +35,8 @@ def config(
     results: Results = Path("results"),
     seeds: Seeds = None,
     set_: Overrides = None,
+    precision: Precision = None,
+    compile_: Compile = None,
     diff: Annotated[
         bool,
         typer.Option(
@@ -41,7 +53,9 @@ def config(
     from benchmark.config.written import as_written
     from benchmark.run.plan import make_plan
 
-    request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
+    request = request_of(
+        experiment, profile, data_root, results, rows, seeds, set_, precision, compile_
+    )
     made = make_plan(replace(request, needs_data=False, fold=0))
     if len(made.runs) != 1:
         names = ", ".join(row.name for row in made.rows)

@@ -33,6 +33,7 @@ def findings() -> list[Finding]:
         "conflicts": looks.clashes,
         "mmcv ops": looks.native_ops,
         "GPU": looks.gpus,
+        "compiler": looks.compilers,
         "/dev/shm": looks.shared_memory,
         "weights": _weights,
         "git": _git,

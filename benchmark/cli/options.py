@@ -10,6 +10,7 @@ from typing import get_args
 from pydantic import ValidationError
 
 from benchmark.cli.app import warn
+from benchmark.config.faster import COMPILE, PRECISION, wrong_in
 from benchmark.config.overrides import given_twice, key_path, passed_over
 from benchmark.errors import UserError, allowed
 from benchmark.experiment.cache import HOW, ImageCache
@@ -28,6 +29,8 @@ def request_of(
     rows: str | None,
     seeds: str | None,
     overrides: list[str] | None,
+    precision: str | None = None,
+    compile_: bool | None = None,
 ) -> Request:
     """The options that `plan`, `config`, `sweep`, `tune` and `report` share.
 
@@ -42,8 +45,12 @@ def request_of(
         data_root=data_root,
         rows=_names("--rows", rows, problems),
         seeds=_seeds(seeds, problems),
-        overrides=_overrides(overrides or [], problems),
+        overrides={
+            **_overrides(overrides or [], problems),
+            **_faster(overrides or [], {PRECISION: precision, COMPILE: compile_}, problems),
+        },
     )
+    problems += [f"--{problem}" for problem in wrong_in(request.overrides)]
     places = (results, *results.parents)
     blocked = next((p for p in places if os.path.lexists(p) and not p.is_dir()), None)
     if blocked is not None:
@@ -90,6 +97,14 @@ def _overrides(texts: list[str], problems: list[str]) -> dict[str, object]:
         problems += [f"--set {text}: the key {twice} is given twice" for twice in _twice(value)]
     problems += [f"--set {problem}" for problem in [*given_twice(keys), *passed_over(found)]]
     return found
+
+
+def _faster(texts: list[str], given: dict[str, object], problems: list[str]) -> dict[str, object]:
+    """The options that stand for a key of their own; ``--set precision=bf16`` says the same."""
+    said = {key_path(text.partition("=")[0].strip()) for text in texts}
+    asked = {key: value for key, value in given.items() if value is not None}
+    problems += [f"--{key}: is given in --set, too; once is enough" for key in asked if key in said]
+    return asked
 
 
 def _empty(key: str, value: str) -> str:

@@ -9,10 +9,12 @@ import typer
 
 from benchmark.cli.app import (
     Build,
+    Compile,
     DataRoot,
     Experiment,
     LauncherName,
     Overrides,
+    Precision,
     Profile,
     Results,
     Rows,
@@ -39,6 +41,8 @@ def plan(
     rows: Rows = None,
     seeds: Seeds = None,
     set_: Overrides = None,
+    precision: Precision = None,
+    compile_: Compile = None,
     launcher: LauncherName = "local",
     trust: Trust = False,
     build: Build = False,
@@ -53,7 +57,9 @@ def plan(
     from benchmark.sweep.missing import for_now, to_do
 
     check_launcher(launcher)
-    request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
+    request = request_of(
+        experiment, profile, data_root, results, rows, seeds, set_, precision, compile_
+    )
     on_disk = Runs(results, standing)
     made = make_plan(request, on_disk)
     look_at(made, request, on_disk)

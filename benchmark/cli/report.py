@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.cli.app import FAILED, DataRoot, Experiment, Overrides, Profile, Results, Seeds
+from benchmark.cli.app import (
+    FAILED,
+    Compile,
+    DataRoot,
+    Experiment,
+    Overrides,
+    Precision,
+    Profile,
+    Results,
+    Seeds,
+)
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,6 +34,8 @@ def report(
     results: Results = Path("results"),
     seeds: Seeds = None,
     set_: Overrides = None,
+    precision: Precision = None,
+    compile_: Compile = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Write nothing; fail if what is on disk differs or is stale."),
@@ -35,7 +47,10 @@ def report(
     """
     from benchmark.cli.options import request_of
 
-    if not _report(request_of(experiment, profile, data_root, results, None, seeds, set_), check):
+    if not _report(
+        request_of(experiment, profile, data_root, results, None, seeds, set_, precision, compile_),
+        check,
+    ):
         raise typer.Exit(FAILED)
 
 

@@ -14,11 +14,13 @@ from benchmark.cli.app import (
     CONTINUES,
     FAILED,
     Cache,
+    Compile,
     DataRoot,
     Detach,
     Experiment,
     LauncherName,
     Overrides,
+    Precision,
     Preflight,
     Profile,
     Results,
@@ -76,6 +78,8 @@ def sweep(
     rows: Rows = None,
     seeds: Seeds = None,
     set_: Overrides = None,
+    precision: Precision = None,
+    compile_: Compile = None,
     slots: Slots = None,
     launcher: LauncherName = "local",
     wandb: Wandb = None,
@@ -88,7 +92,9 @@ def sweep(
     """Run what is missing, and write the table."""
     from benchmark.cli.options import request_of, states_of
 
-    request = request_of(experiment, profile, data_root, results, rows, seeds, set_)
+    request = request_of(
+        experiment, profile, data_root, results, rows, seeds, set_, precision, compile_
+    )
     again = states_of(retry)
     if not run_sweep(request, slots, launcher, wandb, again, trust, preflight, detach, cache):
         raise typer.Exit(FAILED)

@@ -12,9 +12,11 @@ import typer
 from benchmark.cli.app import (
     FAILED,
     Cache,
+    Compile,
     DataRoot,
     LauncherName,
     Overrides,
+    Precision,
     Profile,
     Results,
     Slots,
@@ -70,6 +72,8 @@ def tune(
     results: Results = Path("results"),
     seeds: SeedsOfRow = None,
     set_: Overrides = None,
+    precision: Precision = None,
+    compile_: Compile = None,
     slots: Slots = None,
     launcher: LauncherName = "local",
     wandb: Wandb = None,
@@ -84,7 +88,7 @@ def tune(
     """Continue a study, or start it: tune one row with Optuna."""
     from benchmark.cli.options import request_of
 
-    request = request_of(study, profile, data_root, results, None, seeds, set_)
+    request = request_of(study, profile, data_root, results, None, seeds, set_, precision, compile_)
     if not promote:
         _refuse_without_promotion(trial, seeds)
     if dry_run:

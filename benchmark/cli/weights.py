@@ -14,9 +14,11 @@ import typer
 from benchmark.cli.app import (
     CONTINUES,
     FAILED,
+    Compile,
     DataRoot,
     Experiment,
     Overrides,
+    Precision,
     Profile,
     Results,
     Rows,
@@ -42,6 +44,8 @@ def weights(
     results: Results = Path("results"),
     rows: Rows = None,
     set_: Overrides = None,
+    precision: Precision = None,
+    compile_: Compile = None,
     fetch: Fetch = False,
 ) -> None:
     """List the files of weights that the rows need, and fetch what is missing; trains nothing.
@@ -54,7 +58,9 @@ def weights(
     from benchmark.run.plan import make_plan
     from benchmark.sweep.weights import contents_of, is_well, listed
 
-    request = request_of(experiment, profile, data_root, results, rows, None, set_)
+    request = request_of(
+        experiment, profile, data_root, results, rows, None, set_, precision, compile_
+    )
     made = make_plan(replace(request, needs_data=False))
     if wrong := unnamable(made.runs):
         raise UserError(wrong)

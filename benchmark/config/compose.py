@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from benchmark.config.config_file import plain, with_bases
+from benchmark.config.faster import asked_of, is_faster, make_faster, wrong_in
 from benchmark.config.foreign import load_pruned
 from benchmark.config.labels import OUTLINE, labels_of
 from benchmark.config.layers import FOREIGN, MERGED, Base, Found, base_config, find_layers
@@ -43,7 +44,8 @@ def config_roots(experiment_path: Path) -> list[Path]:
 def surroundings_of(experiment: Experiment, profile: str) -> Surroundings:
     """What the recipes of an experiment's rows may rest on, under a profile that may be another than its own."""
     path, part = experiment.path, experiment.dataset.part
-    return Surroundings(path.resolve().parent, tuple(config_roots(path)), part, profile)
+    places = (path.resolve().parent, tuple(config_roots(path)), part, profile)
+    return Surroundings(*places, precision=experiment.precision, compile=experiment.compile)
 
 
 def check_recipes(experiment: Experiment, around: Surroundings) -> list[str]:
@@ -71,7 +73,7 @@ def compose(
         dataset: Fills in every annotation file, image folder, class list and number of classes.
         around: Where files are looked for, dataset part and profile.
         seed: Becomes ``randomness.seed``.
-        overrides: Key paths and values, see `apply_overrides`.
+        overrides: Key paths and values, see `apply_overrides`; ``precision`` and ``compile``, see `faster`.
 
     Returns:
         A config of its own: changing it changes no other. Empty of a row without layers.
@@ -83,11 +85,13 @@ def compose(
     if base is None:
         return _nothing_to_set(row)
     config: Config = pickle.loads(base.config)
-    wanted = [*row.overrides.items(), *overrides.items()]
+    given = [*row.overrides.items(), *overrides.items()]
+    wanted = [(key, value) for key, value in given if not is_faster(key)]
     # A tuned row has those of its study behind those of the row that was tuned.
     own = row.overrides
     twice = [] if row.study else given_twice(own) + passed_over(own)
-    problems = twice or apply_overrides(config, wanted)
+    wrong = [*wrong_in(own), *wrong_in(overrides)]
+    problems = [*(twice or apply_overrides(config, wanted)), *wrong]
     if not problems:
         if base.unfilled or any(isinstance(value, dict | list) for _, value in wanted):
             # What was put in whole has not seen the data set yet, and belongs to the caller.
@@ -95,6 +99,7 @@ def compose(
             give_tuples(config)
             problems = fill_dataset(config, dataset, around.folder)
         problems += [] if any(_is_training_data(key) for key, _ in wanted) else base.lost
+        problems += make_faster(config, asked_of(row, around, overrides))
         problems += sections(config)
     if problems:
         raise UserError([f"row '{row.name}': {problem}" for problem in problems])

@@ -135,6 +135,9 @@ Select = Literal["last", "best"]
 TrainOn = Literal["train", "all"]
 """What rows are trained on: the training split, or train and val together."""
 
+Precision = Literal["fp32", "amp", "bf16"]
+"""What rows are trained in: float32, or float16 or bfloat16 where that is safe and float32 elsewhere."""
+
 TrackingMode = Literal["auto", "online", "offline", "off"]
 
 
@@ -179,6 +182,8 @@ class Experiment(Strict):
         select: Which validation of a run is recorded.
         judge: Which split ranks the rows: ``test`` needs a test split with annotations.
         train_on: What rows are trained on that do not say so themselves; ``all`` leaves no val score.
+        precision: What all rows that do not say so themselves are trained in; None as their configs say.
+        compile: Whether all rows that do not say so themselves are compiled; None as their configs say.
         tracking: Where the runs are tracked; ``wandb`` in the file is the same.
         patience_min: Minutes without a sign of life after which a job is ended.
         cluster: What its jobs ask of a cluster, where they run on one.
@@ -199,6 +204,8 @@ class Experiment(Strict):
     select: Select = "last"
     judge: Judge = "val"
     train_on: TrainOn = "train"
+    precision: Precision | None = None
+    compile: bool | None = None
     tracking: Tracking = Field(
         default=Tracking(), validation_alias=AliasChoices("tracking", "wandb")
     )

@@ -334,6 +334,10 @@ class _Training(RunJob):
         if self.tracker is not None:
             self.tracker.images(samples_of(trained, self.options.tracking.images))
 
+    def _notes(self) -> tuple[str, ...]:
+        """What the runner noted; there is none of a run that failed before."""
+        return self.runner.notes if hasattr(self, "runner") else ()
+
     def _spent(self) -> tuple[float, float]:
         """Seconds and GiB so far."""
         from benchmark.job.training import MemoryHook
@@ -361,7 +365,7 @@ class _Training(RunJob):
             loaded=read_loaded(self.folder.loaded_file),
             accumulation=read_accumulation(self.folder.accumulation_file),
             made_from=self.learnt.made_from if self.learnt else {},
-            notes=(self.learnt.note,) if self.learnt else (),
+            notes=(*((self.learnt.note,) if self.learnt else ()), *self._notes()),
         )
         points = self.journal.validations()
         record = with_validations(record, points, self.spec.select, self.evaluated)

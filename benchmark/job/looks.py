@@ -61,9 +61,11 @@ def gpus() -> Iterator[Finding]:
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)
-            yield Finding(
-                f"GPU {index}", f"{properties.name}, {properties.total_memory / GIB:.0f} GiB"
-            )
+            found = f"{properties.name}, {properties.total_memory / GIB:.0f} GiB"
+            with torch.cuda.device(index):
+                has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+            slow = "" if has_bf16 else "bfloat16 is emulated: 'precision: amp' is faster than bf16"
+            yield Finding(f"GPU {index}", found, slow)
     elif visible_gpus():
         remedy = f"the driver is too old for CUDA {torch.version.cuda}: update it"
         yield Finding("GPU", "seen by nvidia-smi, not by torch", remedy, problem=True)
@@ -73,6 +75,14 @@ def gpus() -> Iterator[Finding]:
     else:
         remedy = "--profile smoke tries a leaderboard out in minutes; full trainings take days"
         yield Finding("GPU", f"none: runs use {cpu_count()} CPU threads", remedy)
+
+
+def compilers() -> Iterator[Finding]:
+    """What ``compile: true`` compiles with."""
+    from benchmark.config.vocabulary.machine import NO_COMPILER, compiler
+
+    found = compiler()
+    yield Finding("compiler", found or "none", "" if found else f"compile: true {NO_COMPILER}")
 
 
 def shared_memory() -> Iterator[Finding]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -15,16 +14,17 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from mmengine.runner import runner as runner_module
 
 from benchmark.errors import fault_of
 from benchmark.files import replacing
+from benchmark.job.amp import emulated, on_this_device
 from benchmark.job.best import BestCheckpoint, SelectHook
 from benchmark.job.leaving import LeaveHook
 from benchmark.job.metric import HotCocoMetric
 from benchmark.job.midway import counts_epochs, epoch_after, trained_of_epoch
 from benchmark.job.randomness import Randomness, drawn_so_far
 from benchmark.job.resuming import FINISHED, RANDOMNESS, RUN_ID, Unloadable
+from benchmark.job.saving import save, streamed_to_disk
 from benchmark.job.several import is_seen
 from benchmark.job.starting import (
     counted_loading,
@@ -34,7 +34,7 @@ from benchmark.job.starting import (
 )
 from benchmark.job.weights import NotTrusted
 from benchmark.run import checkpoints
-from benchmark.run.journal import Journal, Point
+from benchmark.run.journal import Journal, Point, now
 from benchmark.run.loaded import Loaded
 from benchmark.statistics.evaluation import Evaluation
 
@@ -50,11 +50,13 @@ class JobRunner(Runner):  # type: ignore[misc]
         loaded: What of another checkpoint the training has started from; None if it has from none.
         randomness: Where the random numbers were in the checkpoint that is gone on from; None if it does not say.
         kept_iteration: Iterations done at the newest checkpoint that may be gone on from; 0 without any.
+        notes: What is to be known of how it was trained, a sentence each.
     """
 
     loaded: Loaded | None = None
     randomness: Randomness | None = None
     kept_iteration = 0
+    notes: tuple[str, ...] = ()
     _ids: tuple[str, ...] = ("",)
     _own: str | None = None
     _resume: bool
@@ -129,7 +131,7 @@ class JobRunner(Runner):  # type: ignore[misc]
         to_resume = bool(kwargs.get("save_optimizer", True))
         if to_resume and self.world_size == 1:
             meta.setdefault(RANDOMNESS, drawn_so_far())
-        with replacing(Path(out_dir) / filename) as temporary, _streamed_to_disk():
+        with replacing(Path(out_dir) / filename) as temporary, streamed_to_disk():
             super().save_checkpoint(
                 str(temporary.parent), temporary.name, *args, meta=meta, **kwargs
             )
@@ -185,7 +187,7 @@ class JobRunner(Runner):  # type: ignore[misc]
         weights = {key: value.cpu() for key, value in self.bare_model.state_dict().items()}
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
-            _save({"meta": meta, "state_dict": weights}, temporary)
+            save({"meta": meta, "state_dict": weights}, temporary)
 
     def validate_again(self) -> None:
         """Validates, once the training is over, without another entry in the journal or another checkpoint."""
@@ -205,6 +207,24 @@ class JobRunner(Runner):  # type: ignore[misc]
         how = {**env_cfg, **self._randomness_cfg, "seed": self._seed, "processes": self._world_size}
         self.logger.info(f"runs with {how}")
 
+    def build_optim_wrapper(self, optim_wrapper: object) -> object:
+        """Builds the optimizer; in mixed precision on a CPU, too: mmengine's asserts an accelerator."""
+        self._note(emulated(optim_wrapper))
+        return super().build_optim_wrapper(on_this_device(optim_wrapper))
+
+    def _maybe_compile(self, target: str) -> None:
+        """Compiles what can be of the model, where mmengine would compile a whole step, its optimizer included."""
+        if target == "train_step" and (settings := self.cfg.get("compile")):
+            from benchmark.job.compiled import compile_parts
+
+            compile_parts(self.bare_model, settings, self._note)
+
+    def _note(self, sentence: str) -> None:
+        """Keeps a sentence for the run's record, and logs it; nothing where it is empty."""
+        if sentence and sentence not in self.notes:
+            self.notes = (*self.notes, sentence)
+            print(f"{now()} {sentence}", flush=True)
+
     def wrap_model(
         self, model_wrapper_cfg: dict[str, object] | None, model: torch.nn.Module
     ) -> object:
@@ -221,26 +241,6 @@ def _not_the_files(error: Exception) -> bool:
     """Whether an error in loading says nothing of the file: of memory or the disk, or it waits for trust."""
     lacks = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return lacks or isinstance(error, NotTrusted) or fault_of(error) is not None
-
-
-@contextmanager
-def _streamed_to_disk() -> Iterator[None]:
-    """Writes checkpoints straight to the file.
-
-    mmengine builds the whole file in memory and then copies it: 5 GB more for ConvNeXt-large with AdamW.
-    """
-    original = runner_module.save_checkpoint
-    runner_module.save_checkpoint = lambda content, path, **_: _save(content, Path(path))
-    try:
-        yield
-    finally:
-        runner_module.save_checkpoint = original
-
-
-def _save(content: object, path: Path) -> None:
-    # Into a file of Python's: torch's own does not tell a full disk from any other error.
-    with path.open("wb") as file:
-        torch.save(content, file)
 
 
 @HOOKS.register_module()

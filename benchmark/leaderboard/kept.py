@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from benchmark.config.faster import as_options
 from benchmark.data.dataset import Dataset, Fold, Split, fold_file
 from benchmark.errors import UserError, attempt, shown
 from benchmark.experiment.data_source import DataSource
@@ -183,7 +184,7 @@ def kept_report(board: Kept, boards: Boards, request: Request, on_disk: Runs) ->
 
 def _other_options(kept: Kept, experiment: Experiment, request: Request) -> list[str]:
     """The options that ask for something else than is kept."""
-    found = [f"--set {key}={value}" for key, value in request.overrides.items()]
+    found = as_options(request.overrides)
     profile, *hashes = kept.setting
     if request.profile not in (None, profile):
         found.append(f"--profile {request.profile}")

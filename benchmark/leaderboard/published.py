@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmark.config.faster import option_names
 from benchmark.config.retarget import dataset_leaves
 from benchmark.data.dataset import Dataset, is_here, is_of_source, is_test_of_source
 from benchmark.errors import UserError, few
@@ -164,11 +165,12 @@ def _of_overrides(plan: Plan, request: Request) -> str:
     """``--set`` with a key that changes no run id changes no result either."""
     if not request.overrides:
         return ""
+    changes = f"{option_names(request.overrides)} changes what is run"
     bare = replace(request, overrides={}, seeds=plan.seeds)
     try:
         as_rows_say = plan_for(plan.experiment, bare, plan.dataset, plan.profile, plan.rows)
     except UserError:  # a row that is whole with --set only
-        return "--set changes what is run"
+        return changes
     ids = {run.spec.run_id for run in as_rows_say.runs}
     same = all(run.spec.run_id in ids for run in plan.runs)
-    return "" if same else "--set changes what is run"
+    return "" if same else changes

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
+from benchmark.config.faster import in_title
 from benchmark.data.dataset import Dataset
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.experiment.published import Judge
@@ -378,9 +379,17 @@ class Table:
         return tuple(sorted({seed for result in self.rows for seed in result.seeds}))
 
 
-def titled(experiment: Experiment, dataset: Dataset) -> str:
-    """The heading of an experiment's table, with the number of folds where the data is divided."""
-    return f"{experiment.title}, {dataset.fold.count} folds" if dataset.fold else experiment.title
+def titled(
+    experiment: Experiment, dataset: Dataset, overrides: Mapping[str, object] | None = None
+) -> str:
+    """The heading of an experiment's table.
+
+    It has the number of folds where the data is divided, and what all rows are changed by: the experiment's
+    ``precision`` and ``compile``, and the ``overrides`` of a command line.
+    """
+    title = f"{experiment.title}, {dataset.fold.count} folds" if dataset.fold else experiment.title
+    changed = in_title(experiment, overrides or {})
+    return f"{title} with {changed}" if changed else title
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

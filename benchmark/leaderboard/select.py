@@ -178,11 +178,7 @@ def _report(
     if compared:
         rows_judged = held(rows_judged, plan, test)
     outdated = {run.spec.run_id for run in plan.runs if run.outdated}
-    changed = ", ".join(
-        f"{key.removesuffix('!')}={value}" for key, value in request.overrides.items()
-    )
-    title = titled(plan.experiment, plan.dataset)
-    title = f"{title} with {changed}" if changed else title
+    title = titled(plan.experiment, plan.dataset, request.overrides)
     of = (plan.experiment.name, title, plan.profile, plan.dataset, rows_judged, unlike)
     files = (stem, boards.file, is_elsewhere(plan))
     table = Table(*of, *files, test=test, judge=judge)

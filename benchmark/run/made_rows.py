@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from benchmark.config.compose import changes_of, compose
+from benchmark.config.faster import COMPILE, PRECISION
 from benchmark.config.overrides import key_path
 from benchmark.config.views import augmented
 from benchmark.data.dataset import Dataset
@@ -20,8 +21,10 @@ _OTHER_CLASSES = re.compile(r"\bnum_classes: (\d+) -> (\d+)")
 # What says how a config is trained; nothing of it is used where it is evaluated alone.
 _OF_TRAINING = (
     "auto_scale_lr",
+    COMPILE,
     "optim_wrapper",
     "param_scheduler",
+    PRECISION,
     "resume",
     "train_cfg",
     "train_dataloader",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from benchmark.config.faster import option_names
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Experiment, Row
 from benchmark.run.plan import Plan, Request, plan_for
@@ -132,7 +133,7 @@ def _owner(
         return Owner(Kind.TRIAL, f"trial {spec.trial} of study {spec.experiment}")
     asking = [one.name for one in experiments if spec.run_id in asked[one.path].ids]
     if asking:
-        changed = ", with --set" if spec.command_line else ""
+        changed = f", with {option_names(spec.command_line)}" if spec.command_line else ""
         return Owner(Kind.ROW, f"row {spec.row} of {', '.join(dict.fromkeys(asking))}{changed}")
     doubts = [
         f"row {spec.row} of {one.name} cannot be composed: {doubt}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark.config.compose import changes_of, compose, labelled, source_files
+from benchmark.config.faster import asked_of, told
 from benchmark.config.imports import missing_modules, module_hash, own_module_files
 from benchmark.config.judged import judged_images
 from benchmark.config.sampled import sampled, with_rule
@@ -125,17 +126,17 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
         **({"train_on": "all"} if whole else {}),
         **{f"{MODULE}{name}": module_hash(files) for name, files in modules.items()},
     }
-    said = (*said_of(row), *((CHANGE,) if whole else ()))
+    said = [*said_of(row), *((CHANGE,) if whole else ())]
+    said += told(asked_of(row, setting.around, overrides), base)
     of_modules = (str(path) for files in modules.values() for path in files)
     sources = (*setting.files, *source_files(row, setting.around), *of_modules)
-    imports_from = str(setting.around.folder) if modules else None
     return [
         _Way(
             _on_all(setting, row, config) if whole else config,
             *setting.essences.of(config),  # val, too, counts by its hash
             given=given,
             sources=sources,
-            imports_from=imports_from,
+            imports_from=str(setting.around.folder) if modules else None,
             changes=(*changes_of(row, setting.dataset, setting.around), *said),
             making=making,
             pseudo=pseudo,

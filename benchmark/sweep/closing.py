@@ -73,6 +73,7 @@ def _show(leaderboard: Leaderboard) -> None:
 
 def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Tracking | None) -> bool:
     """Shows the leaderboard and writes its files; returns whether all of them could be written."""
+    from benchmark.config.faster import option_names
     from benchmark.leaderboard.select import report_of_sweep
     from benchmark.leaderboard.track_leaderboard import track_leaderboard
     from benchmark.leaderboard.write import publish_all
@@ -82,7 +83,10 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
     _show(report.leaderboard)
     if request.overrides:
         # A trial is not the experiment's leaderboard.
-        print("with --set no file is written; detboard report writes them, given the same options")
+        options = option_names(request.overrides)
+        print(
+            f"with {options} no file is written; detboard report writes them, given the same options"
+        )
         return True
     of = made_of(refreshed(plan, on_disk), request.results)
     written = publish_all(made, request.results)[0]

@@ -27,6 +27,7 @@ Rule = Callable[[Config], Iterator[str]]
 RULES: tuple[Rule, ...] = (
     runtime.not_ours,
     runtime.words,
+    runtime.compiled,
     runtime.scaled_rate,
     data.loaders,
     data.batches,

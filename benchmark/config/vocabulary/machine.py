@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from shutil import which
 
 from benchmark.config.tree import WITHIN, Config, by_content, dicts
-from benchmark.config.vocabulary.words import class_of
+from benchmark.config.vocabulary.words import class_of, mapping_of
 
 # Read from the source of each: it imports them when it is built, and mmdet does not require them.
 _PACKAGES = {
@@ -45,19 +47,31 @@ class Needs:
         gpu: The key that asks for a GPU, and why; None if nothing does.
         group: What only processes that train together can have; None if nothing is.
         packages: Packages by the class that wants them, as ``(class, package)``.
+        compiler: Whether its model is compiled, which takes a C++ compiler.
     """
 
     gpu: str | None
     group: str | None
     packages: tuple[tuple[str, str], ...]
+    compiler: bool = False
 
     def unmet(self, has_gpu: bool, processes: int) -> list[str]:
         """What a run of so many processes does not have on this machine: a message each, with what to do."""
         absent = [(name, package) for name, package in self.packages if find_spec(package) is None]
         lines = [f"{name} needs {p}: pip install {p}, or leave it out" for name, p in absent]
+        if self.compiler and compiler() is None:
+            lines.append(f"compile: {NO_COMPILER}, or leave it out")
         if self.group is not None and processes == 1:
             lines.append(self.group)
         return [*lines, *([self.gpu] if self.gpu and not has_gpu else [])]
+
+
+NO_COMPILER = "needs a C++ compiler, and g++ is not found: install it, or name another one in CXX"
+
+
+def compiler() -> str | None:
+    """The C++ compiler that torch compiles with; None if there is none."""
+    return which(os.environ.get("CXX") or "g++")
 
 
 def needs_of(config: Config) -> Needs:
@@ -67,7 +81,9 @@ def needs_of(config: Config) -> Needs:
     )
     named = [(name, package) for name in sorted(classes) for package in _packages(name)]
     group = "MMSyncBN: needs several processes (the row's 'gpus'); write SyncBN or BN"
-    return Needs(next(_gpu(config), None), group if "MMSyncBN" in classes else None, tuple(named))
+    compiled = bool(config.get("compile"))
+    shared = group if "MMSyncBN" in classes else None
+    return Needs(next(_gpu(config), None), shared, tuple(named), compiled)
 
 
 def _packages(name: str) -> tuple[str, ...]:
@@ -76,11 +92,14 @@ def _packages(name: str) -> tuple[str, ...]:
 
 
 def _gpu(config: Config) -> Iterator[str]:
-    if class_of(config.get("optim_wrapper")) in ("AmpOptimWrapper", "ApexOptimWrapper"):
-        name = class_of(config["optim_wrapper"])
+    wrapper = mapping_of(config.get("optim_wrapper"))
+    name = class_of(wrapper)
+    # In bfloat16 a CPU trains, too.
+    in_half = name == "AmpOptimWrapper" and wrapper.get("dtype") != "bfloat16"
+    if in_half or name == "ApexOptimWrapper":
         yield (
-            f"optim_wrapper.type: {name} needs a GPU, and this machine shows none; write OptimWrapper, or run the row "
-            "where there is one"
+            f"optim_wrapper.type: {name} needs a GPU, and this machine shows none; write 'precision: bf16' "
+            "(--precision bf16) or fp32, which CPUs train in, or run the row where there is one"
         )
     if (config.get("val_cfg") or {}).get("fp16"):
         yield "val_cfg.fp16: needs a GPU, and this machine shows none; leave it out, or run the row where there is one"

@@ -27,6 +27,7 @@ _MAPPINGS = (
     "visualizer",
 )
 _LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET", 50, 40, 30, 20, 10, 0)
+_COMPILING = {"backend", "disable", "dynamic", "fullgraph", "mode", "options"}
 _RANDOMNESS = {"deterministic", "diff_rank_seed", "seed"}
 _TEST = ("test_dataloader", "test_cfg", "test_evaluator")
 
@@ -68,6 +69,17 @@ def words(config: Config) -> Iterator[str]:
     yield from one_of("env_cfg.mp_cfg", workers, "mp_start_method", ("fork", "forkserver", "spawn"))
     for name in mapping_of(config.get("randomness")).keys() - _RANDOMNESS:
         yield f"randomness.{name}: no such setting; {allowed(str(name), _RANDOMNESS)}"
+
+
+def compiled(config: Config) -> Iterator[str]:
+    """Arguments that torch.compile takes."""
+    given = config.get("compile")
+    if given is not None and not isinstance(given, bool | dict):
+        yield f"compile: {shown(given)}; write true or false, or the arguments of torch.compile"
+    for name in sorted(mapping_of(given).keys() - _COMPILING, key=str):
+        yield f"compile.{name}: torch.compile takes no such argument; {allowed(str(name), _COMPILING)}"
+    if {"mode", "options"} <= mapping_of(given).keys():
+        yield "compile: torch.compile takes 'mode' or 'options', and not both; leave one out"
 
 
 def scaled_rate(config: Config) -> Iterator[str]:

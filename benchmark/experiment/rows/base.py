@@ -54,12 +54,16 @@ class Surroundings:
         roots: Folders that hold parts; the first that has a part wins.
         dataset: Name of the dataset part.
         profile: Name of the profile part.
+        precision: What rows are trained in that do not say so themselves; None as their configs say.
+        compile: Whether models of such rows are compiled; None as their configs say.
     """
 
     folder: Path
     roots: tuple[Path, ...]
     dataset: str
     profile: str
+    precision: str | None = None
+    compile: bool | None = None
 
 
 class Recipe(Strict, ABC):
