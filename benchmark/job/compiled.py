@@ -59,12 +59,13 @@ class _Compiled:
         self, name: str, part: torch.nn.Module, settings: Mapping[str, Any], say: Say
     ) -> None:
         self._name, self._part, self._say = name, part, say
-        self._compiled: Callable[..., object] | None = torch.compile(part._call_impl, **settings)
+        self._plain: Callable[..., object] = part._call_impl
+        self._compiled: Callable[..., object] | None = torch.compile(self._plain, **settings)
         self._seen = False
 
     def __call__(self, *inputs: object, **named: object) -> object:
         if self._compiled is None or not self._part.training:
-            return self._part._call_impl(*inputs, **named)
+            return self._plain(*inputs, **named)
         try:
             found = self._compiled(*inputs, **named)
         except (TorchDynamoException, FailOnRecompileLimitHit) as error:
@@ -73,7 +74,7 @@ class _Compiled:
             self._say(
                 f"compile: {self._name} goes on without, from a batch of {at} on: {_reason(error)}"
             )
-            return self._part._call_impl(*inputs, **named)
+            return self._plain(*inputs, **named)
         if not self._seen:
             self._seen = True
             self._tell_breaks()
