@@ -334,10 +334,6 @@ class _Training(RunJob):
         if self.tracker is not None:
             self.tracker.images(samples_of(trained, self.options.tracking.images))
 
-    def _notes(self) -> tuple[str, ...]:
-        """What the runner noted; there is none of a run that failed before."""
-        return self.runner.notes if hasattr(self, "runner") else ()
-
     def _spent(self) -> tuple[float, float]:
         """Seconds and GiB so far."""
         from benchmark.job.training import MemoryHook
@@ -357,6 +353,7 @@ class _Training(RunJob):
     def record(self, state: State, why: Failure | None) -> RunRecord:
         """See `RunJob`."""
         train_seconds, peak_memory_gib = self.spent or self._spent()
+        learnt = (self.learnt.note,) if self.learnt else ()
         record = replace(
             self.outcome(state, why, self.journal.started_at()),
             params=self.params,
@@ -365,7 +362,7 @@ class _Training(RunJob):
             loaded=read_loaded(self.folder.loaded_file),
             accumulation=read_accumulation(self.folder.accumulation_file),
             made_from=self.learnt.made_from if self.learnt else {},
-            notes=(*((self.learnt.note,) if self.learnt else ()), *self._notes()),
+            notes=(*learnt, *getattr(getattr(self, "runner", None), "notes", ())),
         )
         points = self.journal.validations()
         record = with_validations(record, points, self.spec.select, self.evaluated)
