@@ -13,7 +13,7 @@ import socket
 import time
 import uuid
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ from benchmark.tuning.database import (
     Lock,
     open_storage,
 )
+from benchmark.tuning.prior import Prior, try_first
 
 _BEATS = 6  # signs of life in the time after which a silent driver is taken for dead
 PLACE = "place"  # the attribute of a trial that says in which results folder it is run
@@ -74,6 +75,7 @@ class StudyKey:
         made_for: What its trials depend on, as plain values: another study file may not continue it.
         published: Parameters of the row's own setting, the first trial.
         defaults: Sampler and pruner of a file that names none, as plain values: it is gone on with these.
+        prior: Reads what the study knows before its first trial, given its storage; None for nothing.
     """
 
     name: str
@@ -81,6 +83,7 @@ class StudyKey:
     made_for: Mapping[str, Any]
     published: Mapping[str, Any]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    prior: Callable[[optuna.storages.RDBStorage | None], Prior] | None = None
 
 
 @dataclass(frozen=True)
@@ -310,8 +313,10 @@ def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> S
     with Lock(url, OPENING).held(OPENING_PATIENCE_S):
         if problems := _differences(storage, key):
             raise UserError(problems)
+        # Before anything is made: what is wrong with it leaves nothing behind.
+        prior = key.prior(storage) if key.prior and _is_new(storage, key) else None
         study = _made(storage, key, strategies)
-        _begin(study, key)
+        _begin(study, key, prior)
         again = make_again(study, key.published)
     _note_exhaustion(study, strategies)
     lock = Lock(url, zlib.crc32(key.name.encode()))
@@ -322,18 +327,21 @@ def study_in_memory(key: StudyKey, strategies: Strategies) -> Store:
     """A study that nobody else sees and that ends with this process: for what is only tried out."""
     storage = optuna.storages.InMemoryStorage()
     study = _made(storage, key, strategies)
-    _begin(study, key)
+    _begin(study, key, key.prior(None) if key.prior else None)
     _note_exhaustion(study, strategies)
     return Store(study, storage, Unshared(), "memory", strategies)
 
 
-def _begin(study: optuna.Study, key: StudyKey) -> None:
-    """Gives a study that has no trials yet what it is, and its first trial."""
+def _begin(study: optuna.Study, key: StudyKey, prior: Prior | None) -> None:
+    """Gives a study that has no trials yet what it is, and its first trials."""
     if not study.get_trials(deepcopy=False):
+        if prior is not None:
+            prior.give(study)
         study.set_user_attr(MADE_FOR, dict(key.made_for))
         study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
         study.set_user_attr(_DEFAULTS, dict(key.defaults))
         study.enqueue_trial(dict(key.published), user_attrs={"published": True})
+    try_first(study)
 
 
 def _note_exhaustion(study: optuna.Study, strategies: Strategies) -> None:
@@ -355,6 +363,13 @@ def _made(
     if key.name in optuna.get_all_study_names(storage):
         return optuna.load_study(**named)
     return optuna.create_study(**named, directions=list(key.directions))
+
+
+def _is_new(storage: optuna.storages.RDBStorage, key: StudyKey) -> bool:
+    if key.name not in optuna.get_all_study_names(storage):
+        return True
+    known = optuna.load_study(study_name=key.name, storage=storage)
+    return not known.get_trials(deepcopy=False)
 
 
 def _differences(storage: optuna.storages.RDBStorage, key: StudyKey) -> list[str]:

@@ -18,6 +18,7 @@ from benchmark.run.identity import essence
 from benchmark.run.plan import Plan, Request, plan_for, plan_of
 from benchmark.run.state import Planned
 from benchmark.statistics.scores import SCORES
+from benchmark.tuning.informed import LEARNERS
 from benchmark.tuning.open_trial import as_trial
 from benchmark.tuning.pooled import ended, pooled
 from benchmark.tuning.pruning import pruner_hint
@@ -90,6 +91,11 @@ class Study:
     def trains(self) -> bool:
         """Whether a trial is a training, and not other rows' boxes fused."""
         return not self.base.rows[0].recipe.is_tuned
+
+    @property
+    def learns(self) -> bool:
+        """Whether the sampler learns from complete trials of another study, see `benchmark.tuning.informed`."""
+        return self.strategies.sampler_words.partition("(")[0] in LEARNERS
 
     @property
     def fitted_on(self) -> str:

@@ -139,6 +139,8 @@ class StudyFile(Strict):
         pruner: Which trials end early; Hyperband if None, with two objectives none.
         seed: Seed of the sampler.
         train_seed: Seed of every trial's training; if None, the lowest that is none of the experiment's.
+        warm_start: An earlier study, whose trials are known before: its name, or ``PLACE#NAME``, where the place is
+            the URL of a storage or a results folder, relative to the study file.
         path: The study file.
     """
 
@@ -154,6 +156,7 @@ class StudyFile(Strict):
     pruner: Strategy | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     train_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    warm_start: Annotated[str, Field(pattern=r"(^|#)[^#]+$")] | None = None
     path: Path
 
     @field_validator("objectives", mode="before")

@@ -29,18 +29,26 @@ from benchmark.sweep.stopping import leaves
 from benchmark.sweep.watchers import make_watcher
 from benchmark.tracking.door import warnings_of
 from benchmark.tuning.again import begun, replaced
-from benchmark.tuning.database import NO_RECORD, OUTAGES, named, storage_url, unanswered
+from benchmark.tuning.database import (
+    NO_RECORD,
+    OUTAGES,
+    named,
+    storage_url,
+    unanswered,
+)
 from benchmark.tuning.driver import Asked, Tuner
 from benchmark.tuning.findings.findings import About, Findings, Trial, read_findings
 from benchmark.tuning.findings.summary import write_study
 from benchmark.tuning.findings.verdict import counts, verdict
 from benchmark.tuning.findings.worth import with_worth, worth
+from benchmark.tuning.prior import prior_of
 from benchmark.tuning.progress import StudyProgress
 from benchmark.tuning.promote import Promotion, promote
 from benchmark.tuning.storage import FOLDER_ID, Store, StudyKey, open_study
 from benchmark.tuning.strategies import defaults, kept, strategies_of
 from benchmark.tuning.study import Study, made_for, planned_validations
 from benchmark.tuning.track_study import track_study
+from benchmark.tuning.warm import Warm, inform
 from benchmark.writing.console import PlainConsole
 
 NO_CACHE = ImageCache()
@@ -95,9 +103,13 @@ def open_store(study: Study, url: str | None) -> Store:
     """
     file, results = study.file, study.request.results
     begun_with = defaults(planned_validations(study.base.runs[0].config))
-    published = study.space.published()
-    key = StudyKey(file.name, file.directions, made_for(study), published, begun_with)
-    store = open_study(storage_url(url, results), key, _folder_id(results), study.strategies)
+    published, place = study.space.published(), storage_url(url, results)
+    warm = Warm.of(file, study.space, place)
+    made = made_for(study) | ({"warm start": warm.words} if warm else {})
+    key = StudyKey(
+        file.name, file.directions, made, published, begun_with, warm.reader() if warm else None
+    )
+    store = open_study(place, key, _folder_id(results), study.strategies)
     store.results = results
     return store
 
@@ -148,6 +160,8 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
     """Runs trials until as many are there as were asked for; returns the numbers of those that ran here."""
     file, launcher = study.file, running.launcher
     store.outlives = launcher.outlives_driver
+    if study.learns:
+        inform(store.study, study.space)
     target = _target(store.study, file.n_trials, running.more)
     if begun(store.study.get_trials(deepcopy=False)) < target:
         store.beat()  # a storage that takes no writes is said at once, not waited for
@@ -191,6 +205,8 @@ def _say_begin(study: Study, store: Store, running: Running, target: int) -> Non
         f"sampler: {study.strategies.sampler_words}\npruner: {study.strategies.pruner_words}",
         flush=True,
     )
+    if (prior := prior_of(store.study)) is not None:
+        print(f"warm start: {prior.words(study.learns)}")
     if study.trains and study.base.dataset.fold is not None:
         print(f"data: {study.data}")
     if store.again:
@@ -230,7 +246,7 @@ def close_study(study: Study, store: Store, tracking: Tracking, ran: bool) -> Fi
 
 
 def _about(study: Study, store: Store) -> About:
-    file, base = study.file, study.base
+    file, base, prior = study.file, study.base, prior_of(store.study)
     return About(
         name=file.name,
         row=file.row,
@@ -245,6 +261,7 @@ def _about(study: Study, store: Store) -> About:
         device=_device(study, store),
         select=base.experiment.select,
         fitted_on=study.fitted_on,
+        warm_start=prior.words(study.learns) if prior else "",
     )
 
 

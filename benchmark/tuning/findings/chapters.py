@@ -68,6 +68,7 @@ def _facts(findings: Findings) -> str:
         "Validation": _CHOSEN if about.select == "best" else "",
         "Sampler": about.sampler,
         "Pruner": about.pruner,
+        "Warm start": about.warm_start,
         "Device": about.device,
         "Trials": counts(findings),
     }

@@ -50,6 +50,7 @@ class About:
         device: What the trials ran on, empty if it is not known.
         select: Which validation of a trial judges it: its last, or its best by mAP50.
         fitted_on: On which boxes of other rows a fused row is tuned, and what that means; empty of a row that trains.
+        warm_start: Which trials of an earlier study were known before the first, in words; empty if none were.
     """
 
     name: str
@@ -65,6 +66,7 @@ class About:
     device: str = ""
     select: Select = "last"
     fitted_on: str = ""
+    warm_start: str = ""
 
 
 @dataclass(frozen=True)

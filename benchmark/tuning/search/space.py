@@ -17,6 +17,7 @@ from benchmark.tuning.study_file import Parameter
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.distributions import BaseDistribution
 
 
 class Space:
@@ -76,6 +77,17 @@ class Space:
             UserError: A value that is no choice of its parameter, or that the config cannot take.
         """
         return self._parameters.overrides(params)
+
+    def distributions(self, params: Mapping[str, Held]) -> dict[str, BaseDistribution]:
+        """What each parameter of a trial is drawn from.
+
+        Raises:
+            Unfit: The trial has other parameters than those that are there beside its values.
+        """
+        active = [name for name in self.names if self._parameters.active(name, params)]
+        if set(active) != set(params):
+            raise Unfit(f"has {', '.join(sorted(params))} where there are {', '.join(active)}")
+        return {name: self._parameters.dimensions[name].distribution for name in active}
 
     def published(self) -> dict[str, Held]:
         """The row's own setting, as Optuna holds it: the first trial of a study."""
