@@ -82,3 +82,51 @@ def test_study_on_a_gpu_counts_its_seconds_and_measures_its_latency(
         assert record["latency_ms"]["p95"] >= record["latency_ms"]["median"] > 0
     summary = (bench.results / "studies" / "tune" / "summary.md").read_text()
     assert torch.cuda.get_device_name(0) in summary
+
+
+def _rows(folder: Path, data: Path, rows: dict[str, dict[str, object]]) -> Path:
+    """An experiment of rows like ``r50_fpn_3x`` in which something is changed."""
+    content = yaml.safe_load(LEADERBOARD.read_text())
+    row = next(row for row in content["rows"] if row["name"] == "r50_fpn_3x")
+    content["rows"] = [{**row, "name": name, "set": changed} for name, changed in rows.items()]
+    content["dataset"] = {"root": str(data)}
+    path = folder / "experiments" / "memory.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_runs_share_the_gpu_as_far_as_its_memory_goes(synthetic_data: Path, tmp_path: Path) -> None:
+    longer = {"+train_cfg.max_epochs": 12}
+    path = _rows(tmp_path, synthetic_data, {"first": longer, "second": longer})
+    bench = Bench(synthetic_data, tmp_path / "results", path)
+    done = bench.run("sweep", *SMOKE, "--slots", "auto", **ON_GPU)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "GiB of a GPU's" in done.stdout
+    for row in ("first", "second"):
+        said = json.loads((bench.folder(row) / "memory.json").read_text())
+        record = bench.record(row)
+        assert said["reserved_mib"] >= 1024 * record["peak_memory_gib"] * 0.9
+        assert 0 < said["beyond_mib"] < said["total_mib"]
+        assert record["provenance"]["beside"] == 1
+
+
+def test_what_the_gpu_has_no_memory_for_goes_through_the_model_in_parts(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    """Batches of images that are so large that a few of them find memory, and eight do not."""
+    free, _ = torch.cuda.mem_get_info()
+    # A ResNet-50 with an FPN keeps about 1.2 KiB a pixel for its gradients: the batch takes twice what there is.
+    side = int((2 * free / 8 / 1200) ** 0.5) // 32 * 32
+    large = {
+        "train_dataloader.batch_size": 8,
+        "train_dataloader.dataset.pipeline.2.scale": [side, side],
+    }
+    path = _rows(tmp_path, synthetic_data, {"large": large})
+    bench = Bench(synthetic_data, tmp_path / "results", path)
+    done = bench.run("sweep", *SMOKE, "--slots", "auto", **ON_GPU)
+    assert done.returncode == 0, done.stdout + done.stderr
+    accumulation = bench.record("large")["accumulation"]
+    assert accumulation["batch"] == 8
+    assert 1 <= accumulation["images"] < 8
+    assert "for want of memory its batches of 8 images" in done.stdout

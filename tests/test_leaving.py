@@ -18,6 +18,7 @@ from benchmark.files import read_jsonl
 from benchmark.job.job import run_job
 from benchmark.job.weights import load_checkpoint
 from benchmark.run import checkpoints
+from benchmark.run.accumulation import Accumulation, Begun, write_accumulation
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import Caching, JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
@@ -95,14 +96,21 @@ def train(
     overrides: dict[str, Any],
     moments: tuple[str, ...] = (),
     cache: Caching = NOT_KEPT,
+    at_once: int = BATCH,
 ) -> Trained:
-    """Trains a run to its end, started again each time that it has left; after each of ``moments``."""
+    """Trains a run to its end, started again each time that it has left; after each of ``moments``.
+
+    Of a batch no more than ``at_once`` images go through the model at once.
+    """
     request = Request(
         TINY, results, data_root=data, rows=("plain",), overrides=overrides, profile="tiny"
     )
     (run,) = make_plan(request).runs
     LeavingHook.seen, LeavingHook.moments = Seen(), set(moments)
     starts = 0
+    if at_once < BATCH:
+        run.folder.path.mkdir(parents=True)
+        write_accumulation(run.folder.accumulation_file, Accumulation(BATCH, at_once))
     while not run.folder.finished:
         prepare(run)
         run_job(run.folder.path, replace(QUICK, cache=cache))
@@ -159,6 +167,27 @@ def test_a_run_that_leaves_again_and_again_trains_as_one_that_never_does(
     records = [trained.folder.read_record() for trained in (left, whole)]
     assert records[0].metrics == records[1].metrics
     assert [path.name for path in left.folder.checkpoints.iterdir()] == ["final.pth"]
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.usefixtures("threads")
+def test_a_run_whose_batches_go_in_parts_leaves_between_them_and_goes_on_the_same(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    loop = {**BY_ITERATION["train_cfg"], "max_iters": 8, "val_interval": 8}
+    overrides = {**BY_ITERATION, "train_cfg": loop}
+    whole = train(synthetic_data, tmp_path / "whole", overrides, at_once=3)
+    left = train(synthetic_data, tmp_path / "left", overrides, ("iteration 3",), at_once=3)
+    assert [point["iter"] for point in left.points if point["kind"] == "start"] == [0, 4]
+    assert left.seen == whole.seen
+    assert _without_clock(left, "train") == _without_clock(whole, "train")
+    assert {name: value.tolist() for name, value in left.weights.items()} == {
+        name: value.tolist() for name, value in whole.weights.items()
+    }
+    records = [trained.folder.read_record() for trained in (left, whole)]
+    assert records[0].accumulation == records[1].accumulation
+    assert records[0].accumulation == Accumulation(BATCH, 3, (Begun(0, 3),))
 
 
 def _without_clock(trained: Trained, kind: str) -> list[dict[str, Any]]:

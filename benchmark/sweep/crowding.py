@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from benchmark.job.given_up import give_up
 from benchmark.launchers import Pool
 from benchmark.launchers.fitting import FittingPool
+from benchmark.launchers.local import exit_text
 from benchmark.launchers.machine import MachinePool
 from benchmark.run.accumulation import Accumulation, read_accumulation, write_accumulation
 from benchmark.run.company import note_company
@@ -58,23 +60,38 @@ class Crowding:
         One that cannot go on is given up: its record says what would help.
         """
         folder = active.run.folder
-        said = None if folder.finished else read_memory(folder.memory_file)
-        if not isinstance(pool, FittingPool) or said is None or said.lack is None:
+        if not isinstance(pool, FittingPool) or folder.finished:
             return False
-        if pool.has_shared(active.resources):
+        said = read_memory(folder.memory_file)
+        lack = said.lack if said else None
+        why = "out of memory" if lack else _killed(active)
+        if why and pool.has_shared(active.resources):
             pool.set_apart(active.resources)
-            return self._again(active.run, "out of memory beside others; it is started again alone")
-        if said.lack.whole or said.lack.images < 2:
-            cause = f"{said.lack.message} (nothing ran beside it, and {_no_help(said.lack)})"
-            options = self._options(active.resources)
-            give_up(folder.path, options, cause, kind=FailureKind.OOM)
+            return self._again(active.run, f"{why} beside others; it is started again alone")
+        if lack is None or self._has_given_up(active, lack):
             return False
-        return self._again(active.run, _halve(folder, said.lack))
+        return self._again(active.run, _halve(folder, lack))
+
+    def _has_given_up(self, active: Active, lack: Lack) -> bool:
+        """Whether no division of its batches helps a run: it is recorded then."""
+        if not lack.whole and lack.images > 1:
+            return False
+        cause = f"{lack.message} (nothing ran beside it, and {_no_help(lack)})"
+        options = self._options(active.resources)
+        give_up(active.run.folder.path, options, cause, kind=FailureKind.OOM)
+        return True
 
     def _again(self, run: Planned, why: str) -> bool:
         self._watcher.put_back(run, why)
         self.runs.append(replace(run, state=State.LOST, record=None, outdated=False))
         return True
+
+
+def _killed(active: Active) -> str:
+    """That nobody but the system has ended a job, which takes what holds most where the machine's memory ends."""
+    asked = active.run.folder.stop_file.exists()
+    killed = not asked and active.job.exit_text() == exit_text(-signal.SIGKILL)
+    return "killed by the system, for want of memory perhaps," if killed else ""
 
 
 def _share(one: Active, other: Active) -> bool:
