@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -84,7 +85,7 @@ def test_study_on_a_gpu_counts_its_seconds_and_measures_its_latency(
     assert torch.cuda.get_device_name(0) in summary
 
 
-def _rows(folder: Path, data: Path, rows: dict[str, dict[str, object]]) -> Path:
+def _rows(folder: Path, data: Path, rows: dict[str, dict[str, Any]]) -> Path:
     """An experiment of rows like ``r50_fpn_3x`` in which something is changed."""
     content = yaml.safe_load(LEADERBOARD.read_text())
     row = next(row for row in content["rows"] if row["name"] == "r50_fpn_3x")

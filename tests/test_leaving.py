@@ -175,7 +175,7 @@ def test_a_run_that_leaves_again_and_again_trains_as_one_that_never_does(
 def test_a_run_whose_batches_go_in_parts_leaves_between_them_and_goes_on_the_same(
     synthetic_data: Path, tmp_path: Path
 ) -> None:
-    loop = {**BY_ITERATION["train_cfg"], "max_iters": 8, "val_interval": 8}
+    loop = {"_delete_": True, "type": "IterBasedTrainLoop", "max_iters": 8, "val_interval": 8}
     overrides = {**BY_ITERATION, "train_cfg": loop}
     whole = train(synthetic_data, tmp_path / "whole", overrides, at_once=3)
     left = train(synthetic_data, tmp_path / "left", overrides, ("iteration 3",), at_once=3)
