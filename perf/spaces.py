@@ -242,8 +242,11 @@ class Surface:
         )
         noise = self._residuals[lot.integers(len(self._residuals))]
         values = np.clip(self.means(place[None])[0] + noise, 0.0, 1.0)
-        nearest = int(np.abs(self._places - place).sum(axis=1).argmin())
-        return Curve(values.tolist(), self.space.seconds[nearest].tolist())
+        return Curve(values.tolist(), self.space.seconds[self.nearest(params)].tolist())
+
+    def nearest(self, params: Mapping[str, Any]) -> int:
+        """The number of the recorded setting that is nearest."""
+        return int(np.abs(self._places - self.space.place(params)).sum(axis=1).argmin())
 
     @cached_property
     def best(self) -> float:

@@ -30,7 +30,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import optuna
 from evaluation import machine
-from spaces import RECORDED, Surface, read_space
+from figures import HEAD, Figure, Outcome, figure, line_of
+from images import ImagePruner, Nearest, read_images
+from spaces import RECORDED, Array, Surface, read_space
 
 from benchmark.run.devices import cpu_count
 from benchmark.tuning.simulated import Ended, Simulation
@@ -48,6 +50,9 @@ class Method:
 
     sampler: Mapping[str, Any] | str | None = None
     pruner: Mapping[str, Any] | str | None = None
+    images: float | None = (
+        None  # in the pruner's place: Wilcoxon's test on images, below this p-value
+    )
 
     def file(self, name: str, seed: int, trials: int) -> StudyFile:
         """A study file with it."""
@@ -68,11 +73,15 @@ class Case:
         space: Name of the recorded space.
         slots: Number of trials side by side.
         budget: Number of trainings to the end whose epochs it may spend.
+        folder: Where the recording is.
+        nearest: Whether trainings come to what the nearest recorded setting does, rather than to `Surface`.
     """
 
     space: str
     slots: int
     budget: int
+    folder: Path = RECORDED
+    nearest: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,9 +108,15 @@ class Searched:
 
 
 @lru_cache(maxsize=8)
-def surface(name: str, folder: Path) -> Surface:
-    """What trainings come to in a recorded space."""
-    return Surface(read_space(name, folder))
+def surface(name: str, folder: Path, nearest: bool = False) -> Surface:
+    """What trainings come to in a recorded space; if asked for that of the nearest setting."""
+    return (Nearest if nearest else Surface)(read_space(name, folder))
+
+
+@lru_cache(maxsize=8)
+def images_of(made: Surface, folder: Path) -> Array:
+    """The scores of a space's images."""
+    return read_images(made.space, folder)
 
 
 def search(
@@ -110,8 +125,11 @@ def search(
     """Simulates a study until its budget is spent, or until so many trials have ended."""
     space, lot = made.space, seed % RANDOM
     file = method.file(f"{space.name}-{seed}", seed, trials or 2 * case.budget)
-    sampler, pruner = sampler_of(file, None), pruner_of(file, space.validations)
-    strategies = Strategies(sampler[0], pruner[0], sampler[1], pruner[1], most_twins=4)
+    sampler, words = sampler_of(file, None)
+    pruner, pruner_words = pruner_of(file, space.validations)
+    if method.images is not None:
+        pruner = ImagePruner(made, images_of(made, case.folder), method.images)
+    strategies = Strategies(sampler, pruner, words, pruner_words, most_twins=4)
     store = study_in_memory(StudyKey(file.name, ["maximize"], {}, space.own), strategies)
     simulation = Simulation(
         store, space.suggest, partial(made.answer, seed=lot), case.slots, trials
@@ -133,42 +151,23 @@ def _searched(made: Surface, ended: Sequence[Ended]) -> Searched:
 
 
 @lru_cache(maxsize=1024)
-def reference(name: str, folder: Path, budget: int, seed: int) -> Searched:
-    """The random search that a study with this seed is held against: one trial at a time, nothing pruned."""
-    case = Case(name, 1, budget)
-    return search(surface(name, folder), RANDOM_SEARCH, case, seed + RANDOM, budget)
+def reference(case: Case, seed: int) -> Searched:
+    """The random search that a study with this seed is held against; of one slot: nothing is pruned."""
+    made = surface(case.space, case.folder, case.nearest)
+    return search(made, RANDOM_SEARCH, case, seed + RANDOM, case.budget)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One study beside the random search of its seed.
-
-    Attributes:
-        epochs: Epochs until it was as good, as a share of the budget; infinite if it never was.
-        truly: The same by values without noise.
-        behind: How far its best is behind the best of the space at the end of the budget, without noise, in mAP50.
-        trials: Number of trials that ended.
-        pruned: Share of them that was pruned.
-    """
-
-    epochs: float
-    truly: float
-    behind: float
-    trials: int
-    pruned: float
-
-
-def outcomes(folder: Path, method: Method, case: Case, seeds: Sequence[int]) -> list[Outcome]:
+def outcomes(method: Method, case: Case, seeds: Sequence[int]) -> list[Outcome]:
     """Runs a kind of study with each of some seeds."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter(
-        "ignore"
-    )  # of what Optuna calls experimental, and of fits at the ends of their bounds
-    return [_outcome(folder, method, case, seed) for seed in seeds]
+    # Of what Optuna calls experimental, and of fits at the ends of their bounds.
+    warnings.simplefilter("ignore")
+    return [_outcome(method, case, seed) for seed in seeds]
 
 
-def _outcome(folder: Path, method: Method, case: Case, seed: int) -> Outcome:
-    made, theirs = surface(case.space, folder), reference(case.space, folder, case.budget, seed)
+def _outcome(method: Method, case: Case, seed: int) -> Outcome:
+    made = surface(case.space, case.folder, case.nearest)
+    theirs = reference(replace(case, slots=1), seed)
     ours = search(made, method, case, seed)
     whole = case.budget * made.space.validations
     return Outcome(
@@ -177,51 +176,6 @@ def _outcome(folder: Path, method: Method, case: Case, seed: int) -> Outcome:
         behind=made.best - (ours.truths[-1] if ours.truths else 0.0),
         trials=ours.trials,
         pruned=ours.pruned / max(1, ours.trials),
-    )
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What studies of a kind came to.
-
-    Attributes:
-        median: Of the epochs until as good, as a share of the budget.
-        low, high: Its interval at 95 %, by resampling the seeds.
-        reached: Share of the seeds that were as good within the budget.
-        truly: Median by values without noise.
-        behind: Median distance from the best of the space.
-        trials: Median number of trials.
-        pruned: Mean share of them that was pruned.
-        score: Mean of the epochs, over 100 % counted as 125 %: what methods are chosen by.
-    """
-
-    median: float
-    low: float
-    high: float
-    reached: float
-    truly: float
-    behind: float
-    trials: float
-    pruned: float
-    score: float
-
-
-def figure(found: Sequence[Outcome]) -> Figure:
-    """Sums up studies of a kind."""
-    epochs = np.array([one.epochs for one in found])
-    lot = np.random.default_rng(0)
-    again = np.median(epochs[lot.integers(len(epochs), size=(2000, len(epochs)))], axis=1)
-    low, high = np.percentile(again, (2.5, 97.5), method="nearest")
-    return Figure(
-        median=float(np.median(epochs)),
-        low=float(low),
-        high=float(high),
-        reached=float(np.mean(np.isfinite(epochs))),
-        truly=float(np.median([one.truly for one in found])),
-        behind=float(np.median([one.behind for one in found])),
-        trials=float(np.median([one.trials for one in found])),
-        pruned=float(np.mean([one.pruned for one in found])),
-        score=float(np.mean(np.minimum(epochs, 1.25))),
     )
 
 
@@ -253,21 +207,29 @@ def every() -> dict[str, Method]:
     return {f"{s}, {p}": Method(SAMPLED[s], PRUNED[p]) for s, p in product(SAMPLED, PRUNED)}
 
 
+# Beside each other where the nearest setting answers, with all its images.
+BY_IMAGES = {
+    "random, none": RANDOM_SEARCH,
+    "TPE, none": Method(pruner="NopPruner"),
+    "TPE, as a file that says nothing": Method(),
+    "TPE, Wilcoxon 0.1": Method(images=0.1),
+    "TPE, Wilcoxon 0.01": Method(images=0.01),
+}
+
 Figures = dict[tuple[Case, str], Figure]
 
 
 def measured(
-    options: argparse.Namespace, methods: Mapping[str, Method]
+    cases: Sequence[Case], methods: Mapping[str, Method], seeds: Sequence[int], jobs: int
 ) -> Iterator[tuple[Case, str, Figure]]:
     """The figure of each method in each case, as they come, computed in processes side by side."""
-    seeds = range(options.seeds)
-    cases = [Case(*one) for one in product(options.spaces, options.slots, options.budgets)]
-    with ProcessPoolExecutor(options.jobs) as pool:
+    starts = range(0, len(seeds), _BLOCK)
+    with ProcessPoolExecutor(jobs) as pool:
         for case in cases:
             waiting = {
                 name: [
-                    pool.submit(outcomes, options.folder, method, case, seeds[start : start + 10])
-                    for start in range(0, len(seeds), 10)
+                    pool.submit(outcomes, method, case, seeds[start : start + _BLOCK])
+                    for start in starts
                 ]
                 for name, method in methods.items()
             }
@@ -275,16 +237,7 @@ def measured(
                 yield case, name, figure([one for part in parts for one in part.result()])
 
 
-_COLUMNS = (
-    ("median", 7),
-    ("95 %", 15),
-    ("reached", 8),
-    ("truly", 7),
-    ("behind", 7),
-    ("trials", 6),
-    ("pruned", 6),
-)
-_HEAD = " ".join([f"{'':31s}", *(f"{name:>{width}s}" for name, width in _COLUMNS)])
+_BLOCK = 10  # seeds a task
 
 
 def say_case(case: Case, validations: int) -> None:
@@ -292,31 +245,20 @@ def say_case(case: Case, validations: int) -> None:
     print(
         f"\n{case.space}, {case.slots} slots, {case.budget} full trainings ({case.budget * validations} epochs)"
     )
-    print(_HEAD)
+    print(HEAD)
 
 
-def line_of(name: str, found: Figure) -> str:
-    """A method's line."""
-    return (
-        f"{name:31s} {_share(found.median):>7s} {f'{_share(found.low)} to {_share(found.high)}':>15s} "
-        f"{found.reached:8.0%} {_share(found.truly):>7s} {found.behind:7.4f} {found.trials:6.0f} {found.pruned:6.0%}"
-    )
-
-
-def _share(value: float) -> str:
-    return f"{value:.0%}" if np.isfinite(value) else ">100%"
-
-
-def say_trust(name: str, folder: Path) -> None:
+def say_trust(made: Surface) -> None:
     """Prints what a space is like, and how far what is told between its settings can be trusted."""
-    made = surface(name, folder)
-    last, trust = made.space.curves[:, -1], made.trust()
-    noise = "not recorded" if made.space.noise is None else f"{made.space.noise:.4f}"
+    space, last, trust = made.space, made.space.curves[:, -1], made.trust()
+    noise = "not recorded" if space.noise is None else f"{space.noise:.4f}"
+    ends = f"own {last[0]:.3f}, best {last.max():.3f}, median {np.median(last):.3f}"
+    early = " ".join(f"{one:.2f}" for one in trust.early)
     print(
-        f"{name}: {len(last)} settings, own {last[0]:.3f}, best {last.max():.3f}, median {np.median(last):.3f}; two "
-        f"seeds apart: {noise}\n  left out and told by the process: rank correlation {trust.process:.2f}, median error "
-        f"{trust.error:.3f}; by the nearest: {trust.nearest:.2f}, {trust.nearest_error:.3f}\n  rank correlation of "
-        f"each validation with the last: {' '.join(f'{one:.2f}' for one in trust.early)}"
+        f"{space.name}: {len(last)} settings, {ends}; two seeds apart: {noise}\n"
+        f"  left out, rank correlation and median error: told by the process {trust.process:.2f}, {trust.error:.3f}; "
+        f"by the nearest {trust.nearest:.2f}, {trust.nearest_error:.3f}\n"
+        f"  rank correlation of each validation with the last: {early}"
     )
 
 
@@ -341,22 +283,37 @@ def main() -> None:
     parser.add_argument("--budgets", type=int, nargs="+", default=[10, 40], metavar="TRAININGS")
     parser.add_argument("--all", action="store_true", help="every sampler with every pruner")
     parser.add_argument("--jobs", type=int, default=cpu_count(), help="processes side by side")
+    parser.add_argument(
+        "--images", action="store_true", help="Wilcoxon's test on the images' scores"
+    )
     options = parser.parse_args()
     if not options.spaces:
         parser.error(f"{options.folder} holds no recording: perf/record.py makes some")
     if min(options.seeds, options.jobs, *options.slots) < 1 or min(options.budgets) < 2:
         parser.error("--seeds, --jobs and --slots: give a number from 1; --budgets: from 2")
     print(f"{options.seeds} seeds; {machine()}", flush=True)
-    figures: Figures = {}
     for name in options.spaces:
-        say_trust(name, options.folder)
-    for case, name, found in measured(options, every() if options.all else METHODS):
-        if not any(case == other for other, _ in figures):
-            say_case(case, surface(case.space, options.folder).space.validations)
-        figures[case, name] = found
-        print(line_of(name, found), flush=True)
+        say_trust(surface(name, options.folder))
+    kinds = product(
+        options.spaces, options.slots, options.budgets, [options.folder], [options.images]
+    )
+    methods = BY_IMAGES if options.images else every() if options.all else METHODS
+    figures = say(
+        measured([Case(*one) for one in kinds], methods, range(options.seeds), options.jobs)
+    )
     if options.all and len(options.spaces) > 1:
         say_held_out(figures, options.spaces)
+
+
+def say(found: Iterator[tuple[Case, str, Figure]]) -> Figures:
+    """Prints figures as they come; returns them."""
+    figures: Figures = {}
+    for case, name, figured in found:
+        if not any(case == other for other, _ in figures):
+            say_case(case, surface(case.space, case.folder).space.validations)
+        figures[case, name] = figured
+        print(line_of(name, figured), flush=True)
+    return figures
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
 import subprocess
 import sys
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,13 @@ def record_space(folder: Path, name: str) -> None:
         numbered = enumerate(told, start=1)
         lines += [f"{shown},{epoch},{value},{value},{2.5 * epoch}" for epoch, value in numbered]
     (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    # Images score by the setting alone, the more the further it is from the fourth.
+    scores = [
+        f"{setting},{epoch},{image},{1 - abs(setting - 3) / 9 + image / 100}"
+        for setting, epoch, image in product(range(9), range(1, 5), range(8))
+    ]
+    images = "\n".join(["setting,epoch,image,score", *scores])
+    (folder / f"{name}_images.csv.gz").write_bytes(gzip.compress(images.encode()))
 
 
 @pytest.mark.slow
@@ -174,6 +183,11 @@ def test_tuning(
         assert int(found[2]) >= 2
     # Nothing is pruned without a pruner.
     assert re.search(r"^random, none .* 0%$", text, re.MULTILINE), text
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--images"])
+    script.main()
+    text = capsys.readouterr().out
+    assert re.search(r"^TPE, none .* 0%$", text, re.MULTILINE), text
+    assert re.search(r"^TPE, Wilcoxon 0.1 .* [1-9]\d%$", text, re.MULTILINE), text
 
 
 def test_a_median_over_studies_that_never_got_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "page": ("tests/test_page_data.py", "benchmark/leaderboard/outputs"),
     "evaluation": ("perf/evaluation.py", *_BOXES),
     "bootstrap": ("perf/bootstrap.py", *_BOXES),
-    "tuning": ("perf/tuning.py", "perf/spaces.py", *_TUNING),
+    "tuning": ("perf/tuning.py", "perf/spaces.py", "perf/figures.py", *_TUNING),
     "throughput": ("perf/throughput.py", *_TRAINED),
 }
 """By the first word of a section's heading: files and folders whose change makes its figures old."""
