@@ -83,7 +83,7 @@ def on_cpus(fitting: bool = True) -> MachinePool:
     if not fitting:
         return MachinePool(slots=2, cpus=2)
     pool = make_fitting_pool((), 2)
-    pool.machine = lambda: Room(9000, 9000)
+    pool.of_machine = lambda: Room(9000, 9000)
     return pool
 
 

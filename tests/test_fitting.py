@@ -25,8 +25,8 @@ class Machine:
         self.host = HOST
         self.said: list[str] = []
         self.pool: FittingPool = make_fitting_pool(tuple(gpus), cpus)
-        self.pool.rooms = lambda: {gpu: Room(80 * GIB, free) for gpu, free in self.free.items()}
-        self.pool.machine = lambda: self.host
+        self.pool.of_gpus = lambda: {gpu: Room(80 * GIB, free) for gpu, free in self.free.items()}
+        self.pool.of_machine = lambda: self.host
         self.pool.say = self.said.append
         self._runs = 0
 
@@ -145,7 +145,7 @@ def test_other_programs_on_the_gpu_are_reckoned_with(machine: Machine) -> None:
 
 
 def test_a_gpu_that_nvidia_smi_does_not_list_is_known_from_its_job(machine: Machine) -> None:
-    machine.pool.rooms = dict
+    machine.pool.of_gpus = dict
     started(machine, "small").says(30)
     assert machine.start("small") is not None
     assert machine.start("small") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from benchmark.cli import doctor
 from benchmark.data.memory import Memory
 from benchmark.files import write_json
 from benchmark.job import looks
-from benchmark.launchers import make_launcher
+from benchmark.launchers import AUTO, make_launcher
 from benchmark.run import fetched
 from benchmark.run.fetched import to_fetch
 from benchmark.run.finding import Finding
@@ -98,6 +99,20 @@ def test_plan_tells_what_a_newcomer_would_meet(
     assert f"warning: {rows}: the weights {HTTPS} are not in {hub}" in planned.stderr
     assert "no GPU: 2 trainings of up to 3000 iterations are to run on " in planned.stderr
     assert "Training time: unknown" in planned.stdout
+
+
+@pytest.mark.parametrize(("threads", "told"), [(3, "row plain: runs that are there"), (1, "")])
+def test_other_numbers_of_threads_are_told_where_they_would_change_numbers(
+    synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, told: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    request = Request(TINY, tmp_path, data_root=synthetic_data, rows=("plain",), seeds=(0, 1))
+    done, waiting = make_plan(request).runs
+    made = record(provenance={"device": "CPU: abacus", "threads": threads})
+    runs = [replace(done, record=made), waiting]
+    (said,) = [*foresight._other_threads(runs, [waiting], make_launcher("local", AUTO))] or [""]
+    assert said.startswith(told) and bool(said) == bool(told)
+    assert not list(foresight._other_threads(runs, [waiting], make_launcher("local", 2)))
 
 
 def finished(bench: Bench, **changes: Any) -> None:

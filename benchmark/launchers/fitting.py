@@ -95,13 +95,13 @@ class FittingPool(MachinePool):
     """Hands out places by what runs take of the memory; ``slots`` is the most there can be.
 
     Attributes:
-        rooms: Says what memory each GPU has, by its id.
-        machine: Says the same of the machine.
+        of_gpus: Says what memory each GPU has, by its id.
+        of_machine: Says the same of the machine.
         say: Shows a line to the user.
     """
 
-    rooms: Callable[[], Mapping[str, Room]] = gpu_rooms
-    machine: Callable[[], Room] = memory_room
+    of_gpus: Callable[[], Mapping[str, Room]] = gpu_rooms
+    of_machine: Callable[[], Room] = memory_room
     say: Callable[[str], None] = lambda _: None
     _runs: list[Running] = field(default_factory=list)
     _needs: Needs = field(default_factory=Needs)
@@ -113,7 +113,7 @@ class FittingPool(MachinePool):
     @property
     def at_a_time(self) -> str:
         """See `benchmark.launchers.base.Pool`."""
-        threads = f", with {counted(self._threads(1), 'CPU thread')} each"
+        threads = f", with {counted(self.threads(1), 'CPU thread')} each"
         return f"as many at a time as find memory, up to {self.slots}{'' if self.gpus else threads}"
 
     def acquire(self, processes: int, row: str = "", alone: bool = False) -> Resources | None:
@@ -125,7 +125,7 @@ class FittingPool(MachinePool):
             return None
         gpus = devices if self.gpus else ()
         return self._add(
-            Resources(gpus, self._threads(processes), processes, processes == 1), row, alone
+            Resources(gpus, self.threads(processes), processes, processes == 1), row, alone
         )
 
     def take(self, processes: int) -> Resources:
@@ -161,7 +161,8 @@ class FittingPool(MachinePool):
                 run.shared = run.shared or len(there) > 1
         return resources
 
-    def _threads(self, processes: int) -> int:
+    def threads(self, processes: int) -> int:
+        """CPU threads of each process of a run."""
         return max(1, self.cpus // (self.slots * processes))
 
     def _on(self, device: str) -> list[Running]:
@@ -223,7 +224,7 @@ class FittingPool(MachinePool):
 
     def _gpu_has_room(self, gpu: str, row: str) -> bool:
         """Whether what a run is expected to take is free: by what all there take, and by what is free now."""
-        there, room, known = self._on(gpu), self._rooms()[0].get(gpu), self._needs.of(row)
+        there, room, known = self._on(gpu), self._free()[0].get(gpu), self._needs.of(row)
         if known is None:
             return False
         total = room.total_mib if room else known.total_mib
@@ -236,21 +237,21 @@ class FittingPool(MachinePool):
         return self._needs.gpu_mib(row) <= left - MARGIN * total
 
     def _machine_has_room(self, row: str) -> bool:
-        room = self._rooms()[1]
+        room = self._free()[1]
         unheard = sum(self._needs.host_mib(run.row) for run in self._runs if run.memory is None)
         return self._needs.host_mib(row) <= room.free_mib - unheard - MARGIN * room.total_mib
 
     def _note_strange(self, device: str) -> None:
         """Notes what others hold of a GPU that no run is on: the least seen, for what has just ended may linger."""
-        room = self._rooms()[0].get(device)
+        room = self._free()[0].get(device)
         if room is not None:
             held = room.total_mib - room.free_mib
             self._strange[device] = min(held, self._strange.get(device, held))
 
-    def _rooms(self) -> tuple[Mapping[str, Room], Room]:
+    def _free(self) -> tuple[Mapping[str, Room], Room]:
         now = time.monotonic()
         if self._seen is None or now - self._seen[0] > _LOOK_S:
-            self._seen = (now, self.rooms() if self.gpus else {}, self.machine())
+            self._seen = (now, self.of_gpus() if self.gpus else {}, self.of_machine())
         return self._seen[1:]
 
 

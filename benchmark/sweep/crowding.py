@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from benchmark.errors import told
 from benchmark.job.given_up import give_up
 from benchmark.launchers import Pool
 from benchmark.launchers.fitting import FittingPool
@@ -20,6 +21,7 @@ from benchmark.run.options import JobOptions, Resources
 from benchmark.run.record import FailureKind, State
 from benchmark.run.state import Planned
 from benchmark.sweep.base import Watcher
+from benchmark.sweep.progress import name_of
 
 if TYPE_CHECKING:
     from benchmark.sweep.loop import Active
@@ -52,7 +54,12 @@ class Crowding:
         there = [new, *(other for other in others if _share(new, other))]
         for one in there:
             beside = sum(_share(one, other) for other in there) - 1
-            note_company(one.run.folder.company_file, beside)
+            try:
+                note_company(one.run.folder.company_file, beside)
+            except OSError as error:  # its job meets it, too, and is started again then
+                self._watcher.say(
+                    f"{name_of(one.run)}: not noted that {beside} others share its device: {told(error)}"
+                )
 
     def puts_back(self, active: Active, pool: Pool) -> bool:
         """Whether a job that has ended found no memory, and its run waits to be started again.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from benchmark.config.shrink import BATCH_SIZES, SCALES
 from benchmark.config.tree import LOADERS, dicts, is_list
@@ -10,6 +10,7 @@ from benchmark.config.vocabulary.words import mapping_of
 from benchmark.data.memory import Memory
 from benchmark.errors import few
 from benchmark.launchers import Launcher
+from benchmark.launchers.fitting import FittingPool
 from benchmark.launchers.machine import MachinePool
 from benchmark.run.checkout import distrusted
 from benchmark.run.devices import cpu_count
@@ -32,6 +33,7 @@ def foreseen(plan: Plan, launcher: Launcher, memory: Memory) -> list[str]:
         *distrusted(waiting),
         *_on_cpus(waiting, rows, launcher, memory),
         *_beyond_shared_memory(rows, launcher),
+        *_other_threads(plan.runs, waiting, launcher),
     ]
 
 
@@ -68,6 +70,24 @@ def _beyond_shared_memory(rows: Mapping[str, Planned], launcher: Launcher) -> It
             f"{_rows(large)}: workers of the data loaders hold up to {max(held.values()) >> 20} MiB of images, and "
             f"/dev/shm has {found.total >> 20} MiB: what finds no room there goes through their pipes; a container "
             "gets more with --shm-size=2g"
+        )
+
+
+def _other_threads(
+    runs: Sequence[Planned], waiting: Sequence[Planned], launcher: Launcher
+) -> Iterator[str]:
+    """Runs that are to compute on CPUs with other numbers of threads than those of their rows that are there."""
+    pool = launcher.pool
+    if not isinstance(pool, FittingPool) or pool.gpus:
+        return
+    to_come = {run.spec.row: pool.threads(run.spec.gpus) for run in waiting}
+    known = [(run.spec.row, run.record.provenance.threads) for run in runs if run.record]
+    other = [row for row, threads in known if threads and to_come.get(row, threads) != threads]
+    if other:
+        yield (
+            f"{_rows(other)}: runs that are there computed with more or fewer CPU threads than those to come have with "
+            "--slots auto: that changes numbers in the last digits, and a training from there on as another seed "
+            "would; --slots with the number that they were made with keeps it"
         )
 
 
