@@ -152,6 +152,7 @@ class _Table:
 def _drive(table: _Table, again: set[State], how: _How) -> bool:
     """Does what is to be done as the results folder's only driver; returns whether all is."""
     from benchmark.cli.detach import submit
+    from benchmark.run.known_runs import settle
     from benchmark.run.plan import refreshed
     from benchmark.sweep.askers import note_askers
     from benchmark.sweep.closing import close
@@ -163,6 +164,8 @@ def _drive(table: _Table, again: set[State], how: _How) -> bool:
     note_askers(made, runs, on_disk)
     if runs and how.detach:
         return submit(runs, _sweep_of(made, runs, how))
+    if runs:
+        settle([*made.runs, *table.whole.runs])
     ended = _run(made, runs, how) if runs else []
     on_disk.keep(ended)
     # What was read a moment ago still holds where nothing ran.

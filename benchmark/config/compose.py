@@ -157,6 +157,26 @@ def original(row: Row, around: Surroundings) -> Config | None:
     return next((load_pruned(Path(layer.file)) for layer in whole), None)
 
 
+def layer_files(row: Row, around: Surroundings) -> list[str]:
+    """Paths of the config files that a row's layers are.
+
+    Raises:
+        UserError: A layer is missing.
+    """
+    return [layer.file for layer in _layers(row, around)]
+
+
+def is_of_parts_alone(row: Row, dataset: Dataset, around: Surroundings) -> bool:
+    """Whether a row's layers are nothing but files that are merged, and its config of them says all by itself.
+
+    Raises:
+        UserError: As `compose` does.
+    """
+    base, layers = _base(row, dataset, around), _layers(row, around)
+    merged_files = all(layer.kind == MERGED and layer.file for layer in layers)
+    return base is not None and merged_files and not (base.looked or base.outline)
+
+
 def _top(key: str) -> str:
     return key_path(key).partition(".")[0]
 

@@ -20,7 +20,7 @@ from benchmark.config.replace import Part, made_part, replace_parts
 from benchmark.config.retarget import fill_dataset
 from benchmark.config.shrink import shrink
 from benchmark.config.shrink.weights import load_nothing
-from benchmark.config.sources import Names, own_files
+from benchmark.config.sources import Looks, Names, own_files
 from benchmark.config.tree import Config
 from benchmark.config.vocabulary.words import mapping_of
 from benchmark.data.dataset import Dataset
@@ -82,6 +82,7 @@ class Base(NamedTuple):
         lost: Which own files of the training data a later part has replaced.
         changes: What was changed to make a config of others fit, and to do less of it than plain sizes say.
         outline: What labels are made from, before a profile shortens it, pickled; empty where no config is whole.
+        looked: Whether it was looked on the disk for what names in it stand for.
     """
 
     config: bytes
@@ -89,6 +90,7 @@ class Base(NamedTuple):
     lost: tuple[str, ...]
     changes: tuple[str, ...]
     outline: bytes
+    looked: bool
 
 
 def find_layers(layers: Sequence[Layer], roots: Sequence[Path]) -> tuple[Found, ...]:
@@ -145,6 +147,7 @@ def base_config(layers: tuple[Found, ...], dataset: Dataset, folder: Path) -> Ba
     Raises:
         UserError: With everything that is wrong with a layer.
     """
+    before = Looks.count
     making = _Making(dataset, Names(dataset, folder, "train"))
     for in_place, group in groupby(layers, key=lambda layer: layer.in_place):
         same = list(group)
@@ -163,7 +166,7 @@ def base_config(layers: tuple[Found, ...], dataset: Dataset, folder: Path) -> Ba
         making.changes.append(_start(start, config))
     unfilled = fill_dataset(config, dataset, folder)
     told = (tuple(unfilled), making.replaced(), tuple(making.changes))
-    return Base(pickle.dumps(config), *told, making.outline)
+    return Base(pickle.dumps(config), *told, making.outline, Looks.count > before)
 
 
 def _left(changes: Sequence[str], config: Config) -> list[str]:

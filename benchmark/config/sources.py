@@ -54,6 +54,12 @@ class RefusedError(Exception):
     """Says why a name can be neither filled in nor kept, and what to do."""
 
 
+class Looks:
+    """How often it was looked on the disk for what a name in a config stands for: another time it may be another."""
+
+    count = 0
+
+
 @dataclass(frozen=True)
 class Names:
     """What names in a config stand for.
@@ -122,6 +128,7 @@ class Names:
         return not root.strip("./") and (len(name) == 1 or name in _FILES[self.use])
 
     def _found(self, root: str, name: str) -> Path:
+        Looks.count += 1
         places = [place / root / name for place in self._places(root)]
         found = [place for place in places if place.is_file()]
         if self.dataset.is_absent and not found:
@@ -142,6 +149,7 @@ class Names:
 
     def _images(self, leaf: Config, annotations: Path) -> Path:
         """The images' folder of an own file."""
+        Looks.count += 1
         root, prefix = _text(leaf, "data_root"), _prefix(leaf)
         if not root and _is_usual(prefix):
             found = annotations.parent / prefix
@@ -154,6 +162,7 @@ class Names:
         prefix, ours = _prefix(leaf), self.split.images
         if _is_usual(prefix) or Path(prefix) == ours:
             return
+        Looks.count += 1
         if ours.resolve() not in [(place / prefix).resolve() for place in self._places("")]:
             raise RefusedError(
                 f"the images of data_prefix {prefix!r} are not those of the data set, {ours}; leave it out, or name "

@@ -51,11 +51,13 @@ class Contents:
 
     Attributes:
         words: Texts that are known to name no file, for whoever reads many configs.
+        absent: Texts that were asked for, and that might name a file and name none.
     """
 
     def __init__(self, cache: Path | None = None) -> None:
         self._cache = cache
         self.words: set[object] = set()
+        self.absent: set[str] = set()
         self._known: dict[str, _Known] | None = None
 
     def of(self, text: str) -> str | None:
@@ -70,7 +72,10 @@ class Contents:
         if is_file(path):
             return self._hash(path)
         known = self._remembered().get(str(path))
-        return known.sha256 if known is not None else None
+        if known is None:
+            self.absent.add(text)
+            return None
+        return known.sha256
 
     def _hash(self, path: Path) -> str:
         now = stamp(path)

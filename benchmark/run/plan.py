@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark.config.compose import check_recipes, labelled, surroundings_of
+from benchmark.config.sources import Looks
 from benchmark.config.unvalidated import as_if_validated
 from benchmark.config.vocabulary import objections
 from benchmark.data.dataset import (
@@ -23,6 +24,7 @@ from benchmark.experiment.rows.predictions import PredictionsRecipe
 from benchmark.run.contents import Contents
 from benchmark.run.identity import Essences
 from benchmark.run.journal import damages as damages_of_journal
+from benchmark.run.known_runs import KnownRuns
 from benchmark.run.record import State
 from benchmark.run.row_runs import Setting, every_way, runs_of
 from benchmark.run.runs import Runs
@@ -191,9 +193,16 @@ def plan_for(
     problems: list[str] = []
     shown: list[Row] = []
     runs: list[Planned] = []
+    known = KnownRuns(setting)
     for row in rows:
+        if done := known.complete(row):
+            shown.append(row)
+            runs += done
+            continue
+        looks = Looks.count
         told = attempt(problems, labelled, row, dataset, setting.around)
         asked = None if told is None else attempt(problems, runs_of, setting, told)
+        known.note(row, asked or (), looks)
         shown.append(told or row)
         looked = [on_disk.look(*run) for run in asked or ()]
         problems += _objections(request, row, looked)

@@ -90,7 +90,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class _Way:
+class Way:
     """What a row's runs are, what their ids are made from beside seed and setting, and where modules are imported."""
 
     config: Config
@@ -102,9 +102,12 @@ class _Way:
     changes: tuple[str, ...]
     making: Mapping[str, object]
     pseudo: PseudoLabels | None = None
+    digests: Mapping[int, str] = field(
+        default_factory=dict
+    )  # of ids, by seed, where they are known
 
 
-def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
+def _ways(setting: Setting, row: Row) -> Sequence[Way]:
     """How a row's runs are made; two ways where only data that is not there tells which images they take."""
     overrides = setting.overrides
     base = compose(row, setting.dataset, setting.around, seed=0, overrides=overrides)
@@ -131,7 +134,7 @@ def _ways(setting: Setting, row: Row) -> Sequence[_Way]:
     of_modules = (str(path) for files in modules.values() for path in files)
     sources = (*setting.files, *source_files(row, setting.around), *of_modules)
     return [
-        _Way(
+        Way(
             _on_all(setting, row, config) if whole else config,
             *setting.essences.of(config),  # val, too, counts by its hash
             given=given,
@@ -156,12 +159,12 @@ def _on_all(setting: Setting, row: Row, config: Config) -> Config:
     return on_all(config, setting.dataset)
 
 
-def _without_config(setting: Setting, row: Row) -> _Way:
+def _without_config(setting: Setting, row: Row) -> Way:
     making = _making_of(setting, row)
     given_files = {"files": making["files"]} if making.get("files") else {}
     essence, files = setting.essences.of(given_files)
     given = {**row.recipe.given(setting.around), **_counted(making)}
-    return _Way({}, essence, files, given, setting.files, None, (), making)
+    return Way({}, essence, files, given, setting.files, None, (), making)
 
 
 def _making_of(setting: Setting, row: Row) -> Mapping[str, object]:
@@ -204,14 +207,14 @@ def _modules(setting: Setting, row: Row, base: Config) -> Mapping[str, tuple[Pat
 
 
 @dataclass(frozen=True)
-class _Making:
+class Making:
     """One making of a row: its seed, and the runs that it is made from."""
 
     seed: int
     sources: tuple[RunSpec, ...] = ()
 
 
-def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
+def _makings(setting: Setting, row: Row) -> Sequence[Making]:
     """Every making of a row.
 
     Raises:
@@ -220,9 +223,9 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
     recipe = row.recipe
     seeds = recipe.seeds(setting.experiment.seeds, setting.seeds)
     if row.pseudo is not None:
-        return [_Making(seed, (_teacher(setting, row.pseudo.source, seed),)) for seed in seeds]
+        return [Making(seed, (_teacher(setting, row.pseudo.source, seed),)) for seed in seeds]
     if not recipe.source_rows:
-        return [_Making(seed) for seed in seeds]
+        return [Making(seed) for seed in seeds]
     # What is made over all seeds is no other run where a command asks for some of them.
     over = replace(setting, seeds=None) if recipe.over_seeds else setting
     folds = over.every_fold() if recipe.over_folds else [over]
@@ -231,7 +234,7 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
     }
     _refuse_unvalidated(setting, row, sources)
     if recipe.over_seeds:
-        return [_Making(seeds[0], tuple(spec for specs in sources.values() for spec in specs))]
+        return [Making(seeds[0], tuple(spec for specs in sources.values() for spec in specs))]
     by_seed = [_by_seed(specs) for specs in sources.values()]
     shared = [seed for seed in by_seed[0] if all(seed in of_row for of_row in by_seed)]
     if not shared and setting.seeds is not None:
@@ -243,7 +246,7 @@ def _makings(setting: Setting, row: Row) -> Sequence[_Making]:
         )
         raise UserError(f"row '{row.name}': the rows that it is made from share no seed ({have})")
     return [
-        _Making(seed, tuple(spec for of_row in by_seed for spec in of_row[seed])) for seed in shared
+        Making(seed, tuple(spec for of_row in by_seed for spec in of_row[seed])) for seed in shared
     ]
 
 
@@ -313,7 +316,7 @@ def _runs_of_fold(setting: Setting, row: Row) -> list[tuple[RunSpec, Config]]:
     return [_run(setting, row, making, ways) for making, ways in _made_by(setting, row)]
 
 
-def _made_by(setting: Setting, row: Row) -> list[tuple[_Making, Sequence[_Way]]]:
+def _made_by(setting: Setting, row: Row) -> list[tuple[Making, Sequence[Way]]]:
     """Every making of a row, and its ways."""
     # Composed once a row and fold: nothing else in a config depends on the seed.
     shared = _ways(setting, row)
@@ -331,21 +334,18 @@ def _with(row: Row, recipe: Recipe) -> Row:
 def every_way(setting: Setting, row: Row) -> list[str]:
     """The ids of the runs of a row, of every way in which it may have been made."""
     return [
-        _spec(one, row, making, way).run_id
+        spec_of(one, row, making, way).run_id
         for one in setting.by_fold()
         for making, ways in _made_by(one, row)
         for way in ways
     ]
 
 
-def _run(
-    setting: Setting, row: Row, making: _Making, ways: Sequence[_Way]
-) -> tuple[RunSpec, Config]:
+def _run(setting: Setting, row: Row, making: Making, ways: Sequence[Way]) -> tuple[RunSpec, Config]:
     """One run: of two ways it may have been made the one that has a folder, else the first."""
-    specs = [_spec(setting, row, making, way) for way in ways]
-    made = (
-        i for i, spec in enumerate(specs) if is_file(setting.on_disk.folder(spec.run_id).spec_file)
-    )
+    specs = [spec_of(setting, row, making, way) for way in ways]
+    files = (setting.on_disk.folder(spec.run_id).spec_file for spec in specs)
+    made = (i for i, file in enumerate(files) if is_file(file))
     chosen = 0 if len(ways) == 1 else next(made, 0)
     config = ways[chosen].config
     if not config:
@@ -354,17 +354,19 @@ def _run(
     return specs[chosen], {**config, "randomness": randomness}
 
 
-def _without_val(way: _Way, making: _Making) -> Mapping[str, str]:
+def _without_val(way: Way, making: Making) -> Mapping[str, str]:
     """What is made of a run that has learnt the validation images is judged on them as little as that is."""
     learnt = way.making and not all(spec.validates for spec in making.sources)
     return {"train_on": "all"} if learnt else {}
 
 
-def _spec(setting: Setting, row: Row, making: _Making, way: _Way) -> RunSpec:
+def spec_of(setting: Setting, row: Row, making: Making, way: Way) -> RunSpec:
+    """What is asked of a run that is made in one way."""
     profile, seed = setting.around.profile, making.seed
     from_rows = {f"source {n}": digest_of(s.run_id) for n, s in enumerate(making.sources, 1)}
     given = {**way.given, **from_rows, **_without_val(way, making)}
-    digest = identity(way.essence, setting.dataset, seed, profile, row.gpus, given)
+    of = (way.essence, setting.dataset, seed, profile, row.gpus, given)
+    digest = way.digests.get(seed) or identity(*of)
     return RunSpec(
         run_id=_run_id(setting, row.name, seed, digest),
         experiment=setting.experiment.name,

@@ -13,6 +13,7 @@ from benchmark.files import is_file
 from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.identity import digest_of
 from benchmark.run.index import Index
+from benchmark.run.known_rows import KnownRows
 from benchmark.run.record import RunRecord, State
 from benchmark.run.spec import RunSpec
 from benchmark.run.standing import StandingOf
@@ -46,10 +47,12 @@ class Runs:
         self._specs: dict[str, RunSpec] = {}
         self._records: dict[str, RunRecord] = {}
         self._index = Index(self._folder)
+        self.rows = KnownRows(self._folder)
 
     def remember(self) -> None:
         """Saves others the reading of what was read here, where that is worth it."""
         self._index.save()
+        self.rows.save()
 
     def folder(self, run_id: str) -> RunFolder:
         """The folder of a run, whether it exists or not."""
