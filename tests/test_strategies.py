@@ -116,7 +116,7 @@ def test_conditional_parameters_are_visited_by_brute_force(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_hyperband_knows_its_resource_from_the_start(tmp_path: Path) -> None:
     """Optuna's own default prunes nothing before the first trial is complete."""
-    store, space = opened(tmp_path, file_of())
+    store, space = opened(tmp_path, file_of(pruner="HyperbandPruner"))
     pruned = 0
     trials = [store.next_trial(24) for _ in range(24)]
     for trial in trials:
@@ -129,8 +129,13 @@ def test_hyperband_knows_its_resource_from_the_start(tmp_path: Path) -> None:
 def test_words_say_what_is_used() -> None:
     space = Space(file_of().search, CONFIG)
     _, sampler = sampler_of(file_of(), space)
-    assert sampler == "TPESampler(multivariate=True, constant_liar=True, group=False, seed=0)"
-    assert pruner_of(file_of(), 9)[1] == "HyperbandPruner(max_resource=9)"
+    expected = "multivariate=True, constant_liar=True, group=False, n_startup_trials=5, seed=0"
+    assert sampler == f"TPESampler({expected})"
+    halving = "SuccessiveHalvingPruner(min_resource={}, reduction_factor=3)"
+    for validations, first in ((1, 1), (2, 1), (9, 3), (36, 12)):
+        assert pruner_of(file_of(), validations)[1] == halving.format(first)
+    hyperband = file_of(pruner="HyperbandPruner")
+    assert pruner_of(hyperband, 9)[1] == "HyperbandPruner(max_resource=9)"
     assert pruner_of(file_of(pruner="NopPruner"), 9)[1] == "none"
 
 

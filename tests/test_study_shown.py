@@ -89,7 +89,7 @@ PATIENT = {
         (PATIENT, 3, 8, "patience"),
         (PATIENT, 4, 8, ""),
         ({"type": "SuccessiveHalvingPruner", "min_resource": 20}, 9, 8, "lower what it waits for (min_resource"),
-        (None, 2, 12, "hint: HyperbandPruner can prune none of 2 trials"),
+        (None, 2, 12, "hint: SuccessiveHalvingPruner can prune none of 2 trials"),
         (None, 16, 12, ""),
         (None, 1000, 90, ""),
         ("MedianPruner", 9, 1, "validated once, at their end: MedianPruner has nothing to prune"),

@@ -96,17 +96,20 @@ NO_PRUNER = Strategy(type="NopPruner")
 
 
 def default_sampler() -> Strategy:
-    """The sampler of a study whose file names none."""
-    return Strategy(type="TPESampler")
+    """The sampler of a study whose file names none: TPE that draws five trials at random, not ten."""
+    return Strategy(type="TPESampler", arguments={"n_startup_trials": 5})
 
 
 def default_pruner(validations: int) -> Strategy:
-    """The pruner of a study whose file names none.
+    """The pruner of a study whose file names none: after a third of its validations the best third goes on.
+
+    On recorded spaces (`perf/tuning.py`) validations before that said too little of the last one.
 
     Args:
         validations: Number of validations of a training.
     """
-    return Strategy(type="HyperbandPruner")
+    arguments = {"min_resource": max(1, validations // 3), "reduction_factor": 3}
+    return Strategy(type="SuccessiveHalvingPruner", arguments=arguments)
 
 
 def defaults(validations: int) -> dict[str, Any]:

@@ -135,8 +135,8 @@ class StudyFile(Strict):
         n_trials: Number of trials, those that fail or are pruned included.
         objectives: A score; or a score and a cost that is an objective of a measurement.
         search: The parameters by name.
-        sampler: How parameters are chosen; multivariate TPE if None.
-        pruner: Which trials end early; Hyperband if None, with two objectives none.
+        sampler: How parameters are chosen; multivariate TPE if None, see `benchmark.tuning.strategies`.
+        pruner: Which trials end early; successive halving if None, with two objectives none.
         seed: Seed of the sampler.
         train_seed: Seed of every trial's training; if None, the lowest that is none of the experiment's.
         warm_start: An earlier study, whose trials are known before: its name, or ``PLACE#NAME``, where the place is
