@@ -133,7 +133,8 @@ def _bench(asked: _Asked) -> bool:
     _say_head(asked, most(values))
     with counting(most(values) * len(asked.names)) as counter:
         silence_s = asked.made.experiment.patience_min * 60
-        timing = Timing(asked.request, machine, asked.iterations, asked.trust, silence_s)
+        cache = asked.made.experiment.cache
+        timing = Timing(asked.request, cache, machine, asked.iterations, asked.trust, silence_s)
         shown = _Shown(Stopwatch(timing, counter.say), counter, most(values))
         search = Search(values, asked.names, shown.measure)
         best = search.run()
@@ -191,7 +192,7 @@ class _Shown:
         from benchmark.writing.words import duration
 
         left = (time.monotonic() - self._began) * (self.most - 1)
-        self.counter.say(f"about {duration(left)} to go, at most")
+        self.counter.say(f"about {duration(left)} to go, at most; longer where a model is compiled")
 
 
 def _say_tables(search: Search, names: Sequence[str], watch: Stopwatch) -> None:
@@ -204,7 +205,7 @@ def _say_tables(search: Search, names: Sequence[str], watch: Stopwatch) -> None:
         typer.echo("")
         if (table := table_of_row(name, search.found, console)) is not None:
             show(console, table)
-        for line in (*told_of(name, search.found), *watch.notes.get(name, ())):
+        for line in (*told_of(name, search.found), *watch.notes.get(name, [])):
             typer.echo(f"  {line}")
 
 
@@ -226,7 +227,7 @@ def _say_best(best: tuple[Best | None, Best | None], machine: Machine, asked: _A
 def _command(asked: _Asked, chosen: Sequence[tuple[str, str]]) -> str:
     """The command line of a sweep; what is chosen stands in the place of what was given."""
     options = {_key(option, value): (option, value) for option, value in (*asked.options, *chosen)}
-    words = [word for pair in options.values() for word in pair]
+    words = [word for pair in options.values() for word in pair if word]
     return shlex.join(["detboard", "sweep", str(asked.request.path), *words])
 
 

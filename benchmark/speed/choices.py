@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from benchmark.config.faster import AMP, COMPILE, PRECISION
 from benchmark.config.overrides import key_path
+from benchmark.config.vocabulary.words import class_of, mapping_of
+from benchmark.experiment.cache import ImageCache
 from benchmark.run.devices import cpu_count, visible_gpus
 from benchmark.run.plan import Plan, Request
 
@@ -50,10 +53,12 @@ class How:
 
     Attributes:
         request: What they are planned by.
+        cache: Where they keep decoded images.
         slots: Runs side by side on one GPU, or on all CPUs.
     """
 
     request: Request
+    cache: ImageCache = field(default_factory=ImageCache)
     slots: int = 1
 
 
@@ -67,7 +72,7 @@ class Choice:
         loads: Whether it is about how images are read.
         values: What is tried beside what the rows have, best guess last.
         put: How runs are timed with a value.
-        option: What a sweep is told of a value: an option and its value.
+        option: What a sweep is told of a value: an option and its value, empty of a flag.
     """
 
     name: str
@@ -127,19 +132,32 @@ def _numbers_of_workers(machine: Machine, made: Plan) -> list[str]:
     """A quarter, a half and as many as there are CPUs; without a GPU, whose CPUs train, none up to a half."""
     cpus = machine.cpus
     tried = {cpus // 4, cpus // 2, cpus} - {0} if machine.gpus else {0, cpus // 2}
-    known = {_workers_of(run.config) for run in made.runs}
+    loaders = [mapping_of(run.config.get("train_dataloader")) for run in made.runs]
+    known = {int(loader.get("num_workers") or 0) for loader in loaders}
     return [str(number) for number in sorted(tried) if known != {number}]
 
 
-def _workers_of(config: object) -> int:
-    loader = config.get("train_dataloader") if isinstance(config, dict) else None
-    return int((loader or {}).get("num_workers") or 0)
+def _setting(how: How, key: str, value: object) -> How:
+    """A key of the config in place of what was given for it."""
+    given = {k: v for k, v in how.request.overrides.items() if key_path(k) != key_path(key)}
+    return replace(how, request=replace(how.request, overrides={**given, key: value}))
 
 
-def _with_workers(how: How, value: str) -> How:
-    others = {k: v for k, v in how.request.overrides.items() if key_path(k) != WORKERS_KEY}
-    given = {**others, f"+{WORKERS_KEY}": int(value)}
-    return replace(how, request=replace(how.request, overrides=given))
+def _precisions(machine: Machine, made: Plan) -> list[str]:
+    """Half precision of both kinds on a GPU, bfloat16 on a CPU; none that all rows have."""
+    known = {_precision_of(run.config) for run in made.runs}
+    return [value for value in (("amp", "bf16") if machine.gpus else ("bf16",)) if known != {value}]
+
+
+def _precision_of(config: Mapping[str, object]) -> str:
+    wrapper = mapping_of(config.get("optim_wrapper"))
+    if class_of(wrapper) != AMP:
+        return "fp32"
+    return "bf16" if wrapper.get("dtype") == "bfloat16" else "amp"
+
+
+def _compiling(_: Machine, made: Plan) -> list[str]:
+    return [] if all(run.config.get(COMPILE) for run in made.runs) else ["on"]
 
 
 def _numbers_of_slots(machine: Machine, made: Plan) -> list[str]:
@@ -162,11 +180,36 @@ def _by_name(choices: Iterable[Choice]) -> dict[str, Choice]:
 CHOICES = _by_name(
     [
         Choice(
+            PRECISION,
+            Kind.OTHER,
+            loads=False,
+            values=_precisions,
+            put=lambda how, value: _setting(how, PRECISION, value),
+            option=lambda _, value: (f"--{PRECISION}", value),
+        ),
+        Choice(
+            COMPILE,
+            Kind.OTHER,
+            loads=False,
+            values=_compiling,
+            put=lambda how, _: _setting(how, COMPILE, True),
+            option=lambda *_: (f"--{COMPILE}", ""),
+        ),
+        Choice(
+            "cache",
+            Kind.SAME,
+            loads=True,
+            # Not on disk: the few images that are read here would be in the system's memory.
+            values=lambda _, made: [] if made.experiment.cache.kind == "ram" else ["ram"],
+            put=lambda how, _: replace(how, cache=ImageCache(kind="ram", gib=how.cache.gib)),
+            option=lambda _, value: ("--cache", value),
+        ),
+        Choice(
             "workers",
             Kind.REDRAWN,
             loads=True,
             values=_numbers_of_workers,
-            put=_with_workers,
+            put=lambda how, value: _setting(how, f"+{WORKERS_KEY}", int(value)),
             option=lambda _, value: ("--set", f"+{WORKERS_KEY}={value}"),
         ),
         Choice(

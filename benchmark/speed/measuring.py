@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 
-from benchmark.errors import MachineError, UserError
+from benchmark.config.vocabulary.machine import needs_of
+from benchmark.errors import MachineError, UserError, attempt
+from benchmark.experiment.cache import ImageCache
 from benchmark.experiment.experiment import Tracking
+from benchmark.job.decoded.opening import memory_for
 from benchmark.job.failures import read_last_words
 from benchmark.launchers.child import Surroundings
 from benchmark.launchers.local import LocalJob, LocalLauncher
 from benchmark.process import asked_to_end
 from benchmark.run.folder import RunFolder
-from benchmark.run.options import JobOptions, Resources
+from benchmark.run.options import Caching, JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.state import Planned
@@ -37,6 +40,7 @@ class Timing:
 
     Attributes:
         request: What they are planned by, as the experiment has them; their folders are made in its results folder.
+        cache: Where they keep decoded images, as the experiment has it.
         machine: What they run on.
         iterations: How many are measured of each run.
         trusted: Whether weights that hold code are loaded, too.
@@ -44,6 +48,7 @@ class Timing:
     """
 
     request: Request
+    cache: ImageCache
     machine: Machine
     iterations: int
     trusted: bool
@@ -58,7 +63,7 @@ class Stopwatch:
         say: Shows a line to the user.
 
     Attributes:
-        notes: By row, what was measured otherwise than a run would do it.
+        notes: By row, what is to be known of its figures, a sentence each.
         devices: Names of the devices that were used.
     """
 
@@ -67,7 +72,7 @@ class Stopwatch:
         self._say = say
         self._launcher = LocalLauncher()
         self._numbers = count()
-        self.notes: dict[str, tuple[str, ...]] = {}
+        self.notes: dict[str, list[str]] = {}
         self.devices: set[str] = set()
 
     def measure(self, combination: Combination, row: str) -> Speed | str:
@@ -76,18 +81,37 @@ class Stopwatch:
         Raises:
             MachineError: The machine is at fault.
         """
-        how = combination.put(How(replace(self._timing.request, rows=(row,))))
-        try:
-            run = make_plan(how.request).runs[0]  # of the first seed, on the first fold
-        except UserError as error:
-            return "; ".join(error.problems)
-        with self._jobs(run, how.slots) as jobs:
+        timing = self._timing
+        how = combination.put(How(replace(timing.request, rows=(row,)), timing.cache))
+        problems: list[str] = []
+        run = attempt(problems, self._planned, how)
+        if run is None:
+            return "; ".join(problems)
+        with _kept(how.cache) as kept, self._jobs(run, how.slots, kept) as jobs:
             found = self._found(jobs)
         if isinstance(found, str):
             return found
-        self.notes.setdefault(row, notes_of(found[0]))
+        self._note(row, combination, found[0])
         self.devices |= {timed.device for timed in found}
         return Speed.of(found)
+
+    def _note(self, row: str, combination: Combination, timed: Timed) -> None:
+        """Notes what is to be known, once: of a combination what is not so as the experiment has it."""
+        known = self.notes.setdefault(row, [])
+        head = f"{combination.words()}: " if combination.values else ""
+        known += [f"{head}{note}" for note in notes_of(timed) if note not in known]
+
+    def _planned(self, how: How) -> Planned:
+        """The run that stands for a row: of the first seed, on the first fold.
+
+        Raises:
+            UserError: It cannot be composed, or this machine lacks what it needs.
+        """
+        run = make_plan(how.request).runs[0]
+        has_gpu = bool(self._timing.machine.gpus)
+        if lacking := needs_of(dict(run.config)).unmet(has_gpu, run.spec.gpus):
+            raise UserError(lacking)
+        return run
 
     def _found(self, jobs: Sequence[_Job]) -> list[Timed] | str:
         """What jobs side by side have measured, which begin together; or why one has not."""
@@ -99,18 +123,18 @@ class Stopwatch:
         return wrong or [timed for job in jobs if (timed := read_timed(job.folder)) is not None]
 
     @contextmanager
-    def _jobs(self, run: Planned, slots: int) -> Iterator[list[_Job]]:
+    def _jobs(self, run: Planned, slots: int, kept: Caching) -> Iterator[list[_Job]]:
         """Jobs of one run side by side, each in a folder of its own; they end with the context."""
         jobs: list[_Job] = []
         try:
             for _ in range(slots):
-                jobs.append(self._started(run, slots))
+                jobs.append(self._started(run, slots, kept))
             yield jobs
         finally:
             for job in jobs:
                 job.job.kill()
 
-    def _started(self, run: Planned, slots: int) -> _Job:
+    def _started(self, run: Planned, slots: int, kept: Caching) -> _Job:
         place = self._timing.request.results / "runs" / str(next(self._numbers))
         folder = RunFolder(place / run.spec.run_id)
         prepare(replace(run, folder=folder, record=None))
@@ -119,6 +143,7 @@ class Stopwatch:
             share(self._timing.machine, run.spec.gpus, slots),
             trust_checkpoints=self._timing.trusted,
             timed=self._timing.iterations,
+            cache=kept,
         )
         around = Surroundings(variables={_COMPILED: str(folder.path / "compiled")})
         return _Job(self._launcher.start(folder.path, options, around), folder)
@@ -165,6 +190,17 @@ class _Job:
         return timed.cause if timed is not None and timed.cause else death(text)
 
 
+@contextmanager
+def _kept(asked: ImageCache) -> Iterator[Caching]:
+    """What jobs are told of decoded images; memory for them goes away with the context."""
+    told = Caching(asked.kind, asked.gib, time.time())
+    if asked.kind != "ram":
+        yield told
+        return
+    with closing(memory_for(asked.gib)) as memory:
+        yield replace(told, memory=memory.path, token=memory.token)
+
+
 def share(machine: Machine, processes: int, slots: int) -> Resources:
     """What one of so many runs side by side gets, as a sweep on all of the machine's GPUs would give it.
 
@@ -180,5 +216,5 @@ def share(machine: Machine, processes: int, slots: int) -> Resources:
 
 def notes_of(timed: Timed) -> tuple[str, ...]:
     """What a reader of a row's figures has to know."""
-    again = f"its {timed.images} images come round: {timed.wanted} are taken"
+    again = f"its {timed.images} images come round several times"
     return (*timed.notes, *([again] if timed.images < timed.wanted else []))

@@ -18,6 +18,10 @@ _SLOW_START_S = 10.0
 
 NO_DIFFERENCE = "no difference seen"
 
+_RESTS = {
+    "cache": "cache: from the second epoch on, as far as decoded images find room",
+    "slots": "slots: without a GPU each run has fewer threads, which changes the last digits",
+}
 _REMARKS = {
     Kind.SAME: "",
     Kind.REDRAWN: "{}: run ids stay, and augmentations draw other random numbers",
@@ -110,7 +114,8 @@ def best_lines(head: str, best: Best, command: str) -> Iterator[str]:
 
 
 def remarks(choices: Sequence[Choice]) -> Iterator[str]:
-    """What choices do to results, where they do anything."""
+    """What choices do to results, where they do anything, and what their speed rests on."""
+    yield from (_RESTS[choice.name] for choice in choices if choice.name in _RESTS)
     for kind, text in _REMARKS.items():
         names = [choice.name for choice in choices if choice.kind is kind]
         if names and text:

@@ -29,7 +29,7 @@ def time_training(folder: RunFolder, options: JobOptions) -> None:
         Exception: The machine is at fault, see `benchmark.job.failures.of_machine`; or it is one of several processes,
             the others of which would wait for it.
     """
-    make_ready(options.resources)
+    make_ready(options.resources, options.cache)
     from benchmark.job.on_disk import loading
 
     try:
@@ -70,7 +70,7 @@ def _timed(folder: RunFolder, options: JobOptions) -> Timed:
     return replace(
         timing.found,
         complete=True,
-        notes=tuple(notes),
+        notes=(*notes, *runner.notes),
         wanted=wanted,
         peak_memory_gib=round(memory.peak_gib, 4),
         device=device_name(),
