@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -46,10 +47,12 @@ class Later(Mapping[str, object]):
         row: The row.
         setting: Of the run.
         seed: Of the run.
+        identity: Tells what it is made from: of two configs with the same one all but the seed is the same.
     """
 
-    def __init__(self, row: Row, setting: Setting, seed: int) -> None:
+    def __init__(self, row: Row, setting: Setting, seed: int, identity: str = "") -> None:
         self.of = (row, setting, seed)
+        self.identity = identity
         self.kept: Config | None = None
 
     def settle(self) -> None:
@@ -138,6 +141,12 @@ class KnownRuns:
     def _known(self) -> Known:
         return self.setting.on_disk.rows.of(self._key, self.setting.contents)
 
+    @cached_property
+    def _state(self) -> bytes:
+        """All that configs are made from beside the rows."""
+        watched_now = sorted(self._known.watched.items())
+        return hashlib.sha256(f"{self._key}{watched_now}".encode()).digest()
+
     def _key_of(self, row: Row) -> bytes | None:
         alone = self.setting.number is None and not self.setting.experiment.trains_on_all(row)
         return key_of(row) if alone else None
@@ -148,7 +157,8 @@ class KnownRuns:
     def _run(self, row: Row, found: KnownRow, seed: int) -> tuple[RunSpec, Later]:
         select = self.setting.experiment.select
         given = {} if select == "last" else {"select": select}
-        later = Later(row, self.setting, seed)
+        own = hashlib.sha256(self._state + (self._key_of(row) or b"")).hexdigest()
+        later = Later(row, self.setting, seed, own)
         sources = (*self.setting.files, *found.sources)
         made = Way({}, "", {}, given, sources, None, found.changes, {}, digests=found.digests)
         return spec_of(self.setting, row, Making(seed), made), later

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmark.leaderboard.outputs.base import File, Material, Output
-from benchmark.leaderboard.outputs.page.page_file import PageFile
+from benchmark.leaderboard.outputs.page.known_page import KnownPage
 
 
 def _files(material: Material) -> Iterator[File]:
@@ -15,7 +15,7 @@ def _files(material: Material) -> Iterator[File]:
 
         return render(payload(material))
 
-    yield PageFile(material.path(".html"), make)
+    yield KnownPage(material, make)
 
 
 PAGE = Output(_files, needs_runs=True)
