@@ -135,10 +135,11 @@ def search(
         store, space.suggest, partial(made.answer, seed=lot), case.slots, trials
     )
     simulation.run(case.budget * space.validations)
-    return _searched(made, simulation.ended)
+    return searched(made, simulation.ended)
 
 
-def _searched(made: Surface, ended: Sequence[Ended]) -> Searched:
+def searched(made: Surface, ended: Sequence[Ended]) -> Searched:
+    """What the trials of a study came to."""
     whole = [trial for trial in ended if not trial.pruned]
     best = [max(whole[: n + 1], key=lambda trial: trial.values[-1]) for n in range(len(whole))]
     return Searched(

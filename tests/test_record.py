@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_an_image_s_score_is_its_own_average_precision(perf: pytest.MonkeyPatch)
 def test_what_is_kept_is_whole(name: str, perf: pytest.MonkeyPatch) -> None:
     recording = import_module("recording").Recording(name)
     asked, params = recording.asked, recording.params()
-    assert list(params) == list(range(len(params)))
+    assert sorted(params) == list(params) and params  # all of them once it is whole, see below
     for number in params:
         lines = [line for line in recording.lines if line["setting"] == str(number)]
         epochs = [int(line["epoch"]) for line in lines]
@@ -117,7 +118,35 @@ def test_what_is_said_of_it_follows_from_it(name: str, perf: pytest.MonkeyPatch)
     apart = sorted(abs(final[n] - value) for n, value in asked["again"]["mAP50"].items())
     assert math.isclose(asked["noise"], float(np.median(apart)), abs_tol=1e-6)
     assert asked["settings"] == len(final) > 80
+    assert list(final) == list(range(len(final)))
     assert (asked["own"], asked["best"]) == (final[0], max(final.values()))
     # What the issue of a search is: something to find, beyond what another seed would change.
     assert final[0] > 0.1 and asked["best"] > final[0] + asked["noise"]
     assert np.std(list(final.values())) > asked["noise"]
+
+
+@pytest.mark.slow
+def test_what_a_warm_start_is_worth_is_told_with_its_interval(
+    perf: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = import_module("warm_start")
+    perf.setattr(sys, "argv", ["warm_start.py", "--seeds", "2", "--budgets", "3", "--jobs", "1"])
+    script.main()
+    text = capsys.readouterr().out
+    for pair in ("two_stage after small", "small after two_stage"):
+        assert f"{pair}, default sampler, 3 full trainings" in text
+    told = re.findall(r"^warm start .* ([+-]\d+)% \(([+-]\d+)% to ([+-]\d+)%\)", text, re.MULTILINE)
+    assert len(told) == 2
+    for mean, low, high in (map(int, one) for one in told):
+        assert low <= mean <= high
+
+
+def test_gains_are_of_the_same_seeds(perf: pytest.MonkeyPatch) -> None:
+    script = import_module("warm_start")
+    without = [script.Outcome(epochs, 0.5, 0.1, 10, 0.5) for epochs in (0.5, 0.7, math.inf)]
+    warm = [script.Outcome(epochs, 0.5, 0.05, 10, 0.5) for epochs in (0.4, 0.6, 1.15)]
+    gained = script.gain(warm, without)
+    np.testing.assert_allclose(
+        gained["epochs"], [-0.1] * 3
+    )  # what was never as good counts as 1.25
+    np.testing.assert_allclose(gained["behind"], [-0.05] * 3)
