@@ -350,8 +350,7 @@ def _run(setting: Setting, row: Row, making: Making, ways: Sequence[Way]) -> tup
     config = ways[chosen].config
     if not config:
         return specs[chosen], {}
-    randomness = {**config["randomness"], "seed": making.seed}
-    return specs[chosen], {**config, "randomness": randomness}
+    return specs[chosen], {**config, "randomness": {**config["randomness"], "seed": making.seed}}
 
 
 def _without_val(way: Way, making: Making) -> Mapping[str, str]:
