@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import traceback
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from benchmark.files import write_json
 from benchmark.job.failures import failure, is_out_of_memory, of_machine
 from benchmark.job.inputs import Inputs, NotAsAsked
+from benchmark.job.place import Place
 from benchmark.job.several import GONE, NO_MEMORY, TOLD, Ended, has_lost_another, processes, rank
 from benchmark.run.company import read_company
 from benchmark.run.folder import RunFolder
@@ -59,17 +61,23 @@ class RunJob(ABC):
     Args:
         folder: The run.
         options: How it is run.
+        leave: Called once its place is free for the next job; None where nobody would hear it.
 
     Attributes:
         spec: What was asked.
         inputs: What the job reads, held against that.
+        place: Its place on the machine.
         tracker: What shows the run elsewhere, once there is one.
         holder: Whose lease the folder was under when several processes had joined; empty before, and without one.
     """
 
     holder = ""
 
-    def __init__(self, folder: RunFolder, options: JobOptions) -> None:
+    def __init__(
+        self, folder: RunFolder, options: JobOptions, leave: Callable[[], None] | None = None
+    ) -> None:
+        beside = [folder.path.with_name(name) for name in options.beside]
+        self.place = Place(leave, beside)
         self.folder = folder
         self.options = options
         self.spec: RunSpec = folder.read_spec()
@@ -138,6 +146,12 @@ class RunJob(ABC):
             self.abandon()
         print(f"{now()} stopped early: {error.state}", flush=True)
         return True
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While nothing of ours that has left its place goes on beside this job."""
+        self.place.wait_until_alone()
+        yield
 
     def clear(self, state: State) -> None:  # noqa: B027  (most have nothing to remove)
         """Removes what a finished run no longer needs."""

@@ -9,8 +9,8 @@ import copy
 import gc
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -47,12 +47,17 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def run_job(path: Path, options: JobOptions) -> None:
+def run_job(path: Path, options: JobOptions, leave: Callable[[], None] | None = None) -> None:
     """Makes and evaluates the run at ``path`` and writes its record.
 
     A finished run is left alone, unless it is complete and has not seen the test split as it is now: then it is
     evaluated on that, see `benchmark.job.held_out`. A try-out goes the same way as a run on two images, and leaves what
     it has found in place of a record.
+
+    Args:
+        path: The run's folder.
+        options: How it is run.
+        leave: Called once the job's place is free for the next one, before it ends: see `benchmark.job.place`.
 
     Raises:
         locks.Held: Another job has held the folder all the time that `locks.patience_s` gives; one that has a lease is
@@ -78,7 +83,7 @@ def run_job(path: Path, options: JobOptions) -> None:
             time_training(folder, options)
         elif not folder.finished:
             if not options.leased or rank() != 0 or may_begin(folder, options):
-                _job_of(folder)(folder, options).run()
+                _job_of(folder)(folder, options, leave).run()
         elif folder.read_spec().dataset.test is not None:
             from benchmark.job.held_out import evaluate_finished
 
@@ -98,8 +103,10 @@ def _job_of(folder: RunFolder) -> type[RunJob]:
 class _Training(RunJob):
     """What the steps of a training share."""
 
-    def __init__(self, folder: RunFolder, options: JobOptions) -> None:
-        super().__init__(folder, options)
+    def __init__(
+        self, folder: RunFolder, options: JobOptions, leave: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(folder, options, leave)
         self.journal = Journal(folder.metrics_file)
         self.params: int | None = None
         self.runner: JobRunner
@@ -330,9 +337,20 @@ class _Training(RunJob):
         assert self.metric.last is not None
         against = (self.metric.annotations, self.metric.ground_truth)
         trained = Trained(self.folder, self.metric.last, *against, self.runner)
-        self.findings = measure(trained, self.options.cost)
+        self.findings = measure(trained, self.options.cost, self._alone())
         if self.tracker is not None:
             self.tracker.images(samples_of(trained, self.options.tracking.images))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self.alone():
+            yield
+        self._leave_place()
+
+    def _leave_place(self) -> None:
+        """Lets the next job begin: the model alone is still needed."""
+        self.runner.forget_training()
+        self.place.leave(on_gpu=self.runner.uses_gpu)
 
     def _spent(self) -> tuple[float, float]:
         """Seconds and GiB so far."""
@@ -390,6 +408,7 @@ class _TrainingOnAll(_Training):
 
     def _measure(self) -> None:
         """There is nothing to measure on."""
+        self._leave_place()
 
     def record(self, state: State, why: Failure | None) -> RunRecord:
         """See `RunJob`."""

@@ -199,6 +199,18 @@ class JobRunner(Runner):  # type: ignore[misc]
         """A logger without a file of its own: the job's output already is ``log.txt``."""
         return MMLogger.get_instance(name=self._experiment_name, log_level=log_level)
 
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the model is on a GPU."""
+        return next(self.bare_model.parameters()).device.type != "cpu"
+
+    def forget_training(self) -> None:
+        """Frees what the training alone has needed: gradients, the optimizer's state, the training images."""
+        for parameter in self.model.parameters():
+            parameter.grad = None
+        for name in ("optim_wrapper", "param_schedulers", "_train_loop", "_train_dataloader"):
+            setattr(self, name, None)
+
     def _log_env(self, env_cfg: dict[str, object]) -> None:
         """Logs how it runs: versions and device are in the record, the config in ``config.py``.
 

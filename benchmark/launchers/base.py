@@ -17,9 +17,10 @@ for as many as find memory, if its class has a true ``finds_slots``; and with wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # `--help` lists the launchers, and is to be quick
+    from multiprocessing.connection import Connection
     from pathlib import Path
 
     from benchmark.run.address import JobAddress
@@ -62,6 +63,17 @@ class Job(Protocol):
 
     def kill(self) -> None:
         """Ends it at once, with every process that it started; nothing happens to one that has ended."""
+
+
+@runtime_checkable
+class HandsOver(Protocol):
+    """What a job of this machine can do beside: it says that its place is free before it has ended."""
+
+    def has_left_place(self) -> bool:
+        """Whether the next job may begin in its place, while this one writes what it came to."""
+
+    def signs(self) -> list[Connection | int]:
+        """What `multiprocessing.connection.wait` wakes up at when it leaves its place, and when it ends."""
 
 
 class Pool(Protocol):

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -64,8 +65,8 @@ class Surroundings:
             os.chdir(self.there)
 
 
-def run_forked(folder: str, options: JobOptions, around: Surroundings) -> None:
-    """Body of a process that the forkserver made."""
+def run_forked(folder: str, options: JobOptions, around: Surroundings, place: Connection) -> None:
+    """Body of a process that the forkserver made; it says to ``place`` when its place is free."""
     from multiprocessing import connection, parent_process
 
     # A session of its own: Ctrl-C in the terminal reaches the driver only, and one signal ends the
@@ -81,7 +82,12 @@ def run_forked(folder: str, options: JobOptions, around: Surroundings) -> None:
             _end_with_driver(lambda: connection.wait([sentinel]))
         around.enter()
         os.environ.update(options.resources.environment())  # before CUDA is initialised
-        run_job(Path(folder), options)
+        run_job(Path(folder), options, lambda: _say_free(place))
+
+
+def _say_free(place: Connection) -> None:
+    with suppress(OSError):  # nobody listens any more
+        place.send_bytes(b"free")
 
 
 def main() -> None:

@@ -9,9 +9,10 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -92,9 +93,9 @@ class LocalLauncher(MachineLauncher):
         return self._forked(folder, options, around)
 
     def _forked(self, folder: Path, options: JobOptions, around: Surroundings) -> _Forked:
-        process = self._context.Process(
-            target=run_forked, args=(str(folder), options, around), name=folder.name
-        )
+        place, free = self._context.Pipe(duplex=False)
+        told = (str(folder), options, around, free)
+        process = self._context.Process(target=run_forked, args=told, name=folder.name)
         with _apart():
             resource_tracker.ensure_running()  # it takes signals as it likes, and would undo the next line
             with (
@@ -102,7 +103,8 @@ class LocalLauncher(MachineLauncher):
             ):  # in the server: Ctrl-C in the terminal is not its affair; it ends with this process
                 forkserver.ensure_running()
         process.start()
-        return _Forked(process)
+        free.close()
+        return _Forked(process, place)
 
     @cached_property
     def _context(self) -> ForkServerContext:
@@ -158,9 +160,26 @@ class LocalJob(MachineJob, ABC):
 
 
 class _Forked(LocalJob):
-    def __init__(self, process: BaseProcess) -> None:
+    """A job that was forked; it says to ``place`` that it leaves its place."""
+
+    def __init__(self, process: BaseProcess, place: Connection) -> None:
         self._process = process
+        self._place: Connection | None = place
+        self._has_left = False
         self.pid = process.pid or 0
+
+    def has_left_place(self) -> bool:
+        """See `benchmark.launchers.base.HandsOver`."""
+        if self._place is not None and self._place.poll():
+            with suppress(EOFError):  # it has ended in its place
+                self._has_left = bool(self._place.recv_bytes())
+            self._place.close()
+            self._place = None
+        return self._has_left
+
+    def signs(self) -> list[Connection | int]:
+        """See `benchmark.launchers.base.HandsOver`."""
+        return [self._process.sentinel, *([] if self._place is None else [self._place])]
 
     def status(self) -> int | None:
         return None if self._process.is_alive() else self._process.exitcode

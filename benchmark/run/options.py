@@ -45,6 +45,7 @@ class JobOptions:
         node_check: Look at the node in place of a run.
         store: Where its folder is mirrored, as fsspec takes it; empty where it is the driver's own.
         cache: Where decoded images are kept.
+        beside: Ids of runs whose jobs have left their places and not ended: none is timed while they go on.
     """
 
     tracking: Tracking
@@ -58,6 +59,7 @@ class JobOptions:
     node_check: bool = False
     store: str = ""
     cache: Caching = Caching()
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,13 @@ from benchmark.run.state import Planned
 
 
 class Source(Protocol):
-    """Where the runs come from: a list of them, or a study that thinks of the next one."""
+    """Where the runs come from: a list of them, or a study that thinks of the next one.
+
+    Attributes:
+        takes_early: Whether a run may be taken while the one before it writes what it came to: a study learns from it.
+    """
+
+    takes_early: bool
 
     def gpus(self) -> int | None:
         """Number of GPUs that the next run trains on; None while there is none to start."""
@@ -55,6 +61,8 @@ class Watcher(Protocol):
 
 class Listed:
     """The runs of a list, in order; one that is made from others comes once those of them in the list have ended."""
+
+    takes_early = True
 
     def __init__(self, runs: Sequence[Planned]) -> None:
         self._waiting = list(runs)

@@ -31,6 +31,7 @@ from benchmark.sweep.crowding import Crowding
 from benchmark.sweep.dead_ends import DeadEnds
 from benchmark.sweep.ending import ask_to_stop, end_job, record_if_asked
 from benchmark.sweep.pause import PROBE, Pause
+from benchmark.sweep.places import Places, doze
 from benchmark.sweep.progress import name_of
 from benchmark.sweep.silence import Listener, Pulse
 from benchmark.sweep.standings import Standings
@@ -109,6 +110,7 @@ class Sweep:
         self._dead_ends = DeadEnds(watcher.say, launcher.name)
         self._crowding = Crowding(watcher, options)
         self._standings = Standings(watcher.stands)
+        self._places = Places()
 
     def run(self, source: Source) -> list[Planned]:
         """Runs until the source is done; a run that fails does not stop the others.
@@ -147,7 +149,7 @@ class Sweep:
                 self._look(source)
                 if is_done() and not (self._pause.runs or self._cut_off or self._crowding.runs):
                     break
-                time.sleep(POLL_S)
+                doze(self._active, POLL_S)
                 if asked_to_end():  # an exception that a library has swallowed
                     raise KeyboardInterrupt
             self._dead_ends.look(self._active)
@@ -160,6 +162,7 @@ class Sweep:
     def _look(self, source: Source) -> None:
         """Starts what there is room for, and sees what has become of what was started."""
         self._pause.look(jobs_run=bool(self._active))
+        self._places.look(self._active, self.launcher.pool, source.takes_early)
         self._dead_ends.look(self._active)
         if not self._holds:
             self._start_again()
@@ -221,14 +224,16 @@ class Sweep:
             count = -1  # it has begun
         if job is not None:
             active = Active(run, job, resources, Pulse(job, run.folder), count, found)
-            self._crowding.tell_company(active, self._active, self.launcher.pool)
+            others = self._places.holding(self._active)
+            self._crowding.tell_company(active, others, self.launcher.pool)
             self._active.append(active)
 
     def _submitted(self, run: Planned, resources: Resources) -> Job | None:
         """The run's job; None where the folder takes no writes, for which it waits."""
         try:
             make_ready(run)
-            return self._launched(run, self.options(resources))
+            options = replace(self.options(resources), beside=self._places.beside)
+            return self._launched(run, options)
         except OSError as error:
             if fault_of(error) is None:
                 raise
@@ -253,7 +258,7 @@ class Sweep:
         for active in [active for active in self._active if active.job.ended()]:
             self._active.remove(active)
             self._settle(active)
-            self.launcher.pool.release(active.resources)
+            self._places.give_back(active, self.launcher.pool)
 
     def _settle(self, active: Active) -> None:
         """Has a run whose job has ended wait to be started again, or sees what has become of it."""
@@ -284,7 +289,7 @@ class Sweep:
             if self._listener.gives_up(active.pulse, name):
                 self._active.remove(active)
                 words = self._listener.end(active.pulse, name)
-                self.launcher.pool.release(active.resources)
+                self._places.give_back(active, self.launcher.pool)
                 self._judge(active.run, words)
 
     def _put_back(self, run: Planned, cause: str) -> None:

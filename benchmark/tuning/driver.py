@@ -66,6 +66,8 @@ class Tuner:
         ran: Numbers of the trials whose jobs were started, in order.
     """
 
+    takes_early = False  # what a trial came to decides on the next
+
     def __init__(
         self, store: Store, asked: Asked, watcher: Watcher, jobs: Jobs | None = None
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 
@@ -34,8 +34,10 @@ NO_TEST = "its boxes of the test split are not known"
 class MadeJob(RunJob):
     """What the steps of making a run share."""
 
-    def __init__(self, folder: RunFolder, options: JobOptions) -> None:
-        super().__init__(folder, options)
+    def __init__(
+        self, folder: RunFolder, options: JobOptions, leave: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(folder, options, leave)
         self._started = now()
         self._made_from: dict[str, str] = {}
         self._no_val = NO_VAL
@@ -140,7 +142,7 @@ class MadeJob(RunJob):
 
             self._params = sum(p.numel() for p in made.runner.model.parameters())
             evaluated = Trained(*_parts(evaluated), made.runner)
-        self._findings = measure(evaluated, self.options.cost)
+        self._findings = measure(evaluated, self.options.cost, self.alone())
         self._show(evaluated)
 
     def _show(self, evaluated: Evaluated) -> None:

@@ -106,6 +106,8 @@ class Measurement:
         costs_time: Whether it takes so long that trials do without, unless it is their objective.
         of_model: Whether it is of a model or its training, which a row whose boxes come from elsewhere has not.
         disturbs: Whether a failure may leave traces in the model, so that it comes last.
+        alone: Whether it needs the machine alone, as a time does, so that it comes first and no other job of this
+            driver ends meanwhile.
     """
 
     key: str
@@ -114,6 +116,7 @@ class Measurement:
     costs_time: bool = False
     of_model: bool = False
     disturbs: bool = False
+    alone: bool = False
 
 
 def number(key: str, name: str) -> Callable[[RunRecord], float | None]:
@@ -236,6 +239,7 @@ _LATENCY = Measurement(
     ),
     costs_time=True,
     of_model=True,
+    alone=True,
 )
 
 _TRAINING = Measurement(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from math import isfinite
@@ -35,10 +36,17 @@ class Findings:
     val_images: ValImages
 
 
-def measure(evaluated: Evaluated, cost: bool) -> Findings:
+def measure(
+    evaluated: Evaluated, cost: bool, alone: AbstractContextManager[None] | None = None
+) -> Findings:
     """Measures a complete run, and its model if it is a `Trained` one; some measurements write files into its folder.
 
-    A measurement that fails costs its values, not the run. With ``cost`` those are taken, too, that cost time.
+    A measurement that fails costs its values, not the run.
+
+    Args:
+        evaluated: The run.
+        cost: Take those, too, that cost time.
+        alone: Entered for the measurements that need the machine alone, which come first.
 
     Raises:
         Exception: The machine is at fault, as `benchmark.job.failures.of_machine` tells.
@@ -48,20 +56,29 @@ def measure(evaluated: Evaluated, cost: bool) -> Findings:
     folder = evaluated.folder
     for file in (folder.matches_file, folder.bootstrap_file, folder.samples_file):
         file.unlink(missing_ok=True)  # of an attempt before
-    measured: dict[str, Measured] = {}
-    missing: dict[str, str] = {}
-    for measurement in _wanted(cost, isinstance(evaluated, Trained)):
-        try:
-            value = _function(measurement)(evaluated)
-            _require_numbers(value)
-        except Exception as error:
-            if of_machine(error, folder) is not None:
-                raise
-            missing[measurement.key] = reason(error)
-            print(f"{now()} {measurement.key} not measured: {reason(error)}", flush=True)
-        else:
-            measured |= {} if value is None else {measurement.key: value}
-    return Findings(measured, missing, images_of(evaluated.evaluation.image_ids))
+    found = Findings({}, {}, images_of(evaluated.evaluation.image_ids))
+    wanted = _wanted(cost, isinstance(evaluated, Trained))
+    with alone or nullcontext():
+        for measurement in wanted:
+            if measurement.alone:
+                _measure(measurement, evaluated, found)
+    for measurement in wanted:
+        if not measurement.alone:
+            _measure(measurement, evaluated, found)
+    return found
+
+
+def _measure(measurement: Measurement, evaluated: Evaluated, found: Findings) -> None:
+    try:
+        value = _function(measurement)(evaluated)
+        _require_numbers(value)
+    except Exception as error:
+        if of_machine(error, evaluated.folder) is not None:
+            raise
+        found.missing[measurement.key] = reason(error)
+        print(f"{now()} {measurement.key} not measured: {reason(error)}", flush=True)
+    else:
+        found.measured.update({} if value is None else {measurement.key: value})
 
 
 def _wanted(cost: bool, has_model: bool) -> list[Measurement]:

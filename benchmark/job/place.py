@@ -1,0 +1,55 @@
+"""A job's place on the machine: it leaves it once all is measured that needs it alone, and the next job begins there.
+
+What is left to do then (errors by kind, resampling, FLOPs, samples, the tracker's end, the record) goes on beside the
+next job's beginning. A latency that was taken meanwhile would be wrong: a job whose driver names others that still go
+on waits for their end before it takes its own.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmark import locks
+from benchmark.run.devices import memory_room
+from benchmark.run.folder import RunFolder
+from benchmark.run.journal import now
+
+_LOOK_S = 0.02
+
+
+class Place:
+    """The place of a job.
+
+    Args:
+        leave: Tells the driver that the place is free; None where nobody would hear it.
+        beside: Folders of runs whose jobs had left their places, and not ended, when this one was started.
+    """
+
+    def __init__(self, leave: Callable[[], None] | None, beside: Sequence[Path]) -> None:
+        self._leave = leave
+        self._beside = [RunFolder(path) for path in beside]
+
+    def wait_until_alone(self) -> None:
+        """Waits until the jobs beside this one have ended; each ends by itself, or is ended by the driver."""
+        for other in self._beside:
+            if locks.is_held(other.lock_file):
+                print(f"{now()} waits for the end of {other.path.name} beside it", flush=True)
+            while locks.is_held(other.lock_file):
+                time.sleep(_LOOK_S)
+
+    def leave(self, on_gpu: bool) -> None:
+        """Leaves the place, unless that would take from the next job what it needs: memory.
+
+        Args:
+            on_gpu: Whether this process has opened a GPU: it keeps memory there until it ends.
+        """
+        if self._leave is not None and not on_gpu and memory_room().free_mib > _peak_mib():
+            self._leave()
+
+
+def _peak_mib() -> int:
+    """The most memory that this process had: about what the next one needs."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # Linux counts in KiB
