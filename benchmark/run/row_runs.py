@@ -392,9 +392,8 @@ def spec_of(setting: Setting, row: Row, making: Making, way: Way) -> RunSpec:
 
 def _run_id(setting: Setting, row: str, seed: int, digest: str) -> str:
     """The row's run id: the former one where a run of this very row has it."""
-    profile = setting.around.profile
-    now = run_id(row, seed, profile, digest, setting.number)
-    former = former_run_id(row, seed, profile, digest, setting.number)
+    of = (row, seed, setting.around.profile, digest, setting.number)
+    now, former = run_id(*of), former_run_id(*of)
     if former != now:
         with suppress(FileNotFoundError, NotADirectoryError, UserError):
             return former if setting.on_disk.spec(former).row == row else now
