@@ -19,6 +19,7 @@ MEASURED_AT = re.compile(r"at\s+`([0-9a-f]{7,40})`,\s+(\d{4}-\d\d-\d\d),\s+\d+\s
 
 _JOB = ("benchmark/job", "benchmark/tracking", "benchmark/statistics", "benchmark/run/record.py")
 _LOCAL = tuple(f"benchmark/launchers/{name}.py" for name in ("child", "local", "preload"))
+_TURN = ("benchmark/sweep/loop.py", "benchmark/sweep/places.py")
 _PLANNED = tuple(
     f"benchmark/{name}"
     for name in ("cli", "sweep", "leaderboard", "run", "config", "data", "experiment", "writing")
@@ -31,7 +32,7 @@ _BOXES = ("benchmark/statistics", "benchmark/data/annotations.py")
 _TRAINED = ("benchmark/job", "benchmark/config", "benchmark/ops", "configs")
 
 PATHS: dict[str, tuple[str, ...]] = {
-    "overhead": ("perf/overhead.py", "tests/tiny", "benchmark/sweep/loop.py", *_JOB, *_LOCAL),
+    "overhead": ("perf/overhead.py", "tests/tiny", *_TURN, *_JOB, *_LOCAL),
     "cluster": ("perf/cluster.py", "perf/overhead.py", "benchmark/launchers", *_JOB),
     "startup": ("perf/startup.py", *_PLANNED),
     "report": ("perf/report.py", "perf/startup.py", *_PLANNED, "benchmark/statistics"),
