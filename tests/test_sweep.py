@@ -28,14 +28,18 @@ pytestmark = pytest.mark.trains
 def swept(
     synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Bench, subprocess.CompletedProcess[str]]:
-    """A sweep of both rows, side by side, tracked offline; one of them saves its best checkpoint, too."""
+    """A sweep of both rows, side by side, tracked offline; one of them saves its best checkpoint, too.
+
+    They share the images that either has decoded.
+    """
     folder = tmp_path_factory.mktemp("swept")
 
     def saving(content: dict[str, Any]) -> None:
         content["rows"][1]["set"]["+default_hooks.checkpoint.save_best"] = "coco/bbox_mAP_50"
 
     bench = Bench(synthetic_data, folder / "results", variant(folder, saving))
-    return bench, bench.run("sweep", "--slots", "2", "--wandb", "online", WANDB_MODE="")
+    options = ("--slots", "2", "--wandb", "online", "--cache", "ram:0.5")
+    return bench, bench.run("sweep", *options, WANDB_MODE="")
 
 
 def test_every_row_is_complete(swept: tuple[Bench, subprocess.CompletedProcess[str]]) -> None:
@@ -51,6 +55,9 @@ def test_every_row_is_complete(swept: tuple[Bench, subprocess.CompletedProcess[s
         assert record["provenance"]["device"]
         assert str(bench.experiment) in record["provenance"]["git"]["changed"]  # in no commit
     assert "2 complete" in done.stdout
+    assert "decoded images are kept in memory: up to 0.5 GiB\n" in done.stdout
+    assert "36 decoded images were kept in 0.00 GiB of memory\n" in done.stdout  # once for both
+    assert "cache:" not in RunFolder(bench.folder("plain")).log_file.read_text()
 
 
 def test_run_folder_holds_what_the_docs_say(swept: tuple[Bench, object]) -> None:

@@ -44,6 +44,9 @@ def caching(asked: ImageCache, launcher: Launcher) -> Iterator[Caching]:
             yield _shared(told, store)
         finally:
             use(Caching(), 1)  # of jobs that ran in this process
+            if isinstance(store, Arena):
+                images, size = store.holds
+                print(f"{images} decoded images were kept in {size / _GIB:.2f} GiB of memory")
 
 
 def _folder(told: Caching) -> Folder:
