@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from mmap import ALLOCATIONGRANULARITY
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +77,38 @@ def test_a_picture_comes_back_as_it_was_put(store: Store) -> None:
         assert store.get(OTHER) is None
 
 
+@pytest.mark.parametrize("side", [8, 1200])
+def test_what_is_handed_out_may_be_written_to(store: Store, side: int) -> None:
+    store.put(KEY, Picture(_pixels(side, side), (side, side)))
+    for _ in range(2):
+        found = store.get(KEY)
+        assert found is not None and np.array_equal(found.pixels, _pixels(side, side))
+        found.pixels[...] = 0
+
+
+def test_letting_go_of_an_image_unlocks_nothing() -> None:
+    kept = make_arena(1 << 24)
+    kept.put(KEY, Picture(_pixels(1200, 1200), (1200, 1200)))
+    found = kept.get(KEY)
+    descriptor = os.open(kept.path, os.O_RDWR)
+    with kept._locked():
+        assert found is not None
+        del found
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(descriptor)
+    kept.close()
+
+
 def test_beyond_its_limit_memory_takes_no_more_and_says_so_once(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    kept = make_arena(3 * GREY.size)
+    kept = make_arena(3 * ALLOCATIONGRANULARITY)
     for number in range(6):
         kept.put(bytes([number]) * 32, GREY)
     assert [kept.get(bytes([n]) * 32) is not None for n in range(6)] == [True] * 3 + [False] * 3
-    assert kept.holds == (3, 3 * GREY.size)
+    assert kept.holds == (3, 3 * ALLOCATIONGRANULARITY)
     kept.close()
     said = capfd.readouterr().out
     assert said.count("full, with 3 images") == 1

