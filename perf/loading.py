@@ -13,14 +13,16 @@ With ``--decoders`` other decoders of JPEG are held against OpenCV's: speed, and
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,11 @@ import cv2
 import numpy as np
 import torch
 from evaluation import machine
-from mmengine.registry import DATASETS, init_default_scope
 
 from benchmark import ops
 from benchmark.job.decoded.arena import make_arena
 from benchmark.job.decoded.folder import Folder
 from benchmark.job.decoded.store import Store
-from benchmark.job.decoded.transforms import ask
 from benchmark.run.devices import memory_room
 
 KINDS = ("off", "ram", "disk")
@@ -96,19 +96,22 @@ def data_set(data: Path, pipeline: str, scale: tuple[int, int], most: int) -> An
         {"type": "RandomFlip", "prob": 0.5},
         {"type": "PackDetInputs"},
     ]
+    from mmengine.registry import DATASETS, init_default_scope
+
     names = [kind["name"] for kind in json.loads((data / "train.json").read_bytes())["categories"]]
-    init_default_scope("mmdet")
-    return DATASETS.build(
-        {
-            "type": "CocoDataset",
-            "data_root": str(data),
-            "ann_file": "train.json",
-            "data_prefix": {"img": "images"},
-            "metainfo": {"classes": tuple(names)},
-            "indices": most,
-            "pipeline": steps,
-        }
-    )
+    with redirect_stdout(io.StringIO()):
+        init_default_scope("mmdet")
+        return DATASETS.build(
+            {
+                "type": "CocoDataset",
+                "data_root": str(data),
+                "ann_file": "train.json",
+                "data_prefix": {"img": "images"},
+                "metainfo": {"classes": tuple(names)},
+                "indices": most,
+                "pipeline": steps,
+            }
+        )
 
 
 def epoch(images: Any) -> float:
@@ -132,6 +135,8 @@ def store_of(kind: str, folder: Path) -> tuple[Store | None, Callable[[], int]]:
 
 def measure(images: Any, kind: str, epochs: int) -> Speed:
     """The speed of one setting, in this process."""
+    from benchmark.job.decoded.transforms import ask
+
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
@@ -140,7 +145,7 @@ def measure(images: Any, kind: str, epochs: int) -> Speed:
         first, *later = [epoch(images) for _ in range(epochs)]
         speed = Speed(first, statistics.median(later), holds() / 2**20)
         if store is not None:
-            closing(store).__exit__(None, None, None)
+            store.close()
     return speed
 
 
@@ -241,8 +246,10 @@ def main() -> None:
     options = parser.parse_args()
     if min(options.images, options.epochs - 1, options.repeat, *options.scale) < 1:
         parser.error("--images, --repeat and --scale: from 1; --epochs: from 2")
-    ops.install()
     print(f"{options.images} images, {options.epochs} epochs, {options.repeat} turns; {machine()}")
+    ops.install()
+    with redirect_stdout(io.StringIO()):  # what mmdet says of its optional parts
+        import_module("benchmark.job.decoded.transforms")
     with tempfile.TemporaryDirectory() as name:
         data = options.data or photographs(Path(name) / "data", options.images)
         if options.data is None:

@@ -215,6 +215,30 @@ def test_throughput() -> None:
     assert "device: CPU: " in text
 
 
+@pytest.mark.slow
+def test_loading(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In this process: another would load torch and mmdet for a second's work."""
+    monkeypatch.syspath_prepend(str(PERF))
+    script = import_module("loading")
+    monkeypatch.setattr(script, "LONGEST", (120, 160))
+    monkeypatch.setattr(script, "_SETTLED_S", 0.0)
+    few = ["loading.py", "--images", "2", "--repeat", "1", "--epochs", "2", "--scale", "64", "64"]
+    monkeypatch.setattr(sys, "argv", few)
+    script.main()
+    text = capsys.readouterr().out
+    assert re.search(MACHINE, text.splitlines()[0])
+    for pipeline in ("fixed", "random"):
+        for kind in ("off", "ram", "disk"):
+            row = rf"^{pipeline} +{kind}{NUMBER}{NUMBER} \(.*\){NUMBER}{NUMBER} \(.*\){NUMBER}$"
+            assert re.search(row, text, re.MULTILINE), text
+    monkeypatch.setattr(sys, "argv", [*few, "--decoders"])
+    script.main()
+    text = capsys.readouterr().out
+    assert re.search(
+        rf"^torchvision{NUMBER}{NUMBER} \(.*same pixels in \d of 2$", text, re.MULTILINE
+    )
+
+
 @pytest.mark.parametrize(
     "options", [["--amp"], ["--iterations", "0"], ["--rows", "plain", "--slots", "0"]]
 )

@@ -40,6 +40,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "evaluation": ("perf/evaluation.py", *_BOXES),
     "bootstrap": ("perf/bootstrap.py", *_BOXES),
     "tuning": ("perf/tuning.py", "perf/spaces.py", "perf/figures.py", *_TUNING),
+    "loading": ("perf/loading.py", "benchmark/job/decoded"),
     "throughput": ("perf/throughput.py", *_TRAINED),
 }
 """By the first word of a section's heading: files and folders whose change makes its figures old."""
