@@ -93,6 +93,7 @@ def _assert_told(bench: Bench) -> None:
     assert "up to 2 runs at a time" in table
     again = bench.here("plan")
     assert again.stdout.count("complete") == 3
+    assert "hungry: seed 0: for want of memory its batches" in " ".join(again.stdout.split())
 
 
 @pytest.mark.parametrize("launcher", ["inprocess", "slurm", "ray"])

@@ -250,7 +250,7 @@ def test_without_pruning_nothing_was_saved() -> None:
 
 def test_states_are_counted_and_failures_named_with_their_cause() -> None:
     study = one()
-    trial(study, 0.4, no_predictions=True)
+    trial(study, 0.4, no_predictions=True, at_once=2)
     trial(study, state=TrialState.FAIL, cause="out of memory\nat batch 3")
     trial(study)
     study.enqueue_trial({"lr": 0.02})
@@ -261,7 +261,12 @@ def test_states_are_counted_and_failures_named_with_their_cause() -> None:
     )
     assert "- Trial 1 (run run-1): out of memory at batch 3" in said
     states = [row[1] for row in rows(said, "Trials")]
-    assert states == ["complete, no predictions", "failed", "running", "waiting"]
+    assert states == [
+        "complete, no predictions, batches in parts of 2",
+        "failed",
+        "running",
+        "waiting",
+    ]
 
 
 def test_over_fifty_trials_the_best_twenty_are_listed() -> None:

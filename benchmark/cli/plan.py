@@ -148,7 +148,9 @@ def _show(made: Plan) -> None:
     notes: dict[str, list[str]] = {}
     for run in made.runs:
         changes.setdefault(run.spec.row, []).extend(run.spec.changes)
-        notes.setdefault(run.spec.row, []).extend(run.record.notes if run.record else ())
+        notes.setdefault(run.spec.row, []).extend(
+            run.record.said_of(run.spec.which) if run.record else ()
+        )
     told = changes_by_rows(changes, console.width)
     noted = changes_by_rows(notes, console.width, "Noted")
     for line in (*_sources(made), *told, *noted):

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Select
 from benchmark.files import JsonObject
-from benchmark.run.accumulation import Accumulation
+from benchmark.run.accumulation import Accumulation, told
 from benchmark.run.fields import (
     Checked,
     Count,
@@ -367,6 +367,15 @@ class RunRecord:
             tide=numbers.pop("tide", None),
             measured=numbers,
         )
+
+    def said_of(self, which: str) -> tuple[str, ...]:
+        """A sentence for each thing that is to be known of how its numbers came about.
+
+        Args:
+            which: Which of its row's runs it is, in words.
+        """
+        in_parts = told([(which, self.accumulation)])
+        return (*self.notes, *in_parts)
 
     def score(self, key: str) -> float | None:
         """A score of the validation that is recorded, None if it has none: a model that predicts nothing scores 0."""

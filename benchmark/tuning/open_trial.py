@@ -149,6 +149,7 @@ def _recorded(opened: OpenTrial, record: RunRecord) -> dict[str, Any]:
     facts: dict[str, Any] = {"device_seconds": round(seconds, 3), "metrics": metrics}
     facts |= {"no_predictions": True} if record.no_predictions else {}
     facts |= {"device": record.provenance.device or ""}
+    facts |= {"at_once": record.accumulation.images} if record.accumulation else {}
     trained_for = opened.trained_for()
     if trained_for not in (None, opened.number):
         facts |= {"same_as": trained_for, **FREE}

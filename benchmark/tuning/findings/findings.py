@@ -88,6 +88,7 @@ class Trial:
         host: Where it ran.
         cause: Why it failed, in one line.
         no_predictions: Whether its model predicted nothing.
+        at_once: How many images of a batch went through the model at once, for want of memory; None of whole batches.
         same_as: The earlier trial whose run was reused, None if it trained itself.
         started: When it was asked for, in local time.
         finished: When it was told, in local time.
@@ -107,6 +108,7 @@ class Trial:
     host: str
     cause: str
     no_predictions: bool
+    at_once: int | None
     same_as: int | None
     started: datetime | None
     finished: datetime | None
@@ -310,6 +312,7 @@ def _trial(trial: FrozenTrial) -> Trial:
         host=attrs.get("host") or "",
         cause=attrs.get("cause") or "",
         no_predictions=attrs.get("no_predictions") is True,
+        at_once=attrs.get("at_once"),
         same_as=attrs.get("same_as"),
         started=trial.datetime_start,
         finished=trial.datetime_complete,

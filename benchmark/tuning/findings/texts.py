@@ -89,6 +89,7 @@ def state_text(trial: Trial) -> str:
     notes += ["the row's own setting"] if trial.published else []
     notes += [f"same as trial {trial.same_as}"] if trial.same_as is not None else []
     notes += ["no predictions"] if trial.no_predictions else []
+    notes += [f"batches in parts of {trial.at_once}"] if trial.at_once else []
     return ", ".join(notes)
 
 
