@@ -41,6 +41,16 @@ PATHS: dict[str, tuple[str, ...]] = {
     "bootstrap": ("perf/bootstrap.py", *_BOXES),
     "tuning": ("perf/tuning.py", "perf/spaces.py", "perf/figures.py", *_TUNING),
     "loading": ("perf/loading.py", "benchmark/job/decoded"),
+    "record": (
+        "experiments/small.yaml",
+        "experiments/miniature.yaml",
+        "experiments/miniature",
+        "configs",
+    ),
+    "warm_start": (
+        "perf/warm_start.py",
+        *(f"benchmark/tuning/{n}.py" for n in ("informed", "prior")),
+    ),
     "throughput": ("perf/throughput.py", *_TRAINED),
 }
 """By the first word of a section's heading: files and folders whose change makes its figures old."""

