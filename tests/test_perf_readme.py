@@ -51,7 +51,7 @@ PATHS: dict[str, tuple[str, ...]] = {
         "perf/warm_start.py",
         *(f"benchmark/tuning/{n}.py" for n in ("informed", "prior")),
     ),
-    "throughput": ("perf/throughput.py", *_TRAINED),
+    "throughput": ("perf/throughput.py", "perf/turns.py", *_TRAINED),
 }
 """By the first word of a section's heading: files and folders whose change makes its figures old."""
 
