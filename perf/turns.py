@@ -111,7 +111,8 @@ class TurnHook(Hook):  # type: ignore[misc]
 
     def __init__(self, iterations: int, profiles: bool) -> None:
         self._iterations, self._profiles = iterations, profiles
-        self._done, self._losses, self._start = 0, [], (0.0, 0.0)
+        self._done, self._start = 0, (0.0, 0.0)
+        self._losses: list[torch.Tensor] = []
         self._parts = Parts()
         self._profiler: Any = None
 
