@@ -294,7 +294,12 @@ def _sweep_of(made: Plan, runs: list[Planned], how: _How) -> Iterator[Sweep]:
 
 def _run(made: Plan, runs: list[Planned], how: _How) -> list[Planned]:
     """Runs what is missing; returns the runs as they ended."""
+    from benchmark.sweep.ahead import import_ahead
     from benchmark.sweep.base import Listed
 
     with _sweep_of(made, runs, how) as sweep:
-        return sweep.run(Listed(runs))
+        imported = import_ahead(how.tracking) if not sweep.launcher.shares_terminal else None
+        ended = sweep.run(Listed(runs))
+        if imported is not None:
+            imported.join()
+        return ended
