@@ -24,7 +24,7 @@ from benchmark.job.decoded import arena, folder
 from benchmark.job.decoded.arena import Arena, make_arena, open_arena
 from benchmark.job.decoded.entry import Picture
 from benchmark.job.decoded.folder import Folder
-from benchmark.job.decoded.opening import use
+from benchmark.job.decoded.opening import memory_for, use
 from benchmark.job.decoded.store import Store
 from benchmark.job.decoded.transforms import ask
 from benchmark.launchers.local import LocalLauncher
@@ -245,6 +245,26 @@ def test_a_folder_that_takes_no_more_says_so_once(
     assert len(_files(tmp_path)) == 1
     said = capfd.readouterr().out
     assert said.count("cannot be written (No space left on device)") == 1
+    kept.close()
+
+
+def test_a_link_in_the_place_of_a_new_file_is_not_followed(tmp_path: Path) -> None:
+    (mine := tmp_path / "mine").write_text("precious")
+    kept = Folder(tmp_path / "kept", 1.0, time.time())
+    place = Path(kept._place(KEY))
+    place.parent.mkdir()
+    beside = f"{place.name}.{os.uname().nodename}.{os.getpid()}.tmp"
+    place.with_name(beside).symlink_to(mine)
+    kept.put(KEY, GREY)
+    assert mine.read_text() == "precious"
+    kept.close()
+
+
+@pytest.mark.parametrize("gib", [2e10, 1e300])
+def test_a_limit_in_bytes_for_gib_is_as_good_as_none(gib: float) -> None:
+    kept = memory_for(gib)
+    kept.put(KEY, GREY)
+    assert kept.get(KEY) is not None
     kept.close()
 
 

@@ -38,6 +38,9 @@ _MAPPED = 1 << 20  # from this size on it is quicker, measured on a virtual mach
 _LEFT_FREE_MIB = 4096
 _MIB = 2**20
 
+MOST = 2**62
+"""Bytes: a larger limit, of whoever gave bytes for GiB, is as good as this one, and fits into its place."""
+
 
 class Arena:
     """See above.

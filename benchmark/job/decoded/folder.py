@@ -29,6 +29,8 @@ _SHARE = 4  # of the free disk a quarter is taken, where no limit is given
 _LEFT_FREE = 20  # and never the last twentieth of the whole
 _FILLED_TO = 0.9  # when images have to go, so many at once that it is not done for each new one
 _OLD_S = 3600.0
+# Where others may write, a link of theirs in its place would lead to a file of this user's.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Folder:
     def _write(self, place: str, key: bytes, picture: Picture) -> None:
         beside = f"{place}.{os.uname().nodename}.{os.getpid()}{TEMPORARY}"
         Path(place).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(beside, _NEW, 0o600)
         try:
             if os.writev(descriptor, written(key, picture)) != picture.size:
                 raise OSError(None, "cut short")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.errors import why
-from benchmark.job.decoded.arena import Arena, make_arena, open_arena
+from benchmark.job.decoded.arena import MOST, Arena, make_arena, open_arena
 from benchmark.job.decoded.folder import Folder, folder_of_images
 from benchmark.job.decoded.store import Store
 from benchmark.run.devices import memory_room
@@ -22,7 +22,7 @@ def memory_for(gib: float | None, processes: int = 1) -> Arena:
         OSError: There is none.
     """
     whole = gib * 2**30 if gib is not None else memory_room().free_mib * 2**20 / 2
-    return make_arena(int(whole / processes))
+    return make_arena(int(min(whole / processes, MOST)))
 
 
 class _Open:
