@@ -385,3 +385,12 @@ def test_the_number_of_workers_decides_which_random_numbers_augmentations_draw(
     one, two = flipped(1), flipped(2)
     assert one.keys() == two.keys() and one != two
     assert flipped(2) == two
+
+
+def test_what_is_best_stands_in_the_place_of_what_was_set() -> None:
+    request = Request(TINY, Path("results"))
+    given = [("--set", "precision=fp32"), ("--set", "+compile=false"), ("--set", "a.b=1")]
+    asked = command._Asked(None, request, 2, False, given)  # type: ignore[arg-type]
+    line = command._command(asked, [("--precision", "bf16"), ("--compile", "")])
+    words = shlex.split(line)[3:]
+    assert words == ["--precision", "bf16", "--compile", "--set", "a.b=1"]

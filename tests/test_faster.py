@@ -114,6 +114,9 @@ def test_what_else_a_wrapper_says_is_kept(asked: Asked) -> None:
     assert with_fp32 == plain
     with_amp = asked.run({"precision": "amp"}, set=again).config["optim_wrapper"]
     assert with_amp == {**plain, **scaled}
+    # bfloat16's scale of 1 would lose float16's small gradients.
+    from_bf16 = asked.run({"precision": "amp"}, set={**more, "optim_wrapper": own})
+    assert from_bf16.config["optim_wrapper"]["loss_scale"] == "dynamic"
 
 
 def test_half_precision_of_the_evaluation_goes_with_fp32_alone(asked: Asked) -> None:

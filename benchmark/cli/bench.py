@@ -232,6 +232,10 @@ def _command(asked: _Asked, chosen: Sequence[tuple[str, str]]) -> str:
 
 
 def _key(option: str, value: str) -> str:
+    from benchmark.config.faster import is_faster
     from benchmark.config.overrides import key_path
 
-    return f"{option} {key_path(value.partition('=')[0].strip())}" if option == "--set" else option
+    if option != "--set":
+        return option
+    key = value.partition("=")[0].strip()
+    return f"--{key_path(key)}" if is_faster(key) else f"--set {key_path(key)}"

@@ -127,7 +127,8 @@ def _mix(wrapper: Config, name: str, precision: Precision) -> None:
         # Its range is float32's: with nothing to scale, no step is skipped, and a CPU takes the same ones.
         wrapper.update(dtype="bfloat16", loss_scale=1.0)
     elif wrapper.get("dtype") not in (None, "float16"):
-        wrapper["dtype"] = "float16"
+        # A scale that was chosen for another range would lose float16's small gradients.
+        wrapper.update(dtype="float16", loss_scale="dynamic")
 
 
 def use_full_precision(config: Config) -> list[str]:
