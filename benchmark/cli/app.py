@@ -96,7 +96,7 @@ Wandb = Annotated[
 Cache = Annotated[
     str | None,
     typer.Option(
-        metavar="ram",
+        metavar="off|ram|disk",
         help="Keep decoded images: ram, disk or off, in place of the experiment's.",
     ),
 ]
