@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -52,8 +54,10 @@ class Leaving(Ended):
     folder: RunFolder | None = None
     pipe: tuple[Connection, Connection] = field(default_factory=Pipe)
     done: bool = False
+    heard: int = 0
 
     def has_left_place(self) -> bool:
+        self.heard += 1
         return True
 
     def signs(self) -> list[Connection | int]:
@@ -132,6 +136,7 @@ def test_a_source_that_learns_from_ends_waits_for_them(runs: Sequence[Planned]) 
 
     swept(launcher, Told(ticked=look), Learning(runs))
     assert max(most) == 1
+    assert all(job.heard for job in launcher.jobs)  # or its word would keep the driver from dozing
     assert [options.beside for options in launcher.told] == [(), (), ()]
 
 
@@ -171,6 +176,21 @@ def test_a_job_waits_until_those_beside_it_have_ended(
     Place(None, (folder.path, tmp_path / "gone")).wait_until_alone()
     assert seen == ["ended"]
     assert "waits for the end of other beside it" in capsys.readouterr().out
+
+
+def test_a_job_waits_for_no_later_job_of_the_same_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The job beside it met a full disk, and its run was started again elsewhere: that one trains for hours."""
+    folder = RunFolder(tmp_path / "other")
+    lock = locks.acquire(folder.lock_file)
+    waiting = Place(None, (folder.path,))
+    holder = folder.path / "job.lock.holder"
+    another = json.loads(holder.read_text()) | {"pid": os.getppid()}
+    holder.write_text(json.dumps(another))
+    waiting.wait_until_alone()
+    lock.release()
+    assert capsys.readouterr().out == ""
 
 
 def test_times_are_taken_first_and_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,14 +30,18 @@ class Place:
 
     def __init__(self, leave: Callable[[], None] | None, beside: Sequence[Path]) -> None:
         self._leave = leave
-        self._beside = [RunFolder(path) for path in beside]
+        folders = [RunFolder(path) for path in beside]
+        self._beside = [(one, _holder(one)) for one in folders if locks.is_held(one.lock_file)]
 
     def wait_until_alone(self) -> None:
-        """Waits until the jobs beside this one have ended; each ends by itself, or is ended by the driver."""
-        for other in self._beside:
-            if locks.is_held(other.lock_file):
+        """Waits until the jobs beside this one have ended; each ends by itself, or is ended by the driver.
+
+        A job that has been started since on the same run, after a full disk, is not waited for.
+        """
+        for other, holder in self._beside:
+            if _goes_on(other, holder):
                 print(f"{now()} waits for the end of {other.path.name} beside it", flush=True)
-            while locks.is_held(other.lock_file):
+            while _goes_on(other, holder):
                 time.sleep(_LOOK_S)
 
     def leave(self, on_gpu: bool) -> None:
@@ -48,6 +52,15 @@ class Place:
         """
         if self._leave is not None and not on_gpu and memory_room().free_mib > _peak_mib():
             self._leave()
+
+
+def _goes_on(folder: RunFolder, holder: int | None) -> bool:
+    return locks.is_held(folder.lock_file) and holder in (None, _holder(folder))
+
+
+def _holder(folder: RunFolder) -> int | None:
+    """Process id of the folder's job; None if it is not known."""
+    return locks.Held(folder.lock_file).pid
 
 
 def _peak_mib() -> int:

@@ -35,12 +35,12 @@ class Places:
 
         Not where a place is what a run takes of the memory: until it has ended, nobody knows what it leaves.
         """
+        # All are heard, whatever comes of it: of what is not heard `doze` would wake up again and again.
+        gone = [one for one in living if isinstance(one.job, HandsOver) and one.job.has_left_place()]
         if not early or isinstance(pool, FittingPool):
             return
-        for active in living:
-            if active in self._left or len(self._left) >= pool.slots:
-                continue
-            if isinstance(active.job, HandsOver) and active.job.has_left_place():
+        for active in gone:
+            if active not in self._left and len(self._left) < pool.slots:
                 pool.release(active.resources)
                 self._left.append(active)
 
