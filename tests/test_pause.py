@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from boards import make_record
 from command import TINY, Bench
@@ -430,6 +432,7 @@ def test_a_measurement_is_not_missing_for_a_full_disk(
     @dataclass
     class Trained:
         folder: RunFolder
+        evaluation = SimpleNamespace(image_ids=np.zeros(0, np.int64))
 
     def measure(_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -36,7 +36,9 @@ class Places:
         Not where a place is what a run takes of the memory: until it has ended, nobody knows what it leaves.
         """
         # All are heard, whatever comes of it: of what is not heard `doze` would wake up again and again.
-        gone = [one for one in living if isinstance(one.job, HandsOver) and one.job.has_left_place()]
+        gone = [
+            one for one in living if isinstance(one.job, HandsOver) and one.job.has_left_place()
+        ]
         if not early or isinstance(pool, FittingPool):
             return
         for active in gone:
