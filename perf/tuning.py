@@ -169,8 +169,12 @@ def outcomes(method: Method, case: Case, seeds: Sequence[int]) -> list[Outcome]:
 def _outcome(method: Method, case: Case, seed: int) -> Outcome:
     made = surface(case.space, case.folder, case.nearest)
     theirs = reference(replace(case, slots=1), seed)
-    ours = search(made, method, case, seed)
-    whole = case.budget * made.space.validations
+    return beside(search(made, method, case, seed), theirs, made, case.budget)
+
+
+def beside(ours: Searched, theirs: Searched, made: Surface, budget: int) -> Outcome:
+    """A study beside a random search with the same budget of full trainings."""
+    whole = budget * made.space.validations
     return Outcome(
         epochs=ours.until(theirs.values[-1], ours.values) / whole,
         truly=ours.until(theirs.truths[-1], ours.truths) / whole,

@@ -27,7 +27,7 @@ import numpy as np
 import optuna
 from evaluation import machine
 from spaces import RECORDED, Space, Surface
-from tuning import Case, Figure, Method, Outcome, Searched, figure, reference, searched, surface
+from tuning import Case, Figure, Method, Outcome, beside, figure, reference, searched, surface
 
 from benchmark.run.devices import cpu_count
 from benchmark.tuning.informed import InformedSampler
@@ -108,15 +108,8 @@ def outcome(method: Method, case: Case, other: str, start: Start, seed: int) -> 
     made, theirs = surface(case.space, case.folder), reference(replace(case, slots=1), seed)
     asked, there = replace(case, space=other), surface(other, case.folder)
     prior = None if start == COLD else earlier(there, method, asked, seed, start)
-    ours: Searched = searched(made, run(made, method, case, seed, start, prior).ended)
-    whole = case.budget * made.space.validations
-    return Outcome(
-        epochs=ours.until(theirs.values[-1], ours.values) / whole,
-        truly=ours.until(theirs.truths[-1], ours.truths) / whole,
-        behind=made.best - (ours.truths[-1] if ours.truths else 0.0),
-        trials=ours.trials,
-        pruned=ours.pruned / max(1, ours.trials),
-    )
+    ours = searched(made, run(made, method, case, seed, start, prior).ended)
+    return beside(ours, theirs, made, case.budget)
 
 
 def gain(warm: Sequence[Outcome], cold: Sequence[Outcome]) -> dict[str, tuple[float, float, float]]:

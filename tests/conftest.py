@@ -12,13 +12,14 @@ import pytest
 import slurm_cluster
 from command import TINY
 from sites import drive, site
+from stores import store
 
 from benchmark import ops
 from benchmark.data.synthesize import synthesize
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.run.plan import Request, make_plan
 
-__all__ = ["drive", "site"]  # fixtures
+__all__ = ["drive", "site", "store"]  # fixtures
 
 _CLUSTERS = {"slurm", "ray", "cluster", "nodes"}  # fixtures
 

@@ -19,10 +19,10 @@ from mmdet.datasets.transforms import Resize
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
 from PIL import Image
+from stores import store_of
 
 from benchmark.job.decoded import keys
 from benchmark.job.decoded.arena import make_arena
-from benchmark.job.decoded.folder import Folder
 from benchmark.job.decoded.store import Store
 from benchmark.job.decoded.transforms import ask
 
@@ -38,17 +38,6 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     cv2.setNumThreads(threads)
     ask(None)
-
-
-@pytest.fixture(params=["ram", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = store_of(request.param, tmp_path / "kept")
-    yield made
-    made.close()
-
-
-def store_of(kind: str, place: Path) -> Store:
-    return make_arena(64 << 20) if kind == "ram" else Folder(place, 1.0, time.time())
 
 
 @pytest.fixture

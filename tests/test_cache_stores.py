@@ -43,17 +43,6 @@ def _asked_no_more() -> Iterator[None]:
     ask(None)
 
 
-@pytest.fixture(params=["ram", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = store_of(request.param, tmp_path / "kept")
-    yield made
-    made.close()
-
-
-def store_of(kind: str, place: Path) -> Store:
-    return make_arena(64 << 20) if kind == "ram" else Folder(place, 1.0, time.time())
-
-
 def _pixels(*shape: int) -> Any:
     return np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,8 +62,9 @@ def _report(request: Request, check: bool) -> bool:
     """
     from benchmark.leaderboard.select import reports_on_disk
     from benchmark.leaderboard.write import publish_all
+    from benchmark.run.kept_file import uncollected
 
-    with _uncollected():
+    with uncollected():
         made = reports_on_disk(request)
         written = publish_all(made, request.results, check)
     for one in written:
@@ -79,18 +77,3 @@ def _report(request: Request, check: bool) -> bool:
     differs = check and any(one.changed for one in written)
     stale = check and any(report.stale for report in made.reports)
     return not (differs or stale or any(one.problems for one in written))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector.
-
-    Nothing is thrown away before the end, and with ten thousand records it takes a third of the time to find out.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from benchmark.files import read_json, write_json
+from benchmark.files import write_json
 from benchmark.run.fields import Checked, Count, Flag
 
 _Images = Annotated[Count, Field(ge=1)]
@@ -90,10 +90,7 @@ def write_accumulation(path: Path, accumulation: Accumulation) -> None:
 
 def read_accumulation(path: Path) -> Accumulation | None:
     """What was kept; None where batches go through the model whole, or where it cannot be read."""
-    try:
-        return _ACCUMULATION(read_json(path))
-    except (OSError, ValueError):
-        return None
+    return _ACCUMULATION.read(path)
 
 
 _ACCUMULATION = Checked(Accumulation)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import AllowInfNan, Field, TypeAdapter, ValidationError
 from pydantic import Strict as Exact
 
 from benchmark.errors import shown
+from benchmark.files import read_json
 from benchmark.validation import TIME_PATTERN, objection
 
 # Nothing is taken for a number that is not written as one; other programs' integers end at 2^63.
@@ -47,6 +49,13 @@ class Checked(Generic[_Kind]):
             return self._adapter.validate_python(value)
         except ValidationError as error:
             raise ValueError(_words(error)) from None
+
+    def read(self, path: Path) -> _Kind | None:
+        """What a JSON file holds; None where there is none, or where it holds something else."""
+        try:
+            return self(read_json(path))
+        except (OSError, ValueError):
+            return None
 
 
 def _words(error: ValidationError) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmark.files import read_json, write_json
+from benchmark.files import write_json
 from benchmark.run.fields import Checked, Count
 
 
@@ -34,10 +34,7 @@ def write_loaded(path: Path, loaded: Loaded) -> None:
 
 def read_loaded(path: Path) -> Loaded | None:
     """What was kept; None where nothing was loaded, or where it cannot be read."""
-    try:
-        return _LOADED(read_json(path))
-    except (OSError, ValueError):
-        return None
+    return _LOADED.read(path)
 
 
 _LOADED = Checked(Loaded)

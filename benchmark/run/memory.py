@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmark.files import read_json, write_json
+from benchmark.files import write_json
 from benchmark.run.fields import Checked, Count
 
 
@@ -54,10 +54,7 @@ def write_memory(path: Path, memory: Memory) -> None:
 
 def read_memory(path: Path) -> Memory | None:
     """What the job has said; None if nothing."""
-    try:
-        return _MEMORY(read_json(path))
-    except (OSError, ValueError):
-        return None
+    return _MEMORY.read(path)
 
 
 _MEMORY = Checked(Memory)

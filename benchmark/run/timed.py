@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmark.errors import UserError
-from benchmark.files import read_json, write_json
+from benchmark.files import write_json
 from benchmark.run.fields import Checked, Count, Flag, Seconds
 from benchmark.run.folder import RunFolder
 
@@ -72,10 +71,7 @@ def write_timed(folder: RunFolder, timed: Timed) -> None:
 
 def read_timed(folder: RunFolder) -> Timed | None:
     """How far a timing has come; None where nothing is built yet."""
-    try:
-        return _TIMED(read_json(folder.path / TIMED))
-    except (OSError, ValueError, UserError):
-        return None
+    return _TIMED.read(folder.path / TIMED)
 
 
 def word_file(folder: RunFolder) -> Path:

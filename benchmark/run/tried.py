@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from benchmark.errors import UserError
-from benchmark.files import read_json, write_json
+from benchmark.files import write_json
 from benchmark.run.fields import Checked, Count, Flag, Seconds
 from benchmark.run.folder import RunFolder
 
@@ -55,7 +54,4 @@ def write_tried(folder: RunFolder, tried: Tried) -> None:
 
 def read_tried(folder: RunFolder) -> Tried | None:
     """How far a try-out has come; None where it has not begun."""
-    try:
-        return _TRIED(read_json(folder.path / TRIED))
-    except (OSError, ValueError, UserError):
-        return None
+    return _TRIED.read(folder.path / TRIED)

@@ -7,11 +7,12 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from benchmark.tuning.wrapped import WrappedSampler
+
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
     from optuna.study import Study
 
 LEARNERS = ("TPESampler", "GPSampler")  # those that learn from any complete trials of a study
@@ -19,7 +20,7 @@ LEARNERS = ("TPESampler", "GPSampler")  # those that learn from any complete tri
 _ENOUGH = 3
 
 
-class InformedSampler(optuna.samplers.BaseSampler):
+class InformedSampler(WrappedSampler):
     """Shows a sampler the study with other trials before its own; the study itself never has them.
 
     The other trials' values are of another row, so that only their order counts: the value at a quantile of theirs
@@ -31,49 +32,11 @@ class InformedSampler(optuna.samplers.BaseSampler):
         known: Complete trials with the distributions of the study.
     """
 
-    def __init__(self, sampler: optuna.samplers.BaseSampler, known: Sequence[FrozenTrial]) -> None:
-        self._sampler = sampler
+    def __init__(self, sampler: BaseSampler, known: Sequence[FrozenTrial]) -> None:
+        super().__init__(sampler)
         self._known = known
 
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """See `optuna.samplers.BaseSampler`."""
-        self._sampler.before_trial(study, trial)
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """See `optuna.samplers.BaseSampler`."""
-        return self._sampler.infer_relative_search_space(self._informed(study), trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """See `optuna.samplers.BaseSampler`."""
-        return self._sampler.sample_relative(self._informed(study), trial, search_space)
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """See `optuna.samplers.BaseSampler`."""
-        return self._sampler.sample_independent(
-            self._informed(study), trial, param_name, param_distribution
-        )
-
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """See `optuna.samplers.BaseSampler`: of the study as it is."""
-        self._sampler.after_trial(study, trial, state, values)
-
-    def _informed(self, study: Study) -> Study:
+    def _shown(self, study: Study) -> Study:
         return cast("Study", _Informed(study, self._known))
 
 
