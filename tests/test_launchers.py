@@ -456,7 +456,8 @@ def test_ctrl_c_while_the_forkserver_loads_is_one_line(
     synthetic_data: Path, tmp_path: Path
 ) -> None:
     bench = Bench(synthetic_data, tmp_path / "results")
-    driver = bench.start("sweep", "--rows", "plain", "--wandb", "off")
+    # A variable of Python's makes it a new process (see `warm.can_start`), whose server has everything to load.
+    driver = bench.start("sweep", "--rows", "plain", "--wandb", "off", PYTHONUNBUFFERED="1")
     server = Path(f"/proc/{driver.pid}/task/{driver.pid}/children")
     wait_until(lambda: len(server.read_text().split()) == 2, "the server, and multiprocessing's")
     servers = [int(pid) for pid in server.read_text().split()]
