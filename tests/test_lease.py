@@ -133,7 +133,7 @@ def test_a_lease_says_itself_how_long_it_is_good_for(path: Path, clock: Clock) -
     assert watch.living() is None
 
 
-@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e9, 0, -1])
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e9])
 def test_a_lease_that_would_be_good_for_ever_runs_out(
     seconds: float, path: Path, clock: Clock
 ) -> None:

@@ -64,7 +64,6 @@ class _Server:
     """The process that commands are forked from; it ends with this one."""
 
     def __init__(self) -> None:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
         self._end, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         unwanted = ("WANDB_", "DETBOARD_", "SLURM_", "PYTHONDONTWRITEBYTECODE")
         clean = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
@@ -80,10 +79,12 @@ class _Server:
 
     def fork(self, asked: dict[str, Any], streams: list[int]) -> int:
         """The number of a new process, which is a child of this one."""
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
         socket.send_fds(self._end, [json.dumps(asked).encode()], streams)
-        pid = int(self._end.recv(64))
-        assert pid, "the server of warm commands is gone"
-        return pid
+        told = self._end.recv(64)
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 0)  # what others leave behind is init's
+        assert told, "the server of warm commands is gone"
+        return int(told)
 
 
 @lru_cache(maxsize=1)
@@ -99,14 +100,14 @@ def _serve(asking: socket.socket) -> dict[str, Any]:
             sys.exit()
         between = os.fork()
         if between == 0:
-            pid = os.fork()
-            if pid:
-                asking.send(str(pid).encode())
-                os._exit(
-                    0
-                )  # so that the command is a child of the nearest that asks for such children
+            if os.fork():
+                os._exit(0)  # the command is then a child of the nearest that asks for orphans
+            asked = {**json.loads(message), "streams": streams}
+            while os.getppid() != asked["parent"]:
+                time.sleep(0.001)
+            asking.send(str(os.getpid()).encode())
             asking.close()
-            return {**json.loads(message), "streams": streams}
+            return asked
         os.waitpid(between, 0)
         for stream in streams:
             os.close(stream)
@@ -114,8 +115,6 @@ def _serve(asking: socket.socket) -> dict[str, Any]:
 
 def _become(asked: dict[str, Any]) -> None:
     """Makes this process what was asked for."""
-    while os.getppid() != asked["parent"]:
-        time.sleep(0.001)
     if asked["session"]:
         os.setsid()
     for number, stream in enumerate(asked["streams"]):

@@ -99,7 +99,7 @@ def _seen(content: bytes, renewed_ns: int) -> Seen:
         holder = Holder(int(facts["pid"]), **texts)
         job, token, machine = (str(facts[key]) for key in ("job", "token", "machine"))
         seconds = float(facts["seconds"])
-        if not 0 < seconds <= _LONGEST_S:  # it would be good for ever
+        if not seconds <= _LONGEST_S:  # it would be good for ever, as one that is no number
             raise ValueError("seconds")
         return Seen(holder, job, token, seconds, machine, renewed_ns)
     except (
