@@ -281,7 +281,7 @@ def test_tuned_rows_are_beside_the_file_that_a_link_names(tmp_path: Path) -> Non
         (f"rows:\n{PLAIN}", {"study": "a b"}, "study: must be letters, digits"),
         (f"rows:\n{PLAIN}", {"overrides": {"a": object()}}, "plain_tuned: a value that YAML cannot hold"),
         (f"rows:\n{PLAIN.replace('plain', 'p' * 98)}", {"row": "p" * 98}, "must have 100 letters or fewer"),
-        (f"rows:\n{PLAIN}more: 1\n", {}, "more: no such key; allowed: cluster, dataset, folds, grid"),
+        (f"rows:\n{PLAIN}more: 1\n", {}, "more: no such key; allowed: cache, cluster, compile, dataset, folds, grid"),
         ("rows: [\n", {}, "not YAML"),
     ],
 )  # fmt: skip

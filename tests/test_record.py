@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from command import run
 
 PERF = Path(__file__).parents[1] / "perf"
 RECORDED = sorted(path.stem for path in (PERF / "recorded").glob("*.csv"))
@@ -36,14 +38,9 @@ def fixture_perf(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.mark.trains
 @pytest.mark.slow
-def test_a_space_is_recorded_once_and_the_same_again(
-    tmp_path: Path, perf: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    script = import_module("record")
+def test_a_space_is_recorded_once_and_the_same_again(tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").write_text(yaml.safe_dump(ASKED))
-    perf.setattr(sys, "argv", ["record.py", "toy", "--settings", "3", "--folder", str(tmp_path)])
-    script.main()
-    text = capsys.readouterr().out
+    text = _record(tmp_path).stdout
     assert text.count("toy ") == 4  # three settings, and the row's own with the second seed
     noted = yaml.safe_load((tmp_path / "toy.yaml").read_text())
     assert {key: noted[key] for key in ASKED} == ASKED
@@ -55,13 +52,20 @@ def test_a_space_is_recorded_once_and_the_same_again(
     # As after a kill: the last setting is trained again, and it alone.
     lines = files[0].read_text().splitlines(keepends=True)
     files[0].write_text("".join(lines[:-2]))
-    script.main()
-    assert capsys.readouterr().out.count("toy ") == 1
+    assert _record(tmp_path).stdout.count("toy ") == 1
     assert _without_seconds(files[0]) == values
 
     files[0].write_text(files[0].read_text().replace("\n2,", "\n2,1"))
-    with pytest.raises(SystemExit, match=r"differs from here in setting 2; remove toy\.csv"):
-        script.main()
+    refused = _record(tmp_path)
+    assert refused.returncode == 1
+    assert "differs from here in setting 2; remove toy.csv" in refused.stderr
+
+
+def _record(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The script in a process of its own: it forks, and forks of this one would wait for threads of torch."""
+    script = PERF / "record.py"
+    asked = ["toy", "--settings", "3", "--folder", str(folder)]
+    return run([sys.executable, str(script), *asked], PYTHONPATH=str(PERF.parent))
 
 
 def _without_seconds(path: Path) -> list[str]:
