@@ -37,7 +37,6 @@ def test_a_run_that_finds_no_memory_goes_on_with_more_room_or_less_at_once(
     synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "cpu_count", lambda: 2)
-    monkeypatch.setenv("HUNGRY_PLACE", str(tmp_path))
     path = variant(tmp_path, lambda content: with_models(content, ROWS))
     bench = Bench(synthetic_data, tmp_path / "results", path)
     done = bench.here("sweep", "--slots", "auto", "--wandb", "off")

@@ -141,8 +141,8 @@ rows:
 """
 SAID = [
     "name: must be letters, digits and _ . + - alone, the first one a letter or a digit (got 'a b')",
-    "titel: no such key; allowed: cluster, dataset, folds, grid, judge, name, patience_min, profile, rows, seeds, "
-    "select, title, tracking, train_on, wandb; did you mean 'title'? (got 'Mine')",
+    "titel: no such key; allowed: cache, cluster, compile, dataset, folds, grid, judge, name, patience_min, precision, "
+    "profile, rows, seeds, select, title, tracking, train_on, wandb; did you mean 'title'? (got 'Mine')",
     "seeds.1: must be a whole number (got 'x')",
     "seeds.2: must be 0 or more (got -1)",
     "dataset.rot: no such key; allowed: classes, name, part, root, sha256, test, train, val; "
