@@ -16,6 +16,7 @@ from stores import store
 
 from benchmark import ops
 from benchmark.data.synthesize import synthesize
+from benchmark.job.decoded.folder import Folder
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.run.plan import Request, make_plan
 
@@ -70,6 +71,12 @@ def synthetic_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic data set; tests share it and must not write into it."""
     folder = tmp_path_factory.mktemp("data") / "synthetic"
     return synthesize(folder, train=24, val=12, size=112)
+
+
+@pytest.fixture
+def roomy_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoded images find room on disk, however full that of this machine is."""
+    monkeypatch.setattr(Folder, "_free", lambda _: (1 << 40, 1 << 30))
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

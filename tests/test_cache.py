@@ -28,6 +28,8 @@ from benchmark.job.decoded.transforms import ask
 
 PHOTOS = os.environ.get("DETBOARD_TEST_DATA")
 
+pytestmark = pytest.mark.usefixtures("roomy_disk")
+
 
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

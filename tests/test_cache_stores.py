@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 from mmap import ALLOCATIONGRANULARITY
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ from benchmark.sweep.caching import caching
 PHOTOS = os.environ.get("DETBOARD_TEST_DATA")
 KEY, OTHER = bytes(range(32)), bytes(32)
 GREY = Picture(np.arange(12, dtype=np.uint8).reshape(3, 4), (6, 8))
+
+pytestmark = pytest.mark.usefixtures("roomy_disk")
 
 
 @pytest.fixture(autouse=True)
@@ -235,6 +238,38 @@ def test_a_folder_that_takes_no_more_says_so_once(
     said = capfd.readouterr().out
     assert said.count("cannot be written (No space left on device)") == 1
     kept.close()
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_a_nearly_full_disk_is_left_to_others(
+    kept: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def found(_: Folder) -> tuple[int, int]:
+        left = 10 * GREY.size
+        return left + (kept - len(_files(tmp_path))) * GREY.size, left
+
+    monkeypatch.setattr(Folder, "_free", found)
+    full = Folder(tmp_path, 1.0, time.time())
+    for number in range(5):
+        full.put(bytes([number]) * 32, GREY)
+    assert _numbers(tmp_path) == list(range(kept))
+    said = capfd.readouterr().out
+    assert said.count(f"cache: 0.0 GiB are free on the disk of {tmp_path}, too little") == 1
+    full.close()
+
+
+@pytest.mark.parametrize(("gib", "left"), [(10, 0.5), (4000, 4)])
+def test_what_is_left_free_of_a_disk(
+    gib: int, left: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # of what makes the disk roomy
+    disk = SimpleNamespace(f_frsize=4096, f_blocks=gib << 18, f_bavail=1 << 17)
+    monkeypatch.setattr(folder.os, "statvfs", lambda _: disk)
+    free, left_free = Folder(tmp_path, 1.0, time.time())._free()
+    assert free == 1 << 29 and left_free == pytest.approx(left * 2**30)
 
 
 def test_a_link_in_the_place_of_a_new_file_is_not_followed(tmp_path: Path) -> None:

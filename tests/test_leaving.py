@@ -140,7 +140,7 @@ CASES = {
 
 @pytest.mark.trains
 @pytest.mark.slow
-@pytest.mark.usefixtures("threads")
+@pytest.mark.usefixtures("threads", "roomy_disk")
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_that_leaves_again_and_again_trains_as_one_that_never_does(
     synthetic_data: Path, tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch

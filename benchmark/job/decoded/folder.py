@@ -26,7 +26,8 @@ from benchmark.job.decoded.store import Given
 
 _UNIT = 64 << 10  # bytes of images that a byte of the count stands for
 _SHARE = 4  # of the free disk a quarter is taken, where no limit is given
-_LEFT_FREE = 20  # and never the last twentieth of the whole
+_LEFT_FREE = 20  # and never the last twentieth of the whole,
+_LEFT_AT_MOST = 4 << 30  # or, of a large one, the last 4 GiB
 _FILLED_TO = 0.9  # when images have to go, so many at once that it is not done for each new one
 _OLD_S = 3600.0
 # Where others may write, a link of theirs in its place would lead to a file of this user's.
@@ -92,8 +93,7 @@ class Folder:
             return
         try:
             if not (self._has_room(picture.size) or self._made_room(picture.size)):
-                full = f"full, with {self.holds / 2**30:.2f} GiB in {self._path}"
-                self._given.up(full)
+                self._given.up(self._full(picture.size))
                 return
             self._write(self._place(key), key, picture)
         except OSError as error:
@@ -102,6 +102,11 @@ class Folder:
     def close(self) -> None:
         """See `Store`."""
         os.close(self._count)
+
+    def _full(self, size: int) -> str:
+        if self._has_free(size):
+            return f"full, with {self.holds / 2**30:.2f} GiB in {self._path}"
+        return f"{self._free()[0] / 2**30:.1f} GiB are free on the disk of {self._path}, too little"
 
     def _place(self, key: bytes) -> str:
         name = key.hex()
@@ -126,10 +131,11 @@ class Folder:
     def _free(self) -> tuple[int, int]:
         """Bytes that are free, and how many of them are left to others."""
         found = os.statvfs(self._path)
-        return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize // _LEFT_FREE
+        whole = found.f_blocks * found.f_frsize
+        return found.f_bavail * found.f_frsize, min(whole // _LEFT_FREE, _LEFT_AT_MOST)
 
     def _has_room(self, size: int) -> bool:
-        return self.holds + size <= self.limit and self._free()[0] - size >= self._left_free
+        return self.holds + size <= self.limit and self._has_free(size)
 
     def _made_room(self, size: int) -> bool:
         """Removes images that this sweep has not looked at; whether there is room then."""
