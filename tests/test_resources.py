@@ -7,7 +7,8 @@ import pytest
 from benchmark.errors import UserError
 from benchmark.launchers.machine import MachinePool, make_pool
 from benchmark.locks import patience_s
-from benchmark.run.devices import visible_gpus
+from benchmark.run import devices
+from benchmark.run.devices import memory_bytes, memory_room, visible_gpus
 from benchmark.run.options import Resources
 
 
@@ -96,3 +97,33 @@ def test_patience_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text:
     monkeypatch.setenv("DETBOARD_PATIENCE_S", text)
     with pytest.raises(UserError, match=f"DETBOARD_PATIENCE_S={text}: write a number of seconds"):
         patience_s()
+
+
+@pytest.mark.parametrize(
+    ("group", "folder", "limit", "used"),
+    [
+        ("0::/", "", "memory.max", "memory.current"),  # a container's own namespace
+        ("0::/docker/0123", "", "memory.max", "memory.current"),  # of which only the top is seen
+        ("0::/jobs/7", "jobs", "memory.max", "memory.current"),
+        ("4:cpu,memory:/jobs/7", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ],
+)
+def test_memory_is_what_the_control_group_is_held_to(
+    group: str,
+    folder: str,
+    limit: str,
+    used: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "groups").write_text(f"{group}\n3:cpuset:/\n")
+    (held := tmp_path / "limits" / folder).mkdir(parents=True)
+    (held / limit).write_text(f"{16 << 20}\n")
+    (held / used).write_text(f"{12 << 20}\n")
+    (held / "memory.stat").write_text(f"anon 1\ninactive_file {2 << 20}\nactive_file 0\n")
+    monkeypatch.setattr(devices, "_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(devices, "_LIMITS", tmp_path / "limits")
+    assert memory_bytes() == 16 << 20
+    assert memory_room() == devices.Room(16, 6)
+    (held / limit).write_text("max\n")
+    assert memory_bytes() > 16 << 20

@@ -114,9 +114,9 @@ def _limits() -> list[tuple[int, Path]]:
             continue
         root, file = ("memory", "memory.limit_in_bytes") if kinds else ("", "memory.max")
         group = _LIMITS / root / name.lstrip("/")
-        held_to = [
-            (_number(one / file), one) for one in (group, *group.parents) if _LIMITS in one.parents
-        ]
+        # The topmost has a limit where a container sees its own group as that ("0::/").
+        around = [one for one in (group, *group.parents) if one.is_relative_to(_LIMITS)]
+        held_to = [(_number(one / file), one) for one in around]
         found += [(limit, one) for limit, one in held_to if limit is not None]
     return found
 
