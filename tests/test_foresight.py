@@ -18,11 +18,11 @@ from benchmark.files import write_json
 from benchmark.job import looks
 from benchmark.launchers import AUTO, make_launcher
 from benchmark.run import fetched
+from benchmark.run.devices import Room
 from benchmark.run.fetched import to_fetch
 from benchmark.run.finding import Finding
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.runs import Runs
-from benchmark.run.shared_memory import Room
 from benchmark.sweep import foresight
 from benchmark.sweep.expected import expected_time
 
@@ -165,16 +165,16 @@ def test_time_on_a_cluster_with_gpus_is_told_from_runs_on_gpus(
 @pytest.mark.parametrize(
     ("room", "told"),
     [
-        (Room(2**26, 2**26), "workers of the data loaders hold up to 768 MiB of images"),
-        (Room(2**30, 2**30), ""),
-        (Room(2**40, 2**40), ""),
+        (Room(64, 64), "workers of the data loaders hold up to 768 MiB of images"),
+        (Room(1 << 10, 1 << 10), ""),
+        (Room(1 << 20, 1 << 20), ""),
         (None, ""),
     ],
 )
 def test_loaders_that_need_more_shared_memory_are_told(
     synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: Room, told: str
 ) -> None:
-    monkeypatch.setattr(foresight, "room", lambda: room)
+    monkeypatch.setattr(foresight, "shared_memory_room", lambda: room)
     size = {"train_dataloader.dataset.pipeline.2.scale": (1024, 1024)}
     workers = {"train_dataloader.num_workers": 16, "train_dataloader.batch_size": 8}
     request = Request(TINY, tmp_path, data_root=synthetic_data, overrides={**size, **workers})
@@ -219,7 +219,7 @@ def test_packages_that_end_every_job_are_refused(
 def test_doctor_tells_of_shared_memory_and_weights(
     hub: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmark.run.shared_memory.room", lambda: Room(2**26, 0))
+    monkeypatch.setattr("benchmark.run.devices.shared_memory_room", lambda: Room(64, 0))
     (memory,) = looks.shared_memory()
     assert memory.found == "64 MiB" and "--shm-size" in memory.remedy
     (weights,) = doctor._weights()

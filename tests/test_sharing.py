@@ -15,7 +15,7 @@ from torch.multiprocessing.reductions import reduce_storage
 from torch.utils.data import DataLoader, Dataset
 
 from benchmark.job import sharing
-from benchmark.run.shared_memory import Room
+from benchmark.run.devices import Room
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Room | None], N
     """Sets how much shared memory workers find."""
     monkeypatch.setattr(queues.Queue, "_on_queue_feeder_error", None)
     sharing.survive_little_shared_memory()
-    yield lambda room: monkeypatch.setattr(sharing, "room", lambda: room)
+    yield lambda room: monkeypatch.setattr(sharing, "shared_memory_room", lambda: room)
     reduction.ForkingPickler.register(torch.UntypedStorage, reduce_storage)
 
 
@@ -50,7 +50,7 @@ def batches(data: Dataset[object]) -> list[list[torch.Tensor]]:
 
 @pytest.mark.parametrize(
     ("room", "shared"),
-    [(None, True), (Room(2**30, 2**29), True), (Room(2**16, 2**14), False), (Room(0, 0), False)],
+    [(None, True), (Room(1024, 512), True), (Room(64, 8), False), (Room(0, 0), False)],
 )
 def test_a_batch_is_the_same_whichever_way_it_comes(
     small: Callable[[Room | None], None], room: Room | None, shared: bool
@@ -70,7 +70,7 @@ def test_where_another_worker_was_quicker_the_batch_comes_all_the_same(
     def full(_storage: object) -> object:
         raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
 
-    small(Room(2**30, 2**29))
+    small(Room(1024, 512))
     monkeypatch.setattr(sharing, "reduce_storage", full)
     assert [int(image[0, 0, 0]) for image, *_ in batches(Images())] == [0, 1, 2, 3]
 

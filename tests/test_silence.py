@@ -15,8 +15,8 @@ from command import Bench, alive, run, variant, wait_until
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import load_experiment
 from benchmark.launchers.processes import cpu_seconds, kill_group
+from benchmark.run.devices import Room
 from benchmark.run.folder import RunFolder
-from benchmark.run.shared_memory import Room
 from benchmark.run.standing import Standing
 from benchmark.sweep import silence
 from benchmark.sweep.silence import Listener, Pulse
@@ -185,15 +185,15 @@ def test_time_in_which_the_driver_stood_still_does_not_count(watched: Watched) -
 @pytest.mark.parametrize(
     ("found", "told"),
     [
-        (Room(2**26, 2**20), True),
-        (Room(2**26, 2**25), False),
+        (Room(64, 1), True),
+        (Room(64, 32), False),
         (None, False),
     ],
 )
 def test_a_full_dev_shm_is_named(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, found: Room | None, told: bool
 ) -> None:
-    monkeypatch.setattr(silence, "room", lambda: found)
+    monkeypatch.setattr(silence, "shared_memory_room", lambda: found)
     watched.passes(700)
     words = watched.listener.end(watched.pulse, "run")
     assert ("/dev/shm is full: 64 MiB" in words) == told
@@ -204,7 +204,7 @@ def test_a_full_dev_shm_is_named(
 def test_a_worker_that_found_no_room_in_dev_shm_is_named(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(silence, "room", lambda: Room(2**26, 2**26))
+    monkeypatch.setattr(silence, "shared_memory_room", lambda: Room(64, 64))
     with (watched.folder / "log.txt").open("a") as log:
         log.write("RuntimeError: unable to allocate shared memory(shm) for file </torch_1_2>\n")
     watched.passes(700)

@@ -87,12 +87,12 @@ def compilers() -> Iterator[Finding]:
 
 def shared_memory() -> Iterator[Finding]:
     """The room that workers of loaders have for their batches."""
-    from benchmark.run.shared_memory import room
+    from benchmark.run.devices import shared_memory_room
 
-    if (found := room()) is not None:
-        small = found.total < GIB
+    if (found := shared_memory_room()) is not None:
+        small = found.total_mib < 1024
         remedy = "batches of loader workers go through pipes too; docker run --shm-size=2g"
-        yield Finding("/dev/shm", f"{found.total >> 20} MiB", remedy if small else "")
+        yield Finding("/dev/shm", f"{found.total_mib} MiB", remedy if small else "")
 
 
 def reaches() -> dict[str, str]:

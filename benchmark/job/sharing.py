@@ -16,10 +16,11 @@ from torch._utils import ExceptionWrapper
 from torch.multiprocessing.reductions import reduce_storage
 from torch.utils.data import get_worker_info
 
-from benchmark.run.shared_memory import room
+from benchmark.run.devices import shared_memory_room
 
 # Of the whole folder. Semaphores of later workers and NCCL's buffers need some of it, too.
 _LEFT_FREE = 1 / 8
+_MIB = 2**20
 
 _Reduced = tuple[Callable[..., object], tuple[object, ...]]
 
@@ -44,8 +45,8 @@ def _shared_or_copied(storage: torch.UntypedStorage) -> _Reduced:
 
 
 def _fits(size: int) -> bool:
-    found = room()  # torch knows where shared memory is, if this is not it
-    return found is None or size + found.total * _LEFT_FREE < found.free
+    found = shared_memory_room()  # torch knows where shared memory is, if this is not it
+    return found is None or size / _MIB + found.total_mib * _LEFT_FREE < found.free_mib
 
 
 def _storage_of(content: bytes) -> torch.UntypedStorage:

@@ -1,4 +1,4 @@
-"""What of this machine a process may use: its GPUs, its CPUs, its memory."""
+"""What of this machine a process may use: its GPUs, its CPUs, its memory and the part of it that can be shared."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 _MIB = 2**20
 _GROUPS = Path("/proc/self/cgroup")
 _LIMITS = Path("/sys/fs/cgroup")
+_SHARED = Path("/dev/shm")
 
 
 def visible_gpus() -> tuple[str, ...]:
@@ -37,7 +38,7 @@ def cpu_count() -> int:
 
 @dataclass(frozen=True)
 class Room:
-    """Memory of a device, in MiB.
+    """Memory of a GPU or of the machine, or what of it can be shared, in MiB.
 
     Attributes:
         total_mib: All that there is.
@@ -76,6 +77,15 @@ def memory_room() -> Room:
     free = _in_lines(Path("/proc/meminfo"), "MemAvailable:") * 1024
     left = (limit - _used(group) for limit, group in _limits())
     return Room(memory_bytes() // _MIB, max(0, min([free, *left])) // _MIB)
+
+
+def shared_memory_room() -> Room | None:
+    """Memory in which data loader workers hand over their batches (``/dev/shm``); None where it cannot be asked."""
+    try:
+        found = os.statvfs(_SHARED)
+    except OSError:
+        return None
+    return Room(found.f_blocks * found.f_frsize // _MIB, found.f_bavail * found.f_frsize // _MIB)
 
 
 def held_mib() -> int:

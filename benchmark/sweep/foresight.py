@@ -13,16 +13,16 @@ from benchmark.launchers import Launcher
 from benchmark.launchers.fitting import FittingPool
 from benchmark.launchers.machine import MachinePool
 from benchmark.run.checkout import distrusted
-from benchmark.run.devices import cpu_count
+from benchmark.run.devices import cpu_count, shared_memory_room
 from benchmark.run.plan import Plan
-from benchmark.run.shared_memory import room
 from benchmark.run.state import Planned, not_complete
 from benchmark.sweep.batches import iterations_of
 
 # A CPU does a few full images a second: from here on it is hours.
 _MANY_ITERATIONS = 1000
 _PREFETCHED = 2  # batches a worker, unless prefetch_factor says otherwise
-_AMPLE = 8 * 2**30  # of shared memory
+_AMPLE_MIB = 8 << 10  # of shared memory
+_MIB = 2**20
 
 
 def foreseen(plan: Plan, launcher: Launcher, memory: Memory) -> list[str]:
@@ -60,15 +60,17 @@ def _on_cpus(
 
 def _beyond_shared_memory(rows: Mapping[str, Planned], launcher: Launcher) -> Iterator[str]:
     """Loaders whose workers hold more images than shared memory has room for."""
-    found = room() if isinstance(launcher.pool, MachinePool) else None  # a node has its own
-    if found is None or found.total >= _AMPLE:
+    found = (
+        shared_memory_room() if isinstance(launcher.pool, MachinePool) else None
+    )  # a node has its own
+    if found is None or found.total_mib >= _AMPLE_MIB:
         return
     held = {row: sum(_held(run.config.get(key)) for key in LOADERS) for row, run in rows.items()}
-    large = [row for row, size in held.items() if size > found.total]
+    large = [row for row, size in held.items() if size / _MIB > found.total_mib]
     if large:
         yield (
             f"{_rows(large)}: workers of the data loaders hold up to {max(held.values()) >> 20} MiB of images, and "
-            f"/dev/shm has {found.total >> 20} MiB: what finds no room there goes through their pipes; a container "
+            f"/dev/shm has {found.total_mib} MiB: what finds no room there goes through their pipes; a container "
             "gets more with --shm-size=2g"
         )
 

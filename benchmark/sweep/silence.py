@@ -17,9 +17,9 @@ from pathlib import Path
 from benchmark.errors import printable
 from benchmark.files import end_of
 from benchmark.launchers import Job
+from benchmark.run.devices import shared_memory_room
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
-from benchmark.run.shared_memory import room
 from benchmark.writing.words import minutes
 
 LOOK_S = 10.0  # between two looks at most
@@ -135,11 +135,11 @@ class Listener:
 
 def _of_shared_memory(tail: list[str]) -> str:
     """A cause that a silent loader may have; empty where nothing speaks for it."""
-    found = room()
+    found = shared_memory_room()
     told = any("shared memory" in line for line in tail)  # by torch, in a worker
-    if found is None or not (told or found.free <= found.total / 10):
+    if found is None or not (told or found.free_mib <= found.total_mib / 10):
         return ""
-    return f" (/dev/shm is full: {found.total >> 20} MiB, through which loader workers hand over their batches)"
+    return f" (/dev/shm is full: {found.total_mib} MiB, through which loader workers hand over their batches)"
 
 
 def _tail(log: Path) -> list[str]:
