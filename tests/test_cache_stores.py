@@ -298,17 +298,24 @@ def test_a_limit_in_bytes_for_gib_is_as_good_as_none(gib: float) -> None:
 def test_what_a_cache_may_be(synthetic_data: Path, tmp_path: Path) -> None:
     assert str(ImageCache.model_validate("ram:0.5")) == "ram:0.5"
     assert ImageCache.model_validate(False).kind == "off"  # what YAML makes of off
+    assert ImageCache.model_validate({"kind": False}) == ImageCache()
     bench = Bench(synthetic_data, tmp_path / "results")
     for wrong in ("rom", "ram:", "ram:0", "ram:-1", "off:3", "disk:much", "ram:1e999"):
         done = bench.here("sweep", "--cache", wrong)
         assert done.returncode == 2
         assert done.stderr.startswith(f"error: --cache {wrong}: write ram, disk or off")
-    values: tuple[object, ...] = ("rom", True, 3, ["ram"])
-    for value in values:
-        file = variant(tmp_path / str(value), partial(dict.update, cache=value))
+    how = "cache: write ram, disk or off; 'ram:20' and 'disk:20' keep 20 GiB at most, off takes no"
+    told: list[tuple[object, str]] = [
+        *((value, how) for value in ("rom", True, 3, ["ram"], {"kind": False, "gib": 5})),
+        *((value, how) for value in ({"kind": "off", "gib": 5}, {"gib": 5})),
+        ({"kind": "rom"}, "cache.kind: allowed: disk, off, ram"),
+        ({"kind": "ram", "gb": 5}, "cache.gb"),
+    ]
+    for number, (value, words) in enumerate(told):
+        file = variant(tmp_path / str(number), partial(dict.update, cache=value))
         done = Bench(synthetic_data, tmp_path / "results", file).here("plan")
         assert done.returncode == 2
-        assert "cache: write ram, disk or off; 'ram:20' and 'disk:20' keep 20 GiB" in done.stderr
+        assert words in done.stderr
 
 
 def test_no_run_depends_on_it(synthetic_data: Path, tmp_path: Path) -> None:

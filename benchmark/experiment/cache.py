@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from benchmark.yaml_file import Strict
 
 _TEXT = re.compile(r"(off|ram|disk)(?::([0-9]*\.?[0-9]+))?")
-HOW = "write ram, disk or off; 'ram:20' and 'disk:20' keep 20 GiB at most"
+HOW = "write ram, disk or off; 'ram:20' and 'disk:20' keep 20 GiB at most, off takes no limit"
 
 
 class ImageCache(Strict):
@@ -31,12 +31,20 @@ class ImageCache(Strict):
     def _of_a_word(cls, content: Any) -> Any:
         if content is False:  # YAML 1.1 reads a bare off as false
             return {}
-        if isinstance(content, dict | ImageCache):
+        if isinstance(content, dict):
+            return {**content, "kind": "off"} if content.get("kind") is False else content
+        if isinstance(content, ImageCache):
             return content
         found = _TEXT.fullmatch(content) if isinstance(content, str) else None
-        if found is None or (found[1] == "off" and found[2]) or (found[2] and not float(found[2])):
+        if found is None or (found[2] and not float(found[2])):
             raise ValueError(HOW)
         return {"kind": found[1], "gib": float(found[2]) if found[2] else None}
+
+    @model_validator(mode="after")
+    def _off_is_off(self) -> ImageCache:
+        if self.kind == "off" and self.gib is not None:
+            raise ValueError(HOW)
+        return self
 
     def __str__(self) -> str:
         """The word that it is written as."""
