@@ -1,4 +1,4 @@
-"""Folders of its own for a process whose user has none: in containers, an arbitrary uid without an entry and a home.
+"""The folders of a user; and some of its own for a process whose user has none: in containers, a uid without a home.
 
 numba ends the process where it finds no folder for its cache ("no locator available"), W&B and torch's hub raise, and
 matplotlib warns. All of them look in the user's home, or where ``XDG_CACHE_HOME`` says.
@@ -13,23 +13,57 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+_CACHES = "XDG_CACHE_HOME"
+
+
+def caches() -> Path:
+    """The folder of the user's caches, by the XDG base directory specification: a relative path does not count.
+
+    That of a user without a home is one.
+    """
+    return _by_xdg(_CACHES, "~/.cache")
+
+
+def settings() -> Path:
+    """The folder of the user's settings, as `caches`."""
+    return _by_xdg("XDG_CONFIG_HOME", "~/.config")
+
+
+def _by_xdg(variable: str, usual: str) -> Path:
+    asked = os.environ.get(variable, "")
+    return Path(asked if os.path.isabs(asked) else os.path.expanduser(usual))  # noqa: PTH111, PTH117 - never raises
+
 
 def own_home() -> list[str]:
     """Sets ``HOME``, ``USER`` and ``XDG_CACHE_HOME`` where what they name cannot be used.
 
     Returns:
-        A message, if a folder beside the temporary files had to take the place of one.
+        A message for each that named something else.
     """
+    return [*_no_relative_caches(), *_writable()]
+
+
+def _no_relative_caches() -> list[str]:
+    """Takes a relative path out: torch, mmengine and numba would each begin it where the process happens to be."""
+    asked = os.environ.get(_CACHES, "")
+    if not asked or os.path.isabs(asked):  # noqa: PTH117
+        return []
+    del os.environ[_CACHES]
+    return [f"{_CACHES}={asked} is no absolute path, and does not count; {caches()} is used"]
+
+
+def _writable() -> list[str]:
+    """Has a folder beside the temporary files take the place of one that cannot be written, and says so."""
     if "USER" not in os.environ and _entry() is None:
         os.environ["USER"] = f"uid{os.getuid()}"  # torch asks for a name
     if not _usable(home := _home()):
         os.environ["HOME"] = put = _temporary()
-        if not _usable(os.environ.get("XDG_CACHE_HOME", "")):
-            os.environ.pop("XDG_CACHE_HOME", None)
+        if not _usable(os.environ.get(_CACHES, "")):
+            os.environ.pop(_CACHES, None)
         return [_told(f"the home folder ({home or 'none'})", put, "HOME")]
-    if not _usable(cache := os.environ.get("XDG_CACHE_HOME") or str(Path(home, ".cache"))):
-        os.environ["XDG_CACHE_HOME"] = put = _temporary()
-        return [_told(f"the folder of caches ({cache})", put, "XDG_CACHE_HOME")]
+    if not _usable(cache := os.environ.get(_CACHES) or str(Path(home, ".cache"))):
+        os.environ[_CACHES] = put = _temporary()
+        return [_told(f"the folder of caches ({cache})", put, _CACHES)]
     return []
 
 

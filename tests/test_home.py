@@ -9,9 +9,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from command import TINY, Bench, run_detboard
 
+from benchmark.config.replace.ask import cache_file
+from benchmark.data.decode import Reader
+from benchmark.data.seen import Seen
+from benchmark.experiment.cluster import site_file
 from benchmark.home import own_home
+from benchmark.job.decoded.folder import folder_of_images
+from benchmark.run import fetched
 
 NOWHERE = "/etc/passwd/home"  # not even root can make it
 
@@ -20,7 +27,7 @@ NOWHERE = "/etc/passwd/home"  # not even root can make it
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder for temporary files, and an environment that own_home may change."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name in ("HOME", "USER", "XDG_CACHE_HOME"):
+    for name in ("HOME", "USER", "TORCH_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, "x")  # so that it is put back, whatever becomes of it
         monkeypatch.delenv(name)
     monkeypatch.setenv("USER", "somebody")
@@ -81,6 +88,26 @@ def test_caches_that_cannot_be_written_lie_elsewhere(
     assert os.environ["HOME"] == str(home)
     assert Path(os.environ["XDG_CACHE_HOME"]).parent == temporary
     assert f"{home}/.cache" in message and "set XDG_CACHE_HOME" in message
+
+
+@pytest.mark.parametrize("path", ["caches", "./caches", "~/caches"])
+def test_a_relative_path_does_not_count(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("HOME", str(temporary))
+    monkeypatch.setenv("XDG_CACHE_HOME", path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", path)
+    monkeypatch.delenv("DETBOARD_CLUSTER", raising=False)
+    usual = temporary / ".cache" / "detboard"
+    assert folder_of_images() == usual / "decoded"
+    assert cache_file() == usual / "backbones.json"
+    seen = Seen.of(temporary, Reader()).path
+    assert seen is not None and seen.parent == usual / "images"
+    assert site_file() == temporary / ".config" / "detboard" / "cluster.yaml"
+    (message,) = own_home()
+    assert message.startswith(f"XDG_CACHE_HOME={path} is no absolute path, and does not count")
+    assert fetched.hub() == temporary / ".cache" / "torch" / "hub" / "checkpoints"
+    assert torch.hub.get_dir() == str(fetched.hub().parent)
 
 
 def test_a_user_without_an_entry_has_a_name(

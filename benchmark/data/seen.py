@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmark.data.decode import Look, Reader
 from benchmark.files import read_json, write_json
+from benchmark.home import caches
 
 _VERSION = 1
 # Of all that was ever checked on this machine: 118,000 images of COCO take 12 MB.
@@ -90,13 +91,10 @@ def stamp(path: str) -> tuple[int, ...]:
 
 
 def _path_of(folder: Path, reader: Reader) -> Path | None:
-    """By XDG's rules; another reader, and another version of one, may decode what this one does not."""
+    """Another reader, and another version of one, may decode what this one does not; None for a user without a home."""
     import PIL
 
-    asked = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        home = Path(asked) if Path(asked).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:  # a user without a home
+    if not (home := caches()).is_absolute():
         return None
     versions = {"cv2": _opencv(), "pillow": PIL.__version__}
     named = repr((str(folder), sorted(asdict(reader).items()), versions))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from benchmark.errors import UserError
+from benchmark.home import settings
 from benchmark.yaml_file import Strict, read_yaml, validated
 
 SITE_VARIABLE = "DETBOARD_CLUSTER"
@@ -81,8 +82,7 @@ def site_file() -> Path:
     """The file of the site: ``DETBOARD_CLUSTER``, else ``detboard/cluster.yaml`` where the user's settings are."""
     if named := os.environ.get(SITE_VARIABLE):
         return Path(named)
-    settings = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(settings, "detboard", "cluster.yaml")
+    return settings() / "detboard" / "cluster.yaml"
 
 
 def on_site(own: Cluster) -> Cluster:

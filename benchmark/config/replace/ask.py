@@ -22,6 +22,7 @@ from benchmark.config.replace.levels import Described, Level, described, known
 from benchmark.config.tree import Config
 from benchmark.errors import UserError
 from benchmark.files import JsonObject, read_json, write_json
+from benchmark.home import caches
 
 _START = Path(__file__).parents[3] / "detboard_start.py"
 _PACKAGES = ("timm", "onedl-mmdetection", "onedl-mmpretrain", "onedl-mmcv", "torch")
@@ -129,8 +130,7 @@ def _version(name: str) -> str:
 
 def cache_file() -> Path:
     """Where answers are kept between commands; it may be deleted."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.path.expanduser(home), "detboard", "backbones.json")  # noqa: PTH111 - never raises
+    return caches() / "detboard" / "backbones.json"
 
 
 @lru_cache(maxsize=1)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.files import TEMPORARY
+from benchmark.home import caches
 from benchmark.job.decoded.entry import Picture, read, written
 from benchmark.job.decoded.store import Given
 
@@ -182,5 +183,4 @@ def _counted(file: _File) -> int:
 
 def folder_of_images() -> Path:
     """Where images are kept on disk: they are the same for every results folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.path.expanduser(cache), "detboard", "decoded")  # noqa: PTH111 - never raises
+    return caches() / "detboard" / "decoded"
