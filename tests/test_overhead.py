@@ -20,15 +20,20 @@ from test_pause import Ended, Scripted, Told, completes
 
 from benchmark import locks
 from benchmark.experiment.experiment import Tracking
+from benchmark.files import write_json
 from benchmark.job import place
+from benchmark.job.base import RunJob
 from benchmark.job.measure import measuring
 from benchmark.job.place import Place
 from benchmark.launchers.base import HandsOver
 from benchmark.run import provenance
 from benchmark.run.devices import Room
 from benchmark.run.folder import RunFolder
-from benchmark.run.options import JobOptions
+from benchmark.run.journal import now
+from benchmark.run.options import JobOptions, Resources
 from benchmark.run.plan import Request, make_plan
+from benchmark.run.prepare import prepare
+from benchmark.run.record import Failure, RunRecord, State
 from benchmark.run.state import Planned
 from benchmark.sweep.base import Listed
 from benchmark.sweep.loop import Sweep
@@ -173,7 +178,7 @@ def test_a_job_waits_until_those_beside_it_have_ended(
         lock.release()
 
     threading.Timer(0.2, end).start()
-    Place(None, (folder.path, tmp_path / "gone")).wait_until_alone()
+    Place(None, (folder.path, tmp_path / "gone")).wait_until_alone(lambda: None)
     assert seen == ["ended"]
     assert "waits for the end of other beside it" in capsys.readouterr().out
 
@@ -188,9 +193,41 @@ def test_a_job_waits_for_no_later_job_of_the_same_run(
     holder = folder.path / "job.lock.holder"
     another = json.loads(holder.read_text()) | {"pid": os.getppid()}
     holder.write_text(json.dumps(another))
-    waiting.wait_until_alone()
+    waiting.wait_until_alone(lambda: None)
     lock.release()
     assert capsys.readouterr().out == ""
+
+
+class Measuring(RunJob):
+    """A job that has nothing to do but what needs the machine alone."""
+
+    def work(self) -> None:
+        with self.alone():
+            pytest.fail("it is not alone")
+
+    def record(self, state: State, why: Failure | None) -> RunRecord:
+        return self.outcome(state, why, now())
+
+
+@pytest.mark.parametrize("state", [State.INTERRUPTED, State.PRUNED])
+def test_a_job_that_waits_to_be_alone_leaves_when_it_is_asked_to(
+    state: State, runs: Sequence[Planned], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, other, _ = runs
+    prepare(run)
+    lock = locks.acquire(other.folder.lock_file)
+    resources = Resources(gpus=(), threads=1)
+    options = JobOptions(Tracking(mode="off"), resources, beside=(other.folder.path.name,))
+    job = Measuring(run.folder, options)
+    stop = partial(write_json, run.folder.stop_file, {"state": state.value})
+    threading.Timer(0.1, stop).start()
+    job.run()
+    lock.release()
+    out = capsys.readouterr().out
+    assert f"waits for the end of {other.folder.path.name} beside it" in out
+    assert f"stopped early: {state.value}" in out
+    record = run.folder.record_if_ended()
+    assert (record and record.state) == (State.PRUNED if state is State.PRUNED else None)
 
 
 def test_times_are_taken_first_and_alone(monkeypatch: pytest.MonkeyPatch) -> None:

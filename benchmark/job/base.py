@@ -22,7 +22,7 @@ from benchmark.run.memory import Lack, Memory, write_memory
 from benchmark.run.options import JobOptions
 from benchmark.run.record import Failure, Metrics, RunRecord, State
 from benchmark.run.spec import RunSpec
-from benchmark.run.state import LOST
+from benchmark.run.state import LOST, stop_state
 from benchmark.tracking.runs import RunTracker
 from benchmark.writing.addresses import public
 
@@ -149,9 +149,18 @@ class RunJob(ABC):
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """While nothing of ours that has left its place goes on beside this job."""
-        self.place.wait_until_alone()
+        """While nothing of ours that has left its place goes on beside this job.
+
+        Raises:
+            Stopped: The job is asked to end while it waits for that.
+        """
+        self.place.wait_until_alone(self._leave_if_asked)
         yield
+
+    def _leave_if_asked(self) -> None:
+        """Of several processes the first is alone here: it asks none of the others."""
+        if self.folder.stop_file.exists():
+            raise Stopped(stop_state(self.folder.stop_file))
 
     def clear(self, state: State) -> None:  # noqa: B027  (most have nothing to remove)
         """Removes what a finished run no longer needs."""

@@ -33,15 +33,19 @@ class Place:
         folders = [RunFolder(path) for path in beside]
         self._beside = [(one, _holder(one)) for one in folders if locks.is_held(one.lock_file)]
 
-    def wait_until_alone(self) -> None:
+    def wait_until_alone(self, leave_if_asked: Callable[[], None]) -> None:
         """Waits until the jobs beside this one have ended; each ends by itself, or is ended by the driver.
 
         A job that has been started since on the same run, after a full disk, is not waited for.
+
+        Args:
+            leave_if_asked: Called again and again meanwhile; what it raises ends the waiting.
         """
         for other, holder in self._beside:
             if _goes_on(other, holder):
                 print(f"{now()} waits for the end of {other.path.name} beside it", flush=True)
             while _goes_on(other, holder):
+                leave_if_asked()
                 time.sleep(_LOOK_S)
 
     def leave(self, on_gpu: bool) -> None:
