@@ -6,12 +6,17 @@ import json
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from command import COUNTED, TINY, Bench, here, installed_command, opened, run, variant
+from typer.testing import CliRunner
+
+from benchmark.cli.app import app
 
 
 @pytest.fixture
@@ -26,6 +31,24 @@ def test_help_loads_nothing_heavy() -> None:
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     heavy = {"torch", "mmdet", "mmengine", "wandb", "optuna", "pandas", "numpy", "pydantic", "yaml"}
     assert not loaded & heavy
+
+
+def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _commands(below, (*path, name))
+
+
+def test_help_is_whole_in_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    runner, cut = CliRunner(), {}
+    paths = [*_commands(typer.main.get_command(app))]
+    for path in paths:
+        shown = runner.invoke(app, [*path, "--help"]).output
+        assert max(map(len, shown.splitlines())) == 80
+        cut[path] = [line for line in shown.splitlines() if "\u2026" in line]
+    assert ("tune",) in cut and ("data", "split") in cut
+    assert {path: lines for path, lines in cut.items() if lines} == {}
 
 
 def test_a_current_folder_that_was_removed_is_told(tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ def run_all(
     Without --data-root the data is synthetic, without --profile it is smoke;
     with either of them, only the leaderboard is run. All options go to the
     sweep of the leaderboard, and --results, --slots, --launcher, --wandb and
-    --cache to the others, too. --rows names rows of both leaderboards, --trials is
-    the study's.
+    --cache to the others, too. --rows names rows of both leaderboards, --trials
+    is the study's.
     """
     _check_folder()
     # What takes minutes more on somebody's own data or schedule is theirs to start.

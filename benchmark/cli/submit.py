@@ -30,7 +30,7 @@ class BoxFormat(str, Enum):
 Format = Annotated[
     BoxFormat,
     typer.Option(
-        "--format", help="csv: a line an image, PredictionString,image_id; coco: results."
+        "--format", help="csv: a line an image (PredictionString, image_id); coco: results."
     ),
 ]
 ScoreThr = Annotated[

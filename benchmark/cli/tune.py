@@ -43,7 +43,8 @@ SeedsOfRow = Annotated[
     ),
 ]
 More = Annotated[
-    int | None, typer.Option(min=0, help="This many more trials, in place of n_trials in all.")
+    int | None,
+    typer.Option(min=0, metavar="N", help="This many more trials, in place of n_trials in all."),
 ]
 Storage = Annotated[
     str | None,
@@ -61,7 +62,8 @@ DryRun = Annotated[
     typer.Option("--dry-run", help="Simulate how far the budget goes; nothing is trained or made."),
 ]
 Promoted = Annotated[
-    int | None, typer.Option(min=0, help="The trial to promote, in place of the best.")
+    int | None,
+    typer.Option(min=0, metavar="N", help="The trial to promote, in place of the best."),
 ]
 
 
