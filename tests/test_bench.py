@@ -148,8 +148,23 @@ def test_what_is_tried_fits_the_machine_and_what_the_rows_have(synthetic_data: P
     assert tried("slots", GPUS) == ["2", "3"]
     assert tried("precision", GPUS) == ["amp", "bf16"] and tried("precision", CPU) == ["bf16"]
     assert tried("precision", CPU, precision="bf16") == []
+    # Nothing that was given can stand beside ``precision``.
+    assert tried("precision", GPUS, optim_wrapper__type="OptimWrapper") == []
+    assert tried("precision", GPUS, optim_wrapper={"type": "OptimWrapper"}) == []
+    assert tried("precision", GPUS, optim_wrapper__optimizer__lr=0.01) == ["amp", "bf16"]
     assert (tried("compile", CPU), tried("compile", CPU, compile=True)) == (["on"], [])
     assert tried("cache", CPU) == ["ram"]
+
+
+def test_what_is_not_tried_since_it_was_given_is_said(
+    synthetic_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for overrides in ({"optim_wrapper.type": "OptimWrapper"}, {}):
+        request = Request(TINY, data_root=synthetic_data, overrides=overrides)
+        asked = command._Asked(make_plan(request), request, 20, trust=False, options=())
+        command._say_head(asked, most=3)
+    said = "precision: as --set optim_wrapper.type says; no other is tried"
+    assert capsys.readouterr().out.splitlines().count(said) == 1
 
 
 def test_a_run_gets_what_a_sweep_on_the_whole_machine_would_give_it() -> None:

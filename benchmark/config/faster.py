@@ -59,7 +59,7 @@ def asked_of(row: Row, around: Surroundings, overrides: Mapping[str, object]) ->
     of_experiment = {PRECISION: around.precision, COMPILE: around.compile}
     for level in (of_experiment, row.overrides, overrides):
         own = {key_path(key): value for key, value in level.items()}
-        if _sets_wrapper(own):
+        if sets_wrapper(own):
             found = replace(found, precision=None)
         given = {key: own[key] for key in (PRECISION, COMPILE) if own.get(key) is not None}
         found = replace(found, **given)  # type: ignore[arg-type]  # `wrong_in` has looked at them
@@ -72,14 +72,15 @@ def wrong_in(overrides: Mapping[str, object]) -> Iterator[str]:
     precision, compiled = own.get(PRECISION), own.get(COMPILE)
     if precision is not None and precision not in get_args(Precision):
         yield f"{PRECISION}: {shown(precision)}; {allowed(str(precision), get_args(Precision))}"
-    elif precision is not None and (twice := _sets_wrapper(own)):
+    elif precision is not None and (twice := sets_wrapper(own)):
         yield f"{PRECISION}: {few(twice)} say the same; leave one out"
     if compiled is not None and not isinstance(compiled, bool | dict):
         yield f"{COMPILE}: {shown(compiled)}; write true or false, or the arguments of torch.compile"
 
 
-def _sets_wrapper(own: Mapping[str, object]) -> list[str]:
-    """The key paths of a level that say how precise a training is."""
+def sets_wrapper(overrides: Mapping[str, object]) -> list[str]:
+    """The key paths of overrides that say how precise a training is, in mmdet's own words."""
+    own = {key_path(key): value for key, value in overrides.items()}
     whole = mapping_of(own.get("optim_wrapper"))
     keys = [f"optim_wrapper.{name}" for name in _OF_WRAPPER]
     return [key for key in keys if key in own or key.rpartition(".")[2] in whole]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from benchmark.config.faster import AMP, COMPILE, PRECISION
+from benchmark.config.faster import AMP, COMPILE, PRECISION, sets_wrapper
 from benchmark.config.overrides import key_path
 from benchmark.config.vocabulary.words import class_of, mapping_of
 from benchmark.experiment.cache import ImageCache
@@ -144,9 +144,18 @@ def _setting(how: How, key: str, value: object) -> How:
 
 
 def _precisions(machine: Machine, made: Plan) -> list[str]:
-    """Half precision of both kinds on a GPU, bfloat16 on a CPU; none that all rows have."""
+    """Half precision of both kinds on a GPU, bfloat16 on a CPU; none that all rows have, or where it was given."""
+    if wrapper_given(made):
+        return []
     known = {_precision_of(run.config) for run in made.runs}
     return [value for value in (("amp", "bf16") if machine.gpus else ("bf16",)) if known != {value}]
+
+
+def wrapper_given(made: Plan) -> list[str]:
+    """The keys of ``--set`` that say how precise a training is: no ``precision`` can stand beside them."""
+    return list(
+        dict.fromkeys(key for run in made.runs for key in sets_wrapper(run.spec.command_line))
+    )
 
 
 def _precision_of(config: Mapping[str, object]) -> str:
