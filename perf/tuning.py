@@ -35,8 +35,9 @@ from images import ImagePruner, Nearest, read_images
 from spaces import RECORDED, Array, Surface, read_space
 
 from benchmark.run.devices import cpu_count
+from benchmark.tuning.opening import study_in_memory
 from benchmark.tuning.simulated import Ended, Simulation
-from benchmark.tuning.storage import Strategies, StudyKey, study_in_memory
+from benchmark.tuning.storage import Strategies, StudyKey
 from benchmark.tuning.strategies import SAMPLERS, pruner_of, sampler_of
 from benchmark.tuning.study_file import StudyFile
 

@@ -31,9 +31,10 @@ from tuning import Case, Figure, Method, Outcome, beside, figure, reference, sea
 
 from benchmark.run.devices import cpu_count
 from benchmark.tuning.informed import InformedSampler
+from benchmark.tuning.opening import study_in_memory
 from benchmark.tuning.prior import Prior
 from benchmark.tuning.simulated import Simulation
-from benchmark.tuning.storage import Strategies, StudyKey, study_in_memory
+from benchmark.tuning.storage import Strategies, StudyKey
 from benchmark.tuning.strategies import pruner_of, sampler_of
 from benchmark.tuning.warm import TRIED
 

@@ -26,7 +26,8 @@ from optuna.trial import TrialState
 from sqlalchemy.engine import URL
 
 from benchmark.tuning.database import storage_url
-from benchmark.tuning.storage import Store, Strategies, StudyKey, open_study
+from benchmark.tuning.opening import open_study
+from benchmark.tuning.storage import Store, Strategies, StudyKey
 
 NAME = "mortal"
 KEY = StudyKey(NAME, ["maximize"], {"row": "plain"}, {"lr": 0.02})

@@ -18,7 +18,8 @@ from studies import folder_of, states, trials
 from test_study_storage import RANDOM
 
 from benchmark.tuning.database import storage_url
-from benchmark.tuning.storage import FOLDER_ID, Store, StudyKey, open_study
+from benchmark.tuning.opening import open_study
+from benchmark.tuning.storage import FOLDER_ID, Store, StudyKey
 from benchmark.tuning.study_run import _folder_id
 
 KEY = StudyKey("study", ["maximize"], {"row": "plain"}, {"lr": 0.02})

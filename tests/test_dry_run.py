@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import optuna
+import pytest
 from command import Bench, study
+from optuna.trial import TrialState
 from records import record
 
+from benchmark.errors import UserError
 from benchmark.files import write_json
 from benchmark.run.journal import Journal
 from benchmark.run.plan import Request
 from benchmark.run.prepare import prepare
-from benchmark.tuning.dry_run import dry_run
+from benchmark.tuning import dry_run as module
+from benchmark.tuning import forecast
+from benchmark.tuning.database import reading, storage_url
 from benchmark.tuning.study import Study, read_study
+from benchmark.tuning.study_run import open_store
 
 PRUNER = {"type": "SuccessiveHalvingPruner", "min_resource": 1, "reduction_factor": 2}
 
 
 def studied(folder: Path, data: Path, **content: Any) -> Study:
     return read_study(Request(study(folder, **content), folder / "results", data_root=data))
+
+
+def dry_run(
+    made: Study, slots: int, prunes: bool, trials: int | None, storage: str | None = None
+) -> str:
+    return "\n".join(module.dry_run(made, slots, prunes, trials, storage))
 
 
 def number(text: str, line: str) -> float:
@@ -126,3 +140,154 @@ def test_conditional_parameters_and_two_objectives(synthetic_data: Path, tmp_pat
     assert (number(text, "trials"), number(text, "given up")) == (9, 0)
     assert reused > 0  # adam is one setting
     assert number(text, "epochs in all") == 4 * (9 - reused)
+
+
+# Studies that are there already
+
+
+COMPLETE, PRUNED, RUNNING = TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING
+
+
+@contextmanager
+def known(url: str, made: Study) -> Iterator[optuna.Study]:
+    """A study in its storage, which is left closed."""
+    storage = optuna.storages.RDBStorage(url)
+    yield optuna.load_study(
+        study_name=made.file.name, storage=storage, sampler=made.strategies.sampler
+    )
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def begun(made: Study, *states: TrialState) -> str:
+    """Opens a study as `tune` does, with trials in these states, the first one the row's own; the storage's URL."""
+    open_store(made, None).close()
+    url = f"sqlite:///{made.request.results / 'studies.db'}"
+    with known(url, made) as there:
+        for count, state in enumerate(states):
+            trial = there.ask()
+            made.space.suggest(trial)
+            for step in range(1, 3 if state is not COMPLETE else 5):
+                trial.report(0.01 * step * (count + 1), step)
+            if state is not RUNNING:
+                there.tell(trial, 0.04 * (count + 1) if state is COMPLETE else None, state)
+    return url
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Every file's content; of SQLite's shared memory, in which readers leave their marks, that it is there."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path: b"" if path.match("*-shm") else path.read_bytes() for path in files}
+
+
+def test_a_study_goes_on_from_where_it_is(synthetic_data: Path, tmp_path: Path) -> None:
+    file = study(tmp_path, n_trials=8)
+    bench = Bench(synthetic_data, tmp_path / "results", file)
+    made = studied(tmp_path, synthetic_data, n_trials=8)
+    url = begun(made, COMPLETE, COMPLETE, PRUNED, RUNNING)
+    others = {"sampler": "RandomSampler", "pruner": {"type": "MedianPruner", "n_min_trials": 2}}
+    with known(url, made) as there:
+        there.set_user_attr("defaults", others)
+    before = contents(tmp_path)
+    done = bench.here("tune", "--dry-run", "--slots", "2")
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path) == before
+    words = " ".join(done.stdout.split())
+    assert "8 trials of row plain, 2 at a time" in words
+    assert "sampler: RandomSampler(seed=0) pruner: MedianPruner(n_min_trials=2)" in words
+    assert "4 trials of it have begun: 2 complete, 1 pruned, 1 in work" in words
+    assert "that in work is simulated anew, whatever of it is trained already" in words
+    assert "the highest end is 0.08, the best of the study so far" in words
+    whole, given_up = number(done.stdout, "trained to the end"), number(done.stdout, "given up")
+    assert number(done.stdout, "trials to come") == whole + given_up == 5
+    # As `tune` has it, these are so many more, the one in work included.
+    assert number(dry_run(made, 2, True, 6), "trials to come") == 7
+    assert contents(tmp_path) == before
+
+
+def test_a_study_that_is_complete_has_nothing_to_come(synthetic_data: Path, tmp_path: Path) -> None:
+    made = studied(tmp_path, synthetic_data, n_trials=2)
+    begun(made, COMPLETE, PRUNED)
+    text = dry_run(made, 2, True, None)
+    assert "nothing is left to be trained; --trials N asks for more" in text
+    assert "median" not in text
+
+
+def test_a_study_that_was_made_for_something_else_is_refused_as_by_tune(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    begun(studied(tmp_path, synthetic_data), COMPLETE)
+    other = studied(tmp_path, synthetic_data, search={"lr": {"choices": [0.01, 0.02]}})
+    with pytest.raises(UserError, match="study 'tune' was made for another search space"):
+        dry_run(other, 1, True, None)
+
+
+def test_results_that_are_there_are_not_trained_again(synthetic_data: Path, tmp_path: Path) -> None:
+    search = {"lr": {"choices": [0.01, 0.02, 0.03]}}
+    made = studied(tmp_path, synthetic_data, n_trials=20, search=search, sampler="GridSampler")
+    url = begun(made, COMPLETE, PRUNED)
+    text = dry_run(made, 1, True, None)
+    # Two points of the grid are left. One of the three is the row's own setting, whose result is there.
+    with known(url, made) as there:
+        again = there.trials[0].params != there.trials[1].params
+    assert number(text, "trials to come") == 2
+    assert number(text, "with the result of an earlier one") == again
+    assert number(text, "trained to the end") + number(text, "given up") == 2 - again
+
+
+def test_what_a_warm_start_tries_first_is_said_and_simulated(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    earlier = studied(tmp_path, synthetic_data, name="before")
+    begun(earlier, COMPLETE, COMPLETE, COMPLETE)
+    made = studied(tmp_path, synthetic_data, name="after", warm_start="before", n_trials=6)
+    before = contents(tmp_path)
+    text = dry_run(made, 2, True, None)
+    assert contents(tmp_path) == before
+    said = "warm start: 3 complete trials of study 'before' in "
+    assert said in " ".join(text.split())
+    assert number(text, "trials") == 6
+    url = begun(made, COMPLETE)
+    optuna.delete_study(study_name="before", storage=url)
+    # It goes on with its copy.
+    assert said in " ".join(dry_run(made, 2, True, None).split())
+    lost = studied(tmp_path, synthetic_data, name="late", warm_start="before")
+    with pytest.raises(UserError, match="has no study 'before'"):
+        dry_run(lost, 2, True, None)
+
+
+def test_of_very_many_trials_the_first_are_simulated(
+    synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 took minutes without a word."""
+    monkeypatch.setattr(forecast, "_ONE_MS", 100.0)
+    monkeypatch.setattr(forecast, "_ALL_MS", 250.0)
+    made = studied(tmp_path, synthetic_data, n_trials=10_000, pruner="NopPruner")
+    lines = module.dry_run(made, 2, True, None)
+    assert next(lines).startswith("dry run of study")  # at once
+    text = "\n".join(lines)
+    words = " ".join(text.split())
+    found = re.search(r"Simulated are the first (\d+) of 10,000 trials to come", words)
+    assert found and 20 <= int(found[1]) < 200
+    assert f"the numbers are {10_000 / int(found[1]):.3g} times theirs" in words
+    assert re.search(r"^over [2-9] simulated studies", text, re.MULTILINE)
+    assert re.search(r"^trials +10,000 ", text, re.MULTILINE)
+    assert re.search(r"^epochs in all +40,000 ", text, re.MULTILINE)
+    assert re.search(r"as a share of all trials in full +100 %", text)
+
+
+def test_a_shared_study_is_read_where_it_is(
+    synthetic_data: Path, tmp_path: Path, postgresql_url: str
+) -> None:
+    made = studied(tmp_path, synthetic_data, n_trials=3)
+    assert number(dry_run(made, 2, True, None, postgresql_url), "trials") == 3
+    with reading(storage_url(postgresql_url, tmp_path)) as nothing:
+        assert nothing is None  # no tables were made
+    open_store(made, postgresql_url).close()
+    with known(postgresql_url, made) as study_there:
+        study_there.tell(study_there.ask(), 0.5)
+    assert number(dry_run(made, 2, True, None, postgresql_url), "trials to come") == 2
+    with reading(storage_url(postgresql_url, tmp_path)) as there:
+        assert there is not None
+        with pytest.raises(optuna.exceptions.StorageInternalError):
+            there.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "another")

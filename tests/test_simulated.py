@@ -9,8 +9,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from benchmark.tuning.opening import study_in_memory
 from benchmark.tuning.simulated import Curve, Simulation
-from benchmark.tuning.storage import Store, Strategies, StudyKey, study_in_memory
+from benchmark.tuning.storage import Store, Strategies, StudyKey
 
 OWN = {"x": 8}
 EPOCHS = 4

@@ -12,8 +12,9 @@ from optuna.trial import TrialState
 
 from benchmark.errors import UserError
 from benchmark.tuning.database import storage_url
+from benchmark.tuning.opening import open_study
 from benchmark.tuning.search.space import Space
-from benchmark.tuning.storage import Store, StudyKey, open_study
+from benchmark.tuning.storage import Store, StudyKey
 from benchmark.tuning.strategies import SAMPLERS, pruner_of, sampler_of, strategies_of
 from benchmark.tuning.study_file import StudyFile
 

@@ -13,7 +13,8 @@ from optuna.trial import TrialState
 from studies import QUICK, recorded, states, trials
 
 from benchmark.tuning.database import storage_url
-from benchmark.tuning.storage import Store, Strategies, StudyKey, open_study
+from benchmark.tuning.opening import open_study
+from benchmark.tuning.storage import Store, Strategies, StudyKey
 
 KEY = StudyKey("s", ["maximize"], {"row": "plain"}, {"lr": 0.02})
 RANDOM = Strategies(

@@ -26,7 +26,8 @@ from benchmark.errors import MachineError, UserError
 from benchmark.run.plan import Request
 from benchmark.tuning import file_system
 from benchmark.tuning.database import storage_url
-from benchmark.tuning.storage import Strategies, StudyKey, open_study
+from benchmark.tuning.opening import open_study
+from benchmark.tuning.storage import Strategies, StudyKey
 from benchmark.tuning.study import read_study
 from benchmark.tuning.study_run import answering, open_store
 

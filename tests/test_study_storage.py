@@ -15,7 +15,8 @@ from optuna.trial import TrialState
 from benchmark.errors import UserError
 from benchmark.tuning import database, storage
 from benchmark.tuning.database import Busy, open_storage, storage_url
-from benchmark.tuning.storage import Store, Strategies, StudyKey, open_study
+from benchmark.tuning.opening import open_study
+from benchmark.tuning.storage import Store, Strategies, StudyKey
 
 MADE_FOR = {"row": "plain", "search space": {"lr": {"low": 0.001, "high": 0.1}}}
 

@@ -24,7 +24,8 @@ from benchmark.run.state import Planned, look
 from benchmark.tuning.database import OUTAGES, storage_url
 from benchmark.tuning.driver import Asked, Tuner
 from benchmark.tuning.open_trial import as_trial, outcome
-from benchmark.tuning.storage import Store, Strategies, StudyKey, open_study
+from benchmark.tuning.opening import open_study
+from benchmark.tuning.storage import Store, Strategies, StudyKey
 from benchmark.tuning.study import planned_validations
 
 SPLIT = Split(Path("train.json"), Path("images"), "0" * 64)

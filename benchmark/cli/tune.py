@@ -99,7 +99,7 @@ def tune(
 
     made = read_study(request)
     if dry_run:
-        _say_dry_run(made, slots, launcher, trials)
+        _say_dry_run(made, slots, launcher, trials, storage)
         return
     if promote:
         _refuse_promotion(made, request, trial)
@@ -126,13 +126,18 @@ def _refuse_with_dry_run(promote: bool, trials: int | None) -> None:
         raise UserError(problems)
 
 
-def _say_dry_run(made: Study, slots: int | None, launcher: str, trials: int | None) -> None:
-    """Simulates the study and says how far its budget goes."""
+def _say_dry_run(
+    made: Study, slots: int | None, launcher: str, trials: int | None, storage: str | None
+) -> None:
+    """Simulates what is to come of the study, and says how far its budget goes."""
     from benchmark.launchers import make_launcher
     from benchmark.tuning.dry_run import dry_run
+    from benchmark.tuning.study_run import answering
 
     starter = make_launcher(launcher, slots, made.base.experiment.cluster)
-    typer.echo(dry_run(made, starter.pool.slots, starter.prunes, trials))
+    with answering(made, storage):
+        for line in dry_run(made, starter.pool.slots, starter.prunes, trials, storage):
+            typer.echo(line)
 
 
 def _refuse_without_promotion(trial: int | None, seeds: str | None) -> None:

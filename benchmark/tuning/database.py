@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from benchmark.tuning.schema import complete
 
 LOCK_PATIENCE_S = 5.0
 OPENING_PATIENCE_S = 60.0
+_SQLITE_PATIENCE_S = 60.0
 
 
 class Busy(Exception):
@@ -46,7 +49,6 @@ def storage_url(option: str | None, results: Path) -> URL:
         UserError: It is no URL of SQLite or PostgreSQL.
     """
     if option is None:
-        results.mkdir(parents=True, exist_ok=True)
         return URL.create("sqlite", database=str(results / "studies.db"))
     problem = "--storage: {}; give sqlite:///FILE or postgresql://USER@HOST/DATABASE"
     try:
@@ -142,7 +144,9 @@ def _engine(url: URL) -> sqlalchemy.Engine:
 
 def _connect_args(url: URL) -> dict[str, Any]:
     if is_sqlite(url):
-        return {"timeout": 60}  # somebody else's long read, a dashboard's, is waited for
+        return {
+            "timeout": _SQLITE_PATIENCE_S
+        }  # somebody else's long read, a dashboard's, is waited for
     # A server that does not answer is not: what the URL says of these wins.
     limits = {
         "connect_timeout": 10,
@@ -164,14 +168,75 @@ def open_storage(url: URL) -> optuna.storages.RDBStorage:
     """
     try:
         _refuse_no_file(url)
+        if is_sqlite(url):
+            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         with Lock(url, OPENING).held(OPENING_PATIENCE_S):
             return _opened(url)
-    except ImportError as error:
-        raise UserError(
-            f"{named(url)}: {error}; install it: pip install 'detboard[postgresql]'"
-        ) from None
-    except (*OUTAGES, OSError, RuntimeError) as error:
+    except (ImportError, *OUTAGES, OSError, RuntimeError) as error:
         raise _refusal(url, error) from None
+
+
+@contextmanager
+def reading(url: URL) -> Iterator[optuna.storages.RDBStorage | None]:
+    """A storage for who only looks: nothing is made or changed in it. None where there is none yet.
+
+    Of SQLite's file it is a copy in memory, as of now; of a server its tables, by transactions that cannot write.
+
+    Raises:
+        UserError: The storage cannot be used: it is wrong, cannot be reached, or holds another version's tables.
+        MachineError: The machine or the file system does not let it be used.
+    """
+    try:
+        _refuse_no_file(url)
+        storage = _copied(url) if is_sqlite(url) else _read_only(url)
+    except (ImportError, *OUTAGES, sqlite3.Error, OSError, RuntimeError) as error:
+        raise _refusal(url, error) from None
+    try:
+        yield storage
+    finally:
+        if storage is not None:
+            storage.remove_session()
+            storage.engine.dispose()
+
+
+def _copied(url: URL) -> optuna.storages.RDBStorage | None:
+    """A copy in memory; what an earlier version has left half made is put right in that alone."""
+    path = Path(str(url.database))
+    if not path.exists():
+        return None
+    copy = sqlite3.connect(":memory:", check_same_thread=False)
+    with closing(sqlite3.connect(_readable(path), timeout=_SQLITE_PATIENCE_S, uri=True)) as there:
+        there.backup(copy)
+    options = {"creator": lambda: copy, "poolclass": sqlalchemy.StaticPool}
+    complete(sqlalchemy.create_engine("sqlite://", **options))
+    return optuna.storages.RDBStorage("sqlite://", engine_kwargs=options, skip_table_creation=True)
+
+
+def _readable(path: Path) -> str:
+    """The address by which SQLite reads a file, and leaves it and what lies beside it as they are.
+
+    What another has written ahead is not put into the file. Where there is nothing of that, SQLite puts files beside it
+    all the same, and only takes them away where it may write; where it may not, it has to be told that it needs none.
+    """
+    if path.with_name(f"{path.name}-wal").exists():
+        mode = "mode=ro"
+    elif os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        mode = "mode=rw"
+    else:
+        mode = "mode=ro&immutable=1"
+    return f"{path.resolve().as_uri()}?{mode}"
+
+
+def _read_only(url: URL) -> optuna.storages.RDBStorage | None:
+    options = {
+        "connect_args": _connect_args(url),
+        "execution_options": {"postgresql_readonly": True},
+        "poolclass": sqlalchemy.NullPool,
+    }
+    text = url.render_as_string(hide_password=False)
+    if not sqlalchemy.inspect(sqlalchemy.create_engine(text, **options)).has_table("studies"):
+        return None
+    return optuna.storages.RDBStorage(text, engine_kwargs=options, skip_table_creation=True)
 
 
 def _opened(url: URL) -> optuna.storages.RDBStorage:
@@ -209,6 +274,8 @@ def _refuse_no_file(url: URL) -> None:
 
 def _refusal(url: URL, error: Exception) -> UserError | MachineError:
     """What is said of a storage that cannot be opened."""
+    if isinstance(error, ImportError):
+        return UserError(f"{named(url)}: {error}; install it: pip install 'detboard[postgresql]'")
     cause = why(error)
     if is_sqlite(url) and (cause in _OF_THE_MACHINE or isinstance(error, OSError | Busy)):
         return MachineError(f"{named(url)}: cannot be used", cause, _GO_ON)

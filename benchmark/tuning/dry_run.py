@@ -3,101 +3,80 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 
 import numpy as np
+from optuna.trial import TrialState
 
+from benchmark.tuning.forecast import Forecast, Forecasts, Standing, simulate
 from benchmark.tuning.guesses import Guess, guess_of
-from benchmark.tuning.simulated import Simulation
-from benchmark.tuning.storage import Strategies, StudyKey, study_in_memory
-from benchmark.tuning.strategies import NO_PRUNER, VISIT_ALL, pruner_of, sampler_of
+from benchmark.tuning.prior import prior_of
+from benchmark.tuning.strategies import NO_PRUNER
 from benchmark.tuning.study import Study, validated_at
-from benchmark.tuning.study_file import Strategy
+from benchmark.tuning.study_run import as_begun, preview_store, target_of
 from benchmark.writing.words import counted, duration
 
 _WIDTH = 80
-_STUDIES = 20
-_AT_RANDOM = Strategy(type="RandomSampler")
-_MOST_REPORTS = 40_000  # of validations, each of which takes some tenths of a millisecond
+_STATES = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+    "in work": TrialState.RUNNING,
+}
 
 
-@dataclass(frozen=True)
-class Forecast:
-    """One simulated study.
-
-    Attributes:
-        complete: Number of trials that were trained to their end.
-        given_up: Validations after which each of the others was given up.
-        reused: Number of trials that took the result of an earlier one with the same parameters.
-        trained: What was trained, in full trainings.
-        seconds: Simulated time until the last one ended.
-    """
-
-    complete: int
-    given_up: Sequence[int]
-    reused: int
-    trained: float
-    seconds: float
-
-    @property
-    def trials(self) -> int:
-        """Number of trials."""
-        return self.complete + len(self.given_up) + self.reused
-
-
-def dry_run(study: Study, slots: int, prunes: bool, trials: int | None) -> str:
-    """What a study would cost, in words.
+def dry_run(
+    study: Study, slots: int, prunes: bool, trials: int | None, storage: str | None = None
+) -> Iterator[str]:
+    """What a study would cost from where it is, in words: lines as they come, the last ones after some seconds.
 
     Args:
         study: The study.
         slots: Number of trials side by side.
         prunes: Whether the launcher sees to its jobs while they run.
-        trials: Number of trials; that of the study file if None.
+        trials: Number of trials beyond those that there are; the study file's ``n_trials`` in all if None.
+        storage: The URL of its storage; None for that of the results folder.
+
+    Raises:
+        UserError: The storage cannot be read, or its study of this name was made for something else.
     """
-    target = study.file.n_trials if trials is None else trials
+    name = study.file.name
+    yield from _wrapped([f"dry run of study '{name}': nothing is trained, and nothing is made"])
+    store = preview_store(study, storage)
+    study = as_begun(study, store)
     if not prunes:
         study = replace(study, file=study.file.model_copy(update={"pruner": NO_PRUNER}))
-    points = validated_at(study.base.runs[0].config) if study.trains else [1]
-    guess = guess_of(study, [point / points[-1] for point in points])
-    count = max(1, min(_STUDIES, _MOST_REPORTS // max(1, target * len(points))))
-    forecasts = [_forecast(study, guess, slots, target, seed) for seed in range(count)]
-    said = [*_about(study, slots, target, prunes), "", *_table(study, forecasts, guess)]
-    return "\n".join([*said, *(_assumed(guess) if study.trains else ())])
+    standing = Standing(store, target_of(store.study, study.file.n_trials, trials))
+    yield from _wrapped([*_about(study, slots, standing, prunes), *_stands(study, standing)])
+    if standing.to_come:
+        yield ""
+        points = validated_at(study.base.runs[0].config) if study.trains else [1]
+        guess = guess_of(study, [point / points[-1] for point in points], _highest(standing))
+        found = simulate(study, standing, guess, slots)
+        yield from _table(study, found, guess, bool(standing.begun))
+        yield from ["", *_wrapped([*_scaled(found), *(_assumed(guess) if study.trains else ())])]
 
 
-def _forecast(study: Study, guess: Guess, slots: int, target: int, seed: int) -> Forecast:
-    """Simulates the study once."""
-    # What trainings come to is drawn by lot, so nothing can be learnt: only one that visits all points is another.
-    key = StudyKey(study.file.name, ["maximize"], {}, study.space.published())
-    store = study_in_memory(key, _strategies(study, len(guess.shares), seed))
-    simulation = Simulation(store, study.space.suggest, guess.answers(seed), slots, target)
-    simulation.run()
-    ended = simulation.ended
-    trained = sum(guess.shares[len(trial.values) - 1] for trial in ended)
-    given_up = [len(trial.values) for trial in ended if trial.pruned]
-    reused = len(store.study.get_trials(deepcopy=False)) - len(ended)
-    return Forecast(len(ended) - len(given_up), given_up, reused, trained, simulation.seconds)
+def _highest(standing: Standing) -> float:
+    """The highest value that a trial has come to; 0 where none has."""
+    values = [
+        value
+        for trial in standing.trials
+        if trial.state.is_finished()
+        for value in (*trial.intermediate_values.values(), *(trial.values or ())[:1])
+    ]
+    return max(values, default=0.0)
 
 
-def _strategies(study: Study, validations: int, seed: int) -> Strategies:
-    given = study.file.sampler
-    drawn = given if given is not None and given.type in VISIT_ALL else _AT_RANDOM
-    file = study.file.model_copy(update={"sampler": drawn, "seed": seed})
-    sampler, _ = sampler_of(file, study.space)
-    pruner, _ = pruner_of(file, validations)
-    return replace(study.strategies, sampler=sampler, pruner=pruner)
-
-
-def _about(study: Study, slots: int, target: int, prunes: bool) -> list[str]:
+def _about(study: Study, slots: int, standing: Standing, prunes: bool) -> list[str]:
     """What is simulated."""
-    file, strategies = study.file, study.strategies
-    first = f"dry run of study '{file.name}': nothing is trained, and nothing is made"
-    trials = f"{counted(target, 'trial')} of row {file.row}, {slots} at a time"
+    strategies = study.strategies
+    trials = f"{counted(standing.target, 'trial')} of row {study.file.row}, {slots} at a time"
     if not study.trains:
-        told = [f"{trials}; a trial fuses boxes that are there: it trains nothing"]
-        return _wrapped([first, *told, f"sampler: {strategies.sampler_words}"])
+        told = f"{trials}; a trial fuses boxes that are there: it trains nothing"
+        return [told, f"sampler: {strategies.sampler_words}"]
     points = validated_at(study.base.runs[0].config)
     takes = f"a training takes {counted(points[-1], *_unit(study))}, with {counted(len(points), 'validation')}"
     pruner = (
@@ -105,13 +84,28 @@ def _about(study: Study, slots: int, target: int, prunes: bool) -> list[str]:
         if prunes
         else "none: the launcher looks at a trial when it has ended"
     )
-    said = [
-        first,
+    return [
         f"{trials}; {takes}",
         f"sampler: {strategies.sampler_words}",
         f"pruner: {pruner}",
     ]
-    return _wrapped(said)
+
+
+def _stands(study: Study, standing: Standing) -> list[str]:
+    """How far the study is, and what it knows of another."""
+    prior = prior_of(standing.store.study)
+    said = [f"warm start: {prior.words(study.learns)}"] if prior is not None else []
+    if not standing.begun:
+        return said
+    by_state = {words: standing.count(state) for words, state in _STATES.items()}
+    counts = ", ".join(f"{count} {words}" for words, count in by_state.items() if count)
+    said.append(f"{counted(standing.begun, 'trial')} of it have begun: {counts}")
+    if not standing.to_come:
+        said.append("nothing is left to be trained; --trials N asks for more")
+    elif working := by_state["in work"]:
+        which = "that in work is" if working == 1 else f"the {working} in work are"
+        said.append(f"{which} simulated anew, whatever of it is trained already")
+    return said
 
 
 def _unit(study: Study) -> tuple[str, str]:
@@ -120,11 +114,12 @@ def _unit(study: Study) -> tuple[str, str]:
     return ("epoch", "epochs") if epochs else ("iteration", "iterations")
 
 
-def _table(study: Study, forecasts: Sequence[Forecast], guess: Guess) -> list[str]:
+def _table(study: Study, found: Forecasts, guess: Guess, goes_on: bool) -> list[str]:
     """A line a number: its median over the simulated studies, and the range of eight in ten of them."""
+    forecasts = found.each
     head = f"over {counted(len(forecasts), 'simulated study', 'simulated studies')}"
     lines = [f"{head:<44}{'median':>12}   {'8 of 10':>16}"]
-    lines += [_line("trials", [f.trials for f in forecasts])]
+    lines += [_line("trials to come" if goes_on else "trials", [f.trials for f in forecasts])]
     if study.trains:
         lines += _of_training(study, forecasts, guess)
     lines += [_line("  with the result of an earlier one", [f.reused for f in forecasts])]
@@ -133,9 +128,9 @@ def _table(study: Study, forecasts: Sequence[Forecast], guess: Guess) -> list[st
 
 def _of_training(study: Study, forecasts: Sequence[Forecast], guess: Guess) -> list[str]:
     length = validated_at(study.base.runs[0].config)[-1]
-    given_up = [guess.shares[n - 1] * length for f in forecasts for n in f.given_up]
+    given_up = [guess.shares[n - 1] * length for f in forecasts for n in f.after]
     lines = [_line("  trained to the end", [f.complete for f in forecasts])]
-    lines += [_line("  given up", [len(f.given_up) for f in forecasts])]
+    lines += [_line("  given up", [f.given_up for f in forecasts])]
     return [*lines, *([_line(f"    after, {_unit(study)[1]}", given_up)] if given_up else ())]
 
 
@@ -168,6 +163,17 @@ def _line(name: str, values: Sequence[float], say: Callable[[float], str] = _who
     return f"{name:<44}{say(float(median(values))):>12}   {between:>16}".rstrip()
 
 
+def _scaled(found: Forecasts) -> list[str]:
+    """That not all trials were simulated, if so it is."""
+    if found.simulated == found.to_come:
+        return []
+    return [
+        f"Simulated are the first {found.simulated:,} of {found.to_come:,} trials to come, and the numbers are "
+        f"{found.to_come / found.simulated:.3g} times theirs. Settings that come again more often later on make it "
+        "cheaper."
+    ]
+
+
 def _assumed(guess: Guess) -> list[str]:
     """What the numbers rest on."""
     said = [
@@ -181,7 +187,7 @@ def _assumed(guess: Guess) -> list[str]:
         said.append(
             f"A training takes {duration(guess.seconds)}: the median of {runs} of this row."
         )
-    return ["", *_wrapped(said)]
+    return said
 
 
 def _wrapped(lines: Sequence[str]) -> list[str]:

@@ -41,6 +41,7 @@ class Guess:
         basis: What that is, in words.
         seconds: How long a training takes; None where none is known.
         timed: Number of trainings that tell so.
+        highest: The highest end of the family.
     """
 
     shares: Sequence[float]
@@ -48,6 +49,7 @@ class Guess:
     basis: str
     seconds: float | None
     timed: int
+    highest: float = 1.0
 
     def answers(self, seed: int) -> Callable[[Mapping[str, Any]], Curve]:
         """What a training comes to, by its parameters: by lot, the same for the same."""
@@ -63,7 +65,7 @@ class Guess:
 
     def _drawn(self, lot: np.random.Generator) -> Values:
         if self.curves is None:
-            return _of_family(np.asarray(self.shares), lot)
+            return self.highest * _of_family(np.asarray(self.shares), lot)
         one, other = self.curves[lot.integers(len(self.curves), size=2)]
         weight = lot.random()
         mixed: Values = weight * one + (1 - weight) * other
@@ -83,7 +85,7 @@ _FAMILY = (
 )
 
 
-def guess_of(study: Study, shares: Sequence[float]) -> Guess:
+def guess_of(study: Study, shares: Sequence[float], highest: float = 0.0) -> Guess:
     """What trainings of the study's row come to.
 
     That of trials of the row in the results folder, whatever study they were of, where there are enough that were
@@ -92,6 +94,8 @@ def guess_of(study: Study, shares: Sequence[float]) -> Guess:
     Args:
         study: The study.
         shares: How far a training is at each validation, as a share of the whole.
+        highest: The best that a trial of the study has come to, so that others of a family lie where its own do; 0
+            where none has.
     """
     runs, spec = Runs(study.request.results), study.base.runs[0].spec
     made = runs.started(lambda s: (s.row, s.profile) == (spec.row, spec.profile), [])
@@ -106,10 +110,16 @@ def guess_of(study: Study, shares: Sequence[float]) -> Guess:
     return Guess(
         shares=shares,
         curves=np.array(whole) if enough else None,
-        basis=_of_trials(len(whole)) if enough else f"{_FAMILY}; {_too_few(len(whole))}",
+        basis=_of_trials(len(whole)) if enough else _of_the_family(len(whole), highest),
         seconds=median(taken) if taken else None,
         timed=len(taken),
+        highest=highest or 1.0,
     )
+
+
+def _of_the_family(count: int, highest: float) -> str:
+    scale = f"; the highest end is {highest:.3g}, the best of the study so far" if highest else ""
+    return f"{_FAMILY}{scale}; {_too_few(count)}"
 
 
 def _of_trials(count: int) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.data.dataset import Dataset, Split
 from benchmark.run.folder import RunFolder
@@ -31,6 +32,8 @@ _NOWHERE = Split(Path("simulated.json"), Path("simulated"), "")
 _DATA = Dataset("simulated", (), _NOWHERE, _NOWHERE)
 # Nothing is ever written there, or found.
 _FOLDER = Path("/dev/null/simulated")
+# Of how trials end, what leaves a run that another with the same parameters takes over.
+_ENDS = {TrialState.COMPLETE: State.COMPLETE, TrialState.PRUNED: State.PRUNED}
 _BEGAN = "1970-01-01T00:00:00+00:00"
 
 
@@ -123,7 +126,7 @@ class Simulation:
     """A study that is run in simulated time, a validation at a time on each slot.
 
     Args:
-        store: The study, see `benchmark.tuning.storage.study_in_memory`.
+        store: The study in memory, see `benchmark.tuning.opening`; what it has of ended trials is known.
         suggest: Draws a trial's parameters.
         answer: What a training with these parameters comes to; the same for the same.
         slots: Number of trials side by side.
@@ -153,8 +156,22 @@ class Simulation:
         self._next: list[
             tuple[float, int, str]
         ] = []  # when a job validates next; the earlier started first
+        for trial in store.study.get_trials(deepcopy=False):
+            self._knows(trial)
         asked = Asked(suggest, self._plan, [MAIN], sys.maxsize if target is None else target, 1)
         self._tuner = Tuner(store, asked, _Unseen(), self._jobs)
+
+    def _knows(self, trial: FrozenTrial) -> None:
+        """A run with its parameters is there, as it would be on disk."""
+        state = _ENDS.get(trial.state)
+        run_id = _run_id(trial.params)
+        if state is None or run_id in self._jobs.by_id:
+            return
+        values = [*trial.intermediate_values.values(), *(trial.values or ())]
+        spec = _spec(run_id)
+        record = _record(spec, state, values[-1] if values else 0.0)
+        run = Planned(spec, {}, RunFolder(_FOLDER / run_id), state, record)
+        self._jobs.by_id[run_id] = _Job(run, trial.params, Curve([], []))
 
     def run(self, budget: int | None = None) -> None:
         """Runs until no trial is left, or until so many validations are spent: what trains then is left as it is."""
@@ -201,14 +218,21 @@ class Simulation:
 
     def _plan(self, _number: int, params: Mapping[str, Any]) -> Planned:
         """The run with these parameters, as far as it has come."""
-        text = json.dumps(params, sort_keys=True)
-        run_id = f"trial-s0-simulated-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        run_id = _run_id(params)
         known = self._jobs.by_id.get(run_id)
         if known is None:
-            spec = RunSpec(run_id, "simulated", "trial", {}, "parts", {}, 0, _DATA, "simulated")
-            run = Planned(spec, {}, RunFolder(_FOLDER / run_id), State.WAITING)
+            run = Planned(_spec(run_id), {}, RunFolder(_FOLDER / run_id), State.WAITING)
             known = self._jobs.by_id[run_id] = _Job(run, dict(params), self._answer(params))
         return known.run
+
+
+def _run_id(params: Mapping[str, Any]) -> str:
+    text = json.dumps(params, sort_keys=True)
+    return f"trial-s0-simulated-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _spec(run_id: str) -> RunSpec:
+    return RunSpec(run_id, "simulated", "trial", {}, "parts", {}, 0, _DATA, "simulated")
 
 
 def _record(spec: RunSpec, state: State, value: float) -> RunRecord:

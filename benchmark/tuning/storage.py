@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import socket
 import time
-import uuid
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -21,28 +19,20 @@ from typing import Any, Literal, Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import URL
 
-from benchmark.errors import UserError
 from benchmark.files import read_json
 from benchmark.locks import patience_s
 from benchmark.run.journal import now
-from benchmark.tuning.again import begun, make_again
-from benchmark.tuning.database import (
-    LOCK_PATIENCE_S,
-    OPENING,
-    OPENING_PATIENCE_S,
-    Lock,
-    open_storage,
-)
-from benchmark.tuning.prior import Prior, try_first
+from benchmark.tuning.again import begun
+from benchmark.tuning.database import LOCK_PATIENCE_S
+from benchmark.tuning.prior import Prior
 
 _BEATS = 6  # signs of life in the time after which a silent driver is taken for dead
 PLACE = "place"  # the attribute of a trial that says in which results folder it is run
 MADE_FOR = "detboard"  # the attribute of a study that holds what its trials depend on
 FOLDER_ID = ".folder-id"  # in runs/: a name for the results folder that no other folder has
 STUDY_ID = "study_id"  # the attribute of a study that holds its id
-_DEFAULTS = "defaults"  # the attribute of a study that holds the defaults that it was begun with
+DEFAULTS = "defaults"  # the attribute of a study that holds the defaults that it was begun with
 
 
 class Locking(Protocol):
@@ -141,13 +131,13 @@ class Store:
     @property
     def defaults(self) -> dict[str, Any]:
         """The defaults that the study was begun with; empty where an earlier version began it."""
-        return dict(self.study.user_attrs.get(_DEFAULTS, {}))
+        return dict(self.study.user_attrs.get(DEFAULTS, {}))
 
     def search_by(self, strategies: Strategies) -> None:
         """Goes on with another sampler and pruner."""
         self.strategies = strategies
         self.study.sampler, self.study.pruner = strategies.sampler, strategies.pruner
-        _note_exhaustion(self.study, strategies)
+        note_exhaustion(self.study, strategies)
 
     @property
     def own(self) -> Path:
@@ -303,113 +293,7 @@ def folder_id(results: Path) -> str:
         return ""
 
 
-def open_study(url: URL, key: StudyKey, owner: str, strategies: Strategies) -> Store:
-    """The study, created with its first trial if it is new.
-
-    Raises:
-        UserError: The storage cannot be used, or the study was made for something else.
-    """
-    storage = open_storage(url)
-    with Lock(url, OPENING).held(OPENING_PATIENCE_S):
-        if problems := _differences(storage, key):
-            raise UserError(problems)
-        # Before anything is made: what is wrong with it leaves nothing behind.
-        prior = key.prior(storage) if key.prior and _is_new(storage, key) else None
-        study = _made(storage, key, strategies)
-        _begin(study, key, prior)
-        again = make_again(study, key.published)
-    _note_exhaustion(study, strategies)
-    lock = Lock(url, zlib.crc32(key.name.encode()))
-    return Store(study, storage, lock, owner, strategies, tuple(again))
-
-
-def study_in_memory(key: StudyKey, strategies: Strategies) -> Store:
-    """A study that nobody else sees and that ends with this process: for what is only tried out."""
-    storage = optuna.storages.InMemoryStorage()
-    study = _made(storage, key, strategies)
-    _begin(study, key, key.prior(None) if key.prior else None)
-    _note_exhaustion(study, strategies)
-    return Store(study, storage, Unshared(), "memory", strategies)
-
-
-def _begin(study: optuna.Study, key: StudyKey, prior: Prior | None) -> None:
-    """Gives a study that has no trials yet what it is, and its first trials."""
-    if not study.get_trials(deepcopy=False):
-        if prior is not None:
-            prior.give(study)
-        study.set_user_attr(MADE_FOR, dict(key.made_for))
-        study.set_user_attr(STUDY_ID, uuid.uuid4().hex)
-        study.set_user_attr(_DEFAULTS, dict(key.defaults))
-        study.enqueue_trial(dict(key.published), user_attrs={"published": True})
-    try_first(study)
-
-
-def _note_exhaustion(study: optuna.Study, strategies: Strategies) -> None:
+def note_exhaustion(study: optuna.Study, strategies: Strategies) -> None:
     """Samplers that have visited everything stop the loop of `Study.optimize`; there is none here."""
     words = strategies.sampler_words
     study.stop = lambda: study.set_user_attr("exhausted", words)  # type: ignore[method-assign]
-
-
-def _made(
-    storage: optuna.storages.BaseStorage, key: StudyKey, strategies: Strategies
-) -> optuna.Study:
-    """The study, created if the storage has none of that name; one that is there is only read."""
-    named: dict[str, Any] = {
-        "storage": storage,
-        "study_name": key.name,
-        "sampler": strategies.sampler,
-        "pruner": strategies.pruner,
-    }
-    if key.name in optuna.get_all_study_names(storage):
-        return optuna.load_study(**named)
-    return optuna.create_study(**named, directions=list(key.directions))
-
-
-def _is_new(storage: optuna.storages.RDBStorage, key: StudyKey) -> bool:
-    if key.name not in optuna.get_all_study_names(storage):
-        return True
-    known = optuna.load_study(study_name=key.name, storage=storage)
-    return not known.get_trials(deepcopy=False)
-
-
-def _differences(storage: optuna.storages.RDBStorage, key: StudyKey) -> list[str]:
-    """Why a study of this name in the storage cannot be continued."""
-    if key.name not in optuna.get_all_study_names(storage):
-        return []
-    known = optuna.load_study(study_name=key.name, storage=storage)
-    if not known.get_trials(deepcopy=False):
-        return _other_directions(known, key)
-    made_for = known.user_attrs.get(MADE_FOR)
-    if made_for is None:
-        return [f"study '{key.name}': the storage has one that DetBoard did not make; {_WAY_OUT}"]
-    return [
-        f"study '{key.name}' was made for another {name}: {words}; {_WAY_OUT}"
-        for name, words in compare(made_for, key.made_for)
-    ]
-
-
-_WAY_OUT = "put it back, or give this study another 'name'"
-
-
-def _other_directions(known: optuna.Study, key: StudyKey) -> list[str]:
-    directions = [direction.name.lower() for direction in known.directions]
-    if directions == list(key.directions):
-        return []
-    return [f"study '{key.name}' has other objectives ({', '.join(directions)}); {_WAY_OUT}"]
-
-
-def compare(was: Mapping[str, Any], now_: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What differs between two sets of plain values: the name of each, and how, in words."""
-    return [
-        (name, _difference(was.get(name), now_.get(name)))
-        for name in {**was, **now_}
-        if was.get(name) != now_.get(name)
-    ]
-
-
-def _difference(was: Any, is_now: Any) -> str:
-    if isinstance(was, Mapping) and isinstance(is_now, Mapping):
-        return "; ".join(f"{name} ({words})" for name, words in compare(was, is_now))
-    if was is None or is_now is None:
-        return f"{is_now} is new" if was is None else f"{was} is gone"
-    return f"was {was}, is {is_now}"

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import optuna
+from sqlalchemy.engine import URL
 
 from benchmark.errors import MachineError, UserError, why
 from benchmark.experiment.cache import ImageCache
@@ -33,6 +34,7 @@ from benchmark.tuning.database import (
     NO_RECORD,
     OUTAGES,
     named,
+    reading,
     storage_url,
     unanswered,
 )
@@ -41,10 +43,11 @@ from benchmark.tuning.findings.findings import About, Findings, Trial, read_find
 from benchmark.tuning.findings.summary import write_study
 from benchmark.tuning.findings.verdict import counts, verdict
 from benchmark.tuning.findings.worth import with_worth, worth
+from benchmark.tuning.opening import open_study, preview
 from benchmark.tuning.prior import prior_of
 from benchmark.tuning.progress import StudyProgress
 from benchmark.tuning.promote import Promotion, promote
-from benchmark.tuning.storage import FOLDER_ID, Store, StudyKey, open_study
+from benchmark.tuning.storage import FOLDER_ID, Store, StudyKey
 from benchmark.tuning.strategies import defaults, kept, strategies_of
 from benchmark.tuning.study import Study, made_for, planned_validations
 from benchmark.tuning.track_study import track_study
@@ -101,17 +104,32 @@ def open_store(study: Study, url: str | None) -> Store:
     Raises:
         UserError: The storage cannot be used, or its study of this name was made for something else.
     """
-    file, results = study.file, study.request.results
-    begun_with = defaults(planned_validations(study.base.runs[0].config))
-    published, place = study.space.published(), storage_url(url, results)
-    warm = Warm.of(file, study.space, place)
-    made = made_for(study) | ({"warm start": warm.words} if warm else {})
-    key = StudyKey(
-        file.name, file.directions, made, published, begun_with, warm.reader() if warm else None
-    )
-    store = open_study(place, key, _folder_id(results), study.strategies)
+    results = study.request.results
+    place = storage_url(url, results)
+    store = open_study(place, _key(study, place), _folder_id(results), study.strategies)
     store.results = results
     return store
+
+
+def preview_store(study: Study, url: str | None) -> Store:
+    """The study as `open_store` would have it, in memory: nothing is made, and its storage is only read.
+
+    Raises:
+        UserError: As `open_store` does.
+    """
+    place = storage_url(url, study.request.results)
+    key = _key(study, place)
+    with reading(place) as storage:
+        return preview(storage, key, study.strategies)
+
+
+def _key(study: Study, place: URL) -> StudyKey:
+    file = study.file
+    begun_with = defaults(planned_validations(study.base.runs[0].config))
+    warm = Warm.of(file, study.space, place)
+    made = made_for(study) | ({"warm start": warm.words} if warm else {})
+    prior = warm.reader() if warm else None
+    return StudyKey(file.name, file.directions, made, study.space.published(), begun_with, prior)
 
 
 def as_begun(study: Study, store: Store) -> Study:
@@ -162,7 +180,7 @@ def run_study(study: Study, store: Store, running: Running) -> list[int]:
     store.outlives = launcher.outlives_driver
     if study.learns:
         inform(store.study, study.space)
-    target = _target(store.study, file.n_trials, running.more)
+    target = target_of(store.study, file.n_trials, running.more)
     if begun(store.study.get_trials(deepcopy=False)) < target:
         store.beat()  # a storage that takes no writes is said at once, not waited for
     _say_begin(study, store, running, target)
@@ -220,7 +238,8 @@ def _say_begin(study: Study, store: Store, running: Running, target: int) -> Non
         print(hint)
 
 
-def _target(study: optuna.Study, n_trials: int, more: int | None) -> int:
+def target_of(study: optuna.Study, n_trials: int, more: int | None) -> int:
+    """Up to how many trials a study asks for new ones: ``n_trials``, or so many more than have begun."""
     if more is None:
         return n_trials
     return more + begun(study.get_trials(deepcopy=False))

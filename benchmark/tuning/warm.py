@@ -18,7 +18,7 @@ from benchmark.tuning.database import (
     OUTAGES,
     is_sqlite,
     named,
-    open_storage,
+    reading,
     storage_url,
     unanswered,
 )
@@ -99,14 +99,13 @@ class Warm:
         url = self.storage
         if not _there(url):
             raise UserError(f"warm_start: there is no {url.database}")
-        storage = own if own is not None and url == self.url else open_storage(url)
         try:
-            return _prior(self, storage)
+            if own is not None and url == self.url:
+                return _prior(self, own)
+            with reading(url) as storage:
+                return _prior(self, storage)
         except OUTAGES as error:
             raise unanswered(url, error) from None
-        finally:
-            if storage is not own:
-                storage.engine.dispose()
 
 
 def _there(url: URL) -> bool:
@@ -137,13 +136,13 @@ def _frozen(space: Space, params: Mapping[str, Any], values: Sequence[float]) ->
     )
 
 
-def _prior(warm: Warm, storage: optuna.storages.RDBStorage) -> Prior:
-    """The complete trials of the earlier study that lie within the space."""
+def _prior(warm: Warm, storage: optuna.storages.RDBStorage | None) -> Prior:
+    """The complete trials of the earlier study that lie within the space; no storage has no study."""
     name, file, space, where = warm.name, warm.file, warm.space, named(warm.storage)
-    names = optuna.get_all_study_names(storage)
+    names = [] if storage is None else optuna.get_all_study_names(storage)
     if warm.storage == warm.url and name == file.name:
         raise UserError(f"warm_start: '{name}' is this study itself")
-    if name not in names:
+    if storage is None or name not in names:
         raise UserError(f"warm_start: {where} has no study '{name}'; {allowed(name, names)}")
     earlier = optuna.load_study(study_name=name, storage=storage)
     if problems := _differences(earlier.user_attrs.get(MADE_FOR), file, space):
