@@ -46,6 +46,9 @@ def torchrun() -> None:
 
 def job() -> None:
     """The process of a job that is a command."""
+    from benchmark.garbage import collect_seldom
+
+    collect_seldom()  # until it trains
     from benchmark.launchers.child import main as command
 
     command()
@@ -53,6 +56,9 @@ def job() -> None:
 
 def probe() -> None:
     """The process that tells a plan what backbones give."""
+    from benchmark.garbage import collect_seldom
+
+    collect_seldom()
     from benchmark.config.replace.probe import main as command
 
     command()

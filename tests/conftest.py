@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections import Counter
@@ -14,7 +15,7 @@ from command import TINY
 from sites import drive, site
 from stores import store
 
-from benchmark import ops
+from benchmark import garbage, ops
 from benchmark.data.synthesize import synthesize
 from benchmark.job.decoded.folder import Folder
 from benchmark.leaderboard.outputs import OUTPUTS
@@ -24,6 +25,7 @@ __all__ = ["drive", "site", "store"]  # fixtures
 
 _CLUSTERS = {"slurm", "ray", "cluster", "nodes"}  # fixtures
 
+garbage.collect_seldom()
 ops.install()  # before any test imports mmdet's models
 
 
@@ -52,6 +54,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not _CLUSTERS.isdisjoint(getattr(item, "fixturenames", ()))
     }
     items.sort(key=lambda item: (item.path not in clustered, -number[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    """Has the garbage collector pass over what has been imported by now."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.trains, pytest.mark.slow]
 
 # A hook beside the experiment: three times a run trains three iterations, and waits until it is asked to leave.
 HOOK = """
+import gc
 import time
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class WaitingHook(Hook):
 
     def before_train(self, runner):
         self.folder = Path(runner.work_dir).parent
+        collector = f"{gc.get_threshold()[0]} {gc.get_freeze_count() > 100_000}"
+        (self.folder / "collector.txt").write_text(collector)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         done = runner.iter + 1
@@ -111,6 +114,8 @@ def test_a_run_outlives_its_limit_three_times_and_another_all_else(
         said, _ = driver.communicate(timeout=SECONDS)
     assert driver.returncode == 0, said
     assert "momentum-s0" in said and "it is queued again" in said
+    # The job has imported all with the garbage collector looking seldom, and trains as any process does.
+    assert (bench.folder("plain") / "collector.txt").read_text() == "700 True"
     _assert_went_on(bench, "plain", said)
     _assert_went_on(bench, "momentum", said)
     plain = (bench.folder("plain") / "log.txt").read_text()

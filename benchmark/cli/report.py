@@ -60,9 +60,9 @@ def _report(request: Request, check: bool) -> bool:
     Raises:
         UserError: The experiment is wrong, there is nothing to show, or the README's markers are wrong.
     """
+    from benchmark.garbage import uncollected
     from benchmark.leaderboard.select import reports_on_disk
     from benchmark.leaderboard.write import publish_all
-    from benchmark.run.kept_file import uncollected
 
     with uncollected():
         made = reports_on_disk(request)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from benchmark.config.unvalidated import WORDS as UNVALIDATED
+from benchmark.garbage import collect_as_usual
 from benchmark.job.base import RunJob
 from benchmark.job.begun import may_begin
 from benchmark.job.building import build_runner, config_of, make_ready, read_content
@@ -214,6 +215,7 @@ class _Training(RunJob):
             self.runner.register_hook(SelectHook(metric, self.folder.checkpoints))
         self.runner.register_hook(ReadHook(self._check_inputs))
         self._watch_memory()
+        collect_as_usual()
         self.runner.train()
 
     def _watch_memory(self) -> None:

@@ -4,13 +4,13 @@ Nothing here may initialise CUDA or start a thread: neither survives a fork.
 """
 
 import contextlib
-import gc
 import importlib
 import io
 import os
 import warnings
 
 from benchmark import ops
+from benchmark.garbage import collect_as_usual, collect_seldom
 from benchmark.job.measure import MEASUREMENTS
 from benchmark.run.provenance import versions
 from benchmark.tracking import TRACKERS, tracker_class
@@ -44,20 +44,16 @@ MODULES = (
 # mmengine and mmcv ask for a GPU when they are imported. CUDA's own answer opens the driver, after which no fork may
 # use CUDA ("Cannot re-initialize CUDA in forked subprocess"); NVML's does not.
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+collect_seldom()
 ops.install()  # before any module that imports mmcv.ops
-# What mmdet says of its optional parts would come out in the middle of the driver's display. Next to nothing of what is
-# imported is garbage: looking for it took a sixth of the time.
-gc.disable()
-try:
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        for name in MODULES:
-            importlib.import_module(name)
-        versions()
-        for name in TRACKERS:
-            with contextlib.suppress(ImportError):  # a job that is to use it says what is missing
-                tracker_class(name).load()
-finally:
-    gc.enable()
+# What mmdet says of its optional parts would come out in the middle of the driver's display.
+with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    warnings.simplefilter("ignore")
+    for name in MODULES:
+        importlib.import_module(name)
+    versions()
+    for name in TRACKERS:
+        with contextlib.suppress(ImportError):  # a job that is to use it says what is missing
+            tracker_class(name).load()
 # A job need not look through what is loaded here for garbage: mmengine asks for that twice a run, 0.3 s each.
-gc.freeze()
+collect_as_usual()

@@ -6,12 +6,11 @@ names anything else than data.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import pickle
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from benchmark.data import splits
 from benchmark.files import read_bytes, replacing
+from benchmark.garbage import uncollected
 from benchmark.run import loaded, record, spec, tested
 
 TICK_NS = 2_000_000_000
@@ -89,21 +89,6 @@ class _Reader(pickle.Unpickler):
         if (module, name) not in _KINDS:
             raise pickle.UnpicklingError(f"{module}.{name}")
         return _KINDS[module, name]
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the garbage collector.
-
-    Nothing is thrown away before the end, and with ten thousand records it takes a third of the time to find out.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 @cache
