@@ -216,6 +216,7 @@ def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
     from benchmark.launchers import AUTO, make_launcher
     from benchmark.run.fetched.needs import needs_of
     from benchmark.sweep.holders import only_driver
+    from benchmark.tuning.overruled import lacking
     from benchmark.tuning.study_run import (
         Running,
         answering,
@@ -229,6 +230,8 @@ def _tune(made: Study, given: _Options) -> tuple[bool, str | None]:
         )
     starter = make_launcher(given.launcher, given.slots, made.base.experiment.cluster)
     tell_obstacles(made.base, starter, given.trust)
+    if problems := lacking(made, lambda: starter.pool.has_gpus):
+        raise UserError(problems)
     searched = [parameter.choices for parameter in made.file.search.values()]
     fetch_shown(needs_of(made.base.runs, searched), made.base.runs, given.trust)
     tracking, cache = tracking_of(made.base, given.wandb), cache_of(made.base, given.cache)

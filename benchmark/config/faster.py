@@ -154,6 +154,14 @@ def _become(wrapper: Config, name: str, other: str) -> None:
         wrapper["type"] = other
 
 
+def precision_of(config: Mapping[str, object]) -> str:
+    """What a config trains in: ``fp32``, ``amp`` or ``bf16``."""
+    wrapper = mapping_of(config.get("optim_wrapper"))
+    if class_of(wrapper) != AMP:
+        return "fp32"
+    return "bf16" if wrapper.get("dtype") == "bfloat16" else "amp"
+
+
 def told(asked: Faster, config: Config) -> list[str]:
     """What is asked of a run beside its config's own words, a line each.
 

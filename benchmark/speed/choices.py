@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from benchmark.config.faster import AMP, COMPILE, PRECISION, sets_wrapper
+from benchmark.config.faster import COMPILE, PRECISION, precision_of, sets_wrapper
 from benchmark.config.overrides import key_path
-from benchmark.config.vocabulary.words import class_of, mapping_of
+from benchmark.config.vocabulary.words import mapping_of
 from benchmark.experiment.cache import ImageCache
 from benchmark.run.devices import cpu_count, visible_gpus
 from benchmark.run.plan import Plan, Request
@@ -147,7 +147,7 @@ def _precisions(machine: Machine, made: Plan) -> list[str]:
     """Half precision of both kinds on a GPU, bfloat16 on a CPU; none that all rows have, or where it was given."""
     if wrapper_given(made):
         return []
-    known = {_precision_of(run.config) for run in made.runs}
+    known = {precision_of(run.config) for run in made.runs}
     return [value for value in (("amp", "bf16") if machine.gpus else ("bf16",)) if known != {value}]
 
 
@@ -156,13 +156,6 @@ def wrapper_given(made: Plan) -> list[str]:
     return list(
         dict.fromkeys(key for run in made.runs for key in sets_wrapper(run.spec.command_line))
     )
-
-
-def _precision_of(config: Mapping[str, object]) -> str:
-    wrapper = mapping_of(config.get("optim_wrapper"))
-    if class_of(wrapper) != AMP:
-        return "fp32"
-    return "bf16" if wrapper.get("dtype") == "bfloat16" else "amp"
 
 
 def _compiling(_: Machine, made: Plan) -> list[str]:

@@ -20,6 +20,7 @@ from benchmark.run.state import Planned
 from benchmark.statistics.scores import SCORES
 from benchmark.tuning.informed import LEARNERS
 from benchmark.tuning.open_trial import as_trial
+from benchmark.tuning.overruled import overruled
 from benchmark.tuning.pooled import ended, pooled
 from benchmark.tuning.pruning import pruner_hint
 from benchmark.tuning.search.space import Space
@@ -77,6 +78,14 @@ class Study:
             made_from = self.base.runs[0].spec.made_from
             run = replace(run, spec=replace(run.spec, made_from=made_from))
         return as_trial(self.composed(run), self.file.name, study_id, number, params)
+
+    def run_with(self, overrides: Overrides) -> Planned:
+        """The run of the row with these key paths set as a trial sets them.
+
+        Raises:
+            UserError: With every one that does not fit the row.
+        """
+        return self._plan(overrides).runs[0]
 
     def _plan(self, overrides: Overrides) -> Plan:
         base, request = self.base, self.request
@@ -166,9 +175,13 @@ def read_study(request: Request) -> Study:
     space = attempt(problems, _space, file, row, config) if base and row else None
     validations = attempt(problems, planned_validations, config)
     strategies = attempt(problems, strategies_of, file, space, validations or 1)
-    if problems or not (base and space and strategies):
+    study = None
+    if base and space and strategies:
+        study = Study(file, of_row, base, space, strategies)
+        problems += overruled(study)
+    if problems or study is None:
         raise UserError([f"{request.path}: {problem}" for problem in dict.fromkeys(problems)])
-    return Study(file, of_row, base, space, strategies)
+    return study
 
 
 def _base(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+from benchmark.config.faster import COMPILE, PRECISION
 from benchmark.config.overrides import apply_overrides, key_path
 from benchmark.config.tree import Config, is_list
 from benchmark.errors import UserError, allowed, shown
@@ -12,6 +13,11 @@ from benchmark.run.identity import essence
 from benchmark.tuning.search.dimension import Dimension, Held
 from benchmark.tuning.search.knobs import KNOBS, MISSING, Unfit, value_at
 from benchmark.tuning.search.parameters import Parameters
+
+_AS = {
+    PRECISION: f"+{PRECISION}, choices: [fp32, bf16], published: fp32",
+    COMPILE: f"+{COMPILE}, choices: [false, true], published: false",
+}
 
 
 def own_setting(parameters: Parameters, problems: list[str]) -> dict[str, Held]:
@@ -111,6 +117,11 @@ class _Trial:
 
     def _worded(self, path: str, problem: str) -> str:
         """With the names of the knobs, where a name is neither a knob nor a key path."""
+        if key_path(path) in (PRECISION, COMPILE) and _is_unknown(self._dimension):
+            return (
+                f"'{path}' is no key of mmdet's: search it as '+{path}', in 'path', and say with 'published' which "
+                "value the row has, as in {path: " + _AS[path] + "}"
+            )
         meant_a_knob = path == self._name and "." not in path
         if not meant_a_knob or not _is_unknown(self._dimension):
             return problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from benchmark.config.tree import Config, Overrides
@@ -101,6 +102,18 @@ class Space:
         for name in self._published:
             for held in self._parameters.dimensions[name].ends:
                 yield name, self.overrides({**self._published, name: held})
+
+    def written(self, name: str) -> dict[Held, Overrides]:
+        """What a parameter's lowest and highest value set, or each choice, all of it: also what is the row's own.
+
+        A value that the config cannot take is left out.
+        """
+        dimension = self._parameters.dimensions[name]
+        found: dict[Held, Overrides] = {}
+        for held in dimension.ends:
+            with suppress(Unfit):
+                found[held] = dimension.setting.overrides(dimension.decode(held))
+        return found
 
     def grid(self) -> dict[str, list[Held]]:
         """Every value of every parameter, for ``optuna.samplers.GridSampler``.
