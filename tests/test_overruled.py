@@ -183,6 +183,35 @@ def test_trials_train_what_they_draw(
     assert own.spec.run_id == made.base.runs[0].spec.run_id
 
 
+def test_a_searched_value_comes_after_what_the_command_line_sets(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    """Its key stood where --set had it, before the mapping that another parameter puts in."""
+    search = {
+        "optimizer": {
+            "path": "optim_wrapper.optimizer",
+            "choices": {
+                "own": {},
+                "other": {"_delete_": True, "type": "SGD", "lr": 0.01, "momentum": 0.5},
+            },
+        },
+        "momentum": {
+            "path": "optim_wrapper.optimizer.momentum",
+            "type": "float",
+            "low": 0.5,
+            "high": 0.95,
+        },
+    }
+    made = read(synthetic_data, tmp_path, search, {"optim_wrapper.optimizer.momentum": 0.85})
+    params = {"optimizer": "other", "momentum": 0.75}
+    run = made.plan_trial("an id", 1, params)
+    assert run.config["optim_wrapper"]["optimizer"]["momentum"] == 0.75
+    assert [*made.promoted(params)] == [
+        "optim_wrapper.optimizer",
+        "optim_wrapper.optimizer.momentum",
+    ]
+
+
 def test_a_value_that_the_machine_cannot_train_is_refused_before_anything_is_made(
     synthetic_data: Path, tmp_path: Path
 ) -> None:

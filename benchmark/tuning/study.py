@@ -91,7 +91,7 @@ class Study:
         base, request = self.base, self.request
         if self.trains:
             fold = base.dataset.fold.number if base.dataset.fold else None
-            request = replace(request, overrides={**request.overrides, **overrides}, fold=fold)
+            request = replace(request, overrides=_then(request.overrides, overrides), fold=fold)
             return plan_for(base.experiment, request, base.dataset, base.profile, base.rows)
         rows = (with_settings(base.rows[0], overrides),)
         return plan_for(base.experiment, request, base.dataset, base.profile, rows)
@@ -142,7 +142,12 @@ class Study:
         if not self.trains:
             return self.space.overrides(params)
         own = self.base.rows[0].overrides
-        return {**own, **self.request.overrides, **self.space.overrides(params)}
+        return _then({**own, **self.request.overrides}, self.space.overrides(params))
+
+
+def _then(given: Mapping[str, object], searched: Overrides) -> dict[str, Any]:
+    """What is searched after what is given: a key of both would keep its place before a mapping that it lies in."""
+    return {**{key: value for key, value in given.items() if key not in searched}, **searched}
 
 
 def read_study(request: Request) -> Study:
