@@ -7,8 +7,10 @@ import json
 import os
 import pickle
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from boards import draws
@@ -177,6 +179,40 @@ def test_what_changed_a_moment_ago_is_read_again(
     (desk.results / "runs" / index.NAME).unlink()
     shown(desk)
     assert kept_file.read_kept(desk.results / "runs" / index.NAME) == {}
+
+
+def test_what_changes_between_reading_and_writing_is_read_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changed within the tick in which it was read; the index is written, twice, when that is long ago."""
+    monkeypatch.undo()
+    monkeypatch.setattr(index, "_WORTH", 1)
+    monkeypatch.setattr(index, "stamp_of", without_ctime)
+    now = time.time_ns()
+    for file in desk.results.rglob("*.json"):
+        os.utime(file, ns=(now, now - 3600 * 10**9))
+    file = desk.results / "runs" / index.NAME
+    file.unlink()
+    run, other = runs_of(desk)[:2]
+    os.utime(run / "record.json", ns=(now, now - 60 * 10**9))
+    on_disk = Runs(desk.results)
+    monkeypatch.setattr(index, "time", SimpleNamespace(time_ns=lambda: now - 60 * 10**9 + 10**8))
+    before = on_disk.record(run.name)
+    on_disk.record(other.name)
+    edit(run / "record.json")
+    on_disk.remember()
+    on_disk.spec(run.name)
+    on_disk.remember()
+    kept = kept_file.read_kept(file)
+    names = ((other.name, "record.json"), (run.name, "spec.json"))
+    assert set(kept) == set(names)
+    assert Runs(desk.results).record(run.name) != before
+
+
+def without_ctime(file: str) -> kept_file.Stamp:
+    """As a file system says it that knows one time of change, which a test can set."""
+    found = Path(file).stat()
+    return found.st_size, found.st_mtime_ns, found.st_mtime_ns, found.st_ino
 
 
 class Evil:

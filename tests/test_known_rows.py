@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from desk import Desk, make_desk
@@ -155,6 +157,31 @@ def test_what_changed_a_moment_ago_is_composed_again(
     (desk.results / "runs" / known_rows.NAME).unlink()
     planned(desk)
     assert later(desk) == []
+
+
+def test_what_had_just_changed_when_it_was_read_is_composed_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may change once more within the tick; what is known is written when that is long ago."""
+    monkeypatch.undo()
+    monkeypatch.setattr(known_rows, "_WORTH", 1)
+    now = time.time_ns()
+    part = desk.folder / "configs/necks/mine.py"
+
+    def stamp(path: Path) -> tuple[int, ...]:
+        """The one of a file system without ctime, on which all but the part is old."""
+        found = real(path)
+        changed = now - (60 if path == part else 3600) * 10**9
+        return (found[0], changed, changed, found[-1]) if len(found) > 1 else found
+
+    real = known_rows.stamp
+    monkeypatch.setattr(known_rows, "stamp", stamp)
+    composed = SimpleNamespace(time_ns=lambda: now - 60 * 10**9 + 10**8)
+    for at, known in ((composed, []), (time, ["plain", "slow", "own"])):
+        (desk.results / "runs" / known_rows.NAME).unlink(missing_ok=True)
+        monkeypatch.setattr(known_rows, "time", at)
+        planned(desk)
+        assert later(desk) == known
 
 
 def test_a_config_is_settled_before_jobs_start(desk: Desk) -> None:

@@ -1,20 +1,21 @@
 """What was read of run folders, in one file: a report over ten thousand runs opens that, and not thirty thousand files.
 
 The index is never the truth. What it holds of a file counts only as long as the file is as it was when it was read, by
-size, times and inode, and only if it had not changed shortly before: what is written twice within a tick of a file
-system's clock looks the same. All else is read from the folders.
+size, times and inode, and only if it had not changed shortly before that: what is written twice within a tick of a
+file system's clock looks the same. All else is read from the folders.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar, cast
 
-from benchmark.run.kept_file import Stamp, read_kept, stamp_of, write_kept
+from benchmark.run.kept_file import Settled, Stamp, read_kept, stamp_of, write_kept
 from benchmark.run.record import Provenance
 
 NAME = ".index"
@@ -39,6 +40,7 @@ class Index:
         self._path = runs / NAME
         self._known: _Entries | None = None
         self._new: _Entries = {}
+        self._looked: dict[tuple[str, str], int] = {}  # when what was read here was, ns
 
     def of(self, file: str, read: Callable[[], _Value]) -> _Value:
         """What ``read`` gives of a file of a run folder, or gave when the file was as it is now.
@@ -49,6 +51,7 @@ class Index:
         """
         folder, name = os.path.split(file)
         key = (os.path.basename(folder), name)  # noqa: PTH119 - thirty thousand times
+        looked = time.time_ns()
         try:
             now = stamp_of(file)
         except (OSError, ValueError):
@@ -57,7 +60,7 @@ class Index:
             return cast("_Value", known[1])
         value = read()
         if value is not None:
-            self._new[key] = (now, value)
+            self._new[key], self._looked[key] = (now, value), looked
         return value
 
     @property
@@ -74,18 +77,23 @@ class Index:
         with suppress(OSError):
             there = set(os.listdir(self._path.parent))  # noqa: PTH208 - as above
             whole = {key: one for key, one in (known | self._new).items() if key[0] in there}
-            write_kept(self._path, lambda last: _shared(whole, last))
+            write_kept(self._path, lambda settled: _shared(self._sure(whole, settled)))
         self._known, self._new = known | self._new, {}
 
+    def _sure(self, entries: _Entries, settled: Settled) -> _Entries:
+        """What was in the index, and of what was read here the files that had not changed shortly before that."""
+        looked = self._looked
+        return {
+            key: one
+            for key, one in entries.items()
+            if key not in looked or settled(one[0], looked[key])
+        }
 
-def _shared(entries: _Entries, last: int) -> _Entries:
-    """What has not changed since, with one object in the place of equal ones: many runs are of few rows."""
+
+def _shared(entries: _Entries) -> _Entries:
+    """One object in the place of equal ones: many runs are of few rows."""
     known: dict[object, object] = {}
-    return {
-        key: (at, _with_shared(value, known))
-        for key, (at, value) in entries.items()
-        if max(at[1:3]) < last
-    }
+    return {key: (at, _with_shared(value, known)) for key, (at, value) in entries.items()}
 
 
 def _with_shared(value: object, known: dict[object, object]) -> object:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from io import BytesIO
@@ -35,6 +36,9 @@ _KINDS = {
 Stamp = tuple[int, int, int, int]
 """Size, time of change, time of change of its entry, inode."""
 
+Settled = Callable[[Sequence[int], int], bool]
+"""Whether a change of a file would show in its stamp, which was taken at a time of this machine's clock, in ns."""
+
 
 def stamp_of(file: str) -> Stamp:
     """What changes when a file does.
@@ -47,19 +51,24 @@ def stamp_of(file: str) -> Stamp:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def write_kept(path: Path, content: Callable[[int], Mapping[Any, Any]]) -> None:
+def write_kept(path: Path, content: Callable[[Settled], Mapping[Any, Any]]) -> None:
     """Writes a file, unless the folder takes none.
 
     Args:
         path: The file.
-        content: What it is to hold, given the last time (ns) at which a file may have changed that is surely known: by
-            the clock of the file system, which may be another machine's.
+        content: What it is to hold, given what tells what is surely known: a file that had not changed shortly before
+            it was looked at, by the clock of the file system, which may be another machine's.
     """
     with suppress(OSError), replacing(path) as temporary:
-        made = content(temporary.stat().st_mtime_ns - TICK_NS)
+        made = content(_settled(temporary.stat().st_mtime_ns - time.time_ns()))
         with uncollected():
             written = pickle.dumps(made, protocol=5)
         temporary.write_bytes(_head(written) + written)
+
+
+def _settled(ahead: int) -> Settled:
+    """By how far the file system's clock is ahead of this machine's, in ns."""
+    return lambda stamp, looked: max(stamp[1:3], default=0) < looked + ahead - TICK_NS
 
 
 def read_kept(path: Path) -> dict[Any, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import marshal
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -25,7 +26,7 @@ from benchmark.experiment.experiment import Row
 from benchmark.experiment.rows.base import Surroundings
 from benchmark.experiment.rows.parts import PartsRecipe
 from benchmark.run.contents import Contents
-from benchmark.run.kept_file import read_kept, write_kept
+from benchmark.run.kept_file import Settled, read_kept, write_kept
 
 NAME = ".rows"
 _WORTH = (
@@ -64,11 +65,13 @@ class Known:
         rows: By `key_of`.
         watched: What configs are made from beside rows and setting: stamps of files and folders by path.
         words: Texts in configs that might name a file, and named none.
+        looked: When what is new in ``watched`` was looked at, in ns of this machine's clock.
     """
 
     rows: dict[bytes, _Plain] = field(default_factory=dict)
     watched: dict[str, tuple[int, ...]] = field(default_factory=dict)
     words: set[str] = field(default_factory=set)
+    looked: dict[str, int] = field(default_factory=dict)
 
     def find(self, key: bytes) -> KnownRow | None:
         """What is known of a row; None of one that was not composed as it is now."""
@@ -79,6 +82,7 @@ class Known:
         """Notes how files and folders are before a config is made from them: an edit meanwhile is seen next time."""
         for path in paths:
             if path not in self.watched:
+                self.looked[path] = time.time_ns()
                 self.watched[path] = stamp(Path(path))
 
     def holds(self, contents: Contents) -> bool:
@@ -129,12 +133,12 @@ class KnownRows:
         write_kept(self._path, self._content)
         self._new = 0
 
-    def _content(self, last: int) -> Mapping[str, tuple[object, ...]]:
-        """The settings of which nothing has changed since, those of before first."""
+    def _content(self, settled: Settled) -> Mapping[str, tuple[object, ...]]:
+        """The settings of which nothing had changed shortly before it was looked at, those of before first."""
         sure = {
             key: (one.rows, one.watched, one.words)
             for key, one in self._known.items()
-            if all(max(at[1:3], default=0) < last for at in one.watched.values())
+            if all(settled(one.watched[path], looked) for path, looked in one.looked.items())
         }
         before = {k: v for k, v in (self._file or {}).items() if k not in self._known}
         return dict([*before.items(), *sure.items()][-_SETTINGS:])
