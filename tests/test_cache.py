@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -211,6 +212,29 @@ def test_a_file_that_has_just_changed_is_not_kept(
         for _ in range(2):
             step({"img_path": str(path)})
     assert len(decoded) == 4
+
+
+@pytest.mark.parametrize(
+    ("ages", "settled"),
+    [
+        ((3600, 3600), True),
+        ((3600, 1), False),
+        ((1, 3600), False),
+        ((-1, 3600), False),
+        ((-3600, 3), True),  # somebody has set a time that is to come
+        ((-3600, 1), False),
+        ((-3600, -3600), True),  # the file system's clock is ahead
+    ],
+)
+def test_a_change_would_show_of_a_file_whose_times_are_not_close_to_now(
+    ages: tuple[int, int], settled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its content's and its own, in seconds before now."""
+    monkeypatch.undo()
+    now = time.time_ns()
+    monkeypatch.setattr(keys, "time", SimpleNamespace(time_ns=lambda: now))
+    state = (1, 2, 3, *(now - age * 10**9 for age in ages))
+    assert keys.Seen("/a.jpg", state).settled == settled
 
 
 # ---- whole pipelines, as data loaders run them

@@ -34,8 +34,12 @@ class Seen:
 
     @property
     def settled(self) -> bool:
-        """Whether a later change of it would show."""
-        return time.time_ns() - max(self.state[-2:]) > _SETTLED_S * 1e9
+        """Whether a later change of it would show: neither time is close to now, before or after it.
+
+        A change sets both to the file system's now, also where somebody had set one to a time that is to come.
+        """
+        now = time.time_ns()
+        return all(abs(now - changed) > _SETTLED_S * 1e9 for changed in self.state[-2:])
 
 
 def seen(path: object) -> Seen | None:
