@@ -34,6 +34,11 @@ def _by_xdg(variable: str, usual: str) -> Path:
     return Path(asked if os.path.isabs(asked) else os.path.expanduser(usual))  # noqa: PTH111, PTH117 - never raises
 
 
+def is_private(found: os.stat_result) -> bool:
+    """Whether a file or folder is this user's, and nobody else may write to it."""
+    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
 def own_home() -> list[str]:
     """Sets ``HOME``, ``USER`` and ``XDG_CACHE_HOME`` where what they name cannot be used.
 
@@ -102,6 +107,6 @@ def _temporary() -> str:
     with suppress(FileExistsError):
         path.mkdir(mode=0o700)
     found = path.lstat()
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+    if stat.S_ISDIR(found.st_mode) and is_private(found):
         return str(path)
     return tempfile.mkdtemp(prefix="detboard-home-")

@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 from command import Bench, variant
+from stores import store_of
 
 from benchmark.experiment.cache import ImageCache
 from benchmark.job.decoded import arena, folder
+from benchmark.job.decoded import store as store_module
 from benchmark.job.decoded.arena import Arena, make_arena, open_arena
 from benchmark.job.decoded.entry import Picture
 from benchmark.job.decoded.folder import Folder
@@ -104,7 +106,7 @@ def test_beyond_its_limit_memory_takes_no_more_and_says_so_once(
     kept.close()
     said = capfd.readouterr().out
     assert said.count("full, with 3 images") == 1
-    assert "further images are loaded from their files" in said
+    assert "what finds no place is loaded from its file" in said
 
 
 def test_memory_that_others_need_is_left_to_them(
@@ -154,7 +156,7 @@ def test_memory_is_shared_and_survives_who_is_killed(tmp_path: Path) -> None:
 
 
 def _files(place: Path) -> list[Path]:
-    return sorted(path for path in place.glob("??/*"))
+    return sorted(path for path in place.glob(f"??/{'[0-9a-f]' * 62}"))
 
 
 def _numbers(place: Path) -> list[int]:
@@ -196,15 +198,19 @@ def test_a_full_folder_drops_what_this_sweep_has_not_used(
         earlier.put(name, big)
         (path,) = [path for path in _files(tmp_path) if path.parent.name == name.hex()[:2]]
         os.utime(path, (1000 + number, 1000 + number))
-    (tmp_path / "00" / "left.host.1.tmp").write_bytes(b"of one who was killed")
-    os.utime(tmp_path / "00" / "left.host.1.tmp", (1000, 1000))
+    left = tmp_path / "00" / f"{OTHER.hex()[2:]}.host.1.tmp"
+    others = [tmp_path / "00" / "photo.jpg", tmp_path / "photos" / "a.jpg"]
+    (tmp_path / "photos").mkdir()
+    for path in (left, *others):
+        path.write_bytes(b"of one who was killed, or of the user")
+        os.utime(path, (1000, 1000))
     room_for_8 = 16 * 65536 / 2**30
     now = Folder(tmp_path, room_for_8, time.time() - 5)
     assert now.get(names[0]) is not None  # the oldest, but in use
     for name in names[6:9]:
         now.put(name, big)
     assert _numbers(tmp_path) == [0, *range(3, 9)]
-    assert not list(tmp_path.glob("*/*.tmp"))
+    assert not left.exists() and all(path.exists() for path in others)
     for name in names[9:]:
         now.put(name, big)
     assert _numbers(tmp_path) == [0, *range(6, 13)]
@@ -270,6 +276,156 @@ def test_what_is_left_free_of_a_disk(
     monkeypatch.setattr(folder.os, "statvfs", lambda _: disk)
     free, left_free = Folder(tmp_path, 1.0, time.time())._free()
     assert free == 1 << 29 and left_free == pytest.approx(left * 2**30)
+
+
+def test_an_image_larger_than_the_limit_is_left_out_and_the_rest_goes_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(store, "limit", 8 * 65536)
+    store.put(KEY, GREY)
+    for number in (1, 2):
+        store.put(bytes([number]) * 32, Picture(_pixels(800, 800), (800, 800)))
+        assert store.get(bytes([number]) * 32) is None
+    store.put(OTHER, GREY)
+    assert store.get(KEY) is not None and store.get(OTHER) is not None
+    said = capfd.readouterr().out
+    assert said.count("an image of 0.0006 GiB is larger than the limit of 0.00049 GiB") == 1
+
+
+def test_where_a_large_image_finds_no_room_a_small_one_may() -> None:
+    kept, large = make_arena(48 * ALLOCATIONGRANULARITY), Picture(_pixels(320, 320), (320, 320))
+    for name in (KEY, OTHER):
+        kept.put(name, large)
+    kept.put(b"small".ljust(32), GREY)
+    found = [kept.get(name) is not None for name in (KEY, OTHER, b"small".ljust(32))]
+    assert found == [True, False, True]
+    kept.close()
+
+
+def test_nothing_is_removed_where_that_makes_no_room(tmp_path: Path) -> None:
+    earlier = Folder(tmp_path, None, time.time())
+    earlier.put(KEY, GREY)
+    os.utime(_files(tmp_path)[0], (1000, 1000))
+    kept = Folder(tmp_path, 4 * 65536 / 2**30, time.time() - 5)
+    for number in range(1, 4):
+        kept.put(bytes([number]) * 32, GREY)
+    kept.put(
+        OTHER, Picture(_pixels(400, 400), (400, 400))
+    )  # three units, and the sweep's are three
+    assert len(_files(tmp_path)) == 4
+    kept.close()
+
+
+@pytest.mark.parametrize("lack", ["disk", "memory"])
+def test_once_there_is_room_again_images_are_kept_again(
+    lack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = store_of("disk" if lack == "disk" else "ram", tmp_path)
+    with monkeypatch.context() as lacking:
+        lacking.setattr(Folder, "_free", lambda _: (1 << 20, 1 << 30))
+        lacking.setattr(arena, "memory_room", lambda: Room(1000, 50))
+        kept.put(KEY, GREY)
+    kept.put(KEY, GREY)
+    assert kept.get(KEY) is None  # it has a rest
+    later = time.monotonic() + 61
+    monkeypatch.setattr(store_module, "time", SimpleNamespace(monotonic=lambda: later))
+    kept.put(KEY, GREY)
+    assert kept.get(KEY) is not None
+    kept.close()
+
+
+def test_memory_is_done_without_where_no_file_can_be_opened(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    kept = make_arena(1 << 20)
+    with monkeypatch.context() as lacking:
+        lacking.setattr(arena.os, "open", refused)
+        assert kept.get(KEY) is None
+        assert kept.holds == (0, 0)
+        kept.put(KEY, GREY)
+    assert kept.get(KEY) is None
+    assert "cache: memory takes no more (Too many open files)" in capfd.readouterr().out
+    kept.close()
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "detboard" / "decoded"
+    kept = Folder(place, 1.0, time.time())
+    kept.put(OTHER, GREY)
+    shutil.rmtree(place.parent)
+    assert kept.get(OTHER) is None
+    for name in (KEY, OTHER):
+        kept.put(name, GREY)
+        assert kept.get(name) is not None
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert Folder(place, 1.0, time.time()).holds == kept.holds == 2 * 65536
+    assert capfd.readouterr().out == ""
+    kept.close()
+
+
+# ---- what others may have put there
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, None])
+def test_a_folder_that_others_may_write_to_is_not_used(
+    mode: int | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (place := tmp_path / "detboard" / "decoded").mkdir(parents=True)
+    words = "others may write to it"
+    if mode is None:
+        monkeypatch.setattr(os, "geteuid", lambda: place.stat().st_uid + 1)
+        words = "it is another user's"
+    else:
+        place.chmod(mode)
+    with caching(ImageCache(kind="disk"), LocalLauncher()) as told:
+        assert told == Caching()
+    use(Caching("disk"), 1)
+    said = capfd.readouterr()
+    told_why = f"{place}: {words}, who could put images there; images are loaded from their files"
+    assert f"warning: cache: disk: {told_why}" in said.err
+    assert f"cache: {told_why}" in said.out
+    assert not list(place.iterdir())
+
+
+def test_a_file_that_others_may_write_to_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Folder(tmp_path, 1.0, time.time())
+    kept.put(KEY, GREY)
+    (path,) = _files(tmp_path)
+    path.chmod(0o666)
+    assert kept.get(KEY) is None
+    path.chmod(0o600)
+    assert kept.get(KEY) is not None
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    assert kept.get(KEY) is None
+    kept.close()
+
+
+def test_links_in_the_place_of_the_count_or_an_image_are_not_followed(tmp_path: Path) -> None:
+    kept = Folder(tmp_path / "kept", 1.0, time.time())
+    kept.put(KEY, GREY)
+    (path,) = _files(tmp_path / "kept")
+    path.rename(tmp_path / "image")
+    path.symlink_to(tmp_path / "image")
+    assert kept.get(KEY) is None
+    (mine := tmp_path / "mine").write_text("precious")
+    (tmp_path / "kept" / "count").unlink()
+    (tmp_path / "kept" / "count").symlink_to(mine)
+    with pytest.raises(OSError, match="symbolic links"):
+        Folder(tmp_path / "kept", 1.0, time.time())
+    kept.put(OTHER, GREY)
+    assert mine.read_text() == "precious"
+    kept.close()
 
 
 def test_a_link_in_the_place_of_a_new_file_is_not_followed(tmp_path: Path) -> None:

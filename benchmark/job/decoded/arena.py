@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from mmap import ALLOCATIONGRANULARITY
 
 from benchmark.job.decoded.entry import Picture, mapped, read, written
-from benchmark.job.decoded.store import Given
+from benchmark.job.decoded.store import Once, Rest, larger
 from benchmark.run.devices import memory_room
 
 _MAGIC = b"detboard images 1"
@@ -60,7 +60,7 @@ class Arena:
         self._places: dict[bytes, tuple[int, int]] = {}
         self._seen = 0
         self._end = _IMAGES_AT
-        self._given = Given()
+        self._rest, self._large, self._full, self._short = Rest(), Once(), Once(), Once()
         self._lock, self._owner = -1, 0
 
     @property
@@ -71,15 +71,13 @@ class Arena:
     @property
     def holds(self) -> tuple[int, int]:
         """How many images, and bytes of them, there are."""
-        with self._locked():
-            self._look()
+        self._learn()
         return self._seen, self._end - _IMAGES_AT
 
     def get(self, key: bytes) -> Picture | None:
         """See `Store`."""
         if key not in self._places:
-            with self._locked():
-                self._look()
+            self._learn()
         if key not in self._places:
             return None
         at, size = self._places[key]
@@ -90,19 +88,19 @@ class Arena:
 
     def put(self, key: bytes, picture: Picture) -> None:
         """See `Store`; where another process has put it there meanwhile, nothing happens."""
-        if self._given or not picture.fits:
+        if self._rest or not picture.fits:
             return
-        with self._locked():
-            self._look()
-            if key in self._places:
-                return
-            if reason := self._full(picture.size):
-                self._given.up(reason)
-                return
-            try:
-                self._add(key, picture)
-            except OSError as error:
-                self._given.up(f"no more memory ({error.strerror})")
+        if picture.size > self.limit:
+            self._large.say(larger(picture.size, self.limit))
+            return
+        try:
+            with self._locked():
+                self._look()
+                if key not in self._places and self._has_room(picture.size):
+                    self._add(key, picture)
+        except OSError as error:
+            self._rest.begin()
+            self._short.say(f"memory takes no more ({error.strerror})")
 
     def close(self) -> None:
         """See `Store`."""
@@ -110,14 +108,19 @@ class Arena:
         if self._lock >= 0:
             os.close(self._lock)
 
-    def _full(self, size: int) -> str:
+    def _has_room(self, size: int) -> bool:
+        """Whether there is room; where it is the limit that lacks, a smaller image may find some."""
         used = self._end - _IMAGES_AT
+        there = f"{self._seen} images in {used / 2**30:.2f} GiB"
         if used + size > self.limit or self._seen == _MOST:
-            return f"full, with {self._seen} images in {used / 2**30:.2f} GiB of memory"
+            self._full.say(f"full, with {there} of memory")
+            return False
         room = memory_room()
         if room.free_mib - size / _MIB < min(_LEFT_FREE_MIB, room.total_mib / 10):
-            return f"{self._seen} images in {used / 2**30:.2f} GiB, and no more memory is free"
-        return ""
+            self._rest.begin()
+            self._short.say(f"{there}, and no more memory is free")
+            return False
+        return True
 
     def _add(self, key: bytes, picture: Picture) -> None:
         if os.pwritev(self._descriptor, written(key, picture), self._end) != picture.size:
@@ -126,6 +129,11 @@ class Arena:
         os.pwrite(self._descriptor, listed, _LIST_AT + self._seen * _LISTED.size)
         os.pwrite(self._descriptor, _COUNT.pack(self._seen + 1), _COUNT_AT)
         self._look()
+
+    def _learn(self) -> None:
+        """Looks, as far as this process may open one file more."""
+        with suppress(OSError), self._locked():
+            self._look()
 
     def _look(self) -> None:
         """Learns of what has come since it last looked."""

@@ -2,18 +2,21 @@
 
 A file is written beside its place and then takes it, so that nobody sees a part of one, on network file systems either;
 it is not synced, which would take longer than decoding: its checksum tells what a power cut has left of it. It is known
-by its key, which stands in it, too.
+by its key, which stands in it, too. A folder that others may write to is not used, nor is a file of theirs read: they
+would choose what this user trains on.
 
 How much there is, a file says by its length: who keeps an image appends a byte for each 64 KiB. When it is too much,
-images go that were not looked at since this sweep began, the longest unused first. Those that it uses itself stay,
-and what finds no room is loaded as ever: with images that are looked at in turn, putting each new one in the place of
-the oldest would keep none until it is asked for again.
+images go that were not looked at since this sweep began, the longest unused first, and none where that would not be
+enough. Those that it uses itself stay, and what finds no room is loaded as ever: with images that are looked at in
+turn, putting each new one in the place of the oldest would keep none until it is asked for again.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.files import TEMPORARY
-from benchmark.home import caches
+from benchmark.home import caches, is_private
 from benchmark.job.decoded.entry import Picture, read, written
-from benchmark.job.decoded.store import Given
+from benchmark.job.decoded.store import Once, Rest, larger
 
 _UNIT = 64 << 10  # bytes of images that a byte of the count stands for
 _SHARE = 4  # of the free disk a quarter is taken, where no limit is given
@@ -31,8 +34,11 @@ _LEFT_FREE = 20  # and never the last twentieth of the whole,
 _LEFT_AT_MOST = 4 << 30  # or, of a large one, the last 4 GiB
 _FILLED_TO = 0.9  # when images have to go, so many at once that it is not done for each new one
 _OLD_S = 3600.0
-# Where others may write, a link of theirs in its place would lead to a file of this user's.
+# A link in the place of any of them would lead to another file of this user's.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_KEPT = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+_COUNT = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_PART, _NAME = re.compile("[0-9a-f]{2}"), re.compile("[0-9a-f]{62}")
 
 
 @dataclass(frozen=True)
@@ -51,17 +57,14 @@ class Folder:
         since: When the sweep began, in seconds of the epoch.
 
     Raises:
-        OSError: It cannot be made or written.
+        OSError: It cannot be made or written, or others may write to it.
     """
 
     def __init__(self, path: Path, gib: float | None, since: float) -> None:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
         self._since = since
-        self._count = os.open(
-            path / "count", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
-        self._given = Given()
+        self._count = _count_of(path)
+        self._rest, self._large, self._full, self._refused = Rest(), Once(), Once(), Once()
         free, self._left_free = self._free()
         self.limit = int(gib * 2**30) if gib else (self.holds + free) // _SHARE
 
@@ -73,14 +76,16 @@ class Folder:
     def get(self, key: bytes) -> Picture | None:
         """See `Store`."""
         try:
-            descriptor = os.open(self._place(key), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(self._place(key), _KEPT)
         except OSError:
             return None
         try:
             found = os.fstat(descriptor)
+            if not is_private(found):
+                return None
             picture = read(descriptor, 0, found.st_size, key, checked=True)
             if picture is not None and found.st_mtime < self._since:
-                with suppress(OSError):  # it is somebody else's, or read-only
+                with suppress(OSError):  # it is read-only
                     os.utime(descriptor)
         except OSError:  # the server has forgotten it meanwhile, say
             return None
@@ -90,21 +95,35 @@ class Folder:
 
     def put(self, key: bytes, picture: Picture) -> None:
         """See `Store`; of two that put the same one, either stays."""
-        if self._given or not picture.fits:
+        if self._rest or not picture.fits:
+            return
+        if picture.size > self.limit:
+            self._large.say(larger(picture.size, self.limit))
             return
         try:
-            if not (self._has_room(picture.size) or self._made_room(picture.size)):
-                self._given.up(self._full(picture.size))
-                return
-            self._write(self._place(key), key, picture)
+            self._be_there()
+            if self._has_room(picture.size) or self._made_room(picture.size):
+                self._write(self._place(key), key, picture)
+            else:
+                self._rest.begin()
+                self._full.say(self._lack(picture.size))
         except OSError as error:
-            self._given.up(f"{self._path} cannot be written ({error.strerror})")
+            self._rest.begin()
+            self._refused.say(f"{self._path} cannot be written ({error.strerror})")
 
     def close(self) -> None:
         """See `Store`."""
         os.close(self._count)
 
-    def _full(self, size: int) -> str:
+    def _be_there(self) -> None:
+        """Makes the folder again where somebody has removed it meanwhile, with its count."""
+        with suppress(OSError):
+            if os.path.samestat(os.stat(self._path / "count"), os.fstat(self._count)):  # noqa: PTH116
+                return
+        gone, self._count = self._count, _count_of(self._path)
+        os.close(gone)
+
+    def _lack(self, size: int) -> str:
         if self._has_free(size):
             return f"full, with {self.holds / 2**30:.2f} GiB in {self._path}"
         return f"{self._free()[0] / 2**30:.1f} GiB are free on the disk of {self._path}, too little"
@@ -115,7 +134,7 @@ class Folder:
 
     def _write(self, place: str, key: bytes, picture: Picture) -> None:
         beside = f"{place}.{os.uname().nodename}.{os.getpid()}{TEMPORARY}"
-        Path(place).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        Path(place).parent.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(beside, _NEW, 0o600)
         try:
             if os.writev(descriptor, written(key, picture)) != picture.size:
@@ -139,7 +158,7 @@ class Folder:
         return self.holds + size <= self.limit and self._has_free(size)
 
     def _made_room(self, size: int) -> bool:
-        """Removes images that this sweep has not looked at; whether there is room then."""
+        """Removes images that this sweep has not looked at, where that makes room; whether there is room then."""
         try:
             fcntl.lockf(self._count, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -148,9 +167,11 @@ class Folder:
             pass  # no locks here: two that remove at once remove more than they have to
         found = sorted(self._files(), key=lambda file: file.used)
         total = sum(map(_counted, found))
-        for file in found:
-            enough = total + size <= self.limit * _FILLED_TO and self._has_free(size)
-            if enough or file.used >= self._since:
+        old = [file for file in found if file.used < self._since]
+        in_use = total - sum(map(_counted, old))
+        enough = in_use + size <= self.limit and self._has_free(size - sum(f.size for f in old))
+        for file in old if enough else ():
+            if total + size <= self.limit * _FILLED_TO and self._has_free(size):
                 break
             with suppress(OSError):
                 os.unlink(file.path)  # noqa: PTH108
@@ -164,17 +185,35 @@ class Folder:
         return self._free()[0] - size >= self._left_free
 
     def _files(self) -> Iterator[_File]:
-        """The images; what writers have left that were killed is removed."""
+        """The images; what writers have left that were killed is removed, and whatever else is there left alone."""
+        for entry in self._entries():
+            name, _, more = entry.name.partition(".")
+            with suppress(OSError):  # removed by another meanwhile
+                found = entry.stat(follow_symlinks=False)
+                if not _NAME.fullmatch(name):
+                    continue
+                if not more:
+                    yield _File(entry.path, found.st_size, found.st_mtime)
+                elif more.endswith(TEMPORARY) and found.st_mtime < time.time() - _OLD_S:
+                    os.unlink(entry.path)  # noqa: PTH108
+
+    def _entries(self) -> Iterator[os.DirEntry[str]]:
         for part in os.scandir(self._path):
-            if not part.is_dir(follow_symlinks=False):
-                continue
-            for entry in os.scandir(part):
-                with suppress(OSError):  # removed by another meanwhile
-                    found = entry.stat(follow_symlinks=False)
-                    if not entry.name.endswith(TEMPORARY):
-                        yield _File(entry.path, found.st_size, found.st_mtime)
-                    elif found.st_mtime < time.time() - _OLD_S:
-                        os.unlink(entry.path)  # noqa: PTH108
+            if _PART.fullmatch(part.name) and part.is_dir(follow_symlinks=False):
+                with suppress(OSError):  # as below
+                    yield from os.scandir(part)
+
+
+def _count_of(path: Path) -> int:
+    """A descriptor of the count of a folder, which is made if it is not there."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.stat()
+    if not is_private(found):
+        others = (
+            "others may write to it" if found.st_uid == os.geteuid() else "it is another user's"
+        )
+        raise PermissionError(errno.EPERM, f"{path}: {others}, who could put images there")
+    return os.open(path / "count", _COUNT, 0o600)
 
 
 def _counted(file: _File) -> int:

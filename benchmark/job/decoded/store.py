@@ -1,12 +1,17 @@
-"""What keeps images for whoever asks, and the line that it says where it keeps no more."""
+"""What keeps images for whoever asks, the lines that it says, and how long it rests where it has met a lack."""
 
 from __future__ import annotations
 
 import mmap
+import struct
+import time
 from typing import Protocol
 
 from benchmark.job.decoded.entry import Picture
 from benchmark.run.journal import now
+
+_REST_S = 60.0
+_UNTIL = struct.Struct("d")
 
 
 class Store(Protocol):
@@ -22,17 +27,38 @@ class Store(Protocol):
         """Lets go of it."""
 
 
-class Given:
-    """Whether a store has given up taking more: known to this process and all that are forked from it afterwards."""
+class Once:
+    """Says once why an image is not kept, in this process and all that are forked from it afterwards."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 1)
+        self._said = mmap.mmap(-1, 1)
+
+    def say(self, why: str) -> None:
+        """Says it, unless something was said here before."""
+        if not self._said[0]:
+            self._said[0] = 1
+            print(f"{now()} cache: {why}; what finds no place is loaded from its file", flush=True)
+
+
+class Rest:
+    """A minute in which a store takes nothing: to look for room again, or to write in vain, costs more than decoding.
+
+    It is that of this process and all that are forked from it afterwards. Never is it for good: what others take of a
+    disk or of memory, they give back.
+    """
+
+    def __init__(self) -> None:
+        self._until = mmap.mmap(-1, _UNTIL.size)
 
     def __bool__(self) -> bool:
-        return self._memory[0] != 0
+        until: float = _UNTIL.unpack_from(self._until)[0]
+        return time.monotonic() < until
 
-    def up(self, why: str) -> None:
-        """Gives up, and says why, once."""
-        if not self:
-            self._memory[0] = 1
-            print(f"{now()} cache: {why}; further images are loaded from their files", flush=True)
+    def begin(self) -> None:
+        """Takes a rest from now on."""
+        _UNTIL.pack_into(self._until, 0, time.monotonic() + _REST_S)
+
+
+def larger(size: int, limit: int) -> str:
+    """What is said of an image of more bytes than all may have."""
+    return f"an image of {size / 2**30:.2g} GiB is larger than the limit of {limit / 2**30:.2g} GiB"
