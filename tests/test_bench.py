@@ -148,7 +148,9 @@ def test_what_is_tried_fits_the_machine_and_what_the_rows_have(synthetic_data: P
     assert tried("slots", GPUS) == ["2", "3"]
     assert tried("precision", GPUS) == ["amp", "bf16"] and tried("precision", CPU) == ["bf16"]
     assert tried("precision", CPU, precision="bf16") == []
-    # Nothing that was given can stand beside ``precision``.
+    # Nothing that was given can stand twice in the command line that is printed.
+    assert tried("workers", GPUS, train_dataloader={"num_workers": 1}) == []
+    assert tried("workers", GPUS, train_dataloader={"batch_size": 2}) == ["2", "4", "8"]
     assert tried("precision", GPUS, optim_wrapper__type="OptimWrapper") == []
     assert tried("precision", GPUS, optim_wrapper={"type": "OptimWrapper"}) == []
     assert tried("precision", GPUS, optim_wrapper__optimizer__lr=0.01) == ["amp", "bf16"]
@@ -159,12 +161,19 @@ def test_what_is_tried_fits_the_machine_and_what_the_rows_have(synthetic_data: P
 def test_what_is_not_tried_since_it_was_given_is_said(
     synthetic_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for overrides in ({"optim_wrapper.type": "OptimWrapper"}, {}):
+    wrapper, loader = (
+        {"optim_wrapper.type": "OptimWrapper"},
+        {"train_dataloader": {"num_workers": 1}},
+    )
+    for overrides in ({**wrapper, **loader}, {}):
         request = Request(TINY, data_root=synthetic_data, overrides=overrides)
         asked = command._Asked(make_plan(request), request, 20, trust=False, options=())
         command._say_head(asked, most=3)
-    said = "precision: as --set optim_wrapper.type says; no other is tried"
-    assert capsys.readouterr().out.splitlines().count(said) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "no other is tried" in line] == [
+        "precision: as --set optim_wrapper.type says; no other is tried",
+        "workers: as --set train_dataloader says; no other is tried",
+    ]
 
 
 def test_a_run_gets_what_a_sweep_on_the_whole_machine_would_give_it() -> None:

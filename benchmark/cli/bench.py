@@ -144,8 +144,7 @@ def _bench(asked: _Asked) -> bool:
 
 
 def _say_head(asked: _Asked, most: int) -> None:
-    from benchmark.config.faster import PRECISION
-    from benchmark.speed.choices import wrapper_given
+    from benchmark.speed.choices import given_whole
     from benchmark.writing.words import counted
 
     made = asked.made
@@ -154,8 +153,9 @@ def _say_head(asked: _Asked, most: int) -> None:
         f"{counted(len(asked.names), 'row')}, {asked.iterations} iterations each time, at most {most} times a row: "
         "no run is made"
     )
-    if given := wrapper_given(made):
-        typer.echo(f"{PRECISION}: as --set {' and '.join(given)} says; no other is tried")
+    for name, keys in given_whole(made).items():
+        if keys:
+            typer.echo(f"{name}: as --set {' and '.join(keys)} says; no other is tried")
 
 
 @dataclass

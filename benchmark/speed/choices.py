@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from benchmark.config.faster import COMPILE, PRECISION, precision_of, sets_wrapper
-from benchmark.config.overrides import key_path
+from benchmark.config.overrides import key_path, passed_over
 from benchmark.config.vocabulary.words import mapping_of
 from benchmark.experiment.cache import ImageCache
 from benchmark.run.devices import cpu_count, visible_gpus
@@ -130,6 +130,8 @@ def values_of(machine: Machine, made: Plan) -> dict[str, Sequence[str]]:
 
 def _numbers_of_workers(machine: Machine, made: Plan) -> list[str]:
     """A quarter, a half and as many as there are CPUs; without a GPU, whose CPUs train, none up to a half."""
+    if given_whole(made)["workers"]:
+        return []
     cpus = machine.cpus
     tried = {cpus // 4, cpus // 2, cpus} - {0} if machine.gpus else {0, cpus // 2}
     loaders = [mapping_of(run.config.get("train_dataloader")) for run in made.runs]
@@ -145,17 +147,23 @@ def _setting(how: How, key: str, value: object) -> How:
 
 def _precisions(machine: Machine, made: Plan) -> list[str]:
     """Half precision of both kinds on a GPU, bfloat16 on a CPU; none that all rows have, or where it was given."""
-    if wrapper_given(made):
+    if given_whole(made)[PRECISION]:
         return []
     known = {precision_of(run.config) for run in made.runs}
     return [value for value in (("amp", "bf16") if machine.gpus else ("bf16",)) if known != {value}]
 
 
-def wrapper_given(made: Plan) -> list[str]:
-    """The keys of ``--set`` that say how precise a training is: no ``precision`` can stand beside them."""
-    return list(
-        dict.fromkeys(key for run in made.runs for key in sets_wrapper(run.spec.command_line))
-    )
+def given_whole(made: Plan) -> dict[str, list[str]]:
+    """By the name of a choice the keys of ``--set`` beside which no value of it can be given, as it would be twice."""
+    given = [run.spec.command_line for run in made.runs]
+    wrapper = [key for overrides in given for key in sets_wrapper(overrides)]
+    loader = [
+        key
+        for overrides in given
+        for key, value in overrides.items()
+        if passed_over({key: value, WORKERS_KEY: None})
+    ]
+    return {PRECISION: [*dict.fromkeys(wrapper)], "workers": [*dict.fromkeys(loader)]}
 
 
 def _compiling(_: Machine, made: Plan) -> list[str]:
