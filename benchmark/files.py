@@ -309,3 +309,11 @@ def sha256_file(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sha256_if_any(path: Path) -> str | None:
+    """Hex SHA-256 of a file's bytes; None where there is no file that can be read."""
+    try:
+        return sha256_file(path)
+    except (OSError, ValueError):  # a name that no file can have
+        return None

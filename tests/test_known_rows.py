@@ -16,12 +16,6 @@ from benchmark.config.shipped import SHIPPED
 from benchmark.data.synthesize import synthesize
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Row
-from benchmark.leaderboard.outputs.base import Material
-from benchmark.leaderboard.outputs.page import known_page
-from benchmark.leaderboard.outputs.page.known_page import KnownPage
-from benchmark.leaderboard.outputs.page.payload import payload
-from benchmark.leaderboard.outputs.page.render import render
-from benchmark.leaderboard.select import reports_on_disk
 from benchmark.run import kept_file, known_rows, plan, row_runs
 from benchmark.run.known_runs import Later
 from benchmark.run.plan import Request, make_plan
@@ -192,50 +186,3 @@ def test_a_config_is_settled_before_jobs_start(desk: Desk) -> None:
     right = json.dumps(dict(config))
     (desk.folder / "configs/necks/mine.py").unlink()
     assert json.dumps(dict(config)) == right
-
-
-EDITS: dict[str, Callable[[Desk], object]] = {
-    "a part": DONE["a part edited"],
-    "the page": lambda desk: rewrite(desk.results / "tiny.html", "Row", "row"),
-    "a record": lambda desk: rewrite(
-        next(desk.results.glob("runs/plain*/record.json")), "0.4", "0.3"
-    ),
-    "a curve": lambda desk: (next(desk.results.glob("runs/plain*")) / "metrics.jsonl").write_text(
-        '{"kind": "train", "iter": 1, "epoch": 0.5, "loss": 2.0}\n'
-    ),
-}
-
-
-def pages(desk: Desk) -> tuple[KnownPage, list[object]]:
-    """The page of the board as it is now, and when it is made."""
-    (report,) = reports_on_disk(Request(desk.experiment, desk.results)).reports
-    report.runs.remember()
-    material = Material(report.leaderboard, report.runs, report.configs)
-    made: list[object] = []
-
-    def make() -> str:
-        made.append(material)
-        return render(payload(material))
-
-    return KnownPage(material, make), made
-
-
-def test_a_page_is_made_again_once_anything_in_it_changes(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(known_page, "_WORTH_ROWS", 1)
-    page, made = pages(desk)
-    assert not page.is_right() and made
-    page.write()
-    for what, edit in EDITS.items():
-        page, made = pages(desk)
-        if not page.is_right():
-            page.write()
-        page, made = pages(desk)
-        assert page.is_right() and not made, what
-        edit(desk)
-        page, _ = pages(desk)
-        right = page.is_right()
-        (desk.results / "runs" / ".pages").unlink()
-        again, made = pages(desk)
-        assert (right, True) == (again.is_right(), bool(made)), what

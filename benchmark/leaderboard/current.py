@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmark.data.annotations import stamp
-from benchmark.files import is_file, read_json, sha256_file, write_json
+from benchmark.files import is_file, read_json, sha256_if_any, write_json
 from benchmark.run.plan import Plan
 
 # What turns records into files: other code makes other files of the same records.
@@ -58,16 +58,16 @@ def is_current(plan: Plan, results: Path) -> bool:
     """Whether the files that the last sweep wrote are there as it wrote them, and made of what there is now."""
     try:
         note = read_json(_note(plan, results))
-        files = {Path(path): sha256 for path, sha256 in note["files"].items()}
+        files = {str(path): sha256 for path, sha256 in note["files"].items()}
         same = note["of"] == made_of(plan, results)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False  # no note, or none of this version
-    return same and all(_content(path) == sha256 for path, sha256 in files.items())
+    return same and all(sha256_if_any(Path(path)) == sha256 for path, sha256 in files.items())
 
 
 def note_current(plan: Plan, results: Path, of: str, files: Iterable[Path]) -> None:
     """Notes what files were made of, as `made_of` says, and what they hold; a file that is not there is noted, too."""
-    held = {str(path.resolve()): _content(path) for path in files}
+    held = {str(path.resolve()): sha256_if_any(path) for path in files}
     write_json(_note(plan, results), {"of": of, "files": held})
 
 
@@ -81,10 +81,3 @@ def _note(plan: Plan, results: Path) -> Path:
     setting = json.dumps([plan.profile, *plan.dataset.hashes])
     digest = hashlib.sha256(setting.encode()).hexdigest()[:8]
     return results / "runs" / f".{plan.experiment.name}-{digest}.board.json"
-
-
-def _content(path: Path) -> str | None:
-    try:
-        return sha256_file(path)
-    except (OSError, ValueError):  # a name that no file can have
-        return None

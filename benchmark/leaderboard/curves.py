@@ -57,14 +57,27 @@ def curves(
         The curves by run id, at six significant digits, those of runs without a journal left out; and how many runs
         the limit left out.
     """
-    started = [(line, run) for line in leaderboard.ranked for run in line.runs if run.folder]
+    started = _started(leaderboard)
     found = {str(run.run_id): _curve(line, run, results) for line, run in started[:limit]}
     shown = {name: curve for name, curve in found.items() if curve is not None}
     return shown, max(0, len(started) - limit)
 
 
+def curve_files(leaderboard: Leaderboard, results: Path, limit: int = MOST_RUNS) -> list[Path]:
+    """The journals that `curves` reads, whether they are there or not."""
+    return [_journal(run, results) for _, run in _started(leaderboard)[:limit]]
+
+
+def _started(leaderboard: Leaderboard) -> list[tuple[Line, Run]]:
+    return [(line, run) for line in leaderboard.ranked for run in line.runs if run.folder]
+
+
+def _journal(run: Run, results: Path) -> Path:
+    return RunFolder(results / str(run.folder)).metrics_file
+
+
 def _curve(line: Line, run: Run, results: Path) -> RunCurve | None:
-    points = _points(RunFolder(results / str(run.folder)).metrics_file)
+    points = _points(_journal(run, results))
     val = _by_iteration(point for point in points if point.get("kind") == "val")
     train = _by_iteration(point for point in points if "loss" in point)
     if not val and not train:

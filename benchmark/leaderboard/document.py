@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -33,7 +33,6 @@ from benchmark.leaderboard.setting import TestData as TestData
 from benchmark.leaderboard.validations import Told, earlier_better, selection_of
 from benchmark.leaderboard.values import best, reasons
 from benchmark.run.record import State
-from benchmark.run.runs import Runs
 from benchmark.statistics import CORRECTED_T
 from benchmark.writing.words import counted
 from benchmark.yaml_file import Strict
@@ -284,41 +283,6 @@ def _json(value: Any) -> str:
 
 def _lines(items: list[Any]) -> str:
     return ",\n".join(map(_json, items))
-
-
-@dataclass(frozen=True)
-class Report:
-    """A leaderboard, and what stands beside it.
-
-    Attributes:
-        leaderboard: What is shown.
-        runs: The runs of the results folder.
-        configs: The composed config of each row, by name; None where the run folders are not there, so that the page
-            and the plots cannot be made.
-        stale: A sentence for every number that does not belong to its row as the row is now.
-        skipped: A sentence for every run folder that could not be read.
-    """
-
-    leaderboard: Leaderboard
-    runs: Runs
-    configs: Mapping[str, Mapping[str, Any]] | None
-    stale: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Reports:
-    """The boards of an experiment.
-
-    Attributes:
-        reports: Those that can be made.
-        renamed: Of the boards whose files are not called as they should be: how they are, and how they should be.
-        problems: Why others cannot be made.
-    """
-
-    reports: tuple[Report, ...]
-    renamed: Mapping[str, str]
-    problems: tuple[str, ...] = ()
 
 
 def leaderboard_of(table: Table, val_images: int | None = None) -> Leaderboard:

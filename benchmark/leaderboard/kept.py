@@ -19,8 +19,9 @@ from benchmark.leaderboard.boards import Boards, Kept, kept_boards
 from benchmark.leaderboard.columns import columns_of
 from benchmark.leaderboard.columns.column import Column
 from benchmark.leaderboard.columns.result import SAID_KEYS
-from benchmark.leaderboard.document import VERSION, Data, Leaderboard, Line, Report
+from benchmark.leaderboard.document import VERSION, Data, Leaderboard, Line
 from benchmark.leaderboard.published import kept_otherwise
+from benchmark.leaderboard.reports import Report
 from benchmark.leaderboard.results import RowResult, titled
 from benchmark.run.contents import missing_files
 from benchmark.run.identity import former_run_id
@@ -179,7 +180,8 @@ def kept_report(board: Kept, boards: Boards, request: Request, on_disk: Runs) ->
     plan, lost = plan_as_far(experiment, asked, *where)
     untold = tuple(problem for problems in lost.values() for problem in problems)
     of_plan = kept.model_copy(update={"rows": tuple(r for r in kept.rows if r.row not in lost)})
-    return Report(kept, on_disk, None, (*_differences(of_plan, plan, board.path), *untold))
+    differs = _differences(of_plan, plan, board.path)
+    return Report(kept.stem, lambda: kept, on_disk, None, (*differs, *untold))
 
 
 def _other_options(kept: Kept, experiment: Experiment, request: Request) -> list[str]:

@@ -114,16 +114,14 @@ def warnings_of_published(plan: Plan, request: Request) -> list[str]:
     return [f"{few(on_test)}: {_ON_TEST}, and the data has none with annotations"]
 
 
-def held(rows: Sequence[RowResult], plan: Plan, test: TestSplit | None) -> tuple[RowResult, ...]:
+def held(rows: Sequence[RowResult], untested: str) -> tuple[RowResult, ...]:
     """Rows that are held against their published values only where they were measured on what these are of.
 
     Args:
         rows: The rows of a table that compares with published values, judged on both splits.
-        plan: What they were made by.
-        test: The test split that they were evaluated on, None where there is none.
+        untested: As the function of this name says.
     """
-    why = untested(plan, test)
-    return tuple(replace(row, unlike=row.unlike or _why_not_held(row, why)) for row in rows)
+    return tuple(replace(row, unlike=row.unlike or _why_not_held(row, untested)) for row in rows)
 
 
 def _why_not_held(result: RowResult, untested: str) -> str:

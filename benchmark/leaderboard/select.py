@@ -10,17 +10,16 @@ from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row, load_experiment
 from benchmark.launchers.living import standing
 from benchmark.leaderboard.boards import Boards, Made, settings_made
-from benchmark.leaderboard.document import Report, Reports, leaderboard_of
 from benchmark.leaderboard.history import History, Setting, history_of, setting_of
-from benchmark.leaderboard.judge import judged
 from benchmark.leaderboard.kept import kept_alone, kept_report
-from benchmark.leaderboard.on_test import judged_on_test, with_tests
+from benchmark.leaderboard.on_test import with_tests
 from benchmark.leaderboard.published import (
-    held,
     is_elsewhere,
+    untested,
     why_not_compared,
     why_row_not_compared,
 )
+from benchmark.leaderboard.reports import Report, Reports, Unjudged
 from benchmark.leaderboard.results import COMPARABLE_PROFILE, RowResult, Table, titled
 from benchmark.leaderboard.uncomposed import told_of, uncomposed_result
 from benchmark.run.plan import (
@@ -74,7 +73,7 @@ def reports_on_disk(request: Request) -> Reports:
     told = _told(problems)
     if not found:
         raise UserError(told)
-    found.sort(key=lambda report: report.leaderboard.stem)
+    found.sort(key=lambda report: report.board)
     return Reports(tuple(found), boards.renamed, told)
 
 
@@ -171,19 +170,16 @@ def _report(
     gone = (row for row in plan.experiment.rows if row.name in lost)
     found |= {row.name: uncomposed_result(row, plan, history, compared) for row in gone}
     ordered = [found[row.name] for row in plan.experiment.rows if row.name in found]
-    judge = plan.experiment.judge
-    rows, test = with_tests(ordered, history.on_disk, judge)
-    rows_judged, images = judged(rows, request.results)
-    rows_judged = judged_on_test(rows_judged, request.results, judge)
-    if compared:
-        rows_judged = held(rows_judged, plan, test)
+    rows, test = with_tests(ordered, history.on_disk, plan.experiment.judge)
     outdated = {run.spec.run_id for run in plan.runs if run.outdated}
     title = titled(plan.experiment, plan.dataset, request.overrides)
-    of = (plan.experiment.name, title, plan.profile, plan.dataset, rows_judged, unlike)
+    of = (plan.experiment.name, title, plan.profile, plan.dataset, rows, unlike)
     files = (stem, boards.file, is_elsewhere(plan))
-    table = Table(*of, *files, test=test, judge=judge)
+    table = Table(*of, *files, test=test, judge=plan.experiment.judge)
+    unjudged = Unjudged(table, request.results, compared, untested(plan, test) if compared else "")
     return Report(
-        leaderboard_of(table, images),
+        stem,
+        unjudged.leaderboard,
         history.on_disk,
         {name: listed[0].config for name, listed in planned.items()},
         tuple(
@@ -191,6 +187,7 @@ def _report(
             for of in stale.values()
         ),
         tuple(dict.fromkeys([*history.skipped, *(f"skipped {d}" for d in damages(plan.runs))])),
+        unjudged,
     )
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.errors import UserError, why
+from benchmark.files import sha256_if_any
 from benchmark.leaderboard.beside import readme_beside, remove_leftovers_of_boards
-from benchmark.leaderboard.document import Report, Reports
+from benchmark.leaderboard.known_board import KnownBoard
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteError
 from benchmark.leaderboard.renaming import rename_boards
+from benchmark.leaderboard.reports import Report, Reports
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Written:
         skipped: What was not looked after, and why.
         problems: What could not be made or written; everything else was.
         wrong: What the user has to mend, the README's markers for example.
+        held: SHA-256 of what each file held before it was looked at, None where there was none.
     """
 
     changed: tuple[Path, ...] = ()
@@ -37,6 +40,12 @@ class Written:
     skipped: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
+    held: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def right(self) -> bool:
+        """Whether every file was right already, and nothing went wrong."""
+        return not (self.changed or self.problems or self.wrong)
 
     @contextmanager
     def noting(self, what: str) -> Iterator[None]:
@@ -55,6 +64,7 @@ class Written:
     def put(self, file: File, check: bool, listed: bool) -> None:
         """Writes a file, or compares it, unless it is right already."""
         self.looked_at += (file.path,)
+        self.held[str(file.path)] = sha256_if_any(file.path)
         if file.is_right():
             self.unchanged += (file.path,) * listed
             return
@@ -106,8 +116,7 @@ def publish(report: Report, check: bool = False) -> Written:
     readme = readme_beside(report.runs.results)
     if not check:
         remove_leftovers_of_boards(report.runs.results)
-    material = Material(report.leaderboard, report.runs, report.configs, readme)
-    written = write_report(material, check)
+    written = _written(report, readme, check)
     for line in written.diffs:
         print(line)
     for sentence in report.stale:
@@ -117,3 +126,21 @@ def publish(report: Report, check: bool = False) -> Written:
     for problem in (*report.skipped, *written.problems):
         print(f"warning: {problem}", file=sys.stderr)
     return written
+
+
+def _written(report: Report, readme: Path, check: bool) -> Written:
+    """Writes or compares a report's files, unless it is known that they are right."""
+    known = KnownBoard(report, readme)
+    if said := known.right():
+        looked_at, unchanged, skipped = said
+        return Written((), _paths(looked_at), _paths(unchanged), skipped=tuple(skipped))
+    material = Material(report.leaderboard, report.runs, report.configs, readme, known.looks)
+    written = write_report(material, check)
+    if written.right and all(output.told for output in OUTPUTS.values()):
+        files = [list(map(str, paths)) for paths in (written.looked_at, written.unchanged)]
+        known.note(written.held, [*files, list(written.skipped)])
+    return written
+
+
+def _paths(names: Iterable[str]) -> tuple[Path, ...]:
+    return tuple(map(Path, names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ class Runs:
 
     def __init__(self, results: Path, standing: StandingOf = by_lock) -> None:
         self.results = results
+        self.begun_ns = time.time_ns()
+        """Before anything was read."""
         self._standing = standing
         self._folder = results / "runs"
         self._specs: dict[str, RunSpec] = {}

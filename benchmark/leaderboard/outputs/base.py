@@ -8,12 +8,13 @@ same way, so that nothing is written that is not checked. A new output is one mo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from benchmark.leaderboard.outputs.text_file import TextFile
+from benchmark.run.kept_file import Stamp, stamp_of
 from benchmark.run.runs import Runs
 
 if TYPE_CHECKING:  # a sweep with nothing to do asks for the names of the files only
@@ -21,6 +22,27 @@ if TYPE_CHECKING:  # a sweep with nothing to do asks for the names of the files 
     from benchmark.leaderboard.document import Leaderboard
 
 Configs = Mapping[str, Mapping[str, object]]
+
+
+class Looks(dict[str, Stamp | tuple[()]]):
+    """What outputs are made from beside the leaderboard: the stamp of each file before it was read, by its path."""
+
+    def before(self, path: Path) -> Path:
+        """Notes how a file or a folder is, which is read next; the path again."""
+        self.setdefault(str(path), _stamp(str(path)))
+        return path
+
+    @staticmethod
+    def at(files: Iterable[str]) -> dict[str, Stamp | tuple[()]]:
+        """The stamps of files as they are now; empty ones of those that are not there."""
+        return {file: _stamp(file) for file in files}
+
+
+def _stamp(file: str) -> Stamp | tuple[()]:
+    try:
+        return stamp_of(file)
+    except (OSError, ValueError):
+        return ()
 
 
 @dataclass(frozen=True)
@@ -32,12 +54,14 @@ class Material:
         runs: The runs of the results folder, in which the files lie.
         configs: The composed config of each row, by name; None where there are no run folders.
         readme: The README that may hold the table, None for no README.
+        looks: Takes what is read beside the leaderboard.
     """
 
     whole: Leaderboard
     runs: Runs
     configs: Configs | None = None
     readme: Path | None = None
+    looks: Looks = field(default_factory=Looks, compare=False)
 
     @cached_property
     def leaderboard(self) -> Leaderboard:
@@ -53,8 +77,10 @@ class Material:
     @cached_property
     def curves(self) -> tuple[dict[str, RunCurve], int]:
         """The training curves of the runs, see `benchmark.leaderboard.curves`: read once for all outputs."""
-        from benchmark.leaderboard.curves import curves
+        from benchmark.leaderboard.curves import curve_files, curves
 
+        for file in curve_files(self.leaderboard, self.runs.results):
+            self.looks.before(file)
         return curves(self.leaderboard, self.runs.results)
 
 
@@ -90,11 +116,14 @@ class Output:
         files: Its files, made one after the other as they are asked for; raises `NothingToWriteError` for none.
         needs_runs: Whether it needs the run folders; in a fresh clone, which has none, it is left out.
         many: Whether its files are too many to be listed where all is right.
+        told: Whether `Material.looks` is told of all that it reads beside the leaderboard, the configs and the README.
+            If not, boards of many rows are always made again, to be compared.
     """
 
     files: Callable[[Material], Iterable[File]]
     needs_runs: bool = False
     many: bool = False
+    told: bool = False
 
 
 def text_output(ending: str, make: Callable[[Leaderboard], str], whole: bool = False) -> Output:
@@ -110,4 +139,4 @@ def text_output(ending: str, make: Callable[[Leaderboard], str], whole: bool = F
         shown = material.whole if whole else material.leaderboard
         return [TextFile(material.path(ending), partial(make, shown))]
 
-    return Output(files)
+    return Output(files, told=True)

@@ -18,7 +18,6 @@ from benchmark.files import read_json
 from benchmark.leaderboard.document import Leaderboard, Line
 from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteError, Output
 from benchmark.leaderboard.outputs.text_file import TextFile
-from benchmark.run.runs import Runs
 
 _ENDING = ".oof"
 
@@ -40,8 +39,8 @@ def _files(material: Material) -> Iterator[File]:
         for seed, run_ids in _whole(leaderboard, line).items():
             path = out_of_fold_file(results, leaderboard.stem, line.row, seed)
             wanted.add(path)
-            yield TextFile(path, partial(_text, material.runs, run_ids))
-    for path in sorted(material.path(_ENDING).glob("*.json")):
+            yield TextFile(path, partial(_text, material, run_ids))
+    for path in sorted(material.looks.before(material.path(_ENDING)).glob("*.json")):
         if path not in wanted:
             yield _Outdated(path)
 
@@ -58,18 +57,18 @@ def _whole(leaderboard: Leaderboard, line: Line) -> Mapping[int, Sequence[str]]:
     }
 
 
-def _text(runs: Runs, run_ids: Iterable[str]) -> str:
+def _text(material: Material, run_ids: Iterable[str]) -> str:
     """The boxes of all runs, a box a line, fold by fold; no digit is lost.
 
     Raises:
         ValueError: A run has none.
     """
-    boxes = [json.dumps(box) for run_id in run_ids for box in _boxes(runs, run_id)]
+    boxes = [json.dumps(box) for run_id in run_ids for box in _boxes(material, run_id)]
     return "[\n" + ",\n".join(boxes) + "\n]\n" if boxes else "[]\n"
 
 
-def _boxes(runs: Runs, run_id: str) -> Sequence[object]:
-    path = runs.folder(run_id).predictions_file
+def _boxes(material: Material, run_id: str) -> Sequence[object]:
+    path = material.looks.before(material.runs.folder(run_id).predictions_file)
     try:
         found: Sequence[object] = read_json(path)
     except OSError as error:
@@ -96,4 +95,4 @@ class _Outdated:
         self.path.unlink(missing_ok=True)
 
 
-OUT_OF_FOLD = Output(_files, many=True)
+OUT_OF_FOLD = Output(_files, many=True, told=True)

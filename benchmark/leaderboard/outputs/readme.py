@@ -124,4 +124,4 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-README = Output(_files)
+README = Output(_files, told=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmark.leaderboard.outputs.base import File, Material, Output
-from benchmark.leaderboard.outputs.page.known_page import KnownPage
+from benchmark.leaderboard.outputs.page.page_file import PageFile
 
 
 def _files(material: Material) -> Iterator[File]:
@@ -15,7 +15,7 @@ def _files(material: Material) -> Iterator[File]:
 
         return render(payload(material))
 
-    yield KnownPage(material, make)
+    yield PageFile(material.path(".html"), make)
 
 
-PAGE = Output(_files, needs_runs=True)
+PAGE = Output(_files, needs_runs=True, told=True)

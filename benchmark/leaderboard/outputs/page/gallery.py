@@ -15,6 +15,7 @@ from benchmark.data.absent import outside
 from benchmark.errors import UserError
 from benchmark.files import is_file
 from benchmark.leaderboard.document import Leaderboard, Line
+from benchmark.leaderboard.outputs.base import Looks
 from benchmark.run.runs import Runs
 from benchmark.run.samples import BoxJson, SampleJson, read_samples
 from benchmark.writing.words import cut_short
@@ -81,18 +82,20 @@ class GalleryJson(TypedDict):
     fold: NotRequired[int]
 
 
-def gallery(leaderboard: Leaderboard, runs: Runs) -> GalleryJson:
+def gallery(leaderboard: Leaderboard, runs: Runs, looks: Looks | None = None) -> GalleryJson:
     """The gallery of the first complete run of each row, of the first 100 rows; of folds only the first has pictures.
 
     Args:
         leaderboard: The table.
         runs: The runs of the results folder.
+        looks: Takes what is read.
     """
+    looks = Looks() if looks is None else looks
     complete = [line for line in leaderboard.rows if _complete(line)][:MOST_ROWS]
-    shown = [found for line in complete if (found := _sampled(line, runs)) is not None]
+    shown = [found for line in complete if (found := _sampled(line, runs, looks)) is not None]
     if not shown:
         return _nothing(_NO_SAMPLES if complete else _NO_RUN)
-    images = _images(shown, runs)
+    images = _images(shown, runs, looks)
     if not images:
         return _nothing(_NO_IMAGES)
     files = [image["file"] for image in images]
@@ -115,33 +118,34 @@ def _complete(line: Line) -> list[tuple[int, str]]:
     return [(run.seed, run.run_id) for run in complete if run.run_id]
 
 
-def _sampled(line: Line, runs: Runs) -> _Sampled | None:
+def _sampled(line: Line, runs: Runs, looks: Looks) -> _Sampled | None:
     """The row's first complete run with samples; older runs have none."""
     for seed, run_id in _complete(line):
         try:
-            samples = read_samples(runs.folder(run_id).samples_file)
+            samples = read_samples(looks.before(runs.folder(run_id).samples_file))
         except (OSError, ValueError):
             continue
         return _Sampled(line.row, seed, run_id, samples[:MOST_IMAGES])
     return None
 
 
-def _images(sampled: Sequence[_Sampled], runs: Runs) -> list[PictureJson]:
+def _images(sampled: Sequence[_Sampled], runs: Runs, looks: Looks) -> list[PictureJson]:
     """The images of the first run whose images are there: the others have the same ones."""
     for run in sampled:
+        looks.before(runs.folder(run.run_id).spec_file)
         try:
             folder = runs.spec(run.run_id).dataset.val.images
         except (OSError, UserError):
             continue
-        found = [_image(folder, sample) for sample in run.samples]
+        found = [_image(folder, sample, looks) for sample in run.samples]
         if shown := [image for image in found if image is not None]:
             return shown
     return []
 
 
-def _image(folder: Path, sample: SampleJson) -> PictureJson | None:
+def _image(folder: Path, sample: SampleJson, looks: Looks) -> PictureJson | None:
     # A received samples.json may name any file of this machine; and a pipe never ends.
-    if outside(sample["file"]) or not is_file(folder / sample["file"]):
+    if outside(sample["file"]) or not is_file(looks.before(folder / sample["file"])):
         return None
     try:
         width, height, source = _thumbnail(folder / sample["file"])

@@ -48,7 +48,7 @@ def payload(material: Material) -> dict[str, Any]:
         "curves": shown,
         "curves_left_out": left_out,
         "configs": configs(material.configs or {}),
-        "gallery": gallery(leaderboard, material.runs),
+        "gallery": gallery(leaderboard, material.runs, material.looks),
     }
 
 

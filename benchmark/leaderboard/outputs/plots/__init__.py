@@ -14,4 +14,4 @@ def _files(material: Material) -> Iterator[File]:
         yield from plot.files(material.runs.results)
 
 
-PLOTS = Output(_files, needs_runs=True, many=True)
+PLOTS = Output(_files, needs_runs=True, many=True, told=True)
