@@ -1,4 +1,4 @@
-"""Mixed precision on a CPU: bfloat16, which mmengine's wrapper of the optimizer leaves to GPUs."""
+"""Mixed precision in bfloat16: on a CPU, which mmengine's wrapper of the optimizer leaves to GPUs, and of detectors."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ from torch.nn import functional
 
 from benchmark.config.faster import AMP
 from benchmark.config.vocabulary.words import class_of
+from benchmark.job.float32 import predictions_in_float32
+
+
+@OPTIM_WRAPPERS.register_module()
+class Bf16OptimWrapper(AmpOptimWrapper):  # type: ignore[misc]
+    """mmengine's AmpOptimWrapper in bfloat16 on a GPU; what bfloat16 is too coarse for stays in float32."""
+
+    @contextmanager
+    def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
+        """What a step is computed in."""
+        with super().optim_context(model), predictions_in_float32(model):
+            yield
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -43,7 +55,11 @@ class CpuAmpOptimWrapper(AmpOptimWrapper):  # type: ignore[misc]
     @contextmanager
     def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
         """What a step is computed in."""
-        with super().optim_context(model), _small_maps_in_float32():
+        with (
+            super().optim_context(model),
+            _small_maps_in_float32(),
+            predictions_in_float32(model),
+        ):
             yield
 
     def state_dict(self) -> dict[str, object]:
@@ -97,9 +113,13 @@ def _careful(convolution: Convolution) -> Convolution:
 
 def on_this_device(wrapper: object) -> object:
     """What a config says of the optimizer's wrapper, as this machine builds it; ``config.py`` stays as it is."""
-    if torch.cuda.is_available() or class_of(wrapper) != AMP or not isinstance(wrapper, Mapping):
+    if class_of(wrapper) != AMP or not isinstance(wrapper, Mapping):
         return wrapper
-    return {**wrapper, "type": CpuAmpOptimWrapper.__name__, "_scope_": "mmengine"}
+    on_gpu = torch.cuda.is_available()
+    if on_gpu and wrapper.get("dtype") != "bfloat16":
+        return wrapper
+    own = Bf16OptimWrapper if on_gpu else CpuAmpOptimWrapper
+    return {**wrapper, "type": own.__name__, "_scope_": "mmengine"}
 
 
 def emulated(wrapper: object) -> str:
