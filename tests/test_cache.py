@@ -214,6 +214,20 @@ def test_a_file_that_has_just_changed_is_not_kept(
     assert len(decoded) == 4
 
 
+def test_a_file_that_has_just_changed_is_not_kept_however_long_it_is_read(
+    store: Store, decoded: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may change once more after it was read, within the tick of the file system's clock."""
+    monkeypatch.setattr(keys, "_SETTLED_S", 2.0)
+    Image.new("RGB", (8, 8)).save(path := tmp_path / "a.bmp")
+    now = iter(time.time_ns() + seconds * 10**9 for seconds in (0, 3600, 3600, 3600))
+    monkeypatch.setattr(keys, "time", SimpleNamespace(time_ns=lambda: next(now)))
+    ask(store)
+    for _ in range(3):
+        LoadImageFromFile()({"img_path": str(path)})
+    assert len(decoded) == 2
+
+
 @pytest.mark.parametrize(
     ("ages", "settled"),
     [

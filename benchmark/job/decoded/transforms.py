@@ -128,11 +128,12 @@ class _Asked:
 
     def __init__(self, store: Store, key: bytes, file: Seen, resize: object) -> None:
         self.store, self.key, self.file, self.resize = store, key, file, resize
+        self._settled = file.settled  # before it is read, however long that takes
 
     @property
     def as_it_was(self) -> bool:
         """Whether the file is still what the key says."""
-        return seen(self.file.path) == self.file and self.file.settled
+        return self._settled and seen(self.file.path) == self.file
 
     def keep(self, picture: Picture) -> None:
         """Keeps what was made of the file."""
