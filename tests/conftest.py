@@ -102,6 +102,13 @@ def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(OUTPUTS, "plots")
 
 
+@pytest.fixture(autouse=True)
+def _trains_without_plots(request: pytest.FixtureRequest) -> None:
+    """Tests that train are about runs: the command that ends one draws no plots, which takes as long as to train it."""
+    if request.node.get_closest_marker("trains"):
+        request.getfixturevalue("no_plots")
+
+
 @pytest.fixture(scope="module")
 def mmdet_on_one_thread() -> Iterator[None]:
     """mmdet's registries are filled, and torch computes on one thread."""

@@ -62,10 +62,10 @@ def test_a_space_is_recorded_once_and_the_same_again(tmp_path: Path) -> None:
 
 
 def _record(folder: Path) -> subprocess.CompletedProcess[str]:
-    """The script in a process of its own: it forks, and forks of this one would wait for threads of torch."""
+    """The script in a process of its own, with torch loaded: it forks, and forks of this one would wait for threads."""
     script = PERF / "record.py"
     asked = ["toy", "--settings", "3", "--folder", str(folder)]
-    return run([sys.executable, str(script), *asked], PYTHONPATH=str(PERF.parent))
+    return run([sys.executable, str(script), *asked])
 
 
 def _without_seconds(path: Path) -> list[str]:

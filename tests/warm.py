@@ -24,24 +24,32 @@ from multiprocessing import forkserver, util
 from pathlib import Path
 from typing import Any
 
+from benchmark.leaderboard.outputs import OUTPUTS
+
 WARM = [sys.executable, "-m", "benchmark"]
-"""How the commands begin that can be started here."""
+"""How the commands begin that can be started here; scripts can, too: Python, a path that ends in .py, arguments."""
 _PR_SET_CHILD_SUBREAPER, _PR_SET_PDEATHSIG = 36, 1  # of Linux: prctl(2)
 _FORKSERVER = "from multiprocessing.forkserver import main"
 _LONGEST = 1 << 20
+_POPEN = subprocess.Popen
+_SCRIPTS = ("record.py", "zoo.py")  # of perf: they load all that, to train in forks of themselves
 
 
 class Command(subprocess.Popen[str]):
-    """What `subprocess.Popen` gives, of a command that begins as `WARM`."""
+    """What `subprocess.Popen` gives, of a command that begins as `WARM`, or of a script.
+
+    It writes the outputs that this process would write.
+    """
 
     def _execute_child(self, *given: Any) -> None:
         arguments, cwd, env = given[0], given[5], given[6]
         (p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite) = given[10:16]
         streams = [p2cread, c2pwrite, errwrite if errwrite != -1 else c2pwrite]
         asked = {
-            "arguments": list(arguments)[len(WARM) :],
+            "arguments": [str(argument) for argument in arguments[1:]],
+            "outputs": list(OUTPUTS),
             "folder": str(cwd or Path.cwd()),
-            "environment": dict(env),
+            "environment": dict(os.environ if env is None else env),
             "session": bool(given[21]),
             "parent": os.getpid(),
         }
@@ -57,7 +65,17 @@ class Command(subprocess.Popen[str]):
 def can_start(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
     """Whether a command imports torch, and reads nothing of its environment before it does anything."""
     trains = arguments[: len(WARM)] == WARM and arguments[len(WARM)] in ("sweep", "tune", "all")
-    return trains and all(key.startswith(("DETBOARD_", "WANDB_", "SLURM_")) for key in environment)
+    script = arguments[0] == sys.executable and Path(arguments[1]).name in _SCRIPTS
+    return (trains or script) and all(
+        key.startswith(("DETBOARD_", "WANDB_", "SLURM_")) for key in environment
+    )
+
+
+def popen(arguments: Sequence[str], **how: Any) -> subprocess.Popen[str]:
+    """In place of `subprocess.Popen`: commands and scripts are forked, whatever they do; all else is started."""
+    python, first, *rest = [*arguments, "", ""]
+    ours = first.endswith(".py") or (first == "-m" and rest[0] in ("benchmark", "benchmark.ops"))
+    return (Command if python == sys.executable and ours else _POPEN)(arguments, **how)
 
 
 class _Server:
@@ -74,7 +92,7 @@ class _Server:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[other.fileno()],
-                env=surroundings,
+                env={**surroundings, "PYTHONPATH": str(Path(__file__).parents[1])},
             )
 
     def fork(self, asked: dict[str, Any], streams: list[int]) -> int:
@@ -125,7 +143,8 @@ def _become(asked: dict[str, Any]) -> None:
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"])
-    sys.argv = ["benchmark", *asked["arguments"]]
+    for name in OUTPUTS.keys() - asked["outputs"]:
+        del OUTPUTS[name]
     util.spawnv_passfds = _forked  # type: ignore[assignment]
 
 
@@ -158,7 +177,6 @@ _new = util.spawnv_passfds
 def main() -> None:
     """Loads what jobs need, and forks a command whenever one is asked for."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     import benchmark.launchers.preload  # noqa: F401
 
     asked = _serve(socket.socket(fileno=int(sys.argv[1])))
@@ -166,7 +184,18 @@ def main() -> None:
     _become(asked)
     with suppress(ValueError):
         sys.path.remove(str(Path(__file__).parent))
-    runpy.run_module("benchmark", run_name="__main__", alter_sys=True)
+    _run(asked["arguments"])
+
+
+def _run(arguments: list[str]) -> None:
+    """What Python does with its arguments: ``-m benchmark``, or a script, and what that is given."""
+    if arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = arguments
+        sys.path.insert(0, str(Path(arguments[0]).parent))
+        runpy.run_path(arguments[0], run_name="__main__")
 
 
 if __name__ == "__main__":
