@@ -163,7 +163,9 @@ def _remove_if_left_behind(marker: Path) -> None:
         return
     name = hashlib.sha256(str(marker.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
     guard_file = Path(tempfile.gettempdir(), f"detboard-{name}.lock")
-    with suppress(OSError), guard_file.open("w") as guard:
+    # Anybody may have put something there: a link would lead to a file of this user's.
+    way = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with suppress(OSError), os.fdopen(os.open(guard_file, way, 0o666), "w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         holder = read_holder(marker)
         if holder is not None and holder.is_gone:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import multiprocessing
 import os
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,26 @@ def test_the_marker_of_a_killed_process_gives_way(tmp_path: Path) -> None:
     job.join()
     assert marker_of(path).exists()
     assert not is_held(path)
+    acquire(path).release()
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_what_others_put_among_temporary_files_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (mine := tmp_path / "mine").write_text("precious")
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    path = tmp_path / "lock"
+    job = FORK.Process(target=_is_killed, args=(path,))
+    job.start()
+    job.join()
+    name = hashlib.sha256(str(marker_of(path).resolve()).encode()).hexdigest()[:16]
+    (temporary / f"detboard-{name}.lock").symlink_to(mine)
+    with pytest.raises(Held):
+        acquire(path)
+    assert mine.read_text() == "precious"
+    (temporary / f"detboard-{name}.lock").unlink()
     acquire(path).release()
 
 

@@ -645,9 +645,9 @@ def test_a_job_that_was_replaced_ends_and_spoils_nothing(
     two.jobs[1].start()
     wait_until(lambda: two.newest().number == 2, "the second", 20)
     first.away = lambda call, key: False
-    two.jobs[0].join(20)
+    two.jobs[0].join(60)
     assert two.ends == {0: 1}
-    two.jobs[1].join(30)
+    two.jobs[1].join(60)
     assert two.ends == {0: 1, 1: 0} and two.newest().number == 2
     Fetcher(second, two.where, run.folder.path).bring(everything=True)
     assert trained(run.folder) == [*range(1, 121)] and run.folder.finished
@@ -721,6 +721,20 @@ def test_a_row_over_several_nodes_of_ray_needs_a_shared_file_system(
     nodes = [Node(name, {"CPU": 32.0, "GPU": 4.0}) for name in "ab"]
     monkeypatch.setitem(vars(launcher), "_nodes", nodes)
     assert launcher.obstacles({"wide": 8, "narrow": 4}) == [f"row wide: gpus: 8: {APART}"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+def test_only_ones_own_folders_that_jobs_have_left_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("own", "another"):
+        (folder := tmp_path / f"detboard-job-{name}").mkdir(mode=0o700)
+        (folder / "lock").touch()
+    os.chown(tmp_path / "detboard-job-another", 12345, -1)
+    with scratch_folder("run"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["detboard-job-another"]
 
 
 def test_nothing_of_a_job_that_is_ended_stays_on_its_node(

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from benchmark.home import is_private
+
 _PREFIX = "detboard-job-"
 _LOCK = "lock"
 
@@ -45,6 +47,9 @@ def keep(path: Path) -> Path:
 
 def _remove_left_behind(folder: Path) -> None:
     for root in folder.glob(f"{_PREFIX}*"):
-        with suppress(OSError), (root / _LOCK).open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(root, ignore_errors=True)
+        with suppress(OSError):
+            if not is_private(root.lstat()):  # another user's: a link to a file of this one's, say
+                continue
+            with (root / _LOCK).open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(root, ignore_errors=True)
