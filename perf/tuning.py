@@ -2,7 +2,8 @@
 
     python perf/tuning.py
     python perf/tuning.py --seeds 200
-    python perf/tuning.py --all --seeds 20 --slots 2 --budgets 10
+    python perf/tuning.py --all --seeds 50 --budgets 10
+    python perf/tuning.py --all --samplers GP --seeds 10 --slots 2 --budgets 40
 
 The driver of ``detboard tune`` asks, hears validations, prunes and tells as it always does
 (`benchmark.tuning.simulated`); what a training comes to is told from recordings (`spaces`). Random search without
@@ -190,11 +191,18 @@ METHODS = {
     "TPE, Hyperband (former)": Method("TPESampler", "HyperbandPruner"),
     "as a file that says nothing": Method(),
 }
-# What needs arguments has some; these spaces have too many points for GridSampler and BruteForceSampler.
-SAMPLED: Mapping[str, Mapping[str, Any] | str] = {
+# These spaces have too many points for GridSampler and BruteForceSampler.
+SAMPLED: dict[str, Mapping[str, Any] | str] = {
     name.removesuffix("Sampler"): name
     for name in SAMPLERS
     if name not in ("GridSampler", "BruteForceSampler")
+}
+# With Optuna's own numbers these draw ten and fifty trials at random: all, or most, of a budget.
+SAMPLED |= {
+    "TPE": {"type": "TPESampler", "n_startup_trials": 5},
+    "GP": {"type": "GPSampler", "n_startup_trials": 5},
+    "NSGAII": {"type": "NSGAIISampler", "population_size": 8},
+    "NSGAIII": {"type": "NSGAIIISampler", "population_size": 8},
 }
 PRUNED: Mapping[str, Mapping[str, Any] | str] = {
     "none": "NopPruner",
@@ -202,15 +210,16 @@ PRUNED: Mapping[str, Mapping[str, Any] | str] = {
     "percentile 25": {"type": "PercentilePruner", "percentile": 25.0},
     "patient": {"type": "PatientPruner", "wrapped_pruner": "MedianPruner", "patience": 1},
     "halving 1, 3": {"type": "SuccessiveHalvingPruner", "min_resource": 1, "reduction_factor": 3},
+    "halving 3, 3": {"type": "SuccessiveHalvingPruner", "min_resource": 3, "reduction_factor": 3},
     "halving 3, 2": {"type": "SuccessiveHalvingPruner", "min_resource": 3, "reduction_factor": 2},
     "Hyperband 1, 3": {"type": "HyperbandPruner"},
     "Hyperband 2, 3": {"type": "HyperbandPruner", "min_resource": 2},
 }
 
 
-def every() -> dict[str, Method]:
-    """Every sampler with every pruner."""
-    return {f"{s}, {p}": Method(SAMPLED[s], PRUNED[p]) for s, p in product(SAMPLED, PRUNED)}
+def every(samplers: Sequence[str]) -> dict[str, Method]:
+    """Each of these samplers with every pruner."""
+    return {f"{s}, {p}": Method(SAMPLED[s], PRUNED[p]) for s, p in product(samplers, PRUNED)}
 
 
 # Beside each other where the nearest setting answers, with all its images.
@@ -288,6 +297,9 @@ def main() -> None:
     parser.add_argument("--slots", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--budgets", type=int, nargs="+", default=[10, 40], metavar="TRAININGS")
     parser.add_argument("--all", action="store_true", help="every sampler with every pruner")
+    parser.add_argument(
+        "--samplers", nargs="+", default=list(SAMPLED), choices=SAMPLED, help="with --all"
+    )
     parser.add_argument("--jobs", type=int, default=cpu_count(), help="processes side by side")
     parser.add_argument(
         "--images", action="store_true", help="Wilcoxon's test on the images' scores"
@@ -303,7 +315,7 @@ def main() -> None:
     kinds = product(
         options.spaces, options.slots, options.budgets, [options.folder], [options.images]
     )
-    methods = BY_IMAGES if options.images else every() if options.all else METHODS
+    methods = BY_IMAGES if options.images else every(options.samplers) if options.all else METHODS
     figures = say(
         measured([Case(*one) for one in kinds], methods, range(options.seeds), options.jobs)
     )
