@@ -162,7 +162,8 @@ def reference(case: Case, seed: int) -> Searched:
 
 def outcomes(method: Method, case: Case, seeds: Sequence[int]) -> list[Outcome]:
     """Runs a kind of study with each of some seeds."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # CMA-ES warns of every choice that it leaves to a random sampler.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     # Of what Optuna calls experimental, and of fits at the ends of their bounds.
     warnings.simplefilter("ignore")
     return [_outcome(method, case, seed) for seed in seeds]
