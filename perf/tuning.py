@@ -198,10 +198,12 @@ SAMPLED: dict[str, Mapping[str, Any] | str] = {
     for name in SAMPLERS
     if name not in ("GridSampler", "BruteForceSampler")
 }
-# With Optuna's own numbers these draw ten and fifty trials at random: all, or most, of a budget.
+# With Optuna's own numbers these draw ten and fifty trials at random: all, or most, of a budget. Unless scrambled, QMC
+# has the same points for every seed.
 SAMPLED |= {
     "TPE": {"type": "TPESampler", "n_startup_trials": 5},
     "GP": {"type": "GPSampler", "n_startup_trials": 5},
+    "QMC": {"type": "QMCSampler", "scramble": True},
     "NSGAII": {"type": "NSGAIISampler", "population_size": 8},
     "NSGAIII": {"type": "NSGAIIISampler", "population_size": 8},
 }
