@@ -3,7 +3,7 @@
     python perf/tuning.py
     python perf/tuning.py --seeds 200
     python perf/tuning.py --all --seeds 50 --budgets 10
-    python perf/tuning.py --all --samplers GP --seeds 10 --slots 2 --budgets 40
+    python perf/tuning.py --all --samplers GP --pruners none "halving 3, 3" --seeds 10 --slots 2 --budgets 10
 
 The driver of ``detboard tune`` asks, hears validations, prunes and tells as it always does
 (`benchmark.tuning.simulated`); what a training comes to is told from recordings (`spaces`). Random search without
@@ -220,9 +220,9 @@ PRUNED: Mapping[str, Mapping[str, Any] | str] = {
 }
 
 
-def every(samplers: Sequence[str]) -> dict[str, Method]:
-    """Each of these samplers with every pruner."""
-    return {f"{s}, {p}": Method(SAMPLED[s], PRUNED[p]) for s, p in product(samplers, PRUNED)}
+def every(samplers: Sequence[str], pruners: Sequence[str]) -> dict[str, Method]:
+    """Each of these samplers with each of these pruners."""
+    return {f"{s}, {p}": Method(SAMPLED[s], PRUNED[p]) for s, p in product(samplers, pruners)}
 
 
 # Beside each other where the nearest setting answers, with all its images.
@@ -303,6 +303,9 @@ def main() -> None:
     parser.add_argument(
         "--samplers", nargs="+", default=list(SAMPLED), choices=SAMPLED, help="with --all"
     )
+    parser.add_argument(
+        "--pruners", nargs="+", default=list(PRUNED), choices=PRUNED, help="with --all"
+    )
     parser.add_argument("--jobs", type=int, default=cpu_count(), help="processes side by side")
     parser.add_argument(
         "--images", action="store_true", help="Wilcoxon's test on the images' scores"
@@ -318,7 +321,8 @@ def main() -> None:
     kinds = product(
         options.spaces, options.slots, options.budgets, [options.folder], [options.images]
     )
-    methods = BY_IMAGES if options.images else every(options.samplers) if options.all else METHODS
+    whole = every(options.samplers, options.pruners) if options.all else METHODS
+    methods = BY_IMAGES if options.images else whole
     figures = say(
         measured([Case(*one) for one in kinds], methods, range(options.seeds), options.jobs)
     )
