@@ -87,7 +87,7 @@ class _Server:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
         surroundings = {**clean, "GOMP_SPINCOUNT": "1000", "CUDA_VISIBLE_DEVICES": ""}
         with other:
-            subprocess.Popen(
+            _POPEN(
                 [sys.executable, __file__, str(other.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
