@@ -53,7 +53,8 @@ def _wide(method: Callable[..., Any]) -> Callable[..., Any]:
     """A method in float32, whatever it is called in, and with whatever predictions."""
 
     def wide(*args: object, **named: object) -> Any:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        # A model on a GPU has it initialized; whether there is one would be asked of its driver each time.
+        device = "cuda" if torch.cuda.is_initialized() else "cpu"  # type: ignore[no-untyped-call]
         with torch.autocast(device, enabled=False):
             return method(
                 *map(_float32, args), **{key: _float32(one) for key, one in named.items()}
