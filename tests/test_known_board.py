@@ -21,6 +21,7 @@ from benchmark.data.synthesize import synthesize
 from benchmark.leaderboard import known_board, reports
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.leaderboard.outputs.base import Output, text_output
+from benchmark.leaderboard.outputs.text_file import TextFile
 from benchmark.run import kept_file
 from benchmark.run.folder import RunFolder
 from benchmark.run.plan import Request, make_plan
@@ -250,3 +251,38 @@ def test_what_changed_a_moment_ago_is_looked_at_again(
     for _ in range(2):
         assert made.report()[0] == 0
     assert kept_file.read_kept(made.results / "runs" / known_board.NAME) == {}
+
+
+def test_what_another_report_has_mended_is_not_noted_as_it_was_before(
+    pristine: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(shutil.copytree(pristine.folder, tmp_path / "desk"), pristine.data)
+    assert desk.report()[0] == 0
+    table = desk.results / "tiny.md"
+    right = table.read_text()
+    wrong = right.replace("plain", "plane")
+    table.write_text(wrong)
+    is_right = TextFile.is_right
+
+    def after_another(file: TextFile) -> bool:
+        if file.path == table:
+            table.write_text(right)
+        return is_right(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TextFile, "is_right", after_another)
+        assert desk.report("--check")[0] == 0
+    table.write_text(wrong)
+    assert desk.report("--check")[0] == 1
+
+
+def test_another_pillow_may_read_other_images(
+    pristine: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = copy_of(pristine, tmp_path)
+    monkeypatch.setattr(known_board, "version", lambda name: f"other {name == 'pillow'}")
+    desk.report()
+    monkeypatch.setattr(known_board, "version", lambda _: "other False")
+    monkeypatch.setattr(reports, "leaderboard_of", refuse)
+    with pytest.raises(AssertionError, match="made again"):
+        desk.report()
