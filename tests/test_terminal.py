@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from boards import make_board, make_record, make_row, result
 from command import TINY, run_detboard, variant
 from rich.console import Console
+from rich.text import Text
 
 from benchmark.cli.plan import plan_table
 from benchmark.leaderboard.outputs.terminal import rich_table
@@ -18,7 +20,8 @@ from benchmark.run.plan import Request, make_plan
 from benchmark.run.record import State
 from benchmark.sweep.progress import RunProgress, SweepProgress
 from benchmark.sweep.watchers import LiveWatcher
-from benchmark.writing.terminal import show
+from benchmark.writing.plain_stream import steerless
+from benchmark.writing.terminal import Shown, show, table_of
 
 LONG = "retinanet_with_a_name_that_says_all_there_is_to_say_of_it_and_more"  # 66 characters
 
@@ -48,6 +51,32 @@ def test_nothing_wraps_where_there_is_no_terminal() -> None:
     assert all(len(line) <= 80 for line in shown(80, True, LONG)), "a terminal folds the name alone"
     folded = [line for line in shown(80, True, LONG) if "0.2500" in line]
     assert len(folded) == 1 and folded[0].rstrip().endswith("complete")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_lines_without_colours_are_those_of_rich(seed: int) -> None:
+    random = Random(seed)
+    signs = "abcdefgh-_.0123 \u00e9\u6f22\u5b57\u0301\u200b\u200d\U0001f680\u202e\x1b\n"[
+        : 20 + seed
+    ]
+
+    def text() -> str:
+        return "".join(random.choices(signs, k=random.randrange(9)))
+
+    lines, heading = [(text(), text(), text()) for _ in range(random.randrange(5))], text()
+    width = random.randrange(8, 60)
+    cells = [[Text(line[number]) for line in lines] for number in range(3)]
+    columns = [
+        Shown("a", "name", cells[0]),
+        Shown("b", heading, cells[1], right=True),
+        Shown("c", "state", cells[2], elastic=True),
+    ]
+    texts = []
+    for of in (show, lambda console, table: console.print(table, soft_wrap=True)):
+        console = Console(width=width, file=io.StringIO(), force_terminal=False)
+        of(console, table_of("What it is", columns, console))
+        texts.append(steerless(console.file.getvalue()))  # type: ignore[attr-defined]
+    assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize(("width", "shown"), [(100, "ETA"), (64, "mAP50"), (54, "state")])
