@@ -22,6 +22,7 @@ from benchmark.run.prepare import prepare
 from benchmark.tuning import dry_run as module
 from benchmark.tuning import forecast
 from benchmark.tuning.database import reading, storage_url
+from benchmark.tuning.storage import note_exhaustion
 from benchmark.tuning.study import Study, read_study
 from benchmark.tuning.study_run import open_store
 
@@ -211,6 +212,21 @@ def test_a_study_that_is_complete_has_nothing_to_come(synthetic_data: Path, tmp_
     text = dry_run(made, 2, True, None)
     assert "nothing is left to be trained; --trials N asks for more" in text
     assert "median" not in text
+
+
+def test_a_grid_that_is_visited_has_nothing_to_come(synthetic_data: Path, tmp_path: Path) -> None:
+    search = {"lr": {"choices": [0.01, 0.02, 0.03]}}
+    made = studied(tmp_path, synthetic_data, n_trials=20, search=search, sampler="GridSampler")
+    with known(begun(made, COMPLETE), made) as there:
+        note_exhaustion(there, made.strategies)
+        for _ in search["lr"]["choices"]:
+            trial = there.ask()
+            made.space.suggest(trial)
+            there.tell(trial, 0.1)
+    for more in (None, 5):
+        text = dry_run(made, 2, True, more)
+        assert "nothing is left to be trained: the sampler has visited every setting" in text
+        assert "median" not in text
 
 
 def test_a_study_that_was_made_for_something_else_is_refused_as_by_tune(

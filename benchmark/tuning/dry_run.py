@@ -100,7 +100,9 @@ def _stands(study: Study, standing: Standing) -> list[str]:
     by_state = {words: standing.count(state) for words, state in _STATES.items()}
     counts = ", ".join(f"{count} {words}" for words, count in by_state.items() if count)
     said.append(f"{counted(standing.begun, 'trial')} of it have begun: {counts}")
-    if not standing.to_come:
+    if not standing.to_come and standing.store.exhausted:
+        said.append("nothing is left to be trained: the sampler has visited every setting")
+    elif not standing.to_come:
         said.append("nothing is left to be trained; --trials N asks for more")
     elif working := by_state["in work"]:
         which = "that in work is" if working == 1 else f"the {working} in work are"

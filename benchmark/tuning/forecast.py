@@ -61,8 +61,10 @@ class Standing:
     @property
     def to_come(self) -> int:
         """How many trials are still to be trained, those in work included."""
-        working = self.count(TrialState.RUNNING)
-        return max(self.target - self.begun, 0) + working
+        new = max(self.target - self.begun, 0)
+        if self.store.exhausted:  # nothing is asked for beyond what waits
+            new = min(new, self.count(TrialState.WAITING))
+        return new + self.count(TrialState.RUNNING)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A study whose jobs train in simulated time: the driver asks, hears validations, prunes and tells as it always does.
 
 What a training would come to, its curve, somebody has to say: a recording of trainings (``perf/tuning.py``), or a guess
-(`benchmark.tuning.dry_run`). All else is the real driver over a study in memory.
+(`benchmark.tuning.guesses`). All else is the real driver over a study in memory.
 """
 
 from __future__ import annotations
