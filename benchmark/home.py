@@ -13,7 +13,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-_CACHES = "XDG_CACHE_HOME"
+_CACHES, _SETTINGS = "XDG_CACHE_HOME", "XDG_CONFIG_HOME"
 
 
 def caches() -> Path:
@@ -26,7 +26,7 @@ def caches() -> Path:
 
 def settings() -> Path:
     """The folder of the user's settings, as `caches`."""
-    return _by_xdg("XDG_CONFIG_HOME", "~/.config")
+    return _by_xdg(_SETTINGS, "~/.config")
 
 
 def _by_xdg(variable: str, usual: str) -> Path:
@@ -40,21 +40,25 @@ def is_private(found: os.stat_result) -> bool:
 
 
 def own_home() -> list[str]:
-    """Sets ``HOME``, ``USER`` and ``XDG_CACHE_HOME`` where what they name cannot be used.
+    """Sets ``HOME``, ``USER`` and XDG's variables where what they name cannot be used.
 
     Returns:
         A message for each that named something else.
     """
-    return [*_no_relative_caches(), *_writable()]
+    return [*_no_relative_folders(), *_writable()]
 
 
-def _no_relative_caches() -> list[str]:
-    """Takes a relative path out: torch, mmengine and numba would each begin it where the process happens to be."""
-    asked = os.environ.get(_CACHES, "")
-    if not asked or os.path.isabs(asked):  # noqa: PTH117
-        return []
-    del os.environ[_CACHES]
-    return [f"{_CACHES}={asked} is no absolute path, and does not count; {caches()} is used"]
+def _no_relative_folders() -> list[str]:
+    """Takes relative paths out: torch, mmengine and numba would each begin one where the process happens to be."""
+    told = []
+    for variable, folder in ((_CACHES, caches), (_SETTINGS, settings)):
+        asked = os.environ.get(variable, "")
+        if asked and not os.path.isabs(asked):  # noqa: PTH117
+            del os.environ[variable]
+            told.append(
+                f"{variable}={asked} is no absolute path, and does not count; {folder()} is used"
+            )
+    return told
 
 
 def _writable() -> list[str]:

@@ -104,8 +104,11 @@ def test_a_relative_path_does_not_count(
     seen = Seen.of(temporary, Reader()).path
     assert seen is not None and seen.parent == usual / "images"
     assert site_file() == temporary / ".config" / "detboard" / "cluster.yaml"
-    (message,) = own_home()
-    assert message.startswith(f"XDG_CACHE_HOME={path} is no absolute path, and does not count")
+    messages = own_home()
+    assert messages == [
+        f"{name}={path} is no absolute path, and does not count; {temporary / usual} is used"
+        for name, usual in (("XDG_CACHE_HOME", ".cache"), ("XDG_CONFIG_HOME", ".config"))
+    ]
     assert fetched.hub() == temporary / ".cache" / "torch" / "hub" / "checkpoints"
     assert torch.hub.get_dir() == str(fetched.hub().parent)
 
