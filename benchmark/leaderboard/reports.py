@@ -55,7 +55,11 @@ class Unjudged:
 
     @cached_property
     def identity(self) -> str:
-        """Hex SHA-256 of all values here, whatever of them the leaderboard shows: of equal ones they are equal."""
+        """Hex SHA-256 of all values here, whatever of them the leaderboard shows.
+
+        Of other values it is another. Of equal ones it may be, too: pickle writes one object in two places otherwise
+        than two that are equal.
+        """
         rows = [_values(result) for result in self.table.rows]
         values = [_fields(replace(self.table, rows=())), rows, self.compared, self.untested]
         return hashlib.sha256(pickle.dumps(values, protocol=5)).hexdigest()
