@@ -169,7 +169,10 @@ def test_a_report_says_what_it_would_if_nothing_were_known(
     alike(desk)
 
 
-@pytest.mark.parametrize("option", ["--profile=smoke", "--seeds=0", "--precision=bf16"])
+LR = "--set=optim_wrapper.optimizer.lr=0.5"
+
+
+@pytest.mark.parametrize("option", ["--profile=smoke", "--seeds=0", "--precision=bf16", LR])
 def test_so_it_does_with_other_options(pristine: Desk, tmp_path: Path, option: str) -> None:
     desk = copy_of(pristine, tmp_path)
     alike(desk, option)

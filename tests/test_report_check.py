@@ -16,6 +16,7 @@ from PIL import Image
 
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
+from benchmark.leaderboard import track_leaderboard
 from benchmark.leaderboard.kept import read_leaderboard
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
@@ -191,6 +192,23 @@ def test_a_sweep_writes_what_a_report_would(desk: Desk, seeds: tuple[int, ...]) 
     assert seeds_shown(desk) == [0, 1, 2]
     status, output = desk.report("--check")
     assert status == 0, output
+
+
+def test_what_is_edited_while_a_sweep_tracks_its_leaderboard_is_mended_by_the_next(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = Request(desk.experiment, desk.results, data_root=desk.data)
+    table, made = desk.results / "tiny.md", make_plan(request)
+    right = table.read_text()
+
+    def edit(*_: object) -> None:
+        table.write_text(right.replace("plain", "plane"))
+
+    monkeypatch.setattr(track_leaderboard, "track_leaderboard", edit)
+    close(made, made, request, Tracking(mode="off"), ran=True)
+    assert table.read_text() != right
+    close(made, made, request, Tracking(mode="off"), ran=False)
+    assert table.read_text() == right
 
 
 def test_a_seed_that_was_lost_everywhere_is_not_hidden(desk: Desk) -> None:

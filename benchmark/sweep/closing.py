@@ -90,11 +90,14 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
         return True
     of = made_of(refreshed(plan, on_disk), request.results)
     written = publish_all(made, request.results)[0]
+    well = _noted(
+        written, plan, request, of
+    )  # at once: tracking takes a while, in which files may be edited
     if tracking is not None:
         track_leaderboard(report.leaderboard, request.results, tracking)
     for problem in written.wrong:
         print(f"error: {problem}", file=sys.stderr)
-    return _noted(written, plan, request, of)
+    return well
 
 
 def _noted(written: Written, plan: Plan, request: Request, of: str) -> bool:
