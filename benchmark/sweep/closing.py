@@ -90,9 +90,8 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
         return True
     of = made_of(refreshed(plan, on_disk), request.results)
     written = publish_all(made, request.results)[0]
-    well = _noted(
-        written, plan, request, of
-    )  # at once: tracking takes a while, in which files may be edited
+    # At once: tracking takes a while, in which files may be edited.
+    well = _noted(written, plan, request, of)
     if tracking is not None:
         track_leaderboard(report.leaderboard, request.results, tracking)
     for problem in written.wrong:
