@@ -229,6 +229,18 @@ def test_a_grid_that_is_visited_has_nothing_to_come(synthetic_data: Path, tmp_pa
         assert "median" not in text
 
 
+def test_of_a_grid_that_is_mostly_visited_the_rest_is_to_come(
+    synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = {"lr": {"choices": [0.001 * count for count in range(1, 25)]}}
+    made = studied(tmp_path, synthetic_data, n_trials=90, search=search, sampler="GridSampler")
+    begun(made, *[COMPLETE] * 21)  # the row's own setting, and 20 of 24
+    monkeypatch.setattr(forecast, "_ONE_MS", 0.0)
+    text = dry_run(made, 1, True, None)
+    assert number(text, "trials to come") == 4
+    assert "Simulated are" not in text
+
+
 def test_a_study_that_was_made_for_something_else_is_refused_as_by_tune(
     synthetic_data: Path, tmp_path: Path
 ) -> None:

@@ -59,6 +59,13 @@ class Standing:
         return begun(self.store.study.get_trials(deepcopy=False))
 
     @property
+    def drawn(self) -> int:
+        """How many trials have begun with what the sampler has drawn."""
+        every = self.store.study.get_trials(deepcopy=False)
+        states = (trial.state for trial in every if "fixed_params" not in trial.system_attrs)
+        return sum(state is not TrialState.WAITING for state in states)
+
+    @property
     def to_come(self) -> int:
         """How many trials are still to be trained, those in work included."""
         new = max(self.target - self.begun, 0)
@@ -145,9 +152,9 @@ def _most(study: Study, standing: Standing) -> int:
         points = prod(map(len, study.space.grid().values()))
     except UserError:  # conditional parameters
         return standing.to_come
-    return min(
-        standing.to_come, points + 1
-    )  # with the row's own setting, which is in the grid, too
+    # What was asked for by name, as the row's own setting, is visited again where it is a point.
+    asked = standing.count(TrialState.WAITING, TrialState.RUNNING)
+    return min(standing.to_come, max(points - standing.drawn, 0) + asked)
 
 
 def _cost_ms(study: Study, before: int, trials: int, validations: int) -> float:
