@@ -217,7 +217,8 @@ def test_a_study_that_is_complete_has_nothing_to_come(synthetic_data: Path, tmp_
 def test_a_grid_that_is_visited_has_nothing_to_come(synthetic_data: Path, tmp_path: Path) -> None:
     search = {"lr": {"choices": [0.01, 0.02, 0.03]}}
     made = studied(tmp_path, synthetic_data, n_trials=20, search=search, sampler="GridSampler")
-    with known(begun(made, COMPLETE), made) as there:
+    url = begun(made, COMPLETE)
+    with known(url, made) as there:
         note_exhaustion(there, made.strategies)
         for _ in search["lr"]["choices"]:
             trial = there.ask()
@@ -227,6 +228,11 @@ def test_a_grid_that_is_visited_has_nothing_to_come(synthetic_data: Path, tmp_pa
         text = dry_run(made, 2, True, more)
         assert "nothing is left to be trained: the sampler has visited every setting" in text
         assert "median" not in text
+    with known(url, made) as there:
+        there.set_user_attr("exhausted", "another sampler")
+    text = dry_run(made, 2, True, None)
+    assert number(text, "trials to come") == 1
+    assert number(text, "with the result of an earlier one") == 1
 
 
 def test_of_a_grid_that_is_mostly_visited_the_rest_is_to_come(

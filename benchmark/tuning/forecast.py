@@ -154,7 +154,8 @@ def _most(study: Study, standing: Standing) -> int:
         return standing.to_come
     # What was asked for by name, as the row's own setting, is visited again where it is a point.
     asked = standing.count(TrialState.WAITING, TrialState.RUNNING)
-    return min(standing.to_come, max(points - standing.drawn, 0) + asked)
+    # One is drawn in any case: only then the sampler says that it has been everywhere.
+    return min(standing.to_come, max(points - standing.drawn, 1) + asked)
 
 
 def _cost_ms(study: Study, before: int, trials: int, validations: int) -> float:
