@@ -13,6 +13,7 @@ import pytest
 from command import Bench, study
 from optuna.trial import TrialState
 from records import record
+from sqlalchemy import create_engine, text
 
 from benchmark.errors import UserError
 from benchmark.files import write_json
@@ -310,18 +311,28 @@ def test_of_very_many_trials_the_first_are_simulated(
     assert re.search(r"as a share of all trials in full +100 %", text)
 
 
+@pytest.fixture
+def empty_database(postgresql_url: str) -> str:
+    """The URL of a database that no other test has made tables in."""
+    engine = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE of_a_dry_run"))
+    engine.dispose()
+    return f"{postgresql_url.rpartition('/')[0]}/of_a_dry_run"
+
+
 def test_a_shared_study_is_read_where_it_is(
-    synthetic_data: Path, tmp_path: Path, postgresql_url: str
+    synthetic_data: Path, tmp_path: Path, empty_database: str
 ) -> None:
     made = studied(tmp_path, synthetic_data, n_trials=3)
-    assert number(dry_run(made, 2, True, None, postgresql_url), "trials") == 3
-    with reading(storage_url(postgresql_url, tmp_path)) as nothing:
+    assert number(dry_run(made, 2, True, None, empty_database), "trials") == 3
+    with reading(storage_url(empty_database, tmp_path)) as nothing:
         assert nothing is None  # no tables were made
-    open_store(made, postgresql_url).close()
-    with known(postgresql_url, made) as study_there:
+    open_store(made, empty_database).close()
+    with known(empty_database, made) as study_there:
         study_there.tell(study_there.ask(), 0.5)
-    assert number(dry_run(made, 2, True, None, postgresql_url), "trials to come") == 2
-    with reading(storage_url(postgresql_url, tmp_path)) as there:
+    assert number(dry_run(made, 2, True, None, empty_database), "trials to come") == 2
+    with reading(storage_url(empty_database, tmp_path)) as there:
         assert there is not None
         with pytest.raises(optuna.exceptions.StorageInternalError):
             there.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "another")
