@@ -12,6 +12,7 @@ import pytest
 import torch
 from command import TINY
 from leaving_hook import LeavingHook, Seen
+from mmengine.logging import MessageHub
 
 from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl
@@ -113,6 +114,7 @@ def train(
         write_accumulation(run.folder.accumulation_file, Accumulation(BATCH, at_once))
     while not run.folder.finished:
         prepare(run)
+        MessageHub._instance_dict.clear()  # its name says the second, in which another may have ended
         run_job(run.folder.path, replace(QUICK, cache=cache))
         starts += 1
         assert starts <= len(moments) + 1
