@@ -1,6 +1,6 @@
 # make setup   .venv with what requirements.lock pins
 # make check   ruff (rules and format), mypy, import-linter (imports point one way), oxlint (the page's scripts)
-# make quick   tests that train nothing, in under a minute
+# make quick   tests that train nothing, in a few minutes
 # make test    all tests
 # make lock    requirements.lock from pyproject.toml
 
