@@ -12,11 +12,11 @@ import pytest
 import torch
 from command import TINY
 from leaving_hook import LeavingHook, Seen
-from mmengine.logging import MessageHub
 
 from benchmark.experiment.experiment import Tracking
 from benchmark.files import read_jsonl
 from benchmark.job.job import run_job
+from benchmark.job.training import JobRunner
 from benchmark.job.weights import load_checkpoint
 from benchmark.run import checkpoints
 from benchmark.run.accumulation import Accumulation, Begun, write_accumulation
@@ -114,7 +114,6 @@ def train(
         write_accumulation(run.folder.accumulation_file, Accumulation(BATCH, at_once))
     while not run.folder.finished:
         prepare(run)
-        MessageHub._instance_dict.clear()  # its name says the second, in which another may have ended
         run_job(run.folder.path, replace(QUICK, cache=cache))
         starts += 1
         assert starts <= len(moments) + 1
@@ -199,3 +198,13 @@ def _without_clock(trained: Trained, kind: str) -> list[dict[str, Any]]:
         for point in trained.points
         if point["kind"] == kind
     ]
+
+
+def test_runners_of_one_second_share_no_values(tmp_path: Path) -> None:
+    runners = [
+        JobRunner(torch.nn.Linear(1, 1), str(tmp_path), default_scope=None) for _ in range(3)
+    ]
+    for runner in runners:
+        runner.message_hub.update_scalar("train/grad_norm", 1.0)
+    seen = [len(runner.message_hub.get_scalar("train/grad_norm").data[0]) for runner in runners]
+    assert seen == [1, 1, 1]

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,12 +47,17 @@ def _tell_from_elsewhere(pid: int) -> None:
     os.waitpid(other, 0)
 
 
+def _start_a_thread() -> None:
+    threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
+
+
 @pytest.mark.parametrize(("happens", "status"), [(goes_on, 0), (ends_in_the_middle, 3)])
 def test_a_job_that_is_told_to_end_keeps_its_workers(
     tmp_path: Path, happens: Callable[[DataLoader[int]], None], status: int
 ) -> None:
     def job() -> None:
         torch.set_num_threads(1)
+        os.register_at_fork(after_in_child=_start_a_thread)  # as reporting libraries do
         leave_on_term(RunFolder(tmp_path))
         spare_loader_workers()
         happens(DataLoader(range(24), batch_size=2, num_workers=2))  # type: ignore[arg-type]

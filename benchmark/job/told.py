@@ -7,11 +7,13 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from benchmark.files import json_line
 from benchmark.run.folder import RunFolder
 
+_STARTS = "_get_iterator"  # of torch's DataLoader: starts its workers
 _HANDLERS = "_set_worker_signal_handlers"  # torch's, called by each worker as it begins
 _AGAIN = json_line({"state": "interrupted", "again": True})
 
@@ -33,19 +35,36 @@ def ask_to_come_back(stop_file: Path) -> None:
 def spare_loader_workers() -> None:
     """Has SIGTERM end the data loader's workers only where it comes from their own job.
 
-    One that the scheduler has ended would be an error of the job's data, which then could not save and leave.
+    One that the scheduler has ended would be an error of the job's data, which then could not save and leave. Workers
+    are forked with SIGTERM blocked, so that no thread of theirs gets it: a library may start one in whatever is forked.
     """
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        _spare_from_now_on()
+
+
+@cache  # once in a process, which may run several jobs
+def _spare_from_now_on() -> None:
+    from torch.utils.data import DataLoader
     from torch.utils.data._utils import signal_handling
 
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        return
+    start_workers: Callable[..., object] = getattr(DataLoader, _STARTS)
     as_torch_does: Callable[[], None] = getattr(signal_handling, _HANDLERS)
+
+    def start_blocked(loader: object) -> object:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            return start_workers(loader)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def and_ours() -> None:
         as_torch_does()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, {signal.SIGTERM}
+        )  # also where workers are not forked but spawned
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
+    setattr(DataLoader, _STARTS, start_blocked)
     setattr(signal_handling, _HANDLERS, and_ours)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import resource
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 import torch
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -38,6 +39,8 @@ from benchmark.run.journal import Journal, Point, now
 from benchmark.run.loaded import Loaded
 from benchmark.statistics.evaluation import Evaluation
 
+_NUMBERS = count(1)  # of the Runners of this process
+
 
 class Diverged(Exception):
     """The loss is no longer a number."""
@@ -61,6 +64,11 @@ class JobRunner(Runner):  # type: ignore[misc]
     _own: str | None = None
     _resume: bool
     _load_from: str | None
+
+    def __init__(self, *args: object, experiment_name: str | None = None, **kwargs: object) -> None:
+        """See `mmengine.runner.Runner`, which shares a log and its values with all of the same name and second."""
+        name = f"{experiment_name or 'config'}_{next(_NUMBERS)}"
+        super().__init__(*args, experiment_name=name, **kwargs)
 
     def belong_to(self, ids: tuple[str, ...], checkpoint: Path | None) -> None:
         """Says which run is trained, by every id that it has had, and which checkpoint is gone on from; None begins it.
@@ -100,7 +108,6 @@ class JobRunner(Runner):  # type: ignore[misc]
         if self._own is not None:
             told = next(filter(None, dist.all_gather_object(why)), "")
             if told:
-                MessageHub._instance_dict.pop(self.experiment_name, None)  # it is filled already
                 raise Unloadable(Path(self._own), told)
             self.kept_iteration = self.iter
 
