@@ -13,6 +13,7 @@ from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.optim import OptimWrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
@@ -20,6 +21,7 @@ from benchmark.errors import fault_of
 from benchmark.files import replacing
 from benchmark.job.amp import emulated, on_this_device
 from benchmark.job.best import BestCheckpoint, SelectHook
+from benchmark.job.fused import stays_fused, with_fused_step
 from benchmark.job.leaving import LeaveHook
 from benchmark.job.metric import HotCocoMetric
 from benchmark.job.midway import counts_epochs, epoch_after, trained_of_epoch
@@ -227,9 +229,12 @@ class JobRunner(Runner):  # type: ignore[misc]
         self.logger.info(f"runs with {how}")
 
     def build_optim_wrapper(self, optim_wrapper: object) -> object:
-        """Builds the optimizer; in mixed precision on a CPU, too: mmengine's asserts an accelerator."""
+        """Builds the optimizer, its step fused; in mixed precision on a CPU, too: mmengine's asserts an accelerator."""
         self._note(emulated(optim_wrapper))
-        return super().build_optim_wrapper(on_this_device(optim_wrapper))
+        built = super().build_optim_wrapper(with_fused_step(on_this_device(optim_wrapper)))
+        if isinstance(built, OptimWrapper):  # one of several optimizers has a dictionary of them
+            stays_fused(built.optimizer)
+        return built
 
     def _maybe_compile(self, target: str) -> None:
         """Compiles what can be of the model, where mmengine would compile a whole step, its optimizer included."""
