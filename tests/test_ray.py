@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from ray_cluster import RayCluster
 from benchmark.errors import UserError
 from benchmark.experiment.cluster import Cluster
 from benchmark.launchers import make_launcher
-from benchmark.launchers.ray_cluster import session
+from benchmark.launchers.ray_cluster import reaching, session
 from benchmark.launchers.ray_cluster.capacity import Ask, Node, ask_of, bytes_of, obstacle
 
 
@@ -51,8 +52,124 @@ def test_a_port_of_something_else_is_no_cluster() -> None:
         host = f"127.0.0.1:{other.server_port}"
         for address in (host, f"ray://{host}", f"http://{host}", "127.0.0.1:99999"):
             with pytest.raises(UserError, match=r"nobody answers at .* as a Ray head does"):
-                session.check_answers(address)
+                reaching.check_answers(address)
         other.shutdown()
+
+
+class Head(Thread):
+    """Takes connections and says what each is to hear first, after a while; whatever it is asked it never answers.
+
+    Args:
+        first: What that is: a frame of HTTP/2, as of a head that has died behind something that speaks for it.
+        after_s: Seconds before it does.
+    """
+
+    def __init__(self, first: bytes, after_s: float = 0.0) -> None:
+        super().__init__(daemon=True)
+        self._first = first
+        self._after_s = after_s
+        self._taken: list[socket.socket] = []
+        self._listener = socket.create_server(("0.0.0.0", 0))
+        self.port = self._listener.getsockname()[1]
+
+    def run(self) -> None:
+        with suppress(OSError):  # it is closed
+            while True:
+                taken, _ = self._listener.accept()
+                self._taken.append(taken)
+                Timer(self._after_s, lambda to=taken: to.sendall(self._first)).start()
+
+    def close(self) -> None:
+        for each in (self._listener, *self._taken):
+            each.close()
+
+
+SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+
+
+@pytest.fixture
+def head() -> Iterator[Callable[..., Head]]:
+    with ExitStack() as stack:
+
+        def made(first: bytes, after_s: float = 0.0) -> Head:
+            one = Head(first, after_s)
+            stack.callback(one.close)
+            one.start()
+            return one
+
+        yield made
+
+
+@pytest.mark.slow
+def test_a_head_that_is_dead_is_one_message_and_not_a_quarter_of_an_hour(
+    head: Callable[..., Head], synthetic_data: Path, tmp_path: Path
+) -> None:
+    """Of Ray's own tries, 20 of 32 s each, there is one; here it is of 8 s."""
+    if lacking := ray_cluster.obstacle():
+        pytest.skip(lacking)
+    address = f"127.1.2.3:{head(SETTINGS).port}"
+    variables = {"RAY_ADDRESS": address, "RAY_py_gcs_connect_timeout_s": "8"}
+    bench = Bench(synthetic_data, tmp_path / "results")
+    asked = bench.run("sweep", "--launcher", "ray", **variables)
+    assert asked.returncode == 2
+    assert (
+        f"waiting for the Ray cluster at {address}, which has not answered for 5 s" in asked.stderr
+    )
+    assert f"error: --launcher ray: the cluster at {address} cannot be joined: " in asked.stderr
+    assert "ray start --head" in asked.stderr
+    assert "Traceback" not in asked.stderr
+
+
+def test_a_client_server_that_takes_calls_and_answers_none_is_given_up(
+    head: Callable[..., Head], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setattr(reaching, "PATIENCE_S", 0.5)
+    with pytest.raises(
+        UserError, match=r"cannot be joined: .* \(Deadline Exceeded\): see how it is"
+    ):
+        reaching.check_client(f"ray://127.0.0.1:{head(SETTINGS).port}")
+
+
+def test_a_head_that_is_slow_is_waited_for_with_a_word(
+    head: Callable[..., Head], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reaching, "_SLOW_S", 0.1)
+    slow, silent = f"127.0.0.1:{head(SETTINGS, 0.5).port}", f"127.0.0.1:{head(b'').port}"
+    reaching.check_answers(slow)
+    assert f"waiting for the Ray cluster at {slow}, which has not" in capsys.readouterr().err
+    monkeypatch.setattr(reaching, "PATIENCE_S", 0.5)
+    with pytest.raises(UserError, match="nobody answers"):
+        reaching.check_answers(silent)
+
+
+def test_auto_of_a_cluster_that_is_gone_is_one_message_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray notes the last cluster of a machine, and asks a dead one for a quarter of an hour."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray._private.services, "find_gcs_addresses", set)
+    monkeypatch.setattr(ray._private.services, "find_bootstrap_address", lambda _: "127.1.2.3:1")
+    with pytest.raises(
+        UserError, match=r"nobody answers at 127.1.2.3:1 \(where Ray looks for auto"
+    ):
+        session.join("auto")
+    monkeypatch.setattr(ray._private.services, "find_bootstrap_address", lambda _: None)
+    with pytest.raises(UserError, match="there is no Ray cluster at auto: "):
+        session.join("auto")
+
+
+def test_a_loopback_address_is_asked_where_ray_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray takes it for this machine's own: a port that is forwarded to a cluster elsewhere does not listen there."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray._private.services, "get_node_ip_address", lambda: "127.1.2.3")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        Thread(target=lambda: listener.accept()[0].sendall(SETTINGS), daemon=True).start()
+        words = rf"nobody answers at 127.1.2.3:{port} \(where Ray looks for 127.0.0.1:{port}"
+        with pytest.raises(UserError, match=words):
+            session.join(f"127.0.0.1:{port}")
 
 
 def test_without_ray_it_is_said_what_to_install(

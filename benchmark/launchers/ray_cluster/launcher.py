@@ -16,7 +16,7 @@ from benchmark.launchers.child import Surroundings, to_json
 from benchmark.launchers.layout import APART, Layout, lay_out
 from benchmark.launchers.local import START
 from benchmark.launchers.places import Places
-from benchmark.launchers.ray_cluster import session
+from benchmark.launchers.ray_cluster import reaching, session
 from benchmark.launchers.ray_cluster.capacity import (
     Ask,
     Node,
@@ -91,7 +91,7 @@ class RayLauncher:
         """
         if self._address is None:
             return f"{self._where}, as long as its driver: no address is named"
-        session.check_answers(self._address)
+        reaching.check_answers(self._address)
         return self._where
 
     def obstacles(self, gpus: Mapping[str, int]) -> list[str]:
@@ -214,7 +214,7 @@ def _reached(address: str) -> session.Session | None:
     there = session.current()
     if there is not None and there.address == address:
         return there
-    if there is not None or not session.answers(address):
+    if there is not None or not reaching.answers(address):
         return None
     try:
         return session.join(address)

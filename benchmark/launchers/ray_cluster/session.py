@@ -7,7 +7,6 @@ import importlib.util
 import logging
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,18 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.errors import UserError
+from benchmark.launchers.ray_cluster import reaching
 
 if TYPE_CHECKING:  # takes a second
     from collections.abc import Mapping
 
 NAMESPACE = "detboard"
 ADDRESS_VARIABLE = "RAY_ADDRESS"
-AUTO = "auto"
-_CLIENT = "ray://"
-_PORT, _CLIENT_PORT = 6379, 10001  # Ray's own defaults
-_ANSWER_S = 5.0
-_PREFACE, _SETTINGS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0\0\0\4\0\0\0\0\0"
-"""How a client begins to speak HTTP/2, and a frame of no settings (RFC 9113, 3.4 and 6.5)."""
 _STORE_BYTES = 100 << 20
 """Ray's store of objects, which no run uses: what Ray wants at least is 75 MB."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -76,16 +70,6 @@ def version() -> str:
     return importlib.metadata.version("ray")
 
 
-def check_answers(address: str) -> None:
-    """Nothing, if somebody answers at an address; where it is to be found out, whoever joins hears.
-
-    Raises:
-        UserError: Nobody does.
-    """
-    if address != AUTO and not answers(address):
-        raise UserError(_nobody(address))
-
-
 def asked_address(named: str | None) -> str | None:
     """The address of the cluster that is asked for; None for one of this process's own."""
     return named or os.environ.get(ADDRESS_VARIABLE) or None
@@ -108,7 +92,7 @@ def join(address: str) -> Session:
             leave()
         if _session is None:
             check_installed()
-            check_answers(address)
+            reaching.check_answers(address)
             _session = _joined(address)
         return _session
 
@@ -139,33 +123,32 @@ def leave() -> None:
         _session = None
 
 
-def answers(address: str) -> bool:
-    """Whether Ray may listen at an address. Ray itself would try for two minutes, and then end this process.
-
-    Its ports speak HTTP/2, which begins with settings on both sides: a dashboard, or a database, does not say that.
-    """
-    host, port = _host_and_port(address)
-    try:
-        with socket.create_connection((host, port), timeout=_ANSWER_S) as to:
-            if os.environ.get("RAY_USE_TLS", "0") != "0":
-                return True
-            to.sendall(_PREFACE + _SETTINGS)
-            return to.recv(len(_SETTINGS))[3:4] == _SETTINGS[3:4]
-    except (OSError, ValueError, OverflowError):
-        return False
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    host, _, port = address.removeprefix(_CLIENT).rpartition(":")
-    if not host:
-        host, port = port, str(_CLIENT_PORT if address.startswith(_CLIENT) else _PORT)
-    return host.strip("[]"), int(port) if port.isdecimal() else -1
-
-
 def _joined(address: str) -> Session:
+    # By default it asks a head 20 times that does not answer, for up to 42 s each: here once, for 32 to 42 s.
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")
     import ray
 
     _be_quiet()
+    found = reaching.asked_by_ray(address)
+    if found != address:
+        reaching.check_answers(found, asked=address)
+    with reaching.waiting(found):
+        if found.startswith(reaching.CLIENT):
+            reaching.check_client(found)
+        _init(address, found)
+    # Through Ray's client, other addresses are not to be reached.
+    own = found if found.startswith(reaching.CLIENT) else ray.get_runtime_context().gcs_address
+    return Session(own, asked=address)
+
+
+def _init(address: str, found: str) -> None:
+    """Connects to the cluster at an address.
+
+    Raises:
+        UserError: It does not answer, or says no.
+    """
+    import ray
+
     try:
         with _handlers_kept():
             ray.init(
@@ -174,14 +157,16 @@ def _joined(address: str) -> Session:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    except (ConnectionError, TimeoutError) as error:
+        raise UserError(reaching.silent(found, _in_a_line(error))) from None
+    except (RuntimeError, ValueError) as error:
         raise UserError(
-            f"--launcher ray: the cluster at {address} cannot be joined: {' '.join(lines)[:400]}"
+            f"--launcher ray: the cluster at {found} cannot be joined: {_in_a_line(error)}"
         ) from None
-    # Through Ray's client, other addresses are not to be reached.
-    found = address if address.startswith(_CLIENT) else ray.get_runtime_context().gcs_address
-    return Session(found, asked=address)
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())[:400]
 
 
 def _started(resources: Mapping[str, float]) -> Session:
@@ -214,15 +199,6 @@ def _be_quiet() -> None:
     from ray._private import worker
 
     worker._worker_logs_enabled = False
-
-
-def _nobody(address: str) -> str:
-    where = "cluster.address, or RAY_ADDRESS"
-    return (
-        f"--launcher ray: nobody answers at {address} ({where}) as a Ray head does: "
-        "start a cluster there with 'ray start --head', correct the address, "
-        "or leave it out for a cluster on this machine that ends with the sweep"
-    )
 
 
 @contextmanager
