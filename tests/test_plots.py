@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from boards import failed, make_board, make_record, make_row, result
+from matplotlib.collections import LineCollection
 from nine_rows import PARAMETERS, ROWS
 from PIL import Image
 from records import latency
@@ -245,13 +246,39 @@ def test_nine_rows_are_all_named_and_no_name_lies_over_another(name: str) -> Non
     assert overlapping(boxes) == []
 
 
+def crowd() -> Leaderboard:
+    """Sixty rows, many of them close to each other."""
+    return make_board(
+        *(
+            row(f"backbone{i}_fpn_3x", 0.3 + (i * 37 % 60) / 200, 10**7 * (1 + i * 17 % 12))
+            for i in range(60)
+        )
+    )
+
+
+@pytest.mark.slow
+def test_a_line_joins_a_name_that_lies_apart_with_its_point() -> None:
+    plot = plot_of(crowd(), "pareto")
+    [axes] = plot.figure.axes
+    to_pixels, drawn = axes.transData.transform, axes.collections[-1]
+    assert isinstance(drawn, LineCollection)
+    lines = [to_pixels(line) for line in drawn.get_segments()]
+    points = {point.row: to_pixels((point.x, point.y)) for point in plot.numbers.points}
+    apart = [text for text in axes.texts if not near(text, points[text.get_text()], 10)]
+    assert len(apart) > 1
+    for text in apart:
+        point = points[text.get_text()]
+        [(begin, _)] = [line for line in lines if abs(line[1] - point).max() < 5]
+        assert near(text, begin, 5)
+
+
+def near(text: Any, place: Any, pixels: float) -> bool:
+    return bool(text.get_window_extent().padded(pixels).contains(*place))
+
+
 @pytest.mark.slow
 def test_of_many_rows_the_front_and_the_best_are_named() -> None:
-    crowd = [
-        row(f"backbone{i}_fpn_3x", 0.3 + (i * 37 % 60) / 200, 10**7 * (1 + i * 17 % 12))
-        for i in range(60)
-    ]
-    plot = plot_of(make_board(*crowd), "pareto")
+    plot = plot_of(crowd(), "pareto")
     names, boxes = labels_of(plot)
     front = {point.row for point in plot.numbers.points if point.front}
     assert front <= set(names)

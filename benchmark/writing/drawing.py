@@ -79,10 +79,14 @@ def finish(figure: Figure, panels: Iterable[Axes], title: str, *below: str) -> N
 
 def lay_out(figure: Figure) -> None:
     """Places everything once and for all: a figure that is saved twice need not be laid out for each."""
+    from matplotlib import rc_context
+
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
-    figure.set_layout_engine("none")
+    # Not "none", which leaves an engine that does nothing: for any engine each saving draws all twice.
+    with rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
 
 
 def escape(text: str, longest: int = LONGEST_NAME) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from benchmark.writing.drawing import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import FancyArrowPatch
     from matplotlib.text import Text
 
 _MOST_NAMED = 25  # of more rows only the front and the best few are named
@@ -131,6 +132,7 @@ class Pareto:
 def _name(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
     """Writes rows' names beside their points, the front's and the best rows' first, none over another."""
     from adjustText import adjust_text
+    from matplotlib.collections import LineCollection
 
     few = len(points) <= _MOST_NAMED
     order = sorted(points, key=lambda point: (not point.front, -point.y))
@@ -139,7 +141,7 @@ def _name(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
     lay_out(figure)
     # Among many points a name can only keep clear of those that have one.
     kept_free = [(p.x, y) for p in named for y in (_heights(p) if few else [p.y])]
-    _, arrows = adjust_text(
+    _, lines = adjust_text(
         texts,
         x=[x for x, _ in kept_free],
         y=[y for _, y in kept_free],
@@ -147,9 +149,14 @@ def _name(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
         iter_lim=_LABEL_ROUNDS,
         expand=(1.08, 1.35),
         force_text=(0.2, 0.4),
-        arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.7},
+        arrowprops={"arrowstyle": "-"},
     )
-    _drop_overlapping(figure, texts, {arrow.patchA: arrow for arrow in arrows})
+    ends = {line.patchA: _ends(line) for line in lines}
+    for line in lines:
+        line.remove()
+    kept = _drop_overlapping(texts)
+    drawn = [ends[text] for text in kept if text in ends]
+    axes.add_collection(LineCollection(drawn, colors=GREY, lw=0.7, zorder=1), autolim=False)
 
 
 def _text(axes: Axes, point: Point) -> Text:
@@ -169,18 +176,23 @@ def _heights(point: Point) -> list[float]:
     return [point.y, *(point.low + (point.high - point.low) * part / 4 for part in range(5))]
 
 
-def _drop_overlapping(figure: Figure, texts: Sequence[Text], arrows: Mapping[Text, Any]) -> None:
-    """Removes each name that lies over one before it, and its line to the point."""
-    figure.draw_without_rendering()
-    kept: list[Any] = []
+def _ends(line: FancyArrowPatch) -> Any:
+    """Where the straight line from a name's edge to its point begins and ends, in the axes' data."""
+    # An arrow looks for the name's edge in each drawing again, which takes longer than all the rest.
+    corners: Any = line.get_path().vertices
+    return corners[[0, -1]]
+
+
+def _drop_overlapping(texts: Sequence[Text]) -> list[Text]:
+    """Removes each name that lies over one before it; those that are left."""
+    kept: dict[Text, Any] = {}
     for text in texts:
         box = text.get_window_extent().padded(1)
-        if any(box.overlaps(other) for other in kept):
+        if any(box.overlaps(other) for other in kept.values()):
             text.remove()
-            if text in arrows:
-                arrows[text].remove()
         else:
-            kept.append(box)
+            kept[text] = box
+    return list(kept)
 
 
 @dataclass(frozen=True)
