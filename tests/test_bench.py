@@ -22,10 +22,17 @@ from benchmark.run.options import Resources
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.timed import Block, Timed
 from benchmark.speed.choices import CHOICES, Combination, How, Kind, Machine
-from benchmark.speed.measuring import share
+from benchmark.speed.measuring import Stopwatch, share
 from benchmark.speed.rates import Rate, Speed, together
 from benchmark.speed.search import Search, most
-from benchmark.speed.words import best_lines, line_of, table_of_row, three_digits, told_of
+from benchmark.speed.words import (
+    best_lines,
+    line_of,
+    table_of_row,
+    three_digits,
+    told_of,
+    why_none,
+)
 from benchmark.writing.console import PlainConsole
 
 CPU = Machine((), 2)
@@ -232,6 +239,57 @@ def test_what_fails_and_what_begins_slowly_is_said() -> None:
     }
     assert list(told_of("a", found)) == ["slots 2: its first iteration takes 1 min 01 s"]
     assert list(told_of("b", found)) == ["as the experiment has it: fails: oom: x"]
+
+
+def test_why_nothing_is_named_is_said() -> None:
+    well, ill = {"a": speed(10.0)}, {"a": "oom: x"}
+    cached = chosen(cache="ram")
+    fails = "There is nothing to compare with: training fails as the experiment has it."
+    assert why_none({START: ill}, rows=[]) == fails
+    assert why_none({START: {**well, "b": "oom: x"}, cached: well}, rows=["a"]).startswith(
+        "Nothing that"
+    )
+    assert why_none({START: ill, cached: well}, rows=["a"]) == fails  # when it was measured again
+    assert why_none({START: well}, rows=["a"]) == "Nothing else was to be tried."
+
+
+def test_a_row_that_fails_as_it_is_is_named_and_is_the_exit_status(
+    synthetic_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(_: Stopwatch, combination: Combination, row: str) -> Speed | str:
+        return "oom: x" if row == "momentum" else speed(10.0)
+
+    monkeypatch.setattr(Stopwatch, "measure", measure)
+    done = here(["bench", str(TINY), "--data-root", str(synthetic_data)])
+    assert done.returncode == 1
+    assert "\nmomentum\n  as the experiment has it: fails: oom: x\n" in done.stdout
+    assert done.stdout.endswith("Nothing that was tried is faster: no difference is seen.\n")
+    options = ["--rows", "plain"]
+    assert here(["bench", str(TINY), "--data-root", str(synthetic_data), *options]).returncode == 0
+
+
+def test_what_is_measured_is_what_the_command_line_says() -> None:
+    """Of the experiment's limit on disk nothing is left where images are kept in memory."""
+    how = How(Request(TINY), ImageCache(kind="disk", gib=500.0))
+    put = chosen(cache="ram")
+    (option,) = put.options(CPU)
+    assert option == ("--cache", str(put.put(how).cache))
+
+
+def test_the_command_line_trusts_what_was_trusted(
+    synthetic_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def bench(asked: command._Asked) -> bool:
+        said.append(command._command(asked, [("--cache", "ram")]))
+        return True
+
+    monkeypatch.setattr(command, "_bench", bench)
+    arguments = ["bench", str(TINY), "--data-root", str(synthetic_data)]
+    assert here([*arguments, "--trust-checkpoints"]).returncode == 0
+    assert here(arguments).returncode == 0
+    assert [line.endswith(" --trust-checkpoints --cache ram") for line in said] == [True, False]
 
 
 def test_what_changes_numbers_is_said() -> None:

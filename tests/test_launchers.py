@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
+from multiprocessing import forkserver, util
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,15 @@ from slurm_cluster import SlurmCluster
 from toy_launcher import ToyJob, ToyLauncher
 from typer.testing import CliRunner, Result
 
-from benchmark import locks
+from benchmark import locks, temporary
 from benchmark.cli.app import app
 from benchmark.errors import UserError
 from benchmark.experiment.experiment import Tracking
 from benchmark.job.job import run_job
 from benchmark.launchers import LAUNCHERS, Job, Launcher, make_launcher
+from benchmark.launchers.child import Surroundings
 from benchmark.launchers.living import lives, living_job
+from benchmark.launchers.local import LocalLauncher
 from benchmark.launchers.processes import ProcessOfDriver, process_id
 from benchmark.run.address import JobAddress, read_address
 from benchmark.run.folder import RunFolder
@@ -518,7 +522,7 @@ def test_a_job_that_outlives_its_driver_is_taken_over(synthetic_data: Path, tmp_
 
 
 @pytest.mark.slow
-def test_the_forkserver_asks_for_gpus_without_opening_cuda() -> None:
+def test_the_forkserver_asks_for_gpus_without_opening_cuda(tmp_path: Path) -> None:
     """A process that has asked CUDA itself, as mmengine does when it is imported, forks none that may use a GPU."""
     code = """
 import torch
@@ -536,6 +540,37 @@ import sys
 from benchmark.job.measure import MEASUREMENTS
 measuring = {one.function.partition(":")[0] for one in MEASUREMENTS.values() if one.function}
 assert measuring <= {*sys.modules}, measuring  # no fork has that to import
+import os, tempfile
+from pathlib import Path
+assert Path(tempfile.mkdtemp()).parent == Path(os.environ["TMPDIR"])  # what jobs make is where the user wants it
+os.kill(os.getpid(), 9)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    (of_driver := tmp_path / "of_driver").mkdir()
+    (usual := tmp_path / "usual").mkdir()
+    places = {temporary.OF_DRIVER: str(of_driver), "TMPDIR": str(usual)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **places},
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    # What W&B has made is in the folder that goes with the driver.
+    assert [*of_driver.glob("*wandb*")] and not [*usual.glob("*wandb*")]
+
+
+def test_what_the_forkserver_leaves_goes_with_its_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Begun(Exception):
+        pass
+
+    def begin() -> None:
+        raise Begun(os.environ[temporary.OF_DRIVER])
+
+    monkeypatch.setattr(forkserver, "ensure_running", begin)
+    options = JobOptions(Tracking(mode="off"), Resources((), 1))
+    with pytest.raises(Begun, match=re.escape(util.get_temp_dir())):
+        LocalLauncher().start(tmp_path, options, Surroundings())
+    assert temporary.OF_DRIVER not in os.environ

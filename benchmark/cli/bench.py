@@ -55,6 +55,7 @@ def bench(
     given = [("--profile", profile), ("--data-root", data_root), ("--rows", rows)]
     asked = [(option, str(value)) for option, value in given if value is not None]
     asked += [("--set", text) for text in set_ or ()]
+    asked += [("--trust-checkpoints", "")] if trust else []
     with _scratch() as scratch:
         request = replace(
             request_of(experiment, profile, data_root, scratch, rows, None, set_), fold=0
@@ -94,14 +95,16 @@ class _Asked:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A folder for all that is made here, which goes away."""
-    import tempfile
+    """A folder for all that is made here, which goes away.
 
-    from benchmark.temporary import usable_tmpdir
+    Raises:
+        MachineError: None can be made.
+    """
+    from benchmark.temporary import held_folder, usable_tmpdir
 
     warn(usable_tmpdir())
-    with tempfile.TemporaryDirectory(prefix="detboard-bench-", ignore_cleanup_errors=True) as name:
-        yield Path(name)
+    with held_folder("detboard-bench-") as folder:
+        yield folder
 
 
 def _plan(request: Request, trust: bool) -> Plan:
@@ -122,11 +125,12 @@ def _plan(request: Request, trust: bool) -> Plan:
 
 
 def _bench(asked: _Asked) -> bool:
-    """Measures, and says what came of it; whether a row could be timed."""
+    """Measures, and says what came of it; whether every row could be timed as the experiment has it."""
     from benchmark.cli.counter import counting
     from benchmark.speed.choices import Machine, values_of
     from benchmark.speed.measuring import Stopwatch, Timing
     from benchmark.speed.search import Search, most
+    from benchmark.speed.words import why_none
 
     machine = Machine.this()
     values = values_of(machine, asked.made)
@@ -140,7 +144,9 @@ def _bench(asked: _Asked) -> bool:
         best = search.run()
     _say_tables(search, asked.names, shown.watch)
     _say_best(best, machine, asked)
-    return bool(search.rows)
+    if best == (None, None):
+        typer.echo(why_none(search.found, search.rows))
+    return len(search.rows) == len(asked.names)
 
 
 def _say_head(asked: _Asked, most: int) -> None:
@@ -179,7 +185,9 @@ class _Shown:
         found = {}
         for row in rows:
             found[row] = self._of(combination, row)
-        if self._done == len(rows):  # as the experiment has it: all else takes about as long
+        if (
+            self._done == len(rows) and self.most > 1
+        ):  # as the experiment has it: all else takes about as long
             self._say_how_long()
         return found
 
@@ -209,6 +217,8 @@ def _say_tables(search: Search, names: Sequence[str], watch: Stopwatch) -> None:
         typer.echo("")
         if (table := table_of_row(name, search.found, console)) is not None:
             show(console, table)
+        else:
+            typer.echo(name)
         for line in (*told_of(name, search.found), *watch.notes.get(name, [])):
             typer.echo(f"  {line}")
 
@@ -224,7 +234,7 @@ def _say_best(best: tuple[Best | None, Best | None], machine: Machine, asked: _A
         for line in best_lines(head, one, _command(asked, one.combination.options(machine)))
     ]
     typer.echo("")
-    for line in lines or ["Nothing that was tried is faster: no difference is seen."]:
+    for line in lines:
         typer.echo(line)
 
 

@@ -34,14 +34,13 @@ def find_boxes(named: Named, listed: Annotations, images: Path, trust: bool) -> 
             do not go with it, or images cannot be decoded.
         typer.Exit: Ctrl-C, or nobody reads on.
     """
-    import tempfile
-
     from benchmark.cli.decoding import images_shown
     from benchmark.job.building import make_ready
     from benchmark.job.evaluating import Pictured, Place, predict_images
     from benchmark.job.on_disk import loading
     from benchmark.run.devices import cpu_count
     from benchmark.run.options import Resources
+    from benchmark.temporary import held_folder
 
     resources = Resources((), cpu_count())
     pictured = Pictured(listed, images)
@@ -49,10 +48,10 @@ def find_boxes(named: Named, listed: Annotations, images: Path, trust: bool) -> 
         _telling(named.folder.path, pictured),
         images_shown("finding boxes", "done", "nothing was written") as told,
         _without_libraries_words(),
-        tempfile.TemporaryDirectory(prefix="detboard-") as work,
+        held_folder("detboard-predict-") as work,
     ):
         make_ready(resources)
-        place = Place(Path(work), resources)
+        place = Place(work, resources)
         with loading(trust):
             return predict_images(named.folder, pictured, place, named.views, told)
 

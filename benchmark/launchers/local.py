@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -36,6 +36,7 @@ from benchmark.run.finding import Finding
 from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 from benchmark.start import is_installed
+from benchmark.temporary import OF_DRIVER
 
 START = Path(__file__).parents[2] / "detboard_start.py"
 """The first module of a job's process: see there."""
@@ -98,9 +99,8 @@ class LocalLauncher(MachineLauncher):
         process = self._context.Process(target=run_forked, args=told, name=folder.name)
         with _apart():
             resource_tracker.ensure_running()  # it takes signals as it likes, and would undo the next line
-            with (
-                signals_held()
-            ):  # in the server: Ctrl-C in the terminal is not its affair; it ends with this process
+            # In the server: Ctrl-C in the terminal is not its affair; it ends with this process.
+            with signals_held(), _environment(OF_DRIVER, util.get_temp_dir()):
                 forkserver.ensure_running()
         process.start()
         free.close()
@@ -238,16 +238,28 @@ def _apart() -> Iterator[None]:
     """What Python starts meanwhile finds our first module, and none in the folder that the user stands in."""
     before, asked = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)), os.environ.get("PYTHONPATH")
     if not is_installed(START.parent):  # but a checkout
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [asked, str(START.parent)]))
+        asked = os.pathsep.join(filter(None, [asked, str(START.parent)]))
     os.chdir("/")
     try:
-        yield
+        with _environment("PYTHONPATH", asked):
+            yield
     finally:
         os.fchdir(before)
         os.close(before)
-        os.environ.pop("PYTHONPATH", None)
-        if asked is not None:
-            os.environ["PYTHONPATH"] = asked
+
+
+@contextmanager
+def _environment(variable: str, value: str | None) -> Iterator[None]:
+    """What Python starts meanwhile has a variable; none of that name, if the value is None."""
+    before = os.environ.pop(variable, None)
+    if value is not None:
+        os.environ[variable] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(variable, None)
+        if before is not None:
+            os.environ[variable] = before
 
 
 def exit_text(code: int | None) -> str:

@@ -211,7 +211,7 @@ CHOICES = _by_name(
             loads=True,
             # Not on disk: the few images that are read here would be in the system's memory.
             values=lambda _, made: [] if made.experiment.cache.kind == "ram" else ["ram"],
-            put=lambda how, _: replace(how, cache=ImageCache(kind="ram", gib=how.cache.gib)),
+            put=lambda how, _: replace(how, cache=ImageCache(kind="ram")),
             option=lambda _, value: ("--cache", value),
         ),
         Choice(

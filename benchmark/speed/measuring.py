@@ -216,5 +216,6 @@ def share(machine: Machine, processes: int, slots: int) -> Resources:
 
 def notes_of(timed: Timed) -> tuple[str, ...]:
     """What a reader of a row's figures has to know."""
-    again = f"its {timed.images} images come round several times"
+    which = f"{timed.images} images come" if timed.images > 1 else "one image comes"
+    again = f"its {which} round several times"
     return (*timed.notes, *([again] if timed.images < timed.wanted else []))

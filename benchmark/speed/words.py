@@ -103,6 +103,21 @@ def told_of(row: str, found: Mapping[Combination, Outcome]) -> Iterator[str]:
             yield f"{combination.words()}: its first iteration takes {duration(reached.first_s)}"
 
 
+def why_none(found: Mapping[Combination, Outcome], rows: Sequence[str]) -> str:
+    """Why no combination is named.
+
+    Args:
+        found: What was measured, as the experiment has it first.
+        rows: Those that were measured otherwise, too.
+    """
+    first, *others = found.values()
+    if not rows or any(isinstance(first[row], str) for row in rows):
+        return "There is nothing to compare with: training fails as the experiment has it."
+    if not others:
+        return "Nothing else was to be tried."
+    return "Nothing that was tried is faster: no difference is seen."
+
+
 def best_lines(head: str, best: Best, command: str) -> Iterator[str]:
     """What is best, how a sweep is told of it, and what it does to results."""
     yield (
