@@ -14,6 +14,7 @@ import pytest
 from mmengine import Config
 
 from benchmark.config.compose import check_recipes, compose, config_roots, surroundings_of
+from benchmark.config.bases import with_bases
 from benchmark.config.config_file import load_config, merged, plain, render
 from benchmark.config.overrides import passed_over
 from benchmark.data.dataset import Dataset, Split
@@ -124,6 +125,7 @@ def test_tricky_file_reads_as_in_mmengine(name: str, tricky: Path) -> None:
         ("_base_ = 'none.py'", "none.py"),
         ("_base_ = ['base_a.py', 'base_a.py']", "both define model"),
         ("_base_ = 'base_b.py'\nitems = dict(a=1)", "'items' is a mapping"),
+        ("_base_ = 'broken.py'", "RecursionError"),
     ],
 )
 def test_broken_part_is_named(text: str, message: str, tricky: Path) -> None:
@@ -131,6 +133,18 @@ def test_broken_part_is_named(text: str, message: str, tricky: Path) -> None:
     with pytest.raises(UserError, match=message) as caught:
         load_config(tricky / "broken.py")
     assert "broken.py" in str(caught.value)
+
+
+def test_a_base_that_was_edited_counts_at_once(tricky: Path) -> None:
+    part, below = tricky / "part.py", tricky / "below.py"
+    part.write_text("_base_ = 'below.py'\n")
+    below.write_text("_base_ = 'base_b.py'\nitems = [3]\n")
+    assert load_config(part) == {"train_cfg": {"max_epochs": 12}, "items": [3]}
+    (tricky / "base_b.py").write_text("train_cfg = dict(max_epochs=1)\n")
+    assert load_config(part) == {"train_cfg": {"max_epochs": 1}, "items": [3]}
+    below.write_text("_base_ = ['base_a.py', 'base_b.py']\n")
+    assert load_config(part) == load_config(below)
+    assert with_bases(part) == (part, below, tricky / "base_a.py", tricky / "base_b.py")
 
 
 def random_config(rng: random.Random, depth: int) -> dict[str, Any]:

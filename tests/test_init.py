@@ -17,7 +17,8 @@ from command import here, run, run_detboard
 from disks import small_disk
 
 from benchmark import __version__
-from benchmark.config.config_file import load_config, with_bases
+from benchmark.config.bases import with_bases
+from benchmark.config.config_file import load_config
 from benchmark.errors import UserError
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from benchmark.config.config_file import plain, with_bases
+from benchmark.config.bases import State, files_of
+from benchmark.config.config_file import plain
 from benchmark.config.faster import asked_of, is_faster, make_faster, wrong_in
 from benchmark.config.foreign import load_pruned
 from benchmark.config.labels import OUTLINE, labels_of
@@ -115,7 +116,7 @@ def source_files(row: Row, around: Surroundings) -> tuple[str, ...]:
         UserError: A layer is missing.
     """
     found = _layers(row, around)
-    return _resting_on(tuple((one.file, one.changed_ns) for one in found if one.file))
+    return _resting_on(tuple(one.state for one in found if one.file))
 
 
 def changes_of(row: Row, dataset: Dataset, around: Surroundings) -> tuple[str, ...]:
@@ -220,8 +221,8 @@ def layers_of(row: Row, around: Surroundings) -> list[tuple[str, Config]]:
 
 
 @lru_cache(maxsize=4096)
-def _resting_on(files: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
-    paths = [path for file, _ in files for path in with_bases(Path(file))]
+def _resting_on(states: tuple[State, ...]) -> tuple[str, ...]:
+    paths = [path for state in states for path in files_of(state)]
     # The version of mmdet, which every record has, says what is in its own.
     return tuple(dict.fromkeys(str(path) for path in paths if not is_of_mmdet(path)))
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from types import FunctionType, ModuleType
 from typing import Any
 
-from benchmark.config.shipped import SHIPPED
+from benchmark.config.bases import State, base_file, state_of
 from benchmark.config.tree import Config
 from benchmark.errors import UserError
 
@@ -76,7 +76,7 @@ def load_config(path: Path) -> Config:
     imports from outside the standard library go to mmengine, which takes half a second to import.
 
     Args:
-        path: A ``.py`` file. Read once a process, as long as it does not change.
+        path: A ``.py`` file. Read once a process, as long as neither it nor a file that it rests on changes.
 
     Returns:
         The config. It is shared: do not change it.
@@ -84,11 +84,11 @@ def load_config(path: Path) -> Config:
     Raises:
         UserError: The file cannot be read or raises; the message names it.
     """
-    return _load(path, path.stat().st_mtime_ns)
+    return _load(path, state_of(str(path)))
 
 
 @lru_cache(maxsize=1024)
-def _load(path: Path, changed_ns: int) -> Config:
+def _load(path: Path, _state: State) -> Config:
     path = path.resolve()
     try:
         source = path.read_text(encoding="utf-8")
@@ -171,48 +171,11 @@ def _bases(names: list[str], path: Path) -> Config:
         return _load_with_mmengine(path)
     together: Config = {}
     for name in names:
-        base = load_config(_base_file(path, name))
+        base = load_config(base_file(path, name))
         if repeated := sorted(together.keys() & base.keys()):
             raise UserError(f"{path}: bases that both define {', '.join(repeated)}")
         together.update(base)
     return together
-
-
-def _base_file(path: Path, name: str) -> Path:
-    """The file that a base is: beside the one that names it, else the shipped part of the same kind and this name."""
-    beside = path.parent / name
-    shipped = SHIPPED / path.parent.name / name
-    return shipped if not beside.exists() and shipped.is_file() else beside
-
-
-def with_bases(path: Path) -> tuple[Path, ...]:
-    """A config file and the files that it rests on, absolute; those of mmdet itself (``mmdet::``) have its version."""
-    return _with_bases(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=1024)
-def _with_bases(path: Path, changed_ns: int) -> tuple[Path, ...]:
-    path = path.resolve()
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    bases = [base for node in tree.body for base in _named_bases(node, path)]
-    return (path, *(file for base in bases if base.is_file() for file in with_bases(base)))
-
-
-def _named_bases(node: ast.AST, path: Path) -> list[Path]:
-    """The files that a statement names as bases: ``_base_ = [...]``, or imports in ``with read_base():``."""
-    if isinstance(node, ast.With):
-        return [base for inner in node.body for base in _named_bases(inner, path)]
-    if isinstance(node, ast.ImportFrom) and node.level and node.module:
-        return [path.parents[node.level - 1].joinpath(*node.module.split(".")).with_suffix(".py")]
-    if not isinstance(node, ast.Assign) or "_base_" not in map(_name_of, node.targets):
-        return []
-    texts = (n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant))
-    names = [text for text in texts if isinstance(text, str) and "::" not in text]
-    return [_base_file(path, name) for name in names]
-
-
-def _name_of(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _load_with_mmengine(path: Path) -> Config:

@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmark.config.bases import State, state_of
 from benchmark.config.config_file import load_config, merged, plain
 from benchmark.config.foreign import load_foreign
 from benchmark.config.imports import named_modules
@@ -38,14 +39,14 @@ class Found(NamedTuple):
 
     Attributes:
         file: The config file; empty for a mapping.
-        changed_ns: When the file was last changed.
+        state: What changes when the file does, or one that it rests on.
         mapping: A mapping of plain values, pickled; empty for a file.
         kind: `MERGED`, `FOREIGN`, or the kind of part that it takes the place of.
         called: What the row calls a config that is whole, or a part that takes the place of another.
     """
 
     file: str = ""
-    changed_ns: int = 0
+    state: State = ()
     mapping: bytes = b""
     kind: str = MERGED
     called: str = ""
@@ -129,8 +130,7 @@ def _on_disk(name: str, roots: Sequence[Path], kind: str) -> Found | None:
     for root in roots:
         with suppress(OSError):
             path = os.path.join(root, name)  # noqa: PTH118 - in a hot loop
-            changed = os.stat(path).st_mtime_ns  # noqa: PTH116 - as above
-            return Found(path, changed, kind=kind)
+            return Found(path, state_of(path), kind=kind)
     return None
 
 

@@ -18,8 +18,8 @@ from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmark.config.bases import State, files_of, state_of
 from benchmark.config.compose import layer_files
-from benchmark.config.config_file import with_bases
 from benchmark.config.shipped import SHIPPED
 from benchmark.data.annotations import stamp
 from benchmark.experiment.experiment import Row
@@ -174,12 +174,12 @@ def watched(row: Row, around: Surroundings) -> list[str]:
 
 
 def _watched(file: str) -> tuple[str, ...]:
-    return _with_bases(file, stamp(Path(file)))
+    return _names(state_of(file))
 
 
 @lru_cache(maxsize=1024)
-def _with_bases(file: str, _stamp: tuple[int, ...]) -> tuple[str, ...]:
-    return tuple(map(str, with_bases(Path(file))))
+def _names(state: State) -> tuple[str, ...]:
+    return tuple(map(str, files_of(state)))
 
 
 def depends_on_its_text(file: str) -> bool:
