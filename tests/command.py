@@ -21,7 +21,6 @@ import yaml
 from warm import Command, can_start
 
 import benchmark
-from benchmark import process
 from benchmark.cli import main
 
 # A command that counts how often it opens the annotation files; see `opened`.
@@ -166,9 +165,6 @@ def here(arguments: list[str], folder: Path | None = None) -> subprocess.Complet
     with (
         patch.object(sys, "argv", ["detboard", *arguments]),
         patch.dict(os.environ, _environment({}), clear=True),
-        patch.object(
-            process, "_end", process._End()
-        ),  # an earlier command of this process may have been ended
         redirect_stdout(out),
         redirect_stderr(err),
     ):
