@@ -73,7 +73,8 @@ class _End:
 
     def say(self, then: str) -> int:
         if not self._told:
-            self._told = self.asked  # else it was no signal to this process, which may run other commands
+            # Else it was no signal to this process, which may run other commands.
+            self._told = self.asked
             with suppress(OSError):
                 print(f"{self.words}: {then}", file=sys.stderr, flush=True)
         return self.status

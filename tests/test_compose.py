@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from mmengine import Config
 
-from benchmark.config.compose import check_recipes, compose, config_roots, surroundings_of
 from benchmark.config.bases import with_bases
+from benchmark.config.compose import check_recipes, compose, config_roots, surroundings_of
 from benchmark.config.config_file import load_config, merged, plain, render
 from benchmark.config.overrides import passed_over
 from benchmark.data.dataset import Dataset, Split

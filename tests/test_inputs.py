@@ -15,6 +15,7 @@ from test_job import QUICK
 from benchmark.data.annotations import read_annotations
 from benchmark.files import read_jsonl
 from benchmark.job import job
+from benchmark.job.building import read_content
 from benchmark.job.inputs import Inputs, NotAsAsked
 from benchmark.job.job import run_job
 from benchmark.run.contents import named_path
@@ -22,6 +23,7 @@ from benchmark.run.loaded import Loaded
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare, set_aside
 from benchmark.run.record import FailureKind, RunRecord, State
+from benchmark.run.spec import MODULE
 from benchmark.run.state import Planned
 from benchmark.sweep.missing import missing
 
@@ -118,6 +120,28 @@ def test_a_module_that_changes_after_the_plan_fails_the_run(desk: Desk, tmp_path
         assert told in record.cause
     (other,) = desk.plan()
     assert other.spec.run_id != run.spec.run_id
+
+
+def test_a_process_takes_no_module_for_another_of_its_name(desk: Desk, tmp_path: Path) -> None:
+    name = "module_of_two"
+    desk.overrides["+custom_imports"] = {"imports": [name], "allow_failed_imports": False}
+
+    def read(number: int) -> None:
+        """Plans a run of an experiment with a module of its own, and reads its config as its job does."""
+        folder = tmp_path / str(number)
+        if not folder.exists():
+            desk.experiment = variant(folder, lambda _: None)
+            (folder / f"{name}.py").write_text(f"VALUE = {number}\n")
+        desk.experiment = folder / "tiny.yaml"
+        (run,) = desk.plan()
+        prepare(run)
+        assert run.spec.given[f"{MODULE}{name}"] == _sha256(folder / f"{name}.py")
+        read_content(run.spec, run.folder, Inputs(run.spec, run.folder))
+
+    read(1)
+    with pytest.raises(NotAsAsked, match=f"{name} is not what this process has imported"):
+        read(2)
+    read(1)
 
 
 def test_what_was_parsed_is_held_against_the_plan(desk: Desk) -> None:

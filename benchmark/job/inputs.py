@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from benchmark.config.imports import module_hash, own_module_files
 from benchmark.data.annotations import Annotations, stamp
@@ -16,6 +18,9 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.record import Hashes
 from benchmark.run.spec import MODULE, RunSpec
 from benchmark.writing.addresses import public
+
+_imported: dict[str, tuple[ModuleType | None, str]] = {}
+"""The modules beside experiment files that jobs of this process have imported, and the SHA-256 of each, by name."""
 
 
 class NotAsAsked(Exception):
@@ -105,6 +110,7 @@ class Inputs:
             self._fault(_Asked(paths[name], asked.get(name)), found.get(name))
             for name in sorted(paths)
         ]
+        told += [_imported_before(paths[name], name, sha) for name, sha in found.items()]
         if faults := [fault for fault in told if fault]:
             raise NotAsAsked("\n".join(faults))
 
@@ -169,3 +175,16 @@ class Inputs:
 
     def _found(self, asked: _Asked) -> str | None:
         return self._read[asked.path][1] if asked.path in self._read else None
+
+
+def _imported_before(path: Path, name: str, sha256: str) -> str | None:
+    """Says that an earlier job of this process has imported another module by a name: it is what this one would use."""
+    module = sys.modules.get(name)
+    known, before = _imported.get(name, (None, sha256))
+    if module is None or module is not known or before == sha256:
+        _imported[name] = module, sha256
+        return None
+    return (
+        f"{path} is not what this process has imported by this name for an earlier run (SHA-256 {before}): give the "
+        "command again in a process of its own, or with another --launcher"
+    )
