@@ -24,6 +24,7 @@ NEEDED = (
     "cv2",
     "filelock",
     "fsspec",
+    "grpc",
     "hotcoco",
     "jinja2",
     "markupsafe",
