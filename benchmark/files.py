@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
@@ -213,27 +213,45 @@ def parse_json(content: bytes) -> Any:
         raise ValueError(message) from None
 
 
+class NotAFile(OSError):
+    """Something else lies in the place of a file, and stays there until somebody removes it."""
+
+
 def read_bytes(path: Path) -> bytes:
     """What a file holds.
 
     Raises:
         FileNotFoundError: There is none.
-        OSError: It cannot be read: a folder, a link to itself or to nothing, a pipe, which one would wait for forever.
+        NotAFile: It is none, see `opened`.
+        OSError: It cannot be read.
+    """
+    with opened(path) as file:
+        return file.read()
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file, open to be read; whoever opens a pipe otherwise waits for ever.
+
+    Raises:
+        FileNotFoundError: There is none.
+        NotAFile: It is a folder, a link to itself or to nothing, a pipe.
+        OSError: It cannot be opened.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise OSError(errno.ELOOP, "a link to nothing", str(path)) from None
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and path.is_symlink():
+            raise NotAFile(errno.ELOOP, "a link to nothing", str(path)) from None
+        if error.errno == errno.ELOOP:
+            raise NotAFile(errno.ELOOP, error.strerror, str(path)) from None
         raise
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        raise OSError(errno.EINVAL, "not a file", str(path))
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
-        return file.read()
+            raise NotAFile(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise NotAFile(errno.EINVAL, "not a file", str(path))
+    return open(descriptor, "rb")  # noqa: PTH123 - of a descriptor, for the caller
 
 
 def end_of(path: Path, characters: int) -> str:

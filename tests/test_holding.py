@@ -28,6 +28,7 @@ from benchmark.job.holding import holding
 from benchmark.job.made import MAKERS
 from benchmark.job.several import GONE
 from benchmark.job.told import leave_on_term
+from benchmark.launchers.leased import LeaseHolder, lease_holder
 from benchmark.launchers.living import lives, living_job, standing
 from benchmark.launchers.local import LocalLauncher, _apart
 from benchmark.lock_markers import marker_of
@@ -295,6 +296,34 @@ def test_a_job_that_waits_is_ended_by_its_scheduler_alone(
     wait_until((folder.path / "begun").exists, "the job")
     begun.terminate()
     wait_until(folder.stop_file.exists, "the word")  # it is asked itself again
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nothing")])
+def test_what_lies_in_the_place_of_a_lease_is_named_and_waited_for_by_nobody(
+    put: Callable[[Path], object],
+    folder: RunFolder,
+    jobs: Jobs,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    put(folder.lease_file)
+    assert jobs.status_of(_hold(folder, True)) == 1
+    told = capfd.readouterr()
+    assert "something else lies in the place of lease.json; move its folder away" in told.out
+    assert "Traceback" not in told.err
+    assert lease_holder(folder) is None
+    assert LeaseHolder(folder, "a job of another node").ended()
+    folder.lease_file.rename(folder.path / "gone")
+    monkeypatch.setattr(lease, "LEASE_S", 0.3)
+
+    def loses_it() -> None:
+        with holding(folder, leased=True):
+            folder.lease_file.unlink()
+            put(folder.lease_file)
+            time.sleep(60)
+
+    assert jobs.status_of(loses_it) == GONE
+    assert "is lost (something else lies in its place: " in capfd.readouterr().out
 
 
 def test_a_lease_is_no_sign_of_life(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

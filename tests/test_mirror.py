@@ -14,6 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from benchmark.launchers import LAUNCHERS, Job, make_launcher
 from benchmark.launchers.child import Surroundings, to_json
 from benchmark.launchers.layout import APART
 from benchmark.launchers.living import lives, living_job
+from benchmark.launchers.local import LocalLauncher
 from benchmark.launchers.mirror import lease, node, object_store, stored_job
 from benchmark.launchers.mirror.fetching import Fetcher
 from benchmark.launchers.mirror.listing import Listing, Mirrored, newest_listing, put_listing
@@ -435,6 +437,24 @@ def test_what_was_damaged_in_a_store_is_not_taken(tmp_path: Path) -> None:
     fetcher.bring(everything=True)
     assert fetcher.damaged == ["checkpoints/iter_5.pth"]  # the run may go on from the one before
     assert there.predictions_file.exists() and not list(there.checkpoints.glob("*"))
+
+
+def test_a_folder_in_the_place_of_an_object_is_said_at_once_and_not_waited_for(
+    synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for a store that does not answer waits for an hour; this only a user mends."""
+    url = tmp_path / "store"
+    run = planned(synthetic_data, tmp_path / "results")
+    claim = url / lease.lease_key(f"runs/{run.spec.run_id}", 1)
+    claim.mkdir(parents=True)
+    monkeypatch.setenv("DETBOARD_PATIENCE_S", "600")
+    options, local = replace(OPTIONS, store=str(url)), LocalLauncher()
+    by_driver = partial(stored(str(url)).submit, run.folder.path, options)
+    by_node = partial(node.run_mirrored, run.spec.run_id, options, local.submit)
+    for ask in (by_driver, by_node):
+        with pytest.raises(StoreTrouble, match="Is a directory") as told:
+            ask()
+        assert told.value.filename == str(claim)
 
 
 @pytest.mark.parametrize("name", ["../out", "/etc/out", "a//b", ""])

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from benchmark import locks
-from benchmark.files import checked_writes
+from benchmark.files import NotAFile, checked_writes
 from benchmark.job.several import GONE, processes
 from benchmark.run.address import read_address
-from benchmark.run.folder import RunFolder
+from benchmark.run.folder import Damaged, RunFolder
 from benchmark.run.journal import now
 from benchmark.run.lease import Lease, Lost, Seen, take
 from benchmark.run.state import stop_is_users
@@ -28,7 +28,7 @@ def holding(folder: RunFolder, leased: bool) -> Iterator[None]:
 
     Raises:
         locks.Held: A job without a lease has held the folder all the time that `locks.patience_s` gives.
-        SystemExit: A user has asked the run to end while another held the lease.
+        SystemExit: A user has asked the run to end while another held the lease; or something else lies in its place.
     """
     if not (leased or os.path.lexists(folder.lease_file)):
         lock = locks.acquire(folder.lock_file, locks.patience_s())
@@ -48,7 +48,11 @@ def _by_lease(folder: RunFolder) -> Iterator[None]:
     address = read_address(folder)
     job = address.job if address is not None else ""
     with _ended_by_term():
-        lease = take(folder.lease_file, job, _Waiting(folder).hears)
+        try:
+            lease = take(folder.lease_file, job, _Waiting(folder).hears)
+        except NotAFile:
+            print(f"{now()} {_displaced(folder)}", flush=True)
+            sys.exit(1)
     try:
         lock = locks.acquire(folder.lock_file, locks.patience_s(), leased=True)
         try:
@@ -58,6 +62,15 @@ def _by_lease(folder: RunFolder) -> Iterator[None]:
             lock.release()
     finally:
         lease.release()
+
+
+def _displaced(folder: RunFolder) -> Damaged | str:
+    """What is wrong with a folder whose lease is no file, and what to do, as a plan says it."""
+    try:
+        folder.check_kinds()
+    except Damaged as damage:
+        return damage
+    return f"{folder.lease_file}: was no file a moment ago"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from benchmark.files import NotAFile
 from benchmark.run.folder import RunFolder
 from benchmark.run.lease import Watch, glance, take_away
 from benchmark.run.standing import Standing
@@ -38,6 +39,8 @@ class LeaseHolder:
     def _looks_alive(self) -> bool:
         try:
             return self._watch.living() is not None
+        except NotAFile:  # no job renews what is none
+            return False
         except OSError:  # nothing new is known
             return True
 

@@ -95,8 +95,8 @@ class Stored:
             try:
                 home = self._send(path, run)
                 break
-            except StoreTrouble:
-                if time.monotonic() > end:
+            except StoreTrouble as trouble:
+                if trouble.lasts or time.monotonic() > end:
                     raise
             time.sleep(_RETRY_S)
         inner = None

@@ -29,7 +29,16 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from benchmark.files import TEMPORARY, JsonObject, json_line, parse_json, write_json
+from benchmark.errors import why
+from benchmark.files import (
+    TEMPORARY,
+    JsonObject,
+    NotAFile,
+    json_line,
+    opened,
+    parse_json,
+    write_json,
+)
 from benchmark.lock_markers import Holder, has_ended, this_process
 
 LEASE_S = 60.0
@@ -82,10 +91,11 @@ def look(path: Path) -> Seen | None:
     It is opened each time: that is when a network file system asks its server what has changed.
 
     Raises:
+        NotAFile: Something else lies in its place.
         OSError: It cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             content, renewed_ns = file.read(), os.fstat(file.fileno()).st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -234,7 +244,10 @@ class Lease:
     def _check(self, now: float) -> None:
         late = now - self._renewed
         for _ in range(2):
-            seen = look(self._path)
+            try:
+                seen = look(self._path)
+            except NotAFile as error:
+                raise Lost(f"something else lies in its place: {why(error)}") from None
             if self._is_own(seen):
                 return
             if seen is None and late < self._seconds and self._make_again():
@@ -281,6 +294,7 @@ def take(path: Path, job: str, waits: Callable[[Seen], None]) -> Lease:
         waits: Hears of the other's lease at each look; what it raises ends the waiting.
 
     Raises:
+        NotAFile: Something else lies in its place.
         OSError: The file system says no.
     """
     watch, claims = Watch(path), Claims(path, job)

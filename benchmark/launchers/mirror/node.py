@@ -251,7 +251,7 @@ def _patiently(ask: Callable[[], _T], say: Callable[[str], None]) -> _T:
         try:
             return ask()
         except StoreTrouble as trouble:
-            if time.monotonic() > end:
+            if trouble.lasts or time.monotonic() > end:
                 raise
             if not said:
                 say(f"the store does not answer: {told(trouble)}; waiting for it")

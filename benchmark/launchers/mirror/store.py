@@ -12,21 +12,24 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmark.errors import UserError, attempt, why
+from benchmark.files import NotAFile
 
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)", re.DOTALL)
 _PROBE = "detboard-probe"
 
 
 class StoreTrouble(OSError):
-    """A store does not do what it is asked, whatever the reason; it may later.
+    """A store does not do what it is asked, whatever the reason; it may later, unless that lasts.
 
     Args:
         where: The store, or what of it was asked for.
         words: Why.
+        lasts: It is of no use to ask again before somebody has mended that.
     """
 
-    def __init__(self, where: str, words: str) -> None:
+    def __init__(self, where: str, words: str, lasts: bool = False) -> None:
         self.words = words
+        self.lasts = lasts
         super().__init__(errno.EREMOTEIO, f"{words} ({os.strerror(errno.EREMOTEIO)})", where)
 
 
@@ -77,7 +80,7 @@ def troubles_of(where: str) -> Iterator[None]:
     except (FileNotFoundError, FileExistsError, StoreTrouble):
         raise
     except Exception as error:  # each library has its own
-        raise StoreTrouble(where, why(error)) from error
+        raise StoreTrouble(where, why(error), isinstance(error, NotAFile)) from error
 
 
 def open_store(url: str) -> Store:

@@ -146,7 +146,7 @@ class StoredJob:
             self._trouble = ""
         except StoreTrouble as trouble:
             self._trouble = told(trouble)
-            self._over = over and self._waited()
+            self._over = over and (trouble.lasts or self._waited())
         self._due = time.monotonic() + LOOK_S
         return self._over
 
