@@ -149,6 +149,17 @@ def write_refused(folder: str | Path, size: int = 1) -> OSError | None:
     return None
 
 
+def now_ns(folder: Path) -> int:
+    """The time of a file that is written now, by the same clock as its neighbours; this machine's where none can be."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(b".")
+            os.fsync(file.fileno())
+            return os.fstat(file.fileno()).st_mtime_ns
+    except OSError:
+        return time.time_ns()
+
+
 def remove_leftovers(folder: Path, name: str = "*", deep: bool = False) -> None:
     """Removes the temporary files of `replacing` that dead processes have left; what cannot be removed stays.
 

@@ -35,11 +35,12 @@ from benchmark.launchers.living import lives, living_job
 from benchmark.launchers.local import LocalLauncher
 from benchmark.launchers.mirror import lease, node, object_store, stored_job
 from benchmark.launchers.mirror.fetching import Fetcher
+from benchmark.launchers.mirror.lease import Claim
 from benchmark.launchers.mirror.listing import Listing, Mirrored, newest_listing, put_listing
 from benchmark.launchers.mirror.scratch import scratch_folder
 from benchmark.launchers.mirror.sending import Sender
 from benchmark.launchers.mirror.sent import Sent
-from benchmark.launchers.mirror.store import Store, StoreTrouble, open_store, problem_with
+from benchmark.launchers.mirror.store import LEFT_S, Store, StoreTrouble, open_store, problem_with
 from benchmark.launchers.mirror.stored_job import Home, StoredJob
 from benchmark.launchers.ray_cluster.capacity import Node
 from benchmark.launchers.ray_cluster.launcher import RayLauncher
@@ -368,6 +369,53 @@ def test_a_store_keeps_what_the_last_listings_name(pair: Pair) -> None:
         last = pair.sender.push()
     kept = {key.rpartition("/")[2] for key in pair.store.keys("runs/a/objects")}
     assert last.parts < kept and len(kept) == 2  # one for whoever reads the listing before
+
+
+def leave_as_killed(store: Store, root: Path) -> set[Path]:
+    """Puts that end midway, as by a kill, and what they leave."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    puts: list[tuple[object, str, Callable[[], object]]] = [
+        (os, "fsync", lambda: store.write("runs/a/objects/1", b"")),
+        (os, "link", lambda: store.create("runs/a/leases/000001.json", b"")),
+        (store, "written_s", lambda: lease.age_s(store, Claim(1, "", ""), "runs/a")),
+        (store, "read", lambda: problem_with(str(root))),
+    ]
+    for owner, at, put in puts:
+        with pytest.MonkeyPatch.context() as ends:
+            ends.setattr(Path, "unlink", lambda *_, **__: None)
+            ends.setattr(type(store) if owner is store else owner, at, killed)
+            with pytest.raises(KeyboardInterrupt):
+                put()
+    return files_below(root)
+
+
+def files_below(root: Path) -> set[Path]:
+    return {path for path in root.rglob("*") if path.is_file()}
+
+
+def test_what_killed_jobs_have_left_in_a_store_goes_with_the_next(tmp_path: Path) -> None:
+    root, folder = tmp_path / "store", RunFolder(tmp_path / "a")
+    root.mkdir()
+    folder.path.mkdir()
+    store = open_store(str(root))
+    left = leave_as_killed(store, root)
+    assert {path.parent.name for path in left} == {"objects", "leases", "clocks", "detboard-probe"}
+    for path in left:
+        os.utime(path, (0, path.stat().st_mtime - LEFT_S - 1))
+    young = root / "runs/a/objects/.2.abcdefgh.tmp"  # another may be at it
+    young.touch()
+    assert not problem_with(str(root))
+    held = lease.take(store, "runs/a", "the next")
+    assert held is not None
+    sender = Sender(store, "runs/a", held.number, folder.path)
+    sender.push()
+    assert not left & files_below(root) and young.exists()
+    os.utime(young, (0, 0))
+    sender.push(last=True)
+    assert {path.name for path in files_below(root)} == {f"{held.number:06}.json"}
 
 
 def test_a_job_that_was_replaced_removes_nothing_that_its_follower_names(

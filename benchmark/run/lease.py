@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from benchmark.files import (
     JsonObject,
     NotAFile,
     json_line,
+    now_ns,
     opened,
     parse_json,
     write_json,
@@ -127,20 +127,9 @@ def glance(path: Path) -> Seen | None:
         seen = look(path)
         if seen is None or seen.is_gone:
             return None
-        return seen if abs(_now_ns(path.parent) - seen.renewed_ns) <= seen.seconds * 1e9 else None
+        return seen if abs(now_ns(path.parent) - seen.renewed_ns) <= seen.seconds * 1e9 else None
     except OSError:
         return None
-
-
-def _now_ns(folder: Path) -> int:
-    """The time of a file that is written now, by the same clock as the lease's; this machine's where none can be."""
-    try:
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-            file.write(b".")
-            os.fsync(file.fileno())
-            return os.fstat(file.fileno()).st_mtime_ns
-    except OSError:
-        return time.time_ns()
 
 
 class Watch:

@@ -191,6 +191,10 @@ def _next(store: Store, run: str, who: str, last: Claim | None) -> Lease | None:
         return None
     for number in range(max(1, claim.number - 3), claim.number - 1):
         store.remove(lease_key(run, number))  # the one before may still be looked at
+    for probe in store.keys(
+        f"{run}/clocks"
+    ):  # of who was killed in `age_s`; who is at it looks again
+        store.remove(probe)
     return Lease(store, run, claim)
 
 

@@ -113,6 +113,12 @@ class ObjectStore:
         with troubles_of(self._named(key)), suppress(FileNotFoundError):
             self._ask("rm_file", self._at(key))
 
+    def tidy(self, folder: str) -> None:
+        """See `benchmark.launchers.mirror.store.Store`: what a put has left is no object, and the bucket's to remove.
+
+        Uploads in parts are listed and ended for a whole bucket at once, others' among them.
+        """
+
     @contextmanager
     def _putting(self, key: str) -> Iterator[None]:
         """Where something is put, that a file is not found means its bucket."""

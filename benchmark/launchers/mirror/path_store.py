@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmark.errors import why
-from benchmark.files import is_file, read_bytes, replacing
-from benchmark.launchers.mirror.store import StoreTrouble, troubles_of
+from benchmark.files import TEMPORARY, is_file, now_ns, read_bytes, replacing
+from benchmark.launchers.mirror.store import LEFT_S, StoreTrouble, troubles_of
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
@@ -44,7 +45,7 @@ class PathStore:
     def create(self, key: str, content: bytes) -> bool:
         """See `benchmark.launchers.mirror.store.Store`: a link is made whole, and only where there is nothing."""
         path = self._root / key
-        beside = path.with_name(f".{path.name}.{os.getpid()}.{id(content)}.new")
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
         with self._putting(key):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -88,6 +89,18 @@ class PathStore:
         """See `benchmark.launchers.mirror.store.Store`."""
         with troubles_of(self._named(key)):
             (self._root / key).unlink(missing_ok=True)
+
+    def tidy(self, folder: str) -> None:
+        """See `benchmark.launchers.mirror.store.Store`: by the file server's clock: locks may hold on one node."""
+        with self._asked(folder):
+            at = self._root / folder
+            if not at.is_dir():
+                return
+            oldest_s = now_ns(at) / 1e9 - LEFT_S
+            for path in at.rglob(f".*{TEMPORARY}"):
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < oldest_s:
+                        path.unlink()
 
     @contextmanager
     def _asked(self, key: str) -> Iterator[None]:

@@ -71,6 +71,8 @@ class Sender:
             Taken: Another has taken the run over.
             StoreTrouble: The store does not answer.
         """
+        if last:
+            self._store.tidy(self._run)
         # Looked for before all else: what the record speaks of was written before it.
         ended = [name for name in LAST if (self._folder / name).is_file()]
         if not self._new_checkpoints():
@@ -102,6 +104,7 @@ class Sender:
         require(self._store, self._run, self._number)
         now = listing.parts
         if self._listed is None:
+            self._store.tidy(self._run)
             remove_before(self._store, self._run, self._number)
             self._leaving = objects(self._store, self._run)
         for part in self._leaving - now:

@@ -16,6 +16,8 @@ from benchmark.files import NotAFile
 
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)", re.DOTALL)
 _PROBE = "detboard-probe"
+LEFT_S = 60.0
+"""Seconds by the store's clock after which nobody goes on with a put that has not grown, nor looks at a probe."""
 
 
 class StoreTrouble(OSError):
@@ -66,6 +68,9 @@ class Store(Protocol):
 
     def remove(self, key: str) -> None:
         """Removes an object; nothing happens where there is none."""
+
+    def tidy(self, folder: str) -> None:
+        """Removes what puts that were killed have left below a folder of keys, once it is `LEFT_S` old."""
 
 
 @contextmanager
@@ -153,9 +158,20 @@ def _tried(store: Store) -> str:
             return _unsure(store, "puts twice what is to be put only where there is nothing")
         if store.read(key) != b"probe":
             return _unsure(store, "does not give back what was put")
+        _remove_probes(store, key)
         return ""
     finally:
         with suppress(StoreTrouble):
+            store.remove(key)
+
+
+def _remove_probes(store: Store, own: str) -> None:
+    """Removes the probes of commands that were killed; another's that is at it stays."""
+    store.tidy(_PROBE)
+    now = store.written_s(own)
+    for key in store.keys(_PROBE):
+        written = store.written_s(key)
+        if now is not None and written is not None and now - written > LEFT_S:
             store.remove(key)
 
 
