@@ -2,7 +2,7 @@
 
 Python takes the first `benchmark` that it finds on its path, and many a project has a file or a folder of that name.
 Nobody else has one of this name. The command ``detboard`` begins here, and so do jobs: a forkserver imports it first,
-and ``python detboard_start.py torchrun|job|probe ...`` runs it.
+and ``python detboard_start.py torchrun|job|probe|draw ...`` runs it.
 """
 
 from __future__ import annotations
@@ -64,6 +64,16 @@ def probe() -> None:
     command()
 
 
+def draw() -> None:
+    """The process that draws plots beside a report."""
+    from benchmark.garbage import collect_seldom
+
+    collect_seldom()
+    from benchmark.leaderboard.aside import main as command
+
+    command()
+
+
 if __name__ == "__main__":
     del sys.path[0]  # the folder of this file, which is among installed packages at its own place
 if "benchmark" not in sys.modules:
@@ -72,4 +82,4 @@ from benchmark.start import own_modules_first  # noqa: E402 - of the package tha
 
 own_modules_first()
 if __name__ == "__main__":
-    {"torchrun": torchrun, "job": job, "probe": probe}[sys.argv.pop(1)]()
+    {"torchrun": torchrun, "job": job, "probe": probe, "draw": draw}[sys.argv.pop(1)]()

@@ -94,7 +94,7 @@ def test_a_plot_that_fails_costs_its_files(desk: Desk, monkeypatch: pytest.Monke
     def broken(*_: Any) -> None:
         raise RuntimeError("no paint")
 
-    monkeypatch.setattr("benchmark.leaderboard.outputs.plots.panels.Forest.draw", broken)
+    monkeypatch.setattr("benchmark.leaderboard.panels.Forest.draw", broken)
     status, output = desk.report()
     assert status == 1
     for kind in ("png", "svg"):

@@ -259,7 +259,7 @@ def crowd() -> Leaderboard:
 @pytest.mark.slow
 def test_a_line_joins_a_name_that_lies_apart_with_its_point() -> None:
     plot = plot_of(crowd(), "pareto")
-    [axes] = plot.figure.axes
+    [axes] = plot.numbers.draw().axes
     to_pixels, drawn = axes.transData.transform, axes.collections[-1]
     assert isinstance(drawn, LineCollection)
     lines = [to_pixels(line) for line in drawn.get_segments()]

@@ -9,9 +9,10 @@ from benchmark.errors import UserError
 from benchmark.files import read_json, write_json, write_text
 from benchmark.leaderboard.beside import readme_beside
 from benchmark.leaderboard.outputs.markdown import hashes_text
-from benchmark.leaderboard.outputs.plots.plots import KINDS, NAMES, plot_file
+from benchmark.leaderboard.outputs.plots.plots import NAMES, plot_file
 from benchmark.leaderboard.outputs.readme import with_other_markers
 from benchmark.leaderboard.outputs.text_file import read_text
+from benchmark.writing.drawing import KINDS
 
 _ENDINGS = (".md", ".csv", ".html", ".oof")
 

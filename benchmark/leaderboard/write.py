@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.errors import UserError, why
 from benchmark.files import sha256_if_any
+from benchmark.leaderboard.aside import WORTH_ROWS, drawing_aside
 from benchmark.leaderboard.beside import readme_beside, remove_leftovers_of_boards
 from benchmark.leaderboard.known_board import KnownBoard
 from benchmark.leaderboard.outputs import OUTPUTS
 from benchmark.leaderboard.outputs.base import File, Material, NothingToWriteError
 from benchmark.leaderboard.renaming import rename_boards
 from benchmark.leaderboard.reports import Report, Reports
+from benchmark.run.devices import cpu_count
 
 
 @dataclass
@@ -86,6 +88,8 @@ def write_report(material: Material, check: bool = False) -> Written:
         check: Compare only; write nothing.
     """
     written, left_out = Written(), []
+    if not check:
+        _begin(material)
     for name, output in OUTPUTS.items():
         if output.needs_runs and material.configs is None:
             left_out.append(f"the {name}")
@@ -98,6 +102,15 @@ def write_report(material: Material, check: bool = False) -> Written:
         where = material.runs.results
         written.skipped += (f"{' and '.join(left_out)} need the run folders, and {where} has none",)
     return written
+
+
+def _begin(material: Material) -> None:
+    for output in OUTPUTS.values():
+        if output.begin is not None:
+            with suppress(
+                Exception
+            ):  # what goes wrong goes wrong again when it is written, and is said then
+                output.begin(material)
 
 
 def publish_all(made: Reports, results: Path, check: bool = False) -> list[Written]:
@@ -134,12 +147,21 @@ def _written(report: Report, readme: Path, check: bool) -> Written:
     if said := known.right():
         looked_at, unchanged, skipped = said
         return Written((), _paths(looked_at), _paths(unchanged), skipped=tuple(skipped))
-    material = Material(report.leaderboard, report.runs, report.configs, readme, known.looks)
-    written = write_report(material, check)
+    # Begun before the leaderboard is made, which takes as long as a process to import what draws.
+    with drawing_aside(not check and _worth_aside(report)) as aside:
+        of = (report.runs, report.configs, readme, known.looks, aside)
+        written = write_report(Material(report.leaderboard, *of), check)
     if written.right and all(output.told for output in OUTPUTS.values()):
         files = [list(map(str, paths)) for paths in (written.looked_at, written.unchanged)]
         known.note(written.held, [*files, list(written.skipped)])
     return written
+
+
+def _worth_aside(report: Report) -> bool:
+    """Whether plots are drawn sooner beside the other files than after them."""
+    drawn = report.configs is not None and any(output.begin for output in OUTPUTS.values())
+    rows = len(report.of.table.rows) if drawn and report.of is not None else 0
+    return rows >= WORTH_ROWS and cpu_count() > 1
 
 
 def _paths(names: Iterable[str]) -> tuple[Path, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 120
+KINDS = ("png", "svg")
 LONGEST_NAME = 34
 _LONGEST_TITLE = 60
 
@@ -97,13 +99,24 @@ def escape(text: str, longest: int = LONGEST_NAME) -> str:
     return line.replace("$", r"\$")
 
 
-def save(figure: Figure, path: Path, kind: str = "png", metadata: object = None) -> None:
+def pictures(figure: Figure, digest: str) -> dict[str, bytes]:
+    """The files of a figure by their kind, of `KINDS`, with the digest of what it shows for `digest_in`."""
+    lay_out(figure)
+    written = {kind: BytesIO() for kind in KINDS}
+    for kind, file in written.items():
+        save(figure, file, kind, digest_metadata(digest, kind))
+    return {kind: file.getvalue() for kind, file in written.items()}
+
+
+def save(
+    figure: Figure, file: Path | IO[bytes], kind: str = "png", metadata: object = None
+) -> None:
     """Writes a figure; the same figure gives the same bytes.
 
     Args:
         figure: The figure.
-        path: The file; its name does not matter.
-        kind: ``png`` or ``svg``.
+        file: Where to; its name does not matter.
+        kind: One of `KINDS`.
         metadata: Passed on to matplotlib.
     """
     import warnings
@@ -112,7 +125,7 @@ def save(figure: Figure, path: Path, kind: str = "png", metadata: object = None)
 
     with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "detboard"}):
         warnings.simplefilter("ignore")  # a letter that the font does not have is a box
-        figure.savefig(path, format=kind, dpi=DPI, metadata=metadata)
+        figure.savefig(file, format=kind, dpi=DPI, metadata=metadata)
 
 
 def digest_metadata(digest: str, kind: str) -> dict[str, str | None]:

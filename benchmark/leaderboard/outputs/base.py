@@ -18,6 +18,7 @@ from benchmark.run.kept_file import Stamp, stamp_of
 from benchmark.run.runs import Runs
 
 if TYPE_CHECKING:  # a sweep with nothing to do asks for the names of the files only
+    from benchmark.leaderboard.aside import Aside
     from benchmark.leaderboard.curves import RunCurve
     from benchmark.leaderboard.document import Leaderboard
 
@@ -55,6 +56,7 @@ class Material:
         configs: The composed config of each row, by name; None where there are no run folders.
         readme: The README that may hold the table, None for no README.
         looks: Takes what is read beside the leaderboard.
+        aside: A process that draws while this one writes; None where this one is to draw.
     """
 
     whole: Leaderboard
@@ -62,6 +64,7 @@ class Material:
     configs: Configs | None = None
     readme: Path | None = None
     looks: Looks = field(default_factory=Looks, compare=False)
+    aside: Aside | None = None
 
     @cached_property
     def leaderboard(self) -> Leaderboard:
@@ -118,12 +121,14 @@ class Output:
         many: Whether its files are too many to be listed where all is right.
         told: Whether `Material.looks` is told of all that it reads beside the leaderboard, the configs and the README.
             If not, boards of many rows are always made again, to be compared.
+        begin: Begins, before any output is written, what takes long and is done by another process.
     """
 
     files: Callable[[Material], Iterable[File]]
     needs_runs: bool = False
     many: bool = False
     told: bool = False
+    begin: Callable[[Material], None] | None = None
 
 
 def text_output(ending: str, make: Callable[[Leaderboard], str], whole: bool = False) -> Output:

@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmark.files import replacing
 from benchmark.leaderboard.curves import RunCurve
 from benchmark.leaderboard.document import Leaderboard, Line
-from benchmark.leaderboard.outputs.plots.panels import (
+from benchmark.leaderboard.panels import (
     Bar,
     Curve,
     Forest,
@@ -25,15 +24,11 @@ from benchmark.leaderboard.outputs.plots.panels import (
     TrainingOfFolds,
 )
 from benchmark.leaderboard.pareto import front, priced, separated
-from benchmark.writing.drawing import digest_in, digest_metadata, lay_out, save
+from benchmark.writing.drawing import KINDS, digest_in, pictures
 from benchmark.writing.words import short
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MOST_ROWS = 40
 MOST_CURVES = 12  # a panel each
-KINDS = ("png", "svg")
 _NOISE = "No line where neighbours on the front are not separated in mAP50."
 NAMES = ("pareto", "pareto-latency", "intervals", "curves")
 _VERSION = 1  # of the drawing: raised when the same numbers are drawn in another way
@@ -76,17 +71,24 @@ class Plot:
         drawn = json.dumps([_VERSION, self.name, asdict(self.numbers)], sort_keys=True)
         return hashlib.sha256(drawn.encode()).hexdigest()
 
-    def files(self, results: Path) -> list[PlotFile]:
-        """Its files, a PNG and an SVG."""
+    def files(self, results: Path, drawn: Mapping[str, bytes] | None = None) -> list[PlotFile]:
+        """Its files, a PNG and an SVG.
+
+        Args:
+            results: The results folder.
+            drawn: What to write into each, by its kind; if it is not given, the plot is drawn when a file is written.
+        """
         paths = (plot_file(results, self.board, self.name, kind) for kind in KINDS)
-        return [PlotFile(path, self) for path in paths]
+        return [PlotFile(path, self, drawn) for path in paths]
+
+    def is_right(self, results: Path) -> bool:
+        """Whether all of its files are."""
+        return all(file.is_right() for file in self.files(results))
 
     @cached_property
-    def figure(self) -> Figure:
-        """The picture, laid out."""
-        figure = self.numbers.draw()
-        lay_out(figure)
-        return figure
+    def pictures(self) -> dict[str, bytes]:
+        """What its files are to hold, by their kinds."""
+        return pictures(self.numbers.draw(), self.digest)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class PlotFile:
 
     path: Path
     plot: Plot
+    drawn: Mapping[str, bytes] | None = None
 
     def is_right(self) -> bool:
         """Whether it shows the plot's numbers, or is not there if that cannot be drawn."""
@@ -111,13 +114,14 @@ class PlotFile:
         return f"{self.path.name}: shows other numbers than the records"
 
     def write(self) -> None:
-        """Draws it, or removes it if it cannot be drawn: it would show numbers that no longer hold."""
+        """Writes it, or removes it if it cannot be drawn: it would show numbers that no longer hold."""
         if self.plot.missing:
             self.path.unlink(missing_ok=True)
             return
         kind = self.path.suffix.removeprefix(".")
+        picture = (self.drawn or self.plot.pictures)[kind]
         with replacing(self.path) as temporary:
-            save(self.plot.figure, temporary, kind, digest_metadata(self.plot.digest, kind))
+            temporary.write_bytes(picture)
 
 
 def plots(leaderboard: Leaderboard, curves: Mapping[str, RunCurve]) -> list[Plot]:
