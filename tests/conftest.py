@@ -3,8 +3,10 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,33 @@ def _quick_trains_nothing(
         logs = tmp_path_factory.getbasetemp().rglob("runs/*/log.txt")
         trained = [log for log in logs if "(train)" in log.read_text(errors="replace")]
         assert not trained, f"pytest.mark.trains is missing: {trained}"
+
+
+@contextmanager
+def _process_as_before() -> Iterator[None]:
+    """Afterwards the environment's variables, and the threads that torch computes with, are as they were."""
+    before, torch = dict(os.environ), sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch is not None else None
+    yield
+    for name in {*os.environ, *before} - {"PYTEST_CURRENT_TEST"}:
+        if name not in before:
+            del os.environ[name]
+        elif os.environ.get(name) != before[name]:
+            os.environ[name] = before[name]
+    if torch is not None:
+        torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _file_leaves_process_as_it_was() -> Iterator[None]:
+    with _process_as_before():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _test_leaves_process_as_it_was() -> Iterator[None]:
+    with _process_as_before():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +75,9 @@ def composed(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _mmdet() -> Iterator[None]:
+def _mmdet() -> None:
     ops.install()
     register_all_modules(init_default_scope=True)
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

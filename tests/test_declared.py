@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from command import TINY
 from typer.testing import CliRunner
 
@@ -60,7 +59,6 @@ def results(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         rows=("plain",),
         overrides={"train_cfg.max_epochs": 2},
     )
-    threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SCORES, AR100.key, AR100)
         patch.setitem(MEASUREMENTS, WEIGHT.key, WEIGHT)
@@ -70,7 +68,6 @@ def results(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         changed = ("--set", "train_cfg.max_epochs=2")
         done = CliRunner().invoke(app, ["report", str(TINY), "--results", str(folder), *changed])
     assert done.exit_code == 0, done.output
-    torch.set_num_threads(threads)
     return folder
 
 

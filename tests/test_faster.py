@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +238,7 @@ def test_compiling_without_a_compiler_is_refused(
 
 
 @pytest.fixture
-def make(asked: Asked) -> Iterator[Callable[..., RunFolder]]:
+def make(asked: Asked) -> Callable[..., RunFolder]:
     """Makes runs of two epochs that are ready to start, with something changed."""
 
     def prepared(**overrides: Any) -> RunFolder:
@@ -246,9 +246,7 @@ def make(asked: Asked) -> Iterator[Callable[..., RunFolder]]:
         prepare(run)
         return run.folder
 
-    threads = torch.get_num_threads()
-    yield prepared
-    torch.set_num_threads(threads)
+    return prepared
 
 
 def _watched(monkeypatch: pytest.MonkeyPatch) -> tuple[set[Any], set[Any]]:

@@ -9,7 +9,7 @@ import math
 import os
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ MEASURED = JobOptions(Tracking(mode="off"), Resources(gpus=(), threads=1), cost=
 
 
 @pytest.fixture
-def make(synthetic_data: Path, tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], RunFolder]]:
+def make(synthetic_data: Path, tmp_path: Path) -> Callable[[dict[str, Any]], RunFolder]:
     """Makes runs of two epochs that are ready to start, with something changed."""
 
     def prepared(overrides: dict[str, Any]) -> RunFolder:
@@ -73,9 +73,7 @@ def make(synthetic_data: Path, tmp_path: Path) -> Iterator[Callable[[dict[str, A
         prepare(run)
         return run.folder
 
-    threads = torch.get_num_threads()
-    yield prepared
-    torch.set_num_threads(threads)
+    return prepared
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,13 +66,6 @@ BY_ITERATION = {
         {"type": "LinearLR", "start_factor": 0.1, "by_epoch": False, "begin": 0, "end": 10},
     ],
 }
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @dataclass
@@ -141,7 +133,7 @@ CASES = {
 
 @pytest.mark.trains
 @pytest.mark.slow
-@pytest.mark.usefixtures("threads", "roomy_disk")
+@pytest.mark.usefixtures("roomy_disk")
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_that_leaves_again_and_again_trains_as_one_that_never_does(
     synthetic_data: Path, tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
@@ -172,7 +164,6 @@ def test_a_run_that_leaves_again_and_again_trains_as_one_that_never_does(
 
 @pytest.mark.trains
 @pytest.mark.slow
-@pytest.mark.usefixtures("threads")
 def test_a_run_whose_batches_go_in_parts_leaves_between_them_and_goes_on_the_same(
     synthetic_data: Path, tmp_path: Path
 ) -> None:
