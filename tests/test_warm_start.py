@@ -173,6 +173,10 @@ def test_what_lies_outside_is_left_out_and_said(before: Bench, tmp_path: Path) -
         ({"warm_start": "gone#before"}, ["warm_start: there is no "]),
         ({"warm_start": "after"}, ["warm_start: there is no "]),
         ({"warm_start": "mysql://u:secret@h/d#x"}, ["warm_start: "]),
+        (
+            {"warm_start": "postgresql://u:secret@127.0.0.1:1/d#x"},
+            ["error: warm_start: postgresql://", "127.0.0.1:1/d: cannot be used: "],
+        ),
         ({"warm_start": ""}, ["warm_start"]),
         (
             {"search": {**SEARCH, "lr": {**RATE, "low": 0.0199, "high": 0.0201}}, "sampler": "RandomSampler"},

@@ -68,8 +68,8 @@ def storage_url(option: str | None, results: Path) -> URL:
 
 
 def named(url: URL) -> str:
-    """What a storage is called in messages: its file, or the option with its URL."""
-    return str(url.database) if is_sqlite(url) else f"--storage {_shown(url)}"
+    """What a storage is called in messages: its file or URL, whether an option or a ``warm_start`` has named it."""
+    return str(url.database) if is_sqlite(url) else _shown(url)
 
 
 def _shown(url: URL) -> str:

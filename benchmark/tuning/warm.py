@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,10 +103,21 @@ class Warm:
         try:
             if own is not None and url == self.url:
                 return _prior(self, own)
-            with reading(url) as storage:
+            with _of_warm_start(), reading(url) as storage:
                 return _prior(self, storage)
         except OUTAGES as error:
             raise unanswered(url, error) from None
+
+
+@contextmanager
+def _of_warm_start() -> Iterator[None]:
+    """Whatever is wrong, it is what the study file says: its own storage may be another."""
+    head = "warm_start: "
+    try:
+        yield
+    except UserError as error:
+        problems = [head + problem.removeprefix(head) for problem in error.problems]
+        raise UserError(problems) from None
 
 
 def _there(url: URL) -> bool:
