@@ -14,6 +14,8 @@ from command import run, variant, wait_until
 from sites import QUEUE, Driver, Site
 from toy_queue import DIES, MOST, PLACE, QueueJob
 
+from benchmark.leaderboard import track_leaderboard
+from benchmark.leaderboard.document import Leaderboard
 from benchmark.run.folder import RunFolder
 from benchmark.run.record import State
 from benchmark.run.state import stop_state
@@ -39,6 +41,32 @@ def test_detached_jobs_are_told_and_found_again(site: Site) -> None:
     fewer = site.sweep("--slots", "1", "--detach", "--seeds", "0,1").stdout
     assert "2 jobs queued or running:" in fewer
     assert "2 runs not submitted:" in fewer
+
+
+def test_what_ended_while_nobody_watched_is_in_the_tracked_leaderboard(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracked: list[list[float | None]] = []
+
+    def track(board: Leaderboard, *_: object) -> None:
+        tracked.append([values["map50"] for values in board.values])
+
+    monkeypatch.setattr(track_leaderboard, "track_leaderboard", track)
+    site.sweep("--detach")
+    for number in ("1", "2"):
+        site.cluster.start(number)
+    site.cluster.finish()
+    wait_until(lambda: all(site.folder(row).finished for row in ("plain", "momentum")), "both runs")
+    assert not tracked
+    site.here("report", str(site.bench.experiment), "--results", str(site.bench.results))
+    assert "nothing to do: 2 complete" in site.sweep("--detach").stdout
+    (shown,) = tracked
+    assert len(shown) == 2 and None not in shown
+    site.sweep()
+    (site.bench.results / "tiny.md").unlink()
+    site.sweep()
+    assert (site.bench.results / "tiny.md").exists()
+    assert len(tracked) == 1, "of the same runs"
 
 
 def test_a_plan_shows_where_jobs_stand_and_the_same_command_watches_them(site: Site) -> None:

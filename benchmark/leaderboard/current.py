@@ -65,6 +65,14 @@ def is_current(plan: Plan, results: Path) -> bool:
     return same and all(sha256_if_any(Path(path)) == sha256 for path, sha256 in files.items())
 
 
+def is_of(plan: Plan, results: Path, of: str) -> bool:
+    """Whether the last sweep has made the files of the same, as `made_of` says: it has tracked them, if it was to."""
+    try:
+        return bool(read_json(_note(plan, results))["of"] == of)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def note_current(plan: Plan, results: Path, of: str, files: Iterable[Path]) -> None:
     """Notes what files were made of, as `made_of` says, and what they hold; a file that is not there is noted, too."""
     held = {str(path.resolve()): sha256_if_any(path) for path in files}

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmark.experiment.experiment import Tracking
-from benchmark.leaderboard.current import forget, is_current, made_of, note_current
+from benchmark.leaderboard.current import forget, is_current, is_of, made_of, note_current
 from benchmark.run.plan import Plan, Request, refreshed
 from benchmark.run.reached import status_of
 from benchmark.run.record import State
@@ -45,7 +45,7 @@ def close(
     well = True
     if ran or not (request.overrides or is_current(whole, request.results)):
         known = on_disk or Runs(request.results)
-        well = _write_report(whole, request, known, tracking if ran else None)
+        well = _write_report(whole, request, known, tracking, ran)
     counts = ", ".join(f"{number} {state.value}" for state, number in asked.counts().items())
     print(f"{'done' if ran else 'nothing to do'}: {counts}")
     unwell = [run for run in asked.runs if run.state not in _WELL]
@@ -71,8 +71,13 @@ def _show(leaderboard: Leaderboard) -> None:
         print(note)
 
 
-def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Tracking | None) -> bool:
-    """Shows the leaderboard and writes its files; returns whether all of them could be written."""
+def _write_report(
+    plan: Plan, request: Request, on_disk: Runs, tracking: Tracking, ran: bool
+) -> bool:
+    """Shows the leaderboard, writes its files and tracks it; returns whether all of them could be written.
+
+    Where nothing ran it is tracked if it is of other runs than the last sweep's: jobs end that a sweep has left.
+    """
     from benchmark.config.faster import option_names
     from benchmark.leaderboard.select import report_of_sweep
     from benchmark.leaderboard.track_leaderboard import track_leaderboard
@@ -89,10 +94,11 @@ def _write_report(plan: Plan, request: Request, on_disk: Runs, tracking: Trackin
         )
         return True
     of = made_of(refreshed(plan, on_disk), request.results)
+    tracks = ran or not is_of(plan, request.results, of)
     written = publish_all(made, request.results)[0]
     # At once: tracking takes a while, in which files may be edited.
     well = _noted(written, plan, request, of)
-    if tracking is not None:
+    if tracks:
         track_leaderboard(report.leaderboard, request.results, tracking)
     for problem in written.wrong:
         print(f"error: {problem}", file=sys.stderr)
