@@ -540,6 +540,10 @@ import sys
 from benchmark.job.measure import MEASUREMENTS
 measuring = {one.function.partition(":")[0] for one in MEASUREMENTS.values() if one.function}
 assert measuring <= {*sys.modules}, measuring  # no fork has that to import
+unused = {"imgaug", "numba", "pandas", "scipy.stats", "sklearn", "wandb"} & {*sys.modules}
+assert not unused, unused
+import benchmark.launchers.preload_trackers
+assert "wandb" in sys.modules and gc.get_threshold()[0] == 700
 import os, tempfile
 from pathlib import Path
 assert Path(tempfile.mkdtemp()).parent == Path(os.environ["TMPDIR"])  # what jobs make is where the user wants it

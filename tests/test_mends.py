@@ -1,8 +1,11 @@
-"""What is mended in the installed mmdet: each test fails without its mend."""
+"""What is mended in the installed mmdet, and what it imports later: each test fails without its mend."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
+from importlib.util import module_from_spec
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ import torch
 from mmengine.config import ConfigDict
 
 from benchmark import ops
-from benchmark.ops import mends
+from benchmark.ops import later, mends
 
 ops.install()
 
@@ -59,3 +62,41 @@ def test_mended_once_and_found_as_ever() -> None:
     module = sys.modules[SSDHead.__module__]
     assert module.__file__ is not None
     assert module.__file__.endswith("ssd_head.py")
+
+
+@pytest.mark.parametrize("name", later.MODULES)
+def test_what_waits_is_there_when_it_is_used(name: str) -> None:
+    module = importlib.import_module(name)
+    waiting = [one for one in vars(module).values() if isinstance(one, later._Later)]
+    assert waiting
+    for one in waiting:
+        assert one._name.partition(".")[0] in later.MODULES[name]
+        assert pkgutil.resolve_name(one._name)
+
+
+def test_what_waits_does_what_it_stands_in_for() -> None:
+    from mmdet.datasets.transforms.generate_line import ImageAug, LineString
+    from mmdet.models.dense_heads.paa_head import skm
+
+    flip = {"name": "HorizontalFlip", "parameters": {"p": 1.0}, "p": 1.0}
+    made = ImageAug(
+        [{"name": "Resize", "parameters": {"size": {"height": 8, "width": 8}}, "p": 1}, flip]
+    )
+    image = made.pipeline(image=torch.arange(64, dtype=torch.uint8).reshape(8, 8, 1).numpy())
+    assert image[0, :, 0].tolist() == [7, 6, 5, 4, 3, 2, 1, 0]
+    assert LineString([(0, 0), (3, 4)]).length == 5.0
+    fitted = skm.GaussianMixture(2, random_state=0).fit([[0.0], [0.1], [9.0], [9.1]])
+    assert sorted(fitted.means_[:, 0].round(2)) == [0.05, 9.05]
+
+
+def test_what_is_not_installed_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mmdet asks for what one needs, where its import fails."""
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    spec = sys.modules["mmdet.models.dense_heads.paa_head"].__spec__
+    assert spec is not None and spec.loader is not None
+    again = module_from_spec(spec)
+    from mmdet.registry import MODELS
+
+    monkeypatch.setattr(MODELS, "_module_dict", {})  # where the first one stands
+    spec.loader.exec_module(again)
+    assert again.skm is None

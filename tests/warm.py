@@ -177,7 +177,8 @@ _new = util.spawnv_passfds
 def main() -> None:
     """Loads what jobs need, and forks a command whenever one is asked for."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    import benchmark.launchers.preload  # noqa: F401
+    import benchmark.launchers.preload
+    import benchmark.launchers.preload_trackers  # noqa: F401
 
     asked = _serve(socket.socket(fileno=int(sys.argv[1])))
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0)

@@ -40,6 +40,7 @@ from benchmark.temporary import OF_DRIVER
 
 START = Path(__file__).parents[2] / "detboard_start.py"
 """The first module of a job's process: see there."""
+_LOADED = [START.stem, "benchmark.launchers.tied", "benchmark.launchers.preload"]
 
 
 class LocalLauncher(MachineLauncher):
@@ -97,6 +98,8 @@ class LocalLauncher(MachineLauncher):
         place, free = self._context.Pipe(duplex=False)
         told = (str(folder), options, around, free)
         process = self._context.Process(target=run_forked, args=told, name=folder.name)
+        if options.tracking.mode != "off":
+            self._context.set_forkserver_preload([*_LOADED, "benchmark.launchers.preload_trackers"])
         with _apart():
             resource_tracker.ensure_running()  # it takes signals as it likes, and would undo the next line
             # In the server: Ctrl-C in the terminal is not its affair; it ends with this process.
@@ -113,8 +116,7 @@ class LocalLauncher(MachineLauncher):
             # trainings with 2 threads each on 2 CPUs: 5 iterations/s in all, 15 with this limit; alone 14.6 and 13.5.
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         context = multiprocessing.get_context("forkserver")
-        ours = ("benchmark.launchers.tied", "benchmark.launchers.preload")
-        context.set_forkserver_preload([START.stem, *ours])
+        context.set_forkserver_preload(_LOADED)
         return context
 
     def attach(self, folder: Path, address: JobAddress) -> Job | None:

@@ -13,8 +13,6 @@ from benchmark import ops
 from benchmark.garbage import collect_as_usual, collect_seldom
 from benchmark.job.measure import MEASUREMENTS
 from benchmark.run.provenance import versions
-from benchmark.temporary import OF_DRIVER, made_in
-from benchmark.tracking import TRACKERS, tracker_class
 
 MODULES = (
     "mmengine.runner",
@@ -53,10 +51,5 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     for name in MODULES:
         importlib.import_module(name)
     versions()
-    # W&B makes folders when it is imported, and this process is killed before it could remove them.
-    with made_in(os.environ.pop(OF_DRIVER, None)):
-        for name in TRACKERS:
-            with contextlib.suppress(ImportError):  # a job that is to use it says what is missing
-                tracker_class(name).load()
 # A job need not look through what is loaded here for garbage: mmengine asks for that twice a run, 0.3 s each.
 collect_as_usual()
