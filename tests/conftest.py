@@ -75,30 +75,37 @@ def _quick_trains_nothing(
         assert not trained, f"pytest.mark.trains is missing: {trained}"
 
 
-@contextmanager
-def _process_as_before() -> Iterator[None]:
-    """Afterwards the environment's variables, and the threads that torch computes with, are as they were."""
-    before, torch = dict(os.environ), sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch is not None else None
+@pytest.fixture(autouse=True, scope="module")
+def _variables_as_before() -> Iterator[None]:
+    """Variables of the environment that a file changes are as they were for the next one."""
+    before = dict(os.environ)
     yield
     for name in {*os.environ, *before} - {"PYTEST_CURRENT_TEST"}:
         if name not in before:
             del os.environ[name]
         elif os.environ.get(name) != before[name]:
             os.environ[name] = before[name]
+
+
+@contextmanager
+def _threads_as_before() -> Iterator[None]:
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch is not None else None
+    yield
     if torch is not None:
         torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _file_leaves_process_as_it_was() -> Iterator[None]:
-    with _process_as_before():
+def _file_leaves_threads() -> Iterator[None]:
+    """A job that a file runs in this process sets torch's threads, on which the last digits of sums depend."""
+    with _threads_as_before():
         yield
 
 
 @pytest.fixture(autouse=True)
-def _test_leaves_process_as_it_was() -> Iterator[None]:
-    with _process_as_before():
+def _test_leaves_threads() -> Iterator[None]:
+    with _threads_as_before():
         yield
 
 

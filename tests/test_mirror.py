@@ -99,7 +99,7 @@ def node_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds in place of minutes, in this process; the times of a node, too."""
     for module in (lease, node, stored_job):
-        for name in {"LEASE_S", "RENEW_S", "PUSH_S", "LOOK_S"} & vars(module).keys():
+        for name in {"LEASE_S", "RENEW_S", "PUSH_S", "LOOK_S", "PATIENCE_S"} & vars(module).keys():
             monkeypatch.setattr(module, name, getattr(module, name))
     pretend_job.faster()
     monkeypatch.setattr(stored_job, "LOOK_S", 0.1)
