@@ -13,6 +13,7 @@ from command import variant
 from benchmark.experiment import experiment
 from benchmark.run.plan import Request
 from benchmark.tuning import study_file
+from benchmark.tuning.dry_run import dry_run
 from benchmark.tuning.search.knobs import KNOBS
 from benchmark.tuning.strategies import PRUNERS, SAMPLERS
 from benchmark.tuning.study import Study, read_study
@@ -85,6 +86,18 @@ def test_shipped_study_starts(synthetic_data: Path, tmp_path: Path) -> None:
     path = ROOT / "experiments" / "tune" / "small.yaml"
     made = read_study(Request(path=path, results=tmp_path, data_root=synthetic_data))
     assert made.file.row == SMALL["row"]
+
+
+def test_the_budget_in_the_docs_is_what_a_dry_run_says(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    # Hyperband draws brackets from the study's name, so the simulated study bears that of the real one.
+    shipped = ROOT / "experiments" / "tune" / "small.yaml"
+    made = read_study(Request(path=shipped, results=tmp_path, data_root=synthetic_data))
+    told = "\n".join(f"    {line}".rstrip() for line in dry_run(made, 2, True, None, None))
+    shown = re.search(r"    over 20 simulated studies.*?(?=\n\n)", DOCS, re.DOTALL)
+    assert shown is not None
+    assert shown[0] in told
 
 
 @pytest.mark.parametrize("name", [*KNOBS, *SAMPLERS, *PRUNERS])

@@ -89,6 +89,7 @@ def as_left(store: Store, strategies: Strategies) -> Store:
         storage=memory,
         sampler=strategies.sampler,
         pruner=strategies.pruner,
+        study_name=store.study.study_name,  # Hyperband draws a trial's bracket from it
         direction=store.study.directions[0],
     )
     for name, value in store.study.user_attrs.items():
