@@ -105,6 +105,11 @@ def test_the_best_are_tried_after_the_row_s_own_and_none_becomes_a_trial(
     assert [trial.user_attrs.get(WARM) for trial in asked] == [None, *(t.number for t in best)]
     summary = (bench.results / "studies/after/summary.md").read_text()
     assert f"- Warm start: {known}" in summary.replace("\\", "")
+    for number, trial in enumerate(best, 1):  # in the table, so that a reader can look at them
+        assert (
+            f"|     {number} | waiting, setting of the warm start's trial {trial.number} "
+            in summary
+        )
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.experiment.experiment import Select
 from benchmark.tuning.findings.importance import Importances, importances
+from benchmark.tuning.prior import WARM
 
 if TYPE_CHECKING:
     import optuna
@@ -92,6 +93,7 @@ class Trial:
         same_as: The earlier trial whose run was reused, None if it trained itself.
         started: When it was asked for, in local time.
         finished: When it was told, in local time.
+        warm: The earlier study's trial whose setting it tries, by number; None of one that the sampler has drawn.
     """
 
     number: int
@@ -112,6 +114,7 @@ class Trial:
     same_as: int | None
     started: datetime | None
     finished: datetime | None
+    warm: int | None = None
 
     @property
     def group(self) -> Group:
@@ -316,6 +319,7 @@ def _trial(trial: FrozenTrial) -> Trial:
         same_as=attrs.get("same_as"),
         started=trial.datetime_start,
         finished=trial.datetime_complete,
+        warm=attrs.get(WARM),
     )
 
 

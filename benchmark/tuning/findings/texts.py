@@ -87,6 +87,7 @@ def state_text(trial: Trial) -> str:
     """A trial's state, and what is special about it."""
     notes: list[str] = [trial.state]
     notes += ["the row's own setting"] if trial.published else []
+    notes += [f"setting of the warm start's trial {trial.warm}"] if trial.warm is not None else []
     notes += [f"same as trial {trial.same_as}"] if trial.same_as is not None else []
     notes += ["no predictions"] if trial.no_predictions else []
     notes += [f"batches in parts of {trial.at_once}"] if trial.at_once else []
