@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -49,6 +50,18 @@ def test_help_is_whole_in_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPat
         cut[path] = [line for line in shown.splitlines() if "\u2026" in line]
     assert ("tune",) in cut and ("data", "split") in cut
     assert {path: lines for path, lines in cut.items() if lines} == {}
+
+
+def test_the_readme_names_every_command_and_what_most_of_them_take() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text().partition("## Commands")[2]
+    command: Any = typer.main.get_command(app)
+    main = [command.commands[name] for name in ("plan", "config", "sweep", "report", "tune", "all")]
+    options = {opt for each in main for param in each.params for opt in param.opts}
+    asked = sorted(option for option in options if option.startswith("--"))
+    assert len(asked) > 20
+    assert [option for option in asked if not re.search(rf"`[^`]*{option}\b", readme)] == []
+    names = [name for name in command.commands if name not in ("data", "runs")]
+    assert [name for name in names if f"`detboard {name}" not in readme] == []
 
 
 def test_a_current_folder_that_was_removed_is_told(tmp_path: Path) -> None:

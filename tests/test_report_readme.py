@@ -82,6 +82,11 @@ def test_between_short_markers_stands_the_short_form(tmp_path: Path) -> None:
     assert re.search(
         r"\| Rank \| Row +\| Measured mAP50 \| 95 % interval \| State +\|", readme.read_text()
     )
+    readme.write_text(f"{BEGIN}\n{END}\n")
+    write_report(make_board(published=None), tmp_path, readme=readme)  # the whole table
+    titles = re.split(r" *\| *", readme.read_text().partition("| Rank")[2].splitlines()[0])
+    assert "Measured mAP50" in titles and "Learning Method" in titles
+    assert not {"Leaderboard mAP50", "Difference", "Published inside"} & {*titles}
     twice = f"{text}\n{BEGIN}\n"
     with pytest.raises(UserError, match="is there 2 times"):
         replaced(twice, "board", "", readme)

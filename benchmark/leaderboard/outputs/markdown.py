@@ -20,14 +20,24 @@ if TYPE_CHECKING:
 
 _SHORT = ("row", "leaderboard_map50", "published_split", "map50", "test_map50", "status")
 _SHORT_UNPUBLISHED = ("rank", "row", "map50", "interval", "status")
+_OF_PUBLISHED = ("leaderboard_map50", "difference", "published_inside")
 _SHORT_ON_TEST = ("rank", "row", "test_map50", "test_interval", "status")
 _ADDRESS = re.compile("https?://")  # no path of this machine is linked
 _MOST_CLASSES = 20  # a wider table is for the page and the JSON file
 
 
 def table_text(leaderboard: Leaderboard) -> str:
-    """The pipe table of the columns for readers; the best measured mAP50 is bold."""
-    return _columns_text(leaderboard, leaderboard.main_columns)
+    """The pipe table of the columns for readers; the best measured mAP50 is bold.
+
+    Columns of published values are left out where no row has one.
+    """
+    left_out = () if _has_published(leaderboard) else _OF_PUBLISHED
+    columns = [column for column in leaderboard.main_columns if column.key not in left_out]
+    return _columns_text(leaderboard, columns)
+
+
+def _has_published(leaderboard: Leaderboard) -> bool:
+    return any(line.values["leaderboard_map50"] is not None for line in leaderboard.rows)
 
 
 def short_table_text(leaderboard: Leaderboard) -> str:
@@ -36,9 +46,8 @@ def short_table_text(leaderboard: Leaderboard) -> str:
     Where no row has a published value, rank and interval stand in its place.
     """
     by_key = {column.key: column for column in leaderboard.declared}
-    published = any(line.values["leaderboard_map50"] is not None for line in leaderboard.rows)
     ranked = _SHORT_ON_TEST if leaderboard.judge else _SHORT_UNPUBLISHED
-    keys = _SHORT if published else ranked
+    keys = _SHORT if _has_published(leaderboard) else ranked
     return _columns_text(leaderboard, [by_key[key] for key in keys if key in by_key])
 
 
