@@ -92,7 +92,8 @@ def shared_memory() -> Iterator[Finding]:
     if (found := shared_memory_room()) is not None:
         small = found.total_mib < 1024
         remedy = "batches of loader workers go through pipes too; docker run --shm-size=2g"
-        yield Finding("/dev/shm", f"{found.total_mib} MiB", remedy if small else "")
+        room = f"{found.total_mib} MiB" if small else f"{found.total_mib / 1024:.1f} GiB"
+        yield Finding("/dev/shm", room, remedy if small else "")
 
 
 def reaches() -> dict[str, str]:

@@ -211,7 +211,7 @@ def _clocks(ahead_s: float, doubt_s: float) -> Finding:
         doubt_s: Half of what they took: the truth is no further away.
     """
     if abs(ahead_s) < _CLOCKS_S + doubt_s:
-        return Finding("clocks", f"{abs(ahead_s):.2f} s apart, or {doubt_s:.2f} s more or less")
+        return Finding("clocks", f"{abs(ahead_s):.2f} s apart, give or take {doubt_s:.2f} s")
     words = f"the node's is {abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
     remedy = "times in logs, journals and W&B are off by as much: have them set (NTP)"
     return Finding("clocks", words, remedy)

@@ -15,6 +15,7 @@ from benchmark.job.decoded.folder import Folder, folder_of_images
 from benchmark.job.decoded.opening import memory_for, use
 from benchmark.launchers import Launcher
 from benchmark.run.options import Caching
+from benchmark.writing.words import size
 
 _GIB = 2**30
 
@@ -45,8 +46,8 @@ def caching(asked: ImageCache, launcher: Launcher) -> Iterator[Caching]:
         finally:
             use(Caching(), 1)  # of jobs that ran in this process
             if isinstance(store, Arena):
-                images, size = store.holds
-                print(f"{images} decoded images were kept in {size / _GIB:.2f} GiB of memory")
+                images, taken = store.holds
+                print(f"{images} decoded images were kept in {size(taken)} of memory")
 
 
 def _folder(told: Caching) -> Folder:
@@ -55,10 +56,8 @@ def _folder(told: Caching) -> Folder:
 
 def _shared(told: Caching, store: Arena | Folder) -> Caching:
     if isinstance(store, Folder):
-        free = (
-            f"up to {store.limit / _GIB:.1f} GiB, of which {store.holds / _GIB:.1f} GiB are there"
-        )
-        print(f"decoded images are kept in {folder_of_images()}: {free}")
+        room = f"up to {store.limit / _GIB:.1f} GiB; {size(store.holds)} are there"
+        print(f"decoded images are kept in {folder_of_images()}: {room}")
         return told
     print(f"decoded images are kept in memory: up to {store.limit / _GIB:.1f} GiB")
     return replace(told, memory=store.path, token=store.token)
