@@ -45,6 +45,20 @@ def test_live_table_shows_each_trial_s_parameters(run: Planned) -> None:
     assert "a.lr=0.3333, b.lr=true" in shown  # two that end in the same are told in full
 
 
+def test_the_last_trials_are_in_sight_where_parameters_fold(run: Planned) -> None:
+    text = io.StringIO()
+    console = Console(file=text, width=80, height=24, force_terminal=True)
+    params = {"focal_gamma": 1.5, "lr": 0.0004371, "octave_base_scale": 5.5, "warmup": 30}
+    with LiveWatcher(console, SweepProgress(16)) as watcher:
+        for number in range(16):
+            watcher.started(trial(run, number, **params, weight_decay=number / 1000))
+        watcher.tick()
+    shown = text.getvalue().rpartition("parameters")[2]
+    assert "trial 15 " in shown and "focal_gamma=1.5" in shown
+    assert "trial 5 " not in shown
+    assert len(shown.splitlines()) < 24
+
+
 def test_table_of_a_sweep_has_no_such_column(run: Planned) -> None:
     text = io.StringIO()
     console = Console(file=text, width=120, height=20, force_terminal=True)

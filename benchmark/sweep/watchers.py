@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from benchmark.run.record import State
 from benchmark.run.state import Planned
 from benchmark.statistics.scores import MAIN
 from benchmark.sweep.progress import RunProgress, SweepProgress, name_of, show_eta, show_value
-from benchmark.writing.terminal import Shown, fitting, table_of
+from benchmark.writing.terminal import Shown, fitting, lines_of, table_of
 
 STYLES = {
     State.COMPLETE: "green",
@@ -33,6 +34,7 @@ _REFRESH_S = 0.5
 _COLUMNS = ("run", "state", "iteration", "ETA", "mAP50", "job", "parameters")
 _NUMBERS = ("state", "iteration", "ETA", "mAP50")
 _SPARED = ("ETA", "job", "iteration", "parameters", "mAP50")  # what is left out where room is short
+_FOLDS = "run"  # the column that folds where a terminal is too narrow for all
 _WAITS = ("waiting", "—", "—", "—", "", "")
 _WORKED_ON = (State.RUNNING, State.QUEUED)
 _LONGEST = 30  # what a scheduler says, in characters
@@ -101,6 +103,16 @@ class LiveWatcher:
 
     def _table(self) -> Table:
         room = max(5, self._live.console.height - 6)
+        columns = self._columns(room)
+        tall = lines_of(columns, self._live.console, _FOLDS)
+        # Parameters that fold would push the trials at work, which are the last, over the edge of the terminal.
+        first = next((n for n in range(len(tall)) if sum(tall[n:]) <= room), len(tall) - 1)
+        if first > 0 and not self._waiting:
+            columns = [replace(column, cells=column.cells[first:]) for column in columns]
+        return table_of(self.progress.counts(), columns, self._live.console, folds=_FOLDS)
+
+    def _columns(self, room: int) -> list[Shown]:
+        """The last runs that were started, and of those to come as many as `room` lines are left for."""
         rows = list(self.progress.runs.items())
         lines = [_cells(name, progress) for name, progress in rows[-room:]]
         waiting = self._waiting[: max(0, room - len(rows))]
@@ -115,10 +127,7 @@ class LiveWatcher:
             for key, cells in zip(_COLUMNS, by_column, strict=True)
             if known.get(key, True)
         ]
-        console = self._live.console
-        return table_of(
-            self.progress.counts(), fitting(columns, _SPARED, console.width), console, folds="run"
-        )
+        return fitting(columns, _SPARED, self._live.console.width)
 
 
 def _cells(name: str, progress: RunProgress) -> list[Text]:

@@ -82,6 +82,16 @@ def fitting(columns: Sequence[Shown], spared: Sequence[str], width: int) -> list
     return kept
 
 
+def lines_of(columns: Sequence[Shown], console: Console, folds: str = "") -> list[int]:
+    """How many lines of a terminal each line of `table_of` takes there, cells that fold included."""
+    widths = _widths(columns, console, folds)
+    cells = [
+        [len(cell.wrap(console, width, overflow="fold")) for cell in column.cells]
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    return [max(of_line) for of_line in zip(*cells, strict=True)]
+
+
 def table_of(
     title: str, columns: Sequence[Shown], console: Console, box: Box | None = None, folds: str = ""
 ) -> Table:
