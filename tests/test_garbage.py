@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
 import pytest
+from desk import make_desk
 
 from benchmark import garbage
 
@@ -24,3 +26,13 @@ def test_what_was_collected_seldom_is_collected_as_usual(monkeypatch: pytest.Mon
         assert frozen and gc.get_threshold() == usual
     finally:
         gc.set_threshold(*before)
+
+
+def test_what_a_report_has_made_is_not_looked_through_as_it_ends(
+    tmp_path: Path, synthetic_data: Path, no_plots: None
+) -> None:
+    desk = make_desk(tmp_path / "desk", synthetic_data)
+    before = gc.get_freeze_count()
+    status, output = desk.report()
+    assert status == 0, output
+    assert gc.get_freeze_count() > before

@@ -60,13 +60,14 @@ def _report(request: Request, check: bool) -> bool:
     Raises:
         UserError: The experiment is wrong, there is nothing to show, or the README's markers are wrong.
     """
-    from benchmark.garbage import uncollected
+    from benchmark.garbage import leave_to_the_end, uncollected
     from benchmark.leaderboard.select import reports_on_disk
     from benchmark.leaderboard.write import publish_all
 
     with uncollected():
         made = reports_on_disk(request)
         written = publish_all(made, request.results, check)
+        leave_to_the_end()
     for one in written:
         if not one.changed:
             print(f"up to date: {', '.join(map(str, one.unchanged))}")
