@@ -61,26 +61,26 @@ def ready(synthetic_data: Path, tmp_path: Path) -> list[Path]:
     return [run.folder.path for run in made]
 
 
-def five_rows(content: dict[str, Any], files: list[Path]) -> None:
-    """A training, and boxes from files, which take a third of its time; a node has room for two at once."""
+def nine_rows(content: dict[str, Any], files: list[Path]) -> None:
+    """A training, and boxes from files, which take a third of its time."""
     given = [
         {"name": file.stem, "predictions": str(file), "labels": {"Model": file.stem}}
         for file in files
     ]
-    content["cluster"] = {"cpus": 2, "gpus": "none", "setup": 'echo "from the setup"'}
+    content["cluster"] = {"cpus": 1, "gpus": "none", "setup": 'echo "from the setup"'}
     content["rows"] = [content["rows"][0], *given]
 
 
 @pytest.mark.trains
 @pytest.mark.slow
-def test_five_runs_over_two_nodes_are_those_of_this_machine(
+def test_nine_runs_over_two_nodes_are_those_of_this_machine(
     slurm: SlurmCluster, synthetic_data: Path, tmp_path: Path
 ) -> None:
-    files = [tmp_path / f"given{number}.json" for number in range(4)]
+    files = [tmp_path / f"given{number}.json" for number in range(8)]
     for number, file in enumerate(files):
         file.write_text(json.dumps(found(synthetic_data, shift=number + 1.0)))
-    there = bench(tmp_path / "there", synthetic_data, lambda content: five_rows(content, files))
-    here = bench(tmp_path / "here", synthetic_data, lambda content: five_rows(content, files))
+    there = bench(tmp_path / "there", synthetic_data, lambda content: nine_rows(content, files))
+    here = bench(tmp_path / "here", synthetic_data, lambda content: nine_rows(content, files))
     numbers, hogs = killed_while_queued(there, slurm)
 
     again = there.start("sweep", *ON_SLURM, **slurm.environment)
@@ -92,7 +92,7 @@ def test_five_runs_over_two_nodes_are_those_of_this_machine(
         # Meanwhile: Slurm takes 18 s to notice, and the lease of what ran there some seconds to run out.
         assert here.here("sweep", "--wandb", "off").returncode == 0
         told, _ = again.communicate(timeout=280)
-    assert (again.returncode, "done: 5 complete" in told) == (0, True), told
+    assert (again.returncode, "done: 9 complete" in told) == (0, True), told
     assert set(slurm.jobs()) == {*numbers, *hogs}  # nothing was submitted twice
     for folder, nodes in starts(there).items():
         assert nodes[:-1] in ([], ["n2"]) and nodes != [
@@ -119,7 +119,7 @@ def killed_while_queued(there: Bench, slurm: SlurmCluster) -> tuple[set[str], li
     ]
     wait_until(lambda: set(slurm.jobs("R")) == {*hogs}, "the nodes to be taken", 60)
     driver = there.start("sweep", *ON_SLURM, **slurm.environment, WANDB_API_KEY=SECRET)
-    wait_until(lambda: len(slurm.jobs("PD")) == 5, "five jobs in the queue", 60)
+    wait_until(lambda: len(slurm.jobs("PD")) == 9, "nine jobs in the queue", 60)
     numbers = set(slurm.jobs("PD"))
     wait_until(lambda: {*addresses(there).values()} == numbers, "their numbers in the folders", 60)
     kill_group(driver)
@@ -127,7 +127,7 @@ def killed_while_queued(there: Bench, slurm: SlurmCluster) -> tuple[set[str], li
     address = json.loads((lost / "job.json").read_text())
     (lost / "job.json").write_text(json.dumps({**address, "job": ""}))
     planned = there.run("plan", **slurm.environment)
-    assert planned.stdout.count("queued") >= 5, planned.stdout
+    assert planned.stdout.count("queued") >= 9, planned.stdout
     assert SECRET not in slurm.call("scontrol", "write", "batch_script", min(numbers), "-")
     return numbers, hogs
 

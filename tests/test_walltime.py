@@ -54,10 +54,10 @@ def bench(synthetic_data: Path, tmp_path: Path) -> Bench:
 
 
 def made(data: Path, folder: Path, **cluster: Any) -> Bench:
-    """Two rows that wait three times; each has a node for itself."""
+    """Two rows that wait three times; each has a node for itself, for a minute."""
 
     def change(content: dict[str, Any]) -> None:
-        asked = {"time": 10, "warn_s": 25, "cpus": 1, "gpus": "none", "sbatch": ["--exclusive"]}
+        asked = {"time": 1, "warn_s": 25, "cpus": 1, "gpus": "none", "sbatch": ["--exclusive"]}
         content["cluster"] = {**asked, **cluster}
         for row in content["rows"]:
             row["set"] = {
@@ -92,39 +92,25 @@ def job_of(bench: Bench, slurm: SlurmCluster, row: str) -> Callable[[], str]:
     return number
 
 
-def warn(slurm: SlurmCluster, number: str) -> None:
-    """Does what Slurm does ahead of a job's time limit: it looks for that every 30 s."""
-    slurm.call("scancel", "--batch", "--signal=USR1", number)
-
-
-def limit(slurm: SlurmCluster, number: str) -> None:
-    """Has Slurm itself find that the time of a job is nearly up."""
-    *minutes, seconds = slurm.call("squeue", "-h", "-o", "%M", "-j", number).split(":")
-    soon = int(minutes[-1]) + (2 if int(seconds) > 40 else 1)
-    slurm.call("scontrol", "update", f"JobId={number}", f"TimeLimit={soon}")
-
-
 def test_a_run_outlives_its_limit_three_times_and_another_all_else(
     bench: Bench, slurm: SlurmCluster
 ) -> None:
     driver = sweep(bench, slurm)
+    running = job_of(bench, slurm, "momentum")
 
-    def waiting(row: str, iterations: int) -> str:
-        """The number of the job of a row that has trained so much."""
-        found = f"runs/{row}-s*/waits-{iterations}"
-        wait_until(lambda: bool(list(bench.results.glob(found))), found, SECONDS)
-        return job_of(bench, slurm, row)()
+    def trained(iterations: int) -> None:
+        found = f"runs/momentum-s*/waits-{iterations}"
+        wait_until(lambda: bool(list(bench.results.glob(found))), f"{found} of momentum", SECONDS)
 
     with slurm.hurrying():
-        number = waiting("momentum", 3)
-        node = slurm.call("squeue", "-h", "-o", "%N", "-j", number)
+        trained(3)
+        node = slurm.call("squeue", "-h", "-o", "%N", "-j", running())
         high = ["sbatch", "-p", "high", "-w", node, "--exclusive", "-o", "/dev/null"]
         slurm.call(*high, "--wrap", "sleep 1")
-        warn(slurm, waiting("plain", 3))
-        slurm.call("scontrol", "requeue", waiting("momentum", 6))
-        warn(slurm, waiting("plain", 6))
-        slurm.call("scancel", waiting("momentum", 9))
-        limit(slurm, waiting("plain", 9))
+        trained(6)
+        slurm.call("scontrol", "requeue", running())
+        trained(9)
+        slurm.call("scancel", running())
         said, _ = driver.communicate(timeout=SECONDS)
     assert driver.returncode == 0, said
     assert "momentum-s0" in said and "it is queued again" in said
