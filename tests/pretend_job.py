@@ -18,7 +18,7 @@ from records import record
 
 from benchmark.launchers.child import from_json
 from benchmark.launchers.machine import MachineJob
-from benchmark.launchers.mirror import lease, node
+from benchmark.launchers.mirror import node, turn
 from benchmark.run import checkpoints
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import Journal
@@ -32,7 +32,7 @@ STEP_S = 0.03
 
 def faster() -> None:
     """Seconds in place of minutes."""
-    lease.LEASE_S = 1.5
+    turn.SILENT_S = 1.5
     node.RENEW_S = node.PUSH_S = 0.15
     node.PATIENCE_S = float(os.environ.get("PRETEND_PATIENCE_S", "60"))
 

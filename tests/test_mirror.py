@@ -33,15 +33,15 @@ from benchmark.launchers.child import Surroundings, to_json
 from benchmark.launchers.layout import APART
 from benchmark.launchers.living import lives, living_job
 from benchmark.launchers.local import LocalLauncher
-from benchmark.launchers.mirror import lease, node, object_store, stored_job
+from benchmark.launchers.mirror import node, object_store, stored_job, turn
 from benchmark.launchers.mirror.fetching import Fetcher
-from benchmark.launchers.mirror.lease import Claim
 from benchmark.launchers.mirror.listing import Listing, Mirrored, newest_listing, put_listing
 from benchmark.launchers.mirror.scratch import scratch_folder
 from benchmark.launchers.mirror.sending import Sender
 from benchmark.launchers.mirror.sent import Sent
 from benchmark.launchers.mirror.store import LEFT_S, Store, StoreTrouble, open_store, problem_with
 from benchmark.launchers.mirror.stored_job import Home, StoredJob
+from benchmark.launchers.mirror.turn import Claim
 from benchmark.launchers.ray_cluster.capacity import Node
 from benchmark.launchers.ray_cluster.launcher import RayLauncher
 from benchmark.launchers.slurm.door import wrong_requests
@@ -98,8 +98,8 @@ def node_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds in place of minutes, in this process; the times of a node, too."""
-    for module in (lease, node, stored_job):
-        for name in {"LEASE_S", "RENEW_S", "PUSH_S", "LOOK_S", "PATIENCE_S"} & vars(module).keys():
+    for module in (turn, node, stored_job):
+        for name in {"SILENT_S", "RENEW_S", "PUSH_S", "LOOK_S", "PATIENCE_S"} & vars(module).keys():
             monkeypatch.setattr(module, name, getattr(module, name))
     pretend_job.faster()
     monkeypatch.setattr(stored_job, "LOOK_S", 0.1)
@@ -245,12 +245,12 @@ class Odd:
 
 
 def test_of_jobs_that_come_at_once_one_goes_on(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "_LOOK_S", 0.1)
-    held: list[lease.Lease] = []
+    monkeypatch.setattr(turn, "_LOOK_S", 0.1)
+    held: list[turn.Turn] = []
     said: list[str] = []
 
     def take(number: int) -> None:
-        held.append(lease.wait_for(open_store(url), "runs/a", f"job {number}", said.append))
+        held.append(turn.wait_for(open_store(url), "runs/a", f"job {number}", said.append))
 
     jobs = [threading.Thread(target=take, args=(number,), daemon=True) for number in range(6)]
     for job in jobs:
@@ -261,29 +261,29 @@ def test_of_jobs_that_come_at_once_one_goes_on(url: str, monkeypatch: pytest.Mon
     wait_until(lambda: len(held) == 2, "the next", 20)
     time.sleep(0.5)
     assert [one.number for one in held] == [1, 2]
-    with pytest.raises(lease.Taken, match=r"job \d has taken the run over"):
+    with pytest.raises(turn.Taken, match=r"job \d has taken the run over"):
         held[0].renew()
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("fast")
-def test_a_lease_that_is_renewed_stays_and_one_that_is_not_runs_out(url: str) -> None:
+def test_a_turn_that_is_renewed_stays_and_one_that_is_not_is_over(url: str) -> None:
     store = open_store(url)
-    first = lease.take(store, "runs/a", "the first")
+    first = turn.take(store, "runs/a", "the first")
     assert first is not None
     waiting = threading.Thread(
-        target=lambda: lease.wait_for(open_store(url), "runs/a", "the second", str).release()
+        target=lambda: turn.wait_for(open_store(url), "runs/a", "the second", str).release()
     )
     waiting.start()
-    end = time.monotonic() + 2 * lease.LEASE_S
+    end = time.monotonic() + 2 * turn.SILENT_S
     while time.monotonic() < end:
         first.renew(7.0)
-        assert lease.is_held(store, "runs/a")
+        assert turn.is_held(store, "runs/a")
         time.sleep(0.2)
     assert waiting.is_alive()
-    waiting.join(10 * lease.LEASE_S)
-    assert not waiting.is_alive() and not lease.is_held(store, "runs/a")
-    with pytest.raises(lease.Taken, match="the second has taken the run over"):
+    waiting.join(10 * turn.SILENT_S)
+    assert not waiting.is_alive() and not turn.is_held(store, "runs/a")
+    with pytest.raises(turn.Taken, match="the second has taken the run over"):
         first.renew()
 
 
@@ -380,7 +380,7 @@ def leave_as_killed(store: Store, root: Path) -> set[Path]:
     puts: list[tuple[object, str, Callable[[], object]]] = [
         (os, "fsync", lambda: store.write("runs/a/objects/1", b"")),
         (os, "link", lambda: store.create("runs/a/leases/000001.json", b"")),
-        (store, "written_s", lambda: lease.age_s(store, Claim(1, "", ""), "runs/a")),
+        (store, "written_s", lambda: turn.age_s(store, Claim(1, "", ""), "runs/a")),
         (store, "read", lambda: problem_with(str(root))),
     ]
     for owner, at, put in puts:
@@ -408,7 +408,7 @@ def test_what_killed_jobs_have_left_in_a_store_goes_with_the_next(tmp_path: Path
     young = root / "runs/a/objects/.2.abcdefgh.tmp"  # another may be at it
     young.touch()
     assert not problem_with(str(root))
-    held = lease.take(store, "runs/a", "the next")
+    held = turn.take(store, "runs/a", "the next")
     assert held is not None
     sender = Sender(store, "runs/a", held.number, folder.path)
     sender.push()
@@ -422,17 +422,17 @@ def test_a_job_that_was_replaced_removes_nothing_that_its_follower_names(
     pair: Pair, tmp_path: Path
 ) -> None:
     """It puts what it has before it next renews its lease, by which it would find itself replaced."""
-    lease.take(pair.store, "runs/a", "the first")
+    turn.take(pair.store, "runs/a", "the first")
     pair.here.predictions_file.write_text("[1]")
     pair.sender.push()
-    assert lease.take(pair.store, "runs/a", "the second") is not None
+    assert turn.take(pair.store, "runs/a", "the second") is not None
     follower = RunFolder(tmp_path / "follower")
     begun = Fetcher(pair.store, "runs/a", follower.path).bring(everything=True)
     last = Sender(pair.store, "runs/a", 2, follower.path, begun)
     last.push()
     for text in ("[2]", "[3]"):
         pair.here.predictions_file.write_text(text)
-        with pytest.raises(lease.Taken, match="the second has taken the run over"):
+        with pytest.raises(turn.Taken, match="the second has taken the run over"):
             pair.sender.push()
     follower.record_file.write_text("{}")
     last.push(last=True)
@@ -442,12 +442,12 @@ def test_a_job_that_was_replaced_removes_nothing_that_its_follower_names(
 
 def test_a_job_finds_itself_replaced_however_often_the_run_has_moved(url: str) -> None:
     store = open_store(url)
-    first = lease.take(store, "runs/a", "the first")
+    first = turn.take(store, "runs/a", "the first")
     assert first is not None
     store.write("runs/a/leases/notes.json", b"[]")  # somebody's own, which is no holder's
     for moves in range(1, 6):
-        lease.take(store, "runs/a", f"job {moves}")
-        with pytest.raises(lease.Taken, match=f"job {moves} has taken the run over"):
+        turn.take(store, "runs/a", f"job {moves}")
+        with pytest.raises(turn.Taken, match=f"job {moves} has taken the run over"):
             first.renew()
 
 
@@ -493,7 +493,7 @@ def test_a_folder_in_the_place_of_an_object_is_said_at_once_and_not_waited_for(
     """Who waits for a store that does not answer waits for an hour; this only a user mends."""
     url = tmp_path / "store"
     run = planned(synthetic_data, tmp_path / "results")
-    claim = url / lease.lease_key(f"runs/{run.spec.run_id}", 1)
+    claim = url / turn.turn_key(f"runs/{run.spec.run_id}", 1)
     claim.mkdir(parents=True)
     monkeypatch.setenv("DETBOARD_PATIENCE_S", "600")
     options, local = replace(OPTIONS, store=str(url)), LocalLauncher()
@@ -587,7 +587,7 @@ def test_a_job_whose_store_is_away_is_not_taken_to_be_silent(
     run = planned(synthetic_data, tmp_path / "results")
     store = Odd(open_store(str(tmp_path / "store")))
     job = StoredJob(ToyJob("1:1", run.folder), Home(store, run.folder, Sent("", "runs/a", 0)))
-    first = lease.take(store, "runs/a", "a job")
+    first = turn.take(store, "runs/a", "a job")
     assert first is not None
     first.renew(7.0)
     assert job.cpu_seconds() == 7.0

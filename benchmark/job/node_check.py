@@ -21,7 +21,7 @@ from benchmark.run.devices import cpu_count, memory_bytes
 from benchmark.run.finding import Finding
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
-from benchmark.run.node import DRIVER, NODE, Desk, Process, Report, python, this_process
+from benchmark.run.node import DRIVER, NODE, Exchange, Process, Report, python, this_process
 from benchmark.run.options import JobOptions
 from benchmark.writing.words import duration
 
@@ -38,32 +38,34 @@ def check_node(folder: RunFolder, options: JobOptions) -> None:
         OSError: The folder takes no writes.
     """
     print(f"{now()} looking at the node, process {os.getpid()}", flush=True)
-    desk = Desk(folder.path)
-    here, driver = this_process(looks.reaches()), desk.read_driver()
-    _look(desk, _Looks(desk, here, driver, options).all())
+    exchange = Exchange(folder.path)
+    here, driver = this_process(looks.reaches()), exchange.read_driver()
+    _look(exchange, _Looks(exchange, here, driver, options).all())
     print(f"{now()} looked at all", flush=True)
 
 
-def _look(desk: Desk, all_looks: dict[str, looks.Look]) -> None:
+def _look(exchange: Exchange, all_looks: dict[str, looks.Look]) -> None:
     report = Report()
     for name, look in all_looks.items():
-        desk.write_report(replace(report, doing=name))
+        exchange.write_report(replace(report, doing=name))
         report = Report([*report.findings, *looks.guarded(name, look)])
-    desk.write_report(replace(report, complete=True))
+    exchange.write_report(replace(report, complete=True))
 
 
 class _Looks:
     """What is looked at.
 
     Args:
-        desk: The folder that driver and job share.
+        exchange: The folder that driver and job share.
         here: This process.
         driver: The driver.
         options: What the job was told.
     """
 
-    def __init__(self, desk: Desk, here: Process, driver: Process, options: JobOptions) -> None:
-        self._desk = desk
+    def __init__(
+        self, exchange: Exchange, here: Process, driver: Process, options: JobOptions
+    ) -> None:
+        self._exchange = exchange
         self._here = here
         self._driver = driver
         self._options = options
@@ -129,7 +131,7 @@ class _Looks:
 
     def _locks(self) -> Iterator[Finding]:
         """The driver holds a lock."""
-        with self._desk.lock_file.open("rb") as file:
+        with self._exchange.lock_file.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -141,7 +143,7 @@ class _Looks:
 
     def _taken(self) -> Iterator[Finding]:
         try:
-            os.close(os.open(self._desk.taken_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            os.close(os.open(self._exchange.taken_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
             yield Finding("new files", "of two that make one, one alone does")
         else:
@@ -151,13 +153,13 @@ class _Looks:
 
     def _results(self) -> Iterator[Finding]:
         """Files go to and fro: see `benchmark.sweep.nodes` for the driver's side."""
-        desk = self._desk
-        if desk.note(NODE, 1).exists():
+        exchange = self._exchange
+        if exchange.note(NODE, 1).exists():
             yield Finding("results folder", "not tried: the job was started again", "ask again")
             return
         asked = time.time()
-        desk.write_note(NODE, 1)
-        answered = desk.read_note(DRIVER, 1, _patience())
+        exchange.write_note(NODE, 1)
+        answered = exchange.read_note(DRIVER, 1, _patience())
         heard = time.time()
         if answered is None:
             what = f"a file of the driver is not seen for {duration(heard - asked)}"
@@ -168,9 +170,9 @@ class _Looks:
         yield Finding("results folder", what, late)
         yield _clocks((asked + heard) / 2 - answered, (heard - asked) / 2)
         for number in range(REPLACED):
-            write_text(desk.replaced_file, f"{number:>9}")
-        desk.write_note(NODE, 2)
-        desk.read_note(DRIVER, 2, _patience())
+            write_text(exchange.replaced_file, f"{number:>9}")
+        exchange.write_note(NODE, 2)
+        exchange.read_note(DRIVER, 2, _patience())
 
     def _trackers(self) -> Iterator[Finding]:
         yield from looks.trackers()

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from benchmark.experiment.cluster import Cluster
 from benchmark.launchers.base import Job, Launcher, Pool
-from benchmark.launchers.mirror.lease import Lease, Taken, is_held, take
 from benchmark.launchers.mirror.listing import newest_listing, run_key, source_key
 from benchmark.launchers.mirror.needed import sources_of
 from benchmark.launchers.mirror.sending import Sender
 from benchmark.launchers.mirror.sent import Sent, read_sent
 from benchmark.launchers.mirror.store import Store, StoreTrouble, open_store, problem_with
 from benchmark.launchers.mirror.stored_job import Home, StoredJob
+from benchmark.launchers.mirror.turn import Taken, Turn, is_held, take
 from benchmark.locks import patience_s
 from benchmark.run.address import JobAddress
 from benchmark.run.finding import Finding
@@ -113,16 +113,16 @@ class Stored:
             return Home(store, folder, sent)
         if before is not None and not before.home:
             Home(opened(before.store), folder, before).bring(everything=True)
-        lease = _taken(store, run)
+        turn = _taken(store, run)
         store.remove(f"{run}/stop")
         there = newest_listing(store, run)
         try:
-            listing = Sender(store, run, lease.number, folder.path, there).push()
+            listing = Sender(store, run, turn.number, folder.path, there).push()
         except Taken as taken:  # by another driver: its job is watched when this is tried again
             raise StoreTrouble(f"{store.url}/{run}", str(taken)) from taken
         self._send_sources(folder)
-        lease.release()
-        sent = Sent(self._url, run, lease.number, tuple(listing.files))
+        turn.release()
+        sent = Sent(self._url, run, turn.number, tuple(listing.files))
         sent.note(folder)
         return Home(store, folder, sent, listing)
 
@@ -143,7 +143,7 @@ class Stored:
         return f"{script}; its run folder goes through {self._url}" if script else ""
 
     def attach(self, folder: Path, address: JobAddress) -> Job | None:
-        """See `benchmark.launchers.base.Launcher`: where its scheduler cannot be asked, the lease in the store is."""
+        """See `benchmark.launchers.base.Launcher`: else by whose turn it is in the store."""
         path = RunFolder(folder)
         inner, sent = self._launcher.attach(folder, address), read_sent(path)
         if sent is None or sent.home:
@@ -165,14 +165,14 @@ def of_folder(launcher: Launcher, folder: RunFolder) -> Launcher:
     return launcher if sent is None else Stored(launcher, Cluster(store=sent.store))
 
 
-def _taken(store: Store, run: str) -> Lease:
+def _taken(store: Store, run: str) -> Turn:
     """A run, for this driver: whoever held it is known to have ended, or finds that it has been replaced.
 
     Raises:
         StoreTrouble: Others take it all the time.
     """
     for _ in range(_MOST_TAKES):
-        lease = take(store, run, _DRIVER)
-        if lease is not None:
-            return lease
+        turn = take(store, run, _DRIVER)
+        if turn is not None:
+            return turn
     raise StoreTrouble(f"{store.url}/{run}", "others take it at the same moment")

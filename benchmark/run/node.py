@@ -63,7 +63,7 @@ class Report:
     complete: bool = False
 
 
-class Desk:
+class Exchange:
     """The files by which driver and job tell each other what they see.
 
     Attributes:

@@ -20,7 +20,7 @@ from benchmark.launchers.stored import Stored
 from benchmark.process import asked_to_end
 from benchmark.run.finding import Finding
 from benchmark.run.folder import RunFolder
-from benchmark.run.node import DRIVER, NODE, POLL_S, Desk, Process, this_process
+from benchmark.run.node import DRIVER, NODE, POLL_S, Exchange, Process, this_process
 from benchmark.run.options import JobOptions
 from benchmark.sweep.trying import folder_for_tryouts
 from benchmark.sweep.unbegun import log_tail, remedy
@@ -65,11 +65,11 @@ def look_at_node(
     with folder_for_tryouts(runs) as scratch:
         folder = RunFolder(scratch / NAME)
         folder.path.mkdir()
-        desk = Desk(folder.path)
+        exchange = Exchange(folder.path)
         driver = replace(this_process(looks.reaches()), shares=not isinstance(launcher, Stored))
-        with _answering(desk, driver) as driver_side:
+        with _answering(exchange, driver) as driver_side:
             ended = _run(launcher, folder, say, patience_s)
-            _wait_for_report(desk, ended)
+            _wait_for_report(exchange, ended)
         return [*_of_job(folder, ended), *(driver_side.findings() if driver.shares else [])]
 
 
@@ -108,20 +108,20 @@ def _waited(launcher: Launcher, job: Job, say: Callable[[str], None], patience_s
     return ""
 
 
-def _wait_for_report(desk: Desk, ended: Ended) -> None:
+def _wait_for_report(exchange: Exchange, ended: Ended) -> None:
     """Waits a moment for the end of the report: a file system may show it late."""
     end = time.monotonic() + (0 if ended.cause else _SEEN_WITHIN_S)
-    while not desk.read_report().complete and _has_begun(desk) and time.monotonic() < end:
+    while not exchange.read_report().complete and _has_begun(exchange) and time.monotonic() < end:
         time.sleep(POLL_S)
 
 
-def _has_begun(desk: Desk) -> bool:
-    return desk.report_file.exists()
+def _has_begun(exchange: Exchange) -> bool:
+    return exchange.report_file.exists()
 
 
 def _of_job(folder: RunFolder, ended: Ended) -> list[Finding]:
     """What the job has found, and that it did not look at all if so."""
-    report = Desk(folder.path).read_report()
+    report = Exchange(folder.path).read_report()
     found = list(report.findings)
     if report.complete:
         return found
@@ -143,9 +143,9 @@ _WAIT = "it was ended; ask again later, or with '--wait MINUTES' for longer, or 
 class _DriverSide(threading.Thread):
     """The driver's side of the exchange; the job may run in this very process, and so it is a thread of its own."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         super().__init__(name="doctor", daemon=True)
-        self._desk = desk
+        self._exchange = exchange
         self.ends = threading.Event()
         self._reads = 0
         self._bad: list[str] = []
@@ -156,19 +156,19 @@ class _DriverSide(threading.Thread):
             self._answer()
 
     def _answer(self) -> None:
-        desk = self._desk
-        if desk.read_note(NODE, 1, self.ends.is_set) is None:
+        exchange = self._exchange
+        if exchange.read_note(NODE, 1, self.ends.is_set) is None:
             return
-        desk.write_note(DRIVER, 1)
-        while not (self.ends.is_set() or desk.note(NODE, 2).exists()):
+        exchange.write_note(DRIVER, 1)
+        while not (self.ends.is_set() or exchange.note(NODE, 2).exists()):
             self._read()
             time.sleep(_BETWEEN_READS_S)
-        desk.write_note(DRIVER, 2)
+        exchange.write_note(DRIVER, 2)
 
     def _read(self) -> None:
         """Reads what the job replaces meanwhile."""
         try:
-            text = self._desk.replaced_file.read_text(encoding="utf-8")
+            text = self._exchange.replaced_file.read_text(encoding="utf-8")
         except FileNotFoundError:
             if self._reads:
                 self._bad.append("not there")
@@ -193,7 +193,7 @@ class _DriverSide(threading.Thread):
 
     def _owner(self) -> Iterator[Finding]:
         try:
-            owner = self._desk.report_file.stat().st_uid
+            owner = self._exchange.report_file.stat().st_uid
         except OSError:
             return
         if owner != os.getuid():
@@ -205,14 +205,14 @@ _WHOLE = 9
 
 
 @contextmanager
-def _answering(desk: Desk, driver: Process) -> Iterator[_DriverSide]:
+def _answering(exchange: Exchange, driver: Process) -> Iterator[_DriverSide]:
     """Makes what the job looks for, and answers it, until left."""
-    desk.write_driver(driver)
-    desk.taken_file.touch()
-    with desk.lock_file.open("wb") as lock:
+    exchange.write_driver(driver)
+    exchange.taken_file.touch()
+    with exchange.lock_file.open("wb") as lock:
         with suppress(OSError):  # the file system has none: the job says so
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        side = _DriverSide(desk)
+        side = _DriverSide(exchange)
         side.start()
         try:
             yield side

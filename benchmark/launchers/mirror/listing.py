@@ -39,7 +39,7 @@ class Listing:
     """The files of a run in a store.
 
     Attributes:
-        number: Of the holder that has put it, see `benchmark.launchers.mirror.lease`.
+        number: Of the holder that has put it, see `benchmark.launchers.mirror.turn`.
         files: By their paths in the run's folder.
     """
 

@@ -18,12 +18,12 @@ from benchmark.job.given_up import give_up
 from benchmark.launchers.base import Job
 from benchmark.launchers.local import exit_text
 from benchmark.launchers.mirror.fetching import Fetcher
-from benchmark.launchers.mirror.lease import RENEW_S, Lease, Taken, wait_for
 from benchmark.launchers.mirror.listing import run_key, source_key
 from benchmark.launchers.mirror.needed import not_here, sources_of
 from benchmark.launchers.mirror.scratch import keep, scratch_folder
 from benchmark.launchers.mirror.sending import Sender
 from benchmark.launchers.mirror.store import Store, StoreTrouble, open_store
+from benchmark.launchers.mirror.turn import RENEW_S, Taken, Turn, wait_for
 from benchmark.run.folder import RunFolder
 from benchmark.run.journal import now
 from benchmark.run.options import JobOptions
@@ -62,13 +62,13 @@ def run_mirrored(name: str, options: JobOptions, start: Start) -> int:
         folder = RunFolder(path)
         log = _Log(folder)
         who = f"process {os.getpid()} on {os.uname().nodename}"
-        lease = _patiently(lambda: wait_for(store, run, who, log.say), log.say)
-        keeper = _Keeper(lease)
-        keeper.start()
+        turn = _patiently(lambda: wait_for(store, run, who, log.say), log.say)
+        renewal = _Renewal(turn)
+        renewal.start()
         try:
-            return _Node(store, run, folder, keeper, log).run(options, start)
+            return _Node(store, run, folder, renewal, log).run(options, start)
         finally:
-            keeper.end()
+            renewal.end()
 
 
 class _Log:
@@ -93,16 +93,16 @@ class _Log:
             self._early.clear()
 
 
-class _Keeper(threading.Thread):
-    """Renews a lease, and notices when it is lost.
+class _Renewal(threading.Thread):
+    """Renews a turn, and notices when it is over.
 
     Attributes:
         taken: Who has taken the run over, in a sentence; empty while nobody has.
     """
 
-    def __init__(self, lease: Lease) -> None:
-        super().__init__(name="lease", daemon=True)
-        self.lease = lease
+    def __init__(self, turn: Turn) -> None:
+        super().__init__(name="turn", daemon=True)
+        self.turn = turn
         self.taken = ""
         self.job: Job | None = None
         self._over = threading.Event()
@@ -115,7 +115,7 @@ class _Keeper(threading.Thread):
     def renew(self) -> None:
         """Renews it now; a store that does not answer may do so the next time."""
         try:
-            self.lease.renew(self.job.cpu_seconds() if self.job else None)
+            self.turn.renew(self.job.cpu_seconds() if self.job else None)
         except Taken as error:
             self.lose(error)
         except StoreTrouble:
@@ -134,19 +134,19 @@ class _Keeper(threading.Thread):
         self.join(RENEW_S)
         if not self.taken:
             with suppress(StoreTrouble):
-                self.lease.release()
+                self.turn.release()
 
 
 class _Node:
     """One job at work on a node."""
 
     def __init__(
-        self, store: Store, run: str, folder: RunFolder, keeper: _Keeper, log: _Log
+        self, store: Store, run: str, folder: RunFolder, renewal: _Renewal, log: _Log
     ) -> None:
         self._store = store
         self._run = run
         self._folder = folder
-        self._keeper = keeper
+        self._renewal = renewal
         self._log = log
         self._sender: Sender
         self._silent = False
@@ -160,7 +160,7 @@ class _Node:
                 give_up(self._folder.path, options, cause, again=True)
             return self._put_last(1)
         job = start(self._folder.path, replace(options, store=""))
-        self._keeper.job = job
+        self._renewal.job = job
         try:
             self._watch(job)
         except BaseException:
@@ -168,8 +168,8 @@ class _Node:
             with suppress(StoreTrouble, Taken):
                 self._push(last=True)
             raise
-        if self._keeper.taken:
-            self._log.say(f"{self._keeper.taken}: this job ends, and what it did since is dropped")
+        if self._renewal.taken:
+            self._log.say(f"{self._renewal.taken}: this job ends, and what it did since is dropped")
             return 1
         return self._put_last(os.EX_IOERR if job.met_fault() else int(not _well(job)))
 
@@ -183,13 +183,13 @@ class _Node:
             source = self._folder.path.with_name(name)
             beside = Fetcher(self._store, source_key(name), source)
             _patiently(partial(beside.bring, everything=True), self._log.say)
-        path, number = self._folder.path, self._keeper.lease.number
+        path, number = self._folder.path, self._renewal.turn.number
         self._sender = Sender(self._store, self._run, number, path, listing)
 
     def _watch(self, job: Job) -> None:
         """Puts what is new, and passes on that the job is to stop, until it has ended or the run is another's."""
         due = 0.0
-        while not job.ended() and not self._keeper.taken:
+        while not job.ended() and not self._renewal.taken:
             if time.monotonic() >= due:
                 self._look()
                 due = time.monotonic() + PUSH_S
@@ -214,12 +214,12 @@ class _Node:
             self._silent = False
 
     def _push(self, last: bool = False) -> None:
-        if self._keeper.taken:
-            raise Taken(self._keeper.taken)
+        if self._renewal.taken:
+            raise Taken(self._renewal.taken)
         try:
             self._sender.push(last)
         except Taken as error:
-            self._keeper.lose(error)
+            self._renewal.lose(error)
             raise
 
     def _put_last(self, status: int) -> int:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmark.files import TEMPORARY, sha256_file
-from benchmark.launchers.mirror.lease import require
 from benchmark.launchers.mirror.listing import (
     GROWING,
     PART,
@@ -20,6 +19,7 @@ from benchmark.launchers.mirror.listing import (
     sha256,
 )
 from benchmark.launchers.mirror.store import Store
+from benchmark.launchers.mirror.turn import require
 from benchmark.run import checkpoints
 
 LAST = ("test.json", "record.json")

@@ -15,7 +15,7 @@ class Sent:
     Attributes:
         store: Which store.
         run: The run's key there.
-        number: The holder's number under which it was sent, see `benchmark.launchers.mirror.lease`.
+        number: The holder's number under which it was sent, see `benchmark.launchers.mirror.turn`.
         files: What was sent: what the job does without at its end is to go here, too.
         home: Whether all that the jobs came to was brought home since.
     """

@@ -10,11 +10,11 @@ from benchmark.errors import told
 from benchmark.files import read_bytes
 from benchmark.launchers.base import Job
 from benchmark.launchers.mirror.fetching import Fetcher
-from benchmark.launchers.mirror.lease import is_held, newest_claim
 from benchmark.launchers.mirror.listing import Listing
 from benchmark.launchers.mirror.sending import CHECKPOINTS
 from benchmark.launchers.mirror.sent import Sent
 from benchmark.launchers.mirror.store import Store, StoreTrouble
+from benchmark.launchers.mirror.turn import is_held, newest_claim
 from benchmark.locks import patience_s
 from benchmark.run.folder import RunFolder
 from benchmark.run.standing import Standing
@@ -112,7 +112,7 @@ class StoredJob:
     """A job whose run's folder lies in a store.
 
     Args:
-        job: As its launcher has it; None where that cannot be asked, and the lease in the store tells whether it lives.
+        job: As its launcher has it; None where that cannot be asked, and its turn in the store tells whether it lives.
         home: The run's folder here.
     """
 
@@ -169,7 +169,7 @@ class StoredJob:
         """See `benchmark.launchers.base.Job`."""
         if self._trouble:
             return f"the store does not answer: {self._trouble}"
-        return self._job.exit_text() if self._job else "its lease in the store has ended"
+        return self._job.exit_text() if self._job else "its turn in the store has ended"
 
     def met_fault(self) -> bool:
         """See `benchmark.launchers.base.Job`: that what it came to cannot be had is one."""
@@ -182,7 +182,7 @@ class StoredJob:
         return replace(found, words="; ".join(filter(None, [found.words, words])))
 
     def cut_off(self) -> str:
-        """See `benchmark.launchers.base.Job`: of one that is known by its lease alone nobody tells why it has ended."""
+        """See `benchmark.launchers.base.Job`: of one that is known by its turn alone nobody tells why it has ended."""
         return (
             self._job.cut_off() if self._job else "its job is gone, of which the store alone told"
         )
@@ -210,7 +210,7 @@ class StoredJob:
                 self._over = True
 
     def _ask_to_end(self) -> None:
-        """All that can be done to a job that is known by its lease alone."""
+        """All that can be done to a job that is known by its turn alone."""
         end = time.monotonic() + patience_s()
         with suppress(StoreTrouble):
             self._home.store.write(f"{self._home.sent.run}/stop", b'{"state": "interrupted"}')

@@ -29,7 +29,7 @@ from benchmark.launchers.ray_cluster.capacity import (
 )
 from benchmark.launchers.ray_cluster.group import Spread
 from benchmark.launchers.ray_cluster.node import surroundings_json
-from benchmark.launchers.ray_cluster.tasks import Desk, RayTask, keeper_name
+from benchmark.launchers.ray_cluster.tasks import KeeperClient, RayTask, keeper_name
 from benchmark.run.address import JobAddress, write_address
 from benchmark.run.devices import cpu_count, visible_gpus
 from benchmark.run.finding import Finding
@@ -59,7 +59,7 @@ class RayLauncher:
     def __init__(self, slots: int | None = None, cluster: Cluster | None = None) -> None:
         self._slots = slots
         self._cluster = cluster or Cluster()
-        self._desks: dict[str, Desk] = {}
+        self._keepers: dict[str, KeeperClient] = {}
 
     @property
     def outlives_driver(self) -> bool:
@@ -119,10 +119,10 @@ class RayLauncher:
         """Queues the run at ``folder``."""
         folder = folder.absolute()
         where = self._session()
-        desk = self._desk(where, keeper_name(folder.parent))
+        keeper = self._keeper(where, keeper_name(folder.parent))
         key = secrets.token_hex(6)
         # Before it is submitted: whoever comes after this driver finds it, or finds that there is none.
-        address = [where.address, desk.name, key, *([_OWN] if where.own else [])]
+        address = [where.address, keeper.name, key, *([_OWN] if where.own else [])]
         write_address(RunFolder(folder), self.name, " ".join(address))
         layout = self._layout(options.resources.processes)
         ask = self._ask(layout.each)
@@ -131,8 +131,8 @@ class RayLauncher:
         spread, asked = None, ask.options()
         if layout.several:
             spread, asked = Spread(layout.nodes, ask.bundle(), ask.options()), {"num_cpus": 0}
-        desk.submit(key, {"name": folder.name, **asked}, str(START), run, spread)
-        return RayTask(desk, key, not where.own, _words(ask, layout))
+        keeper.submit(key, {"name": folder.name, **asked}, str(START), run, spread)
+        return RayTask(keeper, key, not where.own, _words(ask, layout))
 
     def flush(self) -> None:
         """See `benchmark.launchers.base.Launcher`: tasks are queued at once."""
@@ -151,19 +151,23 @@ class RayLauncher:
         own = _OWN in parts[3:]
         if (there := _reached(where)) is None:
             # One of a driver's own has ended with it, and its jobs with that.
-            return RayTask(Desk.gone(session.Session(where), name), key, False) if own else None
-        known = self._desks.get(name)
+            return (
+                RayTask(KeeperClient.gone(session.Session(where), name), key, False)
+                if own
+                else None
+            )
+        known = self._keepers.get(name)
         if known is None or not known.is_open:
-            known = Desk.of(there, name)
+            known = KeeperClient.of(there, name)
         if known is not None:
-            self._desks[name] = known
-        return RayTask(known or Desk.gone(there, name), key, not own)
+            self._keepers[name] = known
+        return RayTask(known or KeeperClient.gone(there, name), key, not own)
 
     def close(self) -> None:
         """Ends keepers that have no task left, and the connection."""
-        for desk in self._desks.values():
-            desk.close()
-        self._desks.clear()
+        for keeper in self._keepers.values():
+            keeper.close()
+        self._keepers.clear()
         session.leave()
 
     @cached_property
@@ -199,10 +203,10 @@ class RayLauncher:
     def _ask(self, processes: int) -> Ask:
         return ask_of(self._cluster, processes, self._nodes, self._slots)
 
-    def _desk(self, where: session.Session, name: str) -> Desk:
-        if name not in self._desks or not self._desks[name].is_open:
-            self._desks[name] = Desk.opened(where, name)
-        return self._desks[name]
+    def _keeper(self, where: session.Session, name: str) -> KeeperClient:
+        if name not in self._keepers or not self._keepers[name].is_open:
+            self._keepers[name] = KeeperClient.opened(where, name)
+        return self._keepers[name]
 
 
 def _words(ask: Ask, layout: Layout) -> str:

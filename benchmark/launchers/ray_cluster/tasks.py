@@ -35,19 +35,19 @@ def keeper_name(runs: Path) -> str:
     return f"keeper-{hashlib.sha256(os.fsencode(runs)).hexdigest()[:12]}"
 
 
-class Desk:
-    """Where this driver asks a keeper; never waits for one.
+class KeeperClient:
+    """By what this driver asks a keeper; never waits for one.
 
     Args:
         session: The connection.
         name: What the keeper is called.
-        keeper: The actor.
+        actor: The keeper itself.
     """
 
-    def __init__(self, session: Session, name: str, keeper: Any) -> None:
+    def __init__(self, session: Session, name: str, actor: Any) -> None:
         self.session = session
         self.name = name
-        self._keeper = keeper
+        self._actor = actor
         self._told: dict[str, Told] = {}
         self._looked = False
         self._gone = False
@@ -56,8 +56,8 @@ class Desk:
         self._unheard_since: float | None = None
 
     @classmethod
-    def of(cls, session: Session, name: str) -> Desk | None:
-        """The desk of a keeper that there is, which has told of its tasks; None if there is none of this name."""
+    def of(cls, session: Session, name: str) -> KeeperClient | None:
+        """The client of a keeper that there is, which has told of its tasks; None if there is none of this name."""
         import ray
 
         try:
@@ -66,21 +66,21 @@ class Desk:
             return None
         with suppress(ray.exceptions.RayError):
             found._told, found._looked = (
-                ray.get(found._keeper.look.remote(), timeout=_SOFTLY_S),
+                ray.get(found._actor.look.remote(), timeout=_SOFTLY_S),
                 True,
             )
         return found
 
     @classmethod
-    def gone(cls, session: Session, name: str) -> Desk:
-        """The desk of a keeper that is no more."""
-        desk = cls(session, name, None)
-        desk._gone = True
-        return desk
+    def gone(cls, session: Session, name: str) -> KeeperClient:
+        """The client of a keeper that is no more."""
+        client = cls(session, name, None)
+        client._gone = True
+        return client
 
     @classmethod
-    def opened(cls, session: Session, name: str) -> Desk:
-        """The desk of a keeper, which is made if there is none of this name."""
+    def opened(cls, session: Session, name: str) -> KeeperClient:
+        """The client of a keeper, which is made if there is none of this name."""
         import ray
         from ray import cloudpickle
 
@@ -115,7 +115,7 @@ class Desk:
         import ray
 
         try:
-            queued = self._keeper.submit.remote(key, options, start, run, spread)
+            queued = self._actor.submit.remote(key, options, start, run, spread)
             ray.get(queued, timeout=_START_S)
         except ray.exceptions.RayError as error:
             raise _silent(self.session, error) from None
@@ -154,7 +154,7 @@ class Desk:
     def cancel(self, key: str, force: bool) -> None:
         """Asks for the end of a task."""
         if not self._gone and self.is_open:
-            self._keeper.cancel.remote(key, force)
+            self._actor.cancel.remote(key, force)
 
     def close(self) -> None:
         """Ends the keeper, if none of its tasks lives."""
@@ -163,9 +163,9 @@ class Desk:
         import ray
 
         with suppress(ray.exceptions.RayError):
-            told = ray.get(self._keeper.look.remote(), timeout=_SOFTLY_S)
+            told = ray.get(self._actor.look.remote(), timeout=_SOFTLY_S)
             if all(task["ended"] for task in told.values()):
-                ray.kill(self._keeper)
+                ray.kill(self._actor)
 
     def _listen(self) -> None:
         if self._gone or not self.is_open:
@@ -178,7 +178,7 @@ class Desk:
         if self._unheard_since is not None and now - self._unheard_since > _SILENT_S:
             raise _silent(self.session, f"no answer for {_SILENT_S:.0f} s")
         if self._asked is None and now - self._asked_at > _LOOK_S:
-            self._asked, self._asked_at = self._keeper.look.remote(), now
+            self._asked, self._asked_at = self._actor.look.remote(), now
             self._unheard_since = self._unheard_since or now
 
     def _hear(self) -> None:
@@ -206,13 +206,13 @@ class RayTask:
     """A run's task on a Ray cluster.
 
     Attributes:
-        desk: Where its keeper is asked.
+        keeper: By what its keeper is asked.
         key: What it is called there.
         outlives_driver: See `benchmark.launchers.base.Job`: not on a cluster that ends with its driver.
         asks: What it asks for, in words.
     """
 
-    desk: Desk
+    keeper: KeeperClient
     key: str
     outlives_driver: bool
     asks: str = ""
@@ -220,11 +220,11 @@ class RayTask:
 
     def ended(self) -> bool:
         """See `benchmark.launchers.base.Job`."""
-        return self.desk.has_ended(self.key)
+        return self.keeper.has_ended(self.key)
 
     def exit_text(self) -> str:
         """See `benchmark.launchers.base.Job`."""
-        told = self.desk.told(self.key)
+        told = self.keeper.told(self.key)
         if told is None:
             return "its Ray task is gone with its keeper"
         if told["status"] is not None:
@@ -233,12 +233,12 @@ class RayTask:
 
     def met_fault(self) -> bool:
         """See `benchmark.launchers.base.Job`."""
-        told = self.desk.told(self.key)
+        told = self.keeper.told(self.key)
         return told is not None and told["status"] == os.EX_IOERR
 
     def standing(self) -> Standing:
         """See `benchmark.launchers.base.Job`."""
-        told = self.desk.told(self.key)
+        told = self.keeper.told(self.key)
         if told is not None and told["node"]:
             return Standing(words=f"Ray task on {told['node']}")
         waits = f"waits for {self.asks}" if self.asks else "waits for a node"
@@ -248,7 +248,7 @@ class RayTask:
         """See `benchmark.launchers.base.Job`."""
         if self._killed or not self.ended():
             return ""
-        told = self.desk.told(self.key)
+        told = self.keeper.told(self.key)
         return "the keeper of its Ray task was lost" if told is None else told["cut_off"]
 
     def cpu_seconds(self) -> float | None:
@@ -260,7 +260,7 @@ class RayTask:
         self._killed = True
         if self.ended():
             return
-        self.desk.cancel(self.key, force=False)
-        if not self.desk.wait_for(self.key, _SOFTLY_S):
-            self.desk.cancel(self.key, force=True)
-            self.desk.wait_for(self.key, KILL_S)
+        self.keeper.cancel(self.key, force=False)
+        if not self.keeper.wait_for(self.key, _SOFTLY_S):
+            self.keeper.cancel(self.key, force=True)
+            self.keeper.wait_for(self.key, KILL_S)

@@ -1,4 +1,4 @@
-"""Which job may go on with a run in a store: each that takes it over has the next number, which only one can take.
+"""Whose turn a run in a store is: each job that takes it over has the next number, which only one can take.
 
 The holder puts its object again every few seconds. Another may take the run over where the object has not changed for a
 while; it puts an object with the next number, which the store accepts once. No clocks of two machines are compared. Who
@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from benchmark.launchers.mirror.store import Store, StoreTrouble
 
 RENEW_S = 10.0
-LEASE_S = 60.0
+SILENT_S = 60.0
 """Seconds after the last renewal in which nobody takes a run over: six renewals, of which some may fail."""
 
 _LOOK_S = 2.0
@@ -32,7 +32,7 @@ class Taken(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """What the object of a lease says.
+    """What the object of a turn says.
 
     Attributes:
         number: The how manieth holder it is, from 1.
@@ -71,8 +71,8 @@ class Claim:
             return cls(number, "an unknown job", "")
 
 
-def lease_key(run: str, number: int) -> str:
-    """The object of a holder."""
+def turn_key(run: str, number: int) -> str:
+    """The object of a holder; in stores turns were called leases from the first."""
     return f"{run}/leases/{number:06}.json"
 
 
@@ -113,7 +113,7 @@ def age_s(store: Store, claim: Claim, run: str) -> float | None:
     finally:
         with suppress(StoreTrouble):
             store.remove(probe)
-    renewed = store.written_s(lease_key(run, claim.number))
+    renewed = store.written_s(turn_key(run, claim.number))
     return None if now is None or renewed is None else now - renewed
 
 
@@ -127,11 +127,11 @@ def is_held(store: Store, run: str) -> bool:
     if claim is None or claim.released:
         return False
     age = age_s(store, claim, run)
-    return age is None or age <= LEASE_S
+    return age is None or age <= SILENT_S
 
 
-class Lease:
-    """A run that this process holds.
+class Turn:
+    """A turn of this process: the run is its own while that lasts.
 
     Args:
         store: Where.
@@ -167,16 +167,16 @@ class Lease:
         """Says that the holder has ended.
 
         Raises:
-            StoreTrouble: The store does not answer; the lease runs out by itself.
+            StoreTrouble: The store does not answer; it is over by itself, after `SILENT_S`.
         """
         self._put(replace(self._claim, released=True))
 
     def _put(self, claim: Claim) -> None:
-        self._store.write(lease_key(self._run, claim.number), claim.to_bytes())
+        self._store.write(turn_key(self._run, claim.number), claim.to_bytes())
         self._claim = claim
 
 
-def take(store: Store, run: str, who: str) -> Lease | None:
+def take(store: Store, run: str, who: str) -> Turn | None:
     """Takes a run at once, whoever may hold it; None if another has done so at the same moment.
 
     Raises:
@@ -185,21 +185,21 @@ def take(store: Store, run: str, who: str) -> Lease | None:
     return _next(store, run, who, newest_claim(store, run))
 
 
-def _next(store: Store, run: str, who: str, last: Claim | None) -> Lease | None:
+def _next(store: Store, run: str, who: str, last: Claim | None) -> Turn | None:
     claim = Claim(last.number + 1 if last else 1, who, secrets.token_hex(8))
-    if not store.create(lease_key(run, claim.number), claim.to_bytes()):
+    if not store.create(turn_key(run, claim.number), claim.to_bytes()):
         return None
     for number in range(max(1, claim.number - 3), claim.number - 1):
-        store.remove(lease_key(run, number))  # the one before may still be looked at
+        store.remove(turn_key(run, number))  # the one before may still be looked at
     for probe in store.keys(
         f"{run}/clocks"
     ):  # of who was killed in `age_s`; who is at it looks again
         store.remove(probe)
-    return Lease(store, run, claim)
+    return Turn(store, run, claim)
 
 
-def wait_for(store: Store, run: str, who: str, say: Callable[[str], None]) -> Lease:
-    """Takes a run as soon as nobody holds it: at once where the last holder has ended, or when its lease has run out.
+def wait_for(store: Store, run: str, who: str, say: Callable[[str], None]) -> Turn:
+    """Takes a run as soon as nobody holds it: at once where the last one has ended, or is silent for `SILENT_S`.
 
     Raises:
         StoreTrouble: The store does not answer.
@@ -209,18 +209,18 @@ def wait_for(store: Store, run: str, who: str, say: Callable[[str], None]) -> Le
     while True:
         claim = newest_claim(store, run)
         if claim is None or claim.released or (claim == seen and _over(since)):
-            if (lease := _next(store, run, who, claim)) is not None:
-                return lease
+            if (turn := _next(store, run, who, claim)) is not None:
+                return turn
         elif claim != seen:
             since = time.monotonic() - (age_s(store, claim, run) or 0.0)
             if seen is None and not _over(since):
                 say(
-                    f"{claim.who} holds the run: waiting until it has ended, or is silent for {LEASE_S:g} s"
+                    f"{claim.who} holds the run: waiting until it has ended, or is silent for {SILENT_S:g} s"
                 )
             seen = claim
             continue
-        time.sleep(min(_LOOK_S, LEASE_S / 4))
+        time.sleep(min(_LOOK_S, SILENT_S / 4))
 
 
 def _over(since: float) -> bool:
-    return time.monotonic() - since > LEASE_S
+    return time.monotonic() - since > SILENT_S
