@@ -26,6 +26,7 @@ from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 from benchmark.run.state import Planned
 from benchmark.sweep import moving
+from benchmark.sweep.holders import only_driver
 from benchmark.tracking.runs import _subject
 
 _LR = "optim_wrapper.optimizer.lr"
@@ -244,6 +245,19 @@ def test_a_damaged_run_is_removed_by_its_id(desk: Desk) -> None:
     folder.spec_file.write_text("{")
     assert "removed" in runs(desk, "rm", folder.path.name)
     assert not folder.path.exists()
+
+
+def test_a_run_whose_job_is_being_started_is_said_to_be(desk: Desk) -> None:
+    """torch is loaded for seconds before the first job of a sweep has its folder."""
+    plain = of(desk, "plain")
+    (problem,) = refused(desk, "stop", plain.path.name)
+    assert problem.endswith("is not running, it has ended")
+    plain.record_file.unlink()
+    with only_driver(plain.path.parents[1]):
+        (problem,) = refused(desk, "stop", plain.path.name)
+        assert "no job works on it yet: a sweep or study has the results folder" in problem
+    (problem,) = refused(desk, "stop", plain.path.name)
+    assert problem.endswith("is not running, no job works on it")
 
 
 def test_a_run_that_runs_is_ended_not_removed_or_moved(desk: Desk) -> None:

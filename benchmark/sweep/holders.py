@@ -18,6 +18,15 @@ from benchmark.sweep.tidying import tidy
 _GRACE_S = 5.0
 
 
+def has_driver(results: Path) -> bool:
+    """Whether a sweep or study works on a results folder."""
+    return locks.is_held(_driver_lock(results))
+
+
+def _driver_lock(results: Path) -> Path:
+    return results / "runs" / ".driver.lock"
+
+
 @contextmanager
 def only_driver(results: Path, makes_room: bool = False) -> Iterator[None]:
     """Holds the results folder for one driver, which clears away what those before it have left.
@@ -30,7 +39,7 @@ def only_driver(results: Path, makes_room: bool = False) -> Iterator[None]:
         UserError: Another driver holds it.
     """
     try:
-        lock = locks.acquire(results / "runs" / ".driver.lock", makes_room=makes_room)
+        lock = locks.acquire(_driver_lock(results), makes_room=makes_room)
     except locks.Held as held:
         raise UserError(
             f"another sweep or study ({held.who}) works on {results}: wait for it, or use another --results"

@@ -15,7 +15,7 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.record import State
 from benchmark.run.runs import Runs
 from benchmark.sweep.ending import end_job
-from benchmark.sweep.holders import only_driver
+from benchmark.sweep.holders import has_driver, only_driver
 from benchmark.sweep.tidying import LEAVING
 
 
@@ -105,8 +105,10 @@ def _ended(folder: RunFolder) -> str:
 def _idle(folder: RunFolder) -> str:
     if lives(folder) or is_out_of_reach(folder):
         return ""
-    ended = "it has ended" if folder.finished else "no job works on it"
-    return f"{folder.path.name}: is not running, {ended}"
+    why = "it has ended" if folder.finished else "no job works on it"
+    if not folder.finished and has_driver(folder.path.parents[1]):
+        why += " yet: a sweep or study has the results folder, and may be starting one; try again in a moment"
+    return f"{folder.path.name}: is not running, {why}"
 
 
 def busy(folder: RunFolder) -> str:
