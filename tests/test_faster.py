@@ -14,6 +14,8 @@ from command import TINY, here, variant
 
 from benchmark.config.faster import asked_of, make_faster
 from benchmark.config.vocabulary import machine
+from benchmark.config.vocabulary.runtime import COMPILE_MODES, compiled
+from benchmark.config.vocabulary.words import one_of
 from benchmark.experiment.experiment import Tracking, load_experiment
 from benchmark.files import read_jsonl
 from benchmark.run.folder import RunFolder
@@ -165,6 +167,27 @@ def test_all_that_is_wrong_is_said_at_once(asked: Asked) -> None:
     status, _, err = asked.command("plan", asked.experiment(set=wrong))
     assert status == 2
     assert "row 'plain': compile.mod: torch.compile takes no such argument; allowed: " in err
+    wrong = {"compile": {"mode": "fastest", "dynamic": "yes", "options": [1], "fullgraph": None}}
+    status, _, err = asked.command("plan", asked.experiment(set=wrong))
+    assert status == 2
+    assert "compile.mode: 'fastest'; allowed: default, " in err
+    assert "compile.dynamic: 'yes'; write true or false" in err
+    assert "compile.options: [1]; write a mapping" in err and "fullgraph" not in err
+    (problem,) = compiled({"compile": {"mode": ["default"]}})
+    assert problem == "compile.mode: ['default']; write a text"
+
+
+def test_modes_of_compile_are_torch_s() -> None:
+    from torch._inductor import list_mode_options
+
+    assert {*COMPILE_MODES} == {*list_mode_options()}
+
+
+def test_a_list_in_the_place_of_a_word_is_none_of_those_that_are_allowed() -> None:
+    (problem,) = one_of(
+        "env_cfg.mp_cfg", {"mp_start_method": ["fork"]}, "mp_start_method", iter(["fork"])
+    )
+    assert problem.startswith("env_cfg.mp_cfg.mp_start_method: ['fork']; allowed: fork")
 
 
 def test_a_wrapper_with_a_precision_of_its_own_is_refused() -> None:

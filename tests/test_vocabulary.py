@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from settings import (
 )
 
 from benchmark.config.sizes import give_tuples
+from benchmark.errors import UserError
 from benchmark.run.plan import Request, make_plan
 from benchmark.run.prepare import prepare
 
@@ -438,3 +440,28 @@ def test_a_module_of_the_folder_that_one_stands_in_is_not_found(
     assert "no module 'far_away'" in alone.stderr
     asked = run(bench.arguments("plan"), tmp_path, PYTHONPATH=f".:{CHECKOUT}")
     assert "1 of 1 runs are missing" in asked.stdout
+
+
+def _keys(node: dict[str, Any], depth: int) -> Iterator[str]:
+    for key, value in node.items():
+        yield key
+        if depth > 1 and isinstance(value, dict):
+            yield from (f"{key}.{name}" for name in _keys(value, depth - 1))
+
+
+@pytest.mark.parametrize("value", [[1], {"type": ["A"]}], ids=["list", "type"])
+def test_whatever_stands_in_the_place_of_a_value_is_composed_or_refused(
+    value: object, tiny_config: Any, synthetic_data: Path
+) -> None:
+    keys = list(_keys(tiny_config.to_dict(), 2))
+    assert len(keys) > 50
+    wrong: list[str] = []
+    for key in keys:
+        overrides = {f"{key}!": value}
+        try:
+            make_plan(Request(TINY, data_root=synthetic_data, rows=("plain",), overrides=overrides))
+        except UserError:
+            pass
+        except Exception as error:
+            wrong.append(f"{key}: {error!r}")
+    assert not wrong

@@ -24,6 +24,7 @@ from benchmark.config.shipped import SHIPPED
 from benchmark.config.sizes import give_tuples
 from benchmark.config.tree import LOADERS, Config
 from benchmark.config.vocabulary.runtime import sections
+from benchmark.config.vocabulary.words import mapping_of
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError, attempt
 from benchmark.experiment.experiment import Experiment, Row
@@ -235,7 +236,7 @@ def _is_training_data(key: str) -> bool:
 def _mend_workers(config: Config) -> None:
     """Without worker processes, torch refuses to keep them alive or to let them fetch ahead."""
     for name in LOADERS:
-        loader = config.get(name) or {}
+        loader = mapping_of(config.get(name))
         if loader.get("num_workers") == 0:
             loader["persistent_workers"] = False
             loader.pop("prefetch_factor", None)

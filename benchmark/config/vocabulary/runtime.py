@@ -27,7 +27,16 @@ _MAPPINGS = (
     "visualizer",
 )
 _LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET", 50, 40, 30, 20, 10, 0)
-_COMPILING = {"backend", "disable", "dynamic", "fullgraph", "mode", "options"}
+_COMPILING: dict[str, tuple[type, str]] = {
+    "backend": (str, "a text"),
+    "disable": (bool, "true or false"),
+    "dynamic": (bool, "true or false"),
+    "fullgraph": (bool, "true or false"),
+    "mode": (str, "a text"),
+    "options": (dict, "a mapping"),
+}
+COMPILE_MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
+"""As torch lists them."""
 _RANDOMNESS = {"deterministic", "diff_rank_seed", "seed"}
 _TEST = ("test_dataloader", "test_cfg", "test_evaluator")
 
@@ -72,14 +81,25 @@ def words(config: Config) -> Iterator[str]:
 
 
 def compiled(config: Config) -> Iterator[str]:
-    """Arguments that torch.compile takes."""
+    """Arguments that torch.compile takes; which options and backends there are, only torch knows."""
     given = config.get("compile")
     if given is not None and not isinstance(given, bool | dict):
         yield f"compile: {shown(given)}; write true or false, or the arguments of torch.compile"
-    for name in sorted(mapping_of(given).keys() - _COMPILING, key=str):
-        yield f"compile.{name}: torch.compile takes no such argument; {allowed(str(name), _COMPILING)}"
+    for name, value in mapping_of(given).items():
+        yield from _unfit_for_compile(str(name), value)
+    if isinstance(mapping_of(given).get("mode"), str):
+        yield from one_of("compile", mapping_of(given), "mode", COMPILE_MODES)
     if {"mode", "options"} <= mapping_of(given).keys():
         yield "compile: torch.compile takes 'mode' or 'options', and not both; leave one out"
+
+
+def _unfit_for_compile(name: str, value: object) -> Iterator[str]:
+    if name not in _COMPILING:
+        yield f"compile.{name}: torch.compile takes no such argument; {allowed(name, _COMPILING)}"
+        return
+    kind, words = _COMPILING[name]
+    if value is not None and not isinstance(value, kind):
+        yield f"compile.{name}: {shown(value)}; write {words}"
 
 
 def scaled_rate(config: Config) -> Iterator[str]:

@@ -126,7 +126,7 @@ def _clipping(node: object) -> Iterator[str]:
         yield f"{key}: {shown(node)} is no mapping; write {{max_norm: 35, norm_type: 2}}"
         return
     kind = node.get("type", "norm")
-    if kind not in CLIPPING:
+    if not isinstance(kind, str) or kind not in CLIPPING:
         yield from one_of(key, node, "type", CLIPPING)
         return
     yield from unfit_arguments(key, f"clip_grad of type {kind}", node, CLIPPING[kind])

@@ -49,9 +49,9 @@ def one_of(
     key: str, node: Mapping[str, object], name: str, choices: Iterable[str]
 ) -> Iterator[str]:
     """Says that a value is none of those that are allowed; nothing for one that is not given."""
-    value = node.get(name)
-    if value is not None and value not in set(choices):
-        yield f"{key}.{name}: {shown(value)}; {allowed(str(value), choices)}"
+    value, known = node.get(name), tuple(choices)
+    if value is not None and value not in known:  # a list is in no set
+        yield f"{key}.{name}: {shown(value)}; {allowed(str(value), known)}"
 
 
 @dataclass(frozen=True)
