@@ -310,6 +310,8 @@ def test_the_forest_has_the_best_row_first_with_interval_rank_and_published_valu
     assert [bar.row for bar in bars] == [name for name, _, _ in reversed(NINE)]
     best = bars[0]
     assert (best.value, best.low, best.high) == (0.6073, 0.5873, 0.6273)
+    (rounded,) = plot_of(make_board(row("a", 0.7286496, 10)), "intervals").numbers.bars
+    assert f"{rounded.value:.4f}" == "0.7286"  # as in the table
     assert (best.published, best.rank) == (0.6173, "1–3")
 
 
