@@ -116,6 +116,11 @@ def test_a_key_of_another_recipe_is_none_of_this_row(tmp_path: Path) -> None:
     assert problem == "rows.0.origin: must be a text (got 3)"
 
 
+def test_what_pydantic_itself_objects_to_is_said(tmp_path: Path) -> None:
+    [problem] = problems_of(tmp_path, "name: a, predictions: [1]")
+    assert problem == "rows.0.predictions.val.0: must be a path (got 1)"
+
+
 @pytest.mark.parametrize("row", ["recipe: {}", "overrides: {}", "3: x"])
 def test_keys_that_only_the_code_knows_are_refused(tmp_path: Path, row: str) -> None:
     [problem] = problems_of(tmp_path, f"name: a, {PARTS}, {row}")

@@ -38,6 +38,8 @@ from command import Bench, study
         ({"name": "tiny"}, ["name: 'tiny' is the experiment's name"]),
         ({"train_seed": 0}, ["train_seed: 0 is one of the experiment's seeds"]),
         ({"objective": "accuracy"}, ["objective", "allowed: one of mAP50"]),
+        ({"objective": [["mAP50"]]}, ["objective", "allowed: one of mAP50"]),
+        ({"objective": ["mAP50", ["params"]]}, ["objective", "allowed: one of mAP50"]),
         ({"objective": ["mAP50", "params"], "pruner": "MedianPruner"}, ["pruner: Optuna cannot"]),
         ({"n_trials": 0, "serch": {}}, ["n_trials", "serch"]),
         ({"experiment": "gone.yaml"}, ["gone.yaml: cannot be read"]),

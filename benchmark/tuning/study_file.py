@@ -184,6 +184,8 @@ class StudyFile(Strict):
 
 
 def _objectives_fit(listed: Sequence[object]) -> bool:
+    if not all(isinstance(name, str) for name in listed):
+        return False
     first, *others = [*listed, None] if listed else [None, None]
     return first in SCORES and (
         others == [None] or (len(others) == 2 and others[0] in objectives())

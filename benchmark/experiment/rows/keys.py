@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import get_args
 
 from pydantic import ValidationError
-from pydantic_core import InitErrorDetails
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ErrorType
 
 from benchmark.errors import allowed
 from benchmark.experiment.rows import RECIPES
@@ -64,9 +66,15 @@ def _objections(error: ValidationError, recipe: type[Recipe]) -> list[InitErrorD
 def details(error: ValidationError) -> list[InitErrorDetails]:
     """The problems of a validation, to be raised together with those of another."""
     return [
-        InitErrorDetails(type=p["type"], loc=p["loc"], input=p["input"], ctx=p.get("ctx", {}))
+        InitErrorDetails(type=_kind(p), loc=p["loc"], input=p["input"], ctx=p.get("ctx", {}))
         for p in error.errors()
     ]
+
+
+def _kind(problem: ErrorDetails) -> str | PydanticCustomError:
+    """The type of a problem; of one that pydantic adds to those of its core (``path_type``) with what it says."""
+    kind, words = problem["type"], problem["msg"]
+    return kind if kind in get_args(ErrorType) else PydanticCustomError(kind, words)  # type: ignore[arg-type]
 
 
 def _not_one(named: Sequence[str], content: Mapping[str, object]) -> InitErrorDetails:
