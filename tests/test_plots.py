@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from boards import failed, make_board, make_record, make_row, result
-from matplotlib.collections import LineCollection
 from nine_rows import PARAMETERS, ROWS
 from PIL import Image
 from records import latency
@@ -258,6 +257,8 @@ def crowd() -> Leaderboard:
 
 @pytest.mark.slow
 def test_a_line_joins_a_name_that_lies_apart_with_its_point() -> None:
+    from matplotlib.collections import LineCollection  # a report that is right imports none of it
+
     plot = plot_of(crowd(), "pareto")
     [axes] = plot.numbers.draw().axes
     to_pixels, drawn = axes.transData.transform, axes.collections[-1]
