@@ -7,12 +7,16 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import postgresql
 import pytest
 import slurm_cluster
+import typer.main
+import typer.testing
 from command import TINY
 from sites import drive, site
 from stores import store
@@ -61,6 +65,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Has the garbage collector pass over what has been imported by now."""
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_made_once() -> Iterator[None]:
+    """Of all functions and their types Typer makes the commands anew for each call, for 20 ms."""
+    make = lru_cache(typer.main.get_command)
+    with (
+        patch.object(typer.main, "get_command", make),
+        patch.object(typer.testing, "_get_command", make),
+    ):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

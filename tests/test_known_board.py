@@ -49,6 +49,8 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     for run in runs_of(made):
         run.samples_file.write_text(json.dumps([sample]))
         run.metrics_file.write_text(STEP)
+    status, said = made.report()  # draws what would else be drawn in every copy
+    assert status == 0, said
     return made
 
 
@@ -61,6 +63,8 @@ def divided(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     made.change(lambda content: content.update(folds=2))
     for run in make_plan(Request(made.experiment, made.results, data_root=data)).runs:
         end(run, 0.3 + 0.1 * (run.spec.fold or 0))
+    status, said = made.report()
+    assert status == 0, said
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,9 @@ def render(payload: Mapping[str, Any]) -> str:
     )
 
 
+@lru_cache
 def _environment() -> Environment:
+    """It keeps the template that it has compiled, for the next page of this process."""
     return Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
