@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from benchmark.experiment.cluster import Cluster
 from benchmark.experiment.experiment import Tracking
 from benchmark.launchers.local import START
 from benchmark.launchers.slurm import queue, site
-from benchmark.launchers.slurm.commands import ask
+from benchmark.launchers.slurm.commands import NoAnswer, ask
 from benchmark.launchers.slurm.door import in_words
 from benchmark.launchers.slurm.request import make_request, of_array, of_run
 from benchmark.launchers.slurm.script import batch_script
@@ -111,6 +112,28 @@ def test_a_line_of_the_queue_may_have_bars_in_its_folder() -> None:
 )
 def test_a_limit_is_told_from_a_refusal(said: str, living: int, held: bool) -> None:
     assert is_limit(said, living) is held
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Munge encode failed: Failed to access "/run/munge/socket": No such file or directory\n'
+        "sbatch: error: Batch job submission failed: Protocol authentication error",
+        "Batch job submission failed: Invalid authentication credential",
+        "Batch job submission failed: Slurm backup controller in standby mode",
+        "Batch job submission failed: Unable to contact slurm controller (connect failure)",
+    ],
+)
+def test_a_munge_that_is_restarted_refuses_no_job(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sbatch").write_text(
+        f"#!/bin/sh\ncat >&2 <<'END'\nsbatch: error: {said}\nEND\nexit 1\n"
+    )
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(NoAnswer):
+        ask("sbatch", "--parsable")
 
 
 def test_what_accounting_refuses_is_said_with_what_to_do() -> None:

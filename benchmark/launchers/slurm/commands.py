@@ -22,6 +22,8 @@ _UNREACHED = (
     "Communication connection failure",
     "Unable to establish control machine address",
     "No route to host",
+    "authentication",  # munged is down, or was a moment ago, or clocks differ
+    "standby mode",
 )
 
 
