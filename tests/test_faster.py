@@ -163,7 +163,10 @@ def test_all_that_is_wrong_is_said_at_once(asked: Asked) -> None:
     status, _, err = asked.command("plan", asked.experiment(), *both)
     assert status == 2
     assert "error: --precision: optim_wrapper.type say the same; leave one out" in err
-    wrong = {"compile": {"mod": "default"}}
+
+
+def test_arguments_that_torch_compile_does_not_take_are_refused(asked: Asked) -> None:
+    wrong: dict[str, Any] = {"compile": {"mod": "default"}}
     status, _, err = asked.command("plan", asked.experiment(set=wrong))
     assert status == 2
     assert "row 'plain': compile.mod: torch.compile takes no such argument; allowed: " in err

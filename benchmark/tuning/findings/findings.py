@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.experiment.experiment import Select
 from benchmark.tuning.findings.importance import Importances, importances
-from benchmark.tuning.prior import WARM
 
 if TYPE_CHECKING:
     import optuna
@@ -319,7 +318,7 @@ def _trial(trial: FrozenTrial) -> Trial:
         same_as=attrs.get("same_as"),
         started=trial.datetime_start,
         finished=trial.datetime_complete,
-        warm=attrs.get(WARM),
+        warm=attrs.get("warm"),
     )
 
 
