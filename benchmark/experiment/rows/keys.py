@@ -74,7 +74,7 @@ def details(error: ValidationError) -> list[InitErrorDetails]:
 def _kind(problem: ErrorDetails) -> str | PydanticCustomError:
     """The type of a problem; of one that pydantic adds to those of its core (``path_type``) with what it says."""
     kind, words = problem["type"], problem["msg"]
-    return kind if kind in get_args(ErrorType) else PydanticCustomError(kind, words)  # type: ignore[arg-type]
+    return kind if kind in get_args(ErrorType) else PydanticCustomError(kind, words)
 
 
 def _not_one(named: Sequence[str], content: Mapping[str, object]) -> InitErrorDetails:
