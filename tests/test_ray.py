@@ -26,6 +26,7 @@ from benchmark.experiment.cluster import Cluster
 from benchmark.launchers import make_launcher
 from benchmark.launchers.ray_cluster import reaching, session
 from benchmark.launchers.ray_cluster.capacity import Ask, Node, ask_of, bytes_of, obstacle
+from benchmark.run.address import JobAddress
 
 
 def test_an_address_where_nobody_answers_is_one_message_at_once(
@@ -170,6 +171,24 @@ def test_a_loopback_address_is_asked_where_ray_asks(monkeypatch: pytest.MonkeyPa
         words = rf"nobody answers at 127.1.2.3:{port} \(where Ray looks for 127.0.0.1:{port}"
         with pytest.raises(UserError, match=words):
             session.join(f"127.0.0.1:{port}")
+
+
+def test_a_cluster_that_does_not_answer_is_asked_once_for_all_run_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    asked: list[str] = []
+
+    def nobody(address: str) -> bool:
+        asked.append(address)
+        return False
+
+    monkeypatch.setattr(reaching, "answers", nobody)
+    launcher = make_launcher("ray", None, Cluster(address="127.1.2.3:1"))
+    for number in range(3):
+        where = JobAddress("ray", f"127.1.2.3:1 keeper-1 {number}", "here")
+        assert launcher.attach(tmp_path / str(number), where) is None
+    assert asked == ["127.1.2.3:1"]
 
 
 def test_without_ray_it_is_said_what_to_install(

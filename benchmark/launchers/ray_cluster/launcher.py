@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +39,9 @@ from benchmark.run.folder import RunFolder
 from benchmark.run.options import JobOptions
 
 _OWN = "own"
+_AGAIN_S = 60.0
+_not_before: dict[str, float] = {}
+"""When a cluster that did not answer is asked again: each of a hundred run folders would wait for it."""
 _TAKEN_ALONG = ("DETBOARD_", "WANDB_")
 """Beginnings of the environment variables that a job sees as its driver does; the others are its node's."""
 
@@ -218,12 +223,13 @@ def _reached(address: str) -> session.Session | None:
     there = session.current()
     if there is not None and there.address == address:
         return there
-    if there is not None or not reaching.answers(address):
+    if there is not None or time.monotonic() < _not_before.get(address, 0.0):
         return None
-    try:
-        return session.join(address)
-    except UserError:
-        return None
+    with suppress(UserError):
+        if reaching.answers(address):
+            return session.join(address)
+    _not_before[address] = time.monotonic() + _AGAIN_S
+    return None
 
 
 def _surroundings() -> Surroundings:
