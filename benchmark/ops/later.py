@@ -1,6 +1,6 @@
 """What mmdet imports for one part of theirs is imported when that is used.
 
-Lanes want imgaug, one head's clusters and tracks scikit-learn: with numba, scipy's statistics and pandas a quarter of
+Lanes want imgaug, one head's clusters and tracks scikit-learn: with numba, scipy's statistics and pandas a fifth of
 what a job that is a process of its own takes of a CPU to import.
 """
 
