@@ -29,8 +29,7 @@ def ray() -> Iterator[ray_cluster.RayCluster]:
 def test_a_study_prunes_and_its_driver_finds_its_jobs(
     ray: ray_cluster.RayCluster, synthetic_data: Path, tmp_path: Path
 ) -> None:
-    asks = {"cpus": 1, "gpus": "none"}
-    variant(tmp_path, lambda content: content.update(cluster=asks))
+    variant(tmp_path, lambda content: content.update(cluster={"cpus": 1, "gpus": "none"}))
     file = study(tmp_path, n_trials=2, pruner=LOW)
     bench = Bench(synthetic_data, tmp_path / "results", file)
     options = (*ON_RAY, "--set", "train_cfg.max_epochs=6")
