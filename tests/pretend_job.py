@@ -26,6 +26,8 @@ from benchmark.run.options import JobOptions
 from benchmark.run.starts import note_start
 
 ITERATIONS = int(os.environ.get("PRETEND_ITERATIONS", "40"))
+STANDS_AT = int(os.environ.get("PRETEND_STANDS_AT", "0"))
+"""Where a run's first job stands still until it is killed; 0: nowhere."""
 SAVED_EACH = 5
 STEP_S = 0.03
 
@@ -58,6 +60,8 @@ class PretendJob(MachineJob):
         journal.start(begun, ITERATIONS)
         for iteration in range(begun + 1, ITERATIONS + 1):
             time.sleep(STEP_S)
+            while begun == 0 and iteration == STANDS_AT:
+                time.sleep(STEP_S)
             if self.killed or self.folder.stop_file.exists():
                 return self._say("stopped")
             journal.write({"kind": "train", "iter": iteration, "loss": 1.0})

@@ -35,7 +35,13 @@ from benchmark.launchers.living import lives, living_job
 from benchmark.launchers.local import LocalLauncher
 from benchmark.launchers.mirror import node, object_store, stored_job, turn
 from benchmark.launchers.mirror.fetching import Fetcher
-from benchmark.launchers.mirror.listing import Listing, Mirrored, newest_listing, put_listing
+from benchmark.launchers.mirror.listing import (
+    Listing,
+    Mirrored,
+    newest_listing,
+    put_listing,
+    run_key,
+)
 from benchmark.launchers.mirror.scratch import scratch_folder
 from benchmark.launchers.mirror.sending import Sender
 from benchmark.launchers.mirror.sent import Sent
@@ -135,14 +141,25 @@ def trained(folder: RunFolder) -> list[int]:
     ]
 
 
+def has_checkpoint(listing: Listing | None) -> bool:
+    return listing is not None and any(name.startswith("checkpoints/") for name in listing.files)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("fast")
 def test_a_run_moves_with_its_newest_checkpoint_and_comes_home_whole(
-    url: str, synthetic_data: Path, tmp_path: Path, node_folder: Path
+    url: str,
+    synthetic_data: Path,
+    tmp_path: Path,
+    node_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("PRETEND_STANDS_AT", "20")
     run = planned(synthetic_data, tmp_path / "results")
     job = stored(url).submit(run.folder.path, OPTIONS)
     wait_until(lambda: not job.ended() and len(trained(run.folder)) > 12, "the journal", 30)
+    key = run_key(run.folder.path.name, OPTIONS)
+    wait_until(lambda: has_checkpoint(newest_listing(open_store(url), key)), "a checkpoint", 30)
     assert not list(run.folder.path.glob("checkpoints/*"))  # none of a training that goes on
     kill_node(run)
     end_of(job)
