@@ -18,7 +18,9 @@ OLD = "older than the last change of what it measures"
 MEASURED_AT = re.compile(r"at\s+`([0-9a-f]{7,40})`,\s+(\d{4}-\d\d-\d\d),\s+\d+\s+cores,\s+\S")
 
 _JOB = ("benchmark/job", "benchmark/tracking", "benchmark/statistics", "benchmark/run/record.py")
-_LOCAL = tuple(f"benchmark/launchers/{name}.py" for name in ("child", "local", "preload"))
+_LOCAL = tuple(
+    f"benchmark/launchers/{name}.py" for name in ("child", "local", "preload", "preload_trackers")
+)
 _TURN = ("benchmark/sweep/loop.py", "benchmark/sweep/places.py")
 _PLANNED = tuple(
     f"benchmark/{name}"
