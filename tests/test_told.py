@@ -9,11 +9,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from benchmark.job.told import ask_to_come_back, leave_on_term, spare_loader_workers
 from benchmark.run.folder import RunFolder
@@ -39,6 +40,25 @@ def ends_in_the_middle(loader: DataLoader[int]) -> None:
     raise SystemExit(3)
 
 
+class _Blocked(Dataset[bool]):
+    """Whether the process that reads it has SIGTERM blocked."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> bool:
+        return signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def blocked_where_forked(_: DataLoader[int]) -> None:
+    """A worker that is spawned does not know of ours, and nothing but SIGTERM would end one that hangs."""
+    resource_tracker.ensure_running()  # it would unblock the signal as it starts, before the first one is spawned
+    for context, blocked in (("fork", True), ("spawn", False)):
+        loader = DataLoader(_Blocked(), num_workers=1, multiprocessing_context=context)
+        assert [batch.tolist() for batch in loader] == [[blocked]], context
+        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def _tell_from_elsewhere(pid: int) -> None:
     other = os.fork()
     if other == 0:
@@ -51,7 +71,9 @@ def _start_a_thread() -> None:
     threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
 
 
-@pytest.mark.parametrize(("happens", "status"), [(goes_on, 0), (ends_in_the_middle, 3)])
+@pytest.mark.parametrize(
+    ("happens", "status"), [(goes_on, 0), (ends_in_the_middle, 3), (blocked_where_forked, 0)]
+)
 def test_a_job_that_is_told_to_end_keeps_its_workers(
     tmp_path: Path, happens: Callable[[DataLoader[int]], None], status: int
 ) -> None:

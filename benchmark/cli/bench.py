@@ -185,9 +185,8 @@ class _Shown:
         found = {}
         for row in rows:
             found[row] = self._of(combination, row)
-        if (
-            self._done == len(rows) and self.most > 1
-        ):  # as the experiment has it: all else takes about as long
+        # As the experiment has it: all else takes about as long.
+        if self._done == len(rows) and self.most > 1:
             self._say_how_long()
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -9,9 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.files import json_line
 from benchmark.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
 
 _STARTS = "_get_iterator"  # of torch's DataLoader: starts its workers
 _HANDLERS = "_set_worker_signal_handlers"  # torch's, called by each worker as it begins
@@ -50,7 +55,11 @@ def _spare_from_now_on() -> None:
     start_workers: Callable[..., object] = getattr(DataLoader, _STARTS)
     as_torch_does: Callable[[], None] = getattr(signal_handling, _HANDLERS)
 
-    def start_blocked(loader: object) -> object:
+    def start_blocked(loader: DataLoader[object]) -> object:
+        if not _forks(
+            loader
+        ):  # its workers are as torch has them, and nothing would hear of the signal
+            return start_workers(loader)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
             return start_workers(loader)
@@ -59,13 +68,15 @@ def _spare_from_now_on() -> None:
 
     def and_ours() -> None:
         as_torch_does()
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, {signal.SIGTERM}
-        )  # also where workers are not forked but spawned
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
     setattr(DataLoader, _STARTS, start_blocked)
     setattr(signal_handling, _HANDLERS, and_ours)
+
+
+def _forks(loader: DataLoader[object]) -> bool:
+    context = loader.multiprocessing_context or multiprocessing
+    return bool(context.get_start_method() == "fork")
 
 
 def _end_with(job: int) -> None:

@@ -107,9 +107,7 @@ def write_report(material: Material, check: bool = False) -> Written:
 def _begin(material: Material) -> None:
     for output in OUTPUTS.values():
         if output.begin is not None:
-            with suppress(
-                Exception
-            ):  # what goes wrong goes wrong again when it is written, and is said then
+            with suppress(Exception):  # it goes wrong again when it is written, and is said then
                 output.begin(material)
 
 
